@@ -1,0 +1,82 @@
+// Generates src/gen from our protos (proto/**/*.proto) and from Envoy's schema (proto/envoy.binpb.gz).
+//
+//   npm run generate
+//
+// proto/envoy.binpb.gz is one FileDescriptorSet of the v3 API that Envoy 1.40 speaks; scripts/envoy-descriptors/ makes it.
+// The plug-in is fed directly: one request for each tree, so a run takes about two seconds.
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  CodeGeneratorRequestSchema,
+  CodeGeneratorResponseSchema,
+  type FileDescriptorProto,
+  FileDescriptorSetSchema,
+} from "@bufbuild/protobuf/wkt";
+
+const root = join(import.meta.dirname, "..");
+const bin = (name: string) => join(root, "node_modules/.bin", name);
+
+/** The Envoy files that we emit, run or read; what they import comes along. */
+const envoyFiles = [
+  /^envoy\/config\/(bootstrap|cluster|core|endpoint|listener|route|accesslog|trace|rbac|ratelimit|metrics|overload)\/v3\//,
+  /^envoy\/extensions\/filters\/(http|network|listener)\/[^/]+\/(.*\/)?v3\//,
+  /^envoy\/extensions\/(access_loggers|clusters|compression|early_data|health_check|http|load_balancing_policies|transport_sockets|upstreams|matching|path|internal_redirect|retry|request_id|string_matcher|formatter|filters\/common|common|wasm|grpc_service|resource_monitors|rate_limit_descriptors|network|rbac|tracers|stat_sinks|quic|regex_engines|udp_packet_writer|config|content_parsers|geoip_providers|dynamic_modules|outlier_detection_monitors|local_address_selectors|bootstrap\/internal_listener)\/(.*\/)?v3\//,
+  /^envoy\/service\/(discovery|cluster|endpoint|listener|route|secret|status|runtime|extension)\/v3\//,
+  /^envoy\/admin\/v3\//,
+  /^envoy\/type\//,
+];
+
+generate("src/gen/gloo", ourFiles(), () => true);
+generate("src/gen/envoy", envoySchema(), (name) => envoyFiles.some((pattern) => pattern.test(name)));
+
+/** Our protos, compiled by buf, with comments and imports. */
+function ourFiles(): FileDescriptorProto[] {
+  const image = execFileSync(bin("buf"), ["build", "-o", "-#format=binpb"], { cwd: root, maxBuffer: 1 << 28 });
+  return fromBinary(FileDescriptorSetSchema, image).file;
+}
+
+function envoySchema(): FileDescriptorProto[] {
+  return fromBinary(FileDescriptorSetSchema, gunzipSync(readFileSync(join(root, "proto/envoy.binpb.gz")))).file;
+}
+
+function generate(folder: string, files: FileDescriptorProto[], wanted: (name: string) => boolean): void {
+  const chosen = withImports(files, wanted);
+  const request = create(CodeGeneratorRequestSchema, {
+    fileToGenerate: chosen.map((file) => file.name).filter((name) => !isWellKnown(name)),
+    parameter: "target=js+dts,import_extension=js",
+    protoFile: chosen,
+  });
+  const run = spawnSync(bin("protoc-gen-es"), { input: toBinary(CodeGeneratorRequestSchema, request), maxBuffer: 1 << 28 });
+  if (run.status !== 0) throw new Error(`protoc-gen-es: ${run.stderr}`);
+  const response = fromBinary(CodeGeneratorResponseSchema, run.stdout);
+  if (response.error) throw new Error(`protoc-gen-es: ${response.error}`);
+  rmSync(join(root, folder), { recursive: true, force: true });
+  for (const file of response.file) {
+    const path = join(root, folder, file.name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, file.content);
+  }
+  console.log(`${folder}: ${response.file.length} files`);
+}
+
+/** Part of protobuf-es itself. */
+function isWellKnown(name: string): boolean {
+  return name.startsWith("google/protobuf/");
+}
+
+/** The wanted files and all that they import, in dependency order. */
+function withImports(files: readonly FileDescriptorProto[], wanted: (name: string) => boolean): FileDescriptorProto[] {
+  const byName = new Map(files.map((file) => [file.name, file]));
+  const ordered = new Map<string, FileDescriptorProto>();
+  const visit = (name: string) => {
+    const file = byName.get(name);
+    if (!file || ordered.has(name)) return;
+    for (const dependency of file.dependency) visit(dependency);
+    ordered.set(name, file);
+  };
+  for (const file of files) if (wanted(file.name)) visit(file.name);
+  return [...ordered.values()];
+}

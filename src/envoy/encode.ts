@@ -1,0 +1,42 @@
+// Messages to bytes: once, with equal bytes for equal content.
+import { hash } from "node:crypto";
+import { create, type DescMessage, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import type { EnvoyResource, TypeUrl } from "../model/envoy-resource.ts";
+import type { ResourceKey } from "../model/ref.ts";
+
+/** Encodes a message as a resource. Map fields must be built in sorted order ({@link sortedMap}): protobuf keeps insertion order. */
+export function envoyResource<S extends DescMessage>(
+  schema: S,
+  name: string,
+  message: MessageShape<S> | MessageInitShape<S>,
+  owners: readonly ResourceKey[],
+): EnvoyResource {
+  return resourceOfBytes(
+    `type.googleapis.com/${schema.typeName}`,
+    name,
+    toBinary(schema, create(schema, message as MessageInitShape<S>)),
+    owners,
+  );
+}
+
+/** A resource whose bytes were put together from encoded parts. */
+export function resourceOfBytes(typeUrl: TypeUrl, name: string, bytes: Uint8Array, owners: readonly ResourceKey[]): EnvoyResource {
+  return { typeUrl, name, version: versionOf(bytes), bytes, owners };
+}
+
+/** The version of a resource: 16 hex digits of the SHA-256 of its bytes. */
+export function versionOf(bytes: Uint8Array): string {
+  return hash("sha256", bytes, "hex").slice(0, 16);
+}
+
+/** `google.protobuf.Any` around a message. */
+export function packAny<S extends DescMessage>(schema: S, message: MessageInitShape<S>): Any {
+  return create(AnySchema, { typeUrl: `type.googleapis.com/${schema.typeName}`, value: toBinary(schema, create(schema, message)) });
+}
+
+/** The same map with its keys in order, so that equal maps have equal bytes. */
+export function sortedMap<T>(map: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,53 @@
+// What leaves translation: an Envoy resource, encoded once. The same bytes go to every client and to the embedded data plane.
+import type { ResourceKey } from "./ref.ts";
+
+export type TypeUrl = `type.googleapis.com/${string}`;
+
+export const typeUrls = {
+  cluster: "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+  endpoint: "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+  listener: "type.googleapis.com/envoy.config.listener.v3.Listener",
+  route: "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+  secret: "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+  runtime: "type.googleapis.com/envoy.service.runtime.v3.Runtime",
+} as const satisfies Record<string, TypeUrl>;
+
+export interface EnvoyResource {
+  readonly typeUrl: TypeUrl;
+  /** Unique among resources of this type for one proxy. */
+  readonly name: string;
+  /** Hash of the bytes: equal bytes have equal versions, on any machine and after any restart. */
+  readonly version: string;
+  /** The message itself (not wrapped in Any). Never written to after creation. */
+  readonly bytes: Uint8Array;
+  /** Our resources this was made from, for blame: a NACK becomes a Problem on these. */
+  readonly owners: readonly ResourceKey[];
+}
+
+/** What a batch changed in one proxy's resources. */
+export interface ResourceChanges {
+  readonly upserts: readonly EnvoyResource[];
+  readonly removals: readonly { readonly typeUrl: TypeUrl; readonly name: string }[];
+}
+
+/** Picks the Proxy that a node gets: `namespace~name`, as in Envoy's `node.metadata.role`. */
+export type ProxyKey = `${string}~${string}`;
+
+/**
+ * Takes what translation made, a consistent batch at a time: the xDS server and the embedded data plane.
+ * `publish` never waits and never throws for what is in the resources.
+ */
+export interface ResourceConsumer {
+  publish(proxy: ProxyKey, changes: ResourceChanges): void;
+  /** The proxy no longer exists: its clients get an empty set of listeners and routes last. */
+  retire(proxy: ProxyKey): void;
+}
+
+/** A client refused a resource. `resource` is the exact version refused. */
+export interface Refusal {
+  readonly proxy: ProxyKey;
+  readonly node: string;
+  readonly resource: EnvoyResource;
+  /** Scrubbed of key material. */
+  readonly message: string;
+}

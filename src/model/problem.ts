@@ -1,0 +1,72 @@
+// One finding about a user's configuration. Users' mistakes are Problems; our own faults are thrown.
+import { catalog, type Reason } from "./catalog.ts";
+import type { ResourceKey } from "./ref.ts";
+
+/** `error`: the resource, or the part at `path`, is not put in service. `warning`: it is, and the user should know something. */
+export type Severity = "error" | "warning";
+
+/** A place in a file, 1-based as editors count. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  /** Column after the last character of what is meant, on the same line, where known. */
+  readonly endColumn?: number;
+}
+
+export interface Problem {
+  /** The resource this is about; undefined when a file could not be read far enough to know. */
+  readonly resource?: ResourceKey;
+  /** Where in the resource, in the spelling of its YAML without the envelope: `virtualHost.routes[2].options.timeout`. */
+  readonly path?: string;
+  /** Where in a file, when the reporter knows it itself (a syntax error). Otherwise the source is asked, from resource and path. */
+  readonly at?: Place;
+  readonly severity: Severity;
+  /** Stable: `HW1003`. */
+  readonly code: string;
+  /** Stable CamelCase word: `UnknownField`. */
+  readonly reason: string;
+  /** What is wrong: one or more sentences without trailing full stop. Gloo's own words where scripts are known to read them. */
+  readonly message: string;
+  /** What would be right. */
+  readonly hint?: string;
+}
+
+/** What a problem may carry besides its reason and message. */
+export interface ProblemDetails {
+  readonly path?: string;
+  readonly at?: Place;
+  readonly hint?: string;
+}
+
+/** Collects the findings about one resource. Pure functions take one and write to nothing else. */
+export class Report {
+  readonly problems: Problem[] = [];
+  readonly resource: ResourceKey | undefined;
+
+  constructor(resource: ResourceKey | undefined) {
+    this.resource = resource;
+  }
+
+  error(reason: Reason, message: string, details: ProblemDetails = {}): void {
+    this.problems.push(problem("error", this.resource, reason, message, details));
+  }
+
+  warn(reason: Reason, message: string, details: ProblemDetails = {}): void {
+    this.problems.push(problem("warning", this.resource, reason, message, details));
+  }
+
+  get hasErrors(): boolean {
+    return this.problems.some((each) => each.severity === "error");
+  }
+}
+
+export function problem(
+  severity: Severity,
+  resource: ResourceKey | undefined,
+  reason: Reason,
+  message: string,
+  details: ProblemDetails = {},
+): Problem {
+  return { ...(resource && { resource }), severity, code: catalog[reason].code, reason, message, ...details };
+}

@@ -1,0 +1,17 @@
+// What a pure function may know about the rest of the configuration.
+
+import type { Ref } from "../model/ref.ts";
+import type { ApiKind, KubeKind, Resource, Spec } from "../model/resource.ts";
+
+/**
+ * Read access to everything else, as it is in service. Each read is remembered by the graph: when its answer changes, and
+ * only then, the function that asked runs again. So read what you need, when you need it, and keep nothing between calls.
+ */
+export interface World {
+  /** One resource as it is in service: the last good version when the newest is rejected; undefined when there is none. */
+  get<K extends ApiKind | KubeKind>(kind: K, ref: Ref): Resource<K> | undefined;
+  /** All resources of a kind in a namespace (`undefined`: in all), ordered by namespace, then name. */
+  list<K extends ApiKind | KubeKind>(kind: K, namespace?: string): readonly Resource<K>[];
+  /** `Settings gloo-system/default`; the defaults of the API where there is none. */
+  readonly settings: Spec<"Settings">;
+}
