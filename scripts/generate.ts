@@ -1,11 +1,12 @@
 // Generates src/gen from our protos (proto/**/*.proto) and from Envoy's schema (proto/envoy.binpb.gz).
 //
 //   npm run generate
+//   node scripts/generate.ts --check    writes nothing; exit 1 when src/gen is not what the protos give
 //
 // proto/envoy.binpb.gz is one FileDescriptorSet of the v3 API that Envoy 1.40 speaks; scripts/envoy-descriptors/ makes it.
 // The plug-in is fed directly: one request for each tree, so a run takes about two seconds.
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -15,6 +16,7 @@ import {
   type FileDescriptorProto,
   FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
+import { compileProtos } from "./protos.ts";
 
 const root = join(import.meta.dirname, "..");
 const bin = (name: string) => join(root, "node_modules/.bin", name);
@@ -29,20 +31,17 @@ const envoyFiles = [
   /^envoy\/type\//,
 ];
 
-generate("src/gen/gloo", ourFiles(), () => true);
+generate("src/gen/gloo", compileProtos(), () => true);
 generate("src/gen/envoy", envoySchema(), (name) => envoyFiles.some((pattern) => pattern.test(name)));
-
-/** Our protos, compiled by buf, with comments and imports. */
-function ourFiles(): FileDescriptorProto[] {
-  const image = execFileSync(bin("buf"), ["build", "-o", "-#format=binpb"], { cwd: root, maxBuffer: 1 << 28 });
-  return fromBinary(FileDescriptorSetSchema, image).file;
-}
 
 function envoySchema(): FileDescriptorProto[] {
   return fromBinary(FileDescriptorSetSchema, gunzipSync(readFileSync(join(root, "proto/envoy.binpb.gz")))).file;
 }
 
-function generate(folder: string, files: FileDescriptorProto[], wanted: (name: string) => boolean): void {
+/** Content by file name. */
+type Generated = ReadonlyMap<string, string>;
+
+function generate(files: FileDescriptorProto[], wanted: (name: string) => boolean): Generated {
   const chosen = withImports(files, wanted);
   const request = create(CodeGeneratorRequestSchema, {
     fileToGenerate: chosen.map((file) => file.name).filter((name) => !isWellKnown(name)),
@@ -53,13 +52,32 @@ function generate(folder: string, files: FileDescriptorProto[], wanted: (name: s
   if (run.status !== 0) throw new Error(`protoc-gen-es: ${run.stderr}`);
   const response = fromBinary(CodeGeneratorResponseSchema, run.stdout);
   if (response.error) throw new Error(`protoc-gen-es: ${response.error}`);
+  return new Map(response.file.map((file) => [file.name, file.content]));
+}
+
+function write(folder: string, files: Generated): void {
   rmSync(join(root, folder), { recursive: true, force: true });
-  for (const file of response.file) {
-    const path = join(root, folder, file.name);
+  for (const [name, content] of files) {
+    const path = join(root, folder, name);
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, file.content);
+    writeFileSync(path, content);
   }
-  console.log(`${folder}: ${response.file.length} files`);
+  console.log(`${folder}: ${files.size} files`);
+}
+
+/** Says what differs between the tree and what would be written. */
+function compare(folder: string, files: Generated): void {
+  const present = globSync("**/*.{js,ts}", { cwd: join(root, folder) }).map((name) => name.replaceAll("\\", "/"));
+  const stale = [
+    ...present.filter((name) => !files.has(name)),
+    ...[...files]
+      .filter(([name, content]) => !present.includes(name) || readFileSync(join(root, folder, name), "utf8") !== content)
+      .map(([name]) => name),
+  ];
+  console.log(`${folder}: ${files.size} files, ${stale.length} not up to date`);
+  if (stale.length === 0) return;
+  console.error(`${stale.map((name) => `  ${folder}/${name}`).join("\n")}\nrun: npm run generate`);
+  process.exitCode = 1;
 }
 
 /** Part of protobuf-es itself. */
