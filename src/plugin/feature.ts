@@ -14,7 +14,7 @@ import type { VirtualHostOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/v
 import type { WeightedDestinationOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/weighted_destination_options_pb.js";
 import type { FilterPlace } from "../model/filter-stages.ts";
 import type { Report } from "../model/problem.ts";
-import type { ClusterDraft, RouteDraft, TypedUpstream } from "./upstream-type.ts";
+import type { ClusterDraft, RouteDraft, TlsDefaults, UpstreamOf } from "./upstream-type.ts";
 import type { World } from "./world.ts";
 
 export type VirtualHostDraft = MessageInitShape<typeof VirtualHostSchema>;
@@ -28,6 +28,11 @@ export interface FeatureContext {
   readonly report: Report;
   /** Path of the options in the resource, for findings: `virtualHost.routes[2].options`. */
   readonly path: string;
+}
+
+export interface UpstreamFeatureContext extends FeatureContext {
+  /** What the type of the Upstream says about TLS. */
+  readonly tls: TlsDefaults | undefined;
 }
 
 /** A filter and where it belongs. */
@@ -60,7 +65,7 @@ export interface Feature {
     options: WeightedDestinationOptions,
     context: FeatureContext,
   ) => WeightedClusterDraft;
-  readonly upstream?: (cluster: ClusterDraft, upstream: TypedUpstream, context: FeatureContext) => ClusterDraft;
+  readonly upstream?: (cluster: ClusterDraft, upstream: UpstreamOf<unknown>, context: UpstreamFeatureContext) => ClusterDraft;
 }
 
 /** Returns a route's or virtual host's per-filter configuration with one more filter's. */

@@ -7,7 +7,10 @@
 //
 // A type decides what is particular to it. What all types share (TLS, health checks, load balancing, …) is added by
 // features after `cluster` has returned; the order of things, statuses and last good versions are the flow's.
-import type { MessageInitShape } from "@bufbuild/protobuf";
+//
+// Types of users have the very same hooks. Theirs is not in the oneof of the API, so they name their kind freely and say how
+// their part of the YAML is read: `parse`. See examples/custom-type and docs/decisions/0002-upstream-type-contract.md.
+import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import type { ClusterSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import type { RouteSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import type { DestinationSpec } from "../gen/gloo/gloo/projects/gloo/api/v1/destination_spec_pb.js";
@@ -23,17 +26,20 @@ export type UpstreamKind = NonNullable<Upstream["upstreamType"]["case"]>;
 /** The message of one type: `SpecOf<"static">` is `static.options.gloo.solo.io.UpstreamSpec`. */
 export type SpecOf<K extends UpstreamKind> = Extract<Upstream["upstreamType"], { case: K }>["value"];
 
-/** One Upstream as its type sees it. */
-export interface TypedUpstream<K extends UpstreamKind = UpstreamKind> {
+/** One Upstream as its type sees it; `S` is what the type reads from the YAML. */
+export interface UpstreamOf<S> {
   readonly key: ResourceKey;
   readonly ref: Ref;
   /** Name of its cluster: `name_namespace`. */
   readonly name: string;
-  /** The type's own message. */
-  readonly spec: SpecOf<K>;
+  /** The type's own message, or what the `parse` of a user's type returned. */
+  readonly spec: S;
   /** The whole Upstream, for options common to all types. */
   readonly upstream: Upstream;
 }
+
+/** One Upstream of a built-in type. */
+export type TypedUpstream<K extends UpstreamKind = UpstreamKind> = UpstreamOf<SpecOf<K>>;
 
 /** What pure hooks are given: read access to the rest, and where to put findings. */
 export interface TypeContext {
@@ -59,6 +65,19 @@ export interface Endpoint {
   readonly labels?: Readonly<Record<string, string>>;
   readonly health?: "healthy" | "draining" | "unhealthy" | "degraded";
   readonly locality?: { readonly region?: string; readonly zone?: string; readonly subZone?: string };
+}
+
+/** What a type says about TLS towards its endpoints. The feature `sslConfig` makes transport sockets of it. */
+export interface TlsDefaults {
+  /** TLS even where the Upstream has no `sslConfig`. */
+  readonly isOn: boolean;
+  /** The SNI of TLS that no `sslConfig` describes. */
+  readonly sni?: string;
+  /**
+   * Where each address wants its own SNI: `name` is the key which the address carries in its metadata
+   * `envoy.transport_socket_match`. These win over the SNI of the cluster.
+   */
+  readonly byEndpoint?: readonly { readonly name: string; readonly sni: string }[];
 }
 
 /** The whole set of addresses of one Upstream, in any order (they are sorted before they are compared and sent). */
@@ -91,43 +110,65 @@ export interface Logger {
 }
 
 /** The Upstreams of one type, now and as they change; a new list whenever one does. */
-export type UpstreamWatch<K extends UpstreamKind> = AsyncIterable<readonly TypedUpstream<K>[]>;
+export type UpstreamWatch<U> = AsyncIterable<readonly U[]>;
 
-export interface UpstreamType<K extends UpstreamKind = UpstreamKind> {
-  readonly kind: K;
+/** The hooks of a type; all but `cluster` are absent where a type has no use for them. */
+export interface UpstreamHooks<U> {
   /** Pure. Judges the spec beyond what `cluster` finds anyway. */
-  readonly validate?: (upstream: TypedUpstream<K>, context: TypeContext) => void;
-  /** Pure. The cluster, or undefined after at least one `report.error`. */
-  readonly cluster: (upstream: TypedUpstream<K>, context: TypeContext) => ClusterDraft | undefined;
+  readonly validate?: (upstream: U, context: TypeContext) => void;
+  /** Pure. The cluster, or undefined after at least one `report.error`. `connectTimeout` has its default already. */
+  readonly cluster: (upstream: U, context: TypeContext) => ClusterDraft | undefined;
+  /** Pure. Whether and how TLS is spoken where the user says nothing; absent: only with an `sslConfig`. */
+  readonly tls?: (upstream: U) => TlsDefaults;
   /**
-   * Pure, for types whose addresses are known from other resources (kube: EndpointSlices): the cluster's endpoints.
+   * Pure, for types whose addresses are known from other resources (kube: Endpoints): the cluster's endpoints.
    * Runs apart from `cluster`, so that an address change touches nothing but EDS.
    */
-  readonly assignment?: (upstream: TypedUpstream<K>, context: TypeContext) => readonly Endpoint[];
+  readonly assignment?: (upstream: U, context: TypeContext) => readonly Endpoint[];
   /**
    * Edge, for types whose addresses live elsewhere (consul, awsEc2). Follows all Upstreams of the type and yields whole sets.
    * An outage yields nothing: the last set stays in service.
    */
-  readonly endpoints?: (upstreams: UpstreamWatch<K>, context: EdgeContext) => AsyncIterable<EndpointUpdate>;
+  readonly endpoints?: (upstreams: UpstreamWatch<U>, context: EdgeContext) => AsyncIterable<EndpointUpdate>;
   /** Edge. Looks outward and yields, each time, the whole list of Upstreams that should exist. */
   readonly discover?: (context: EdgeContext) => AsyncIterable<readonly DiscoveredUpstream[]>;
   /** Edge. Functions behind an Upstream of this type (Lambda); other kinds of functions are in functions/. */
   readonly functions?: (
-    upstreams: UpstreamWatch<K>,
+    upstreams: UpstreamWatch<U>,
     context: EdgeContext,
   ) => AsyncIterable<{ readonly key: ResourceKey; readonly spec: Upstream }>;
   /** Pure. What a route to this Upstream needs (function invocation): returns the refined route. */
-  readonly route?: (
-    route: RouteDraft,
-    upstream: TypedUpstream<K>,
-    destination: DestinationSpec | undefined,
-    context: TypeContext,
-  ) => RouteDraft;
+  readonly route?: (route: RouteDraft, upstream: U, destination: DestinationSpec | undefined, context: TypeContext) => RouteDraft;
   /** Pure. Envoy resources besides the cluster: a generated listener, a further cluster. */
-  readonly extras?: (upstream: TypedUpstream<K>, context: TypeContext) => readonly EnvoyResource[];
+  readonly extras?: (upstream: U, context: TypeContext) => readonly EnvoyResource[];
 }
 
+/** A built-in type: a case of the oneof. */
+export interface UpstreamType<K extends UpstreamKind = UpstreamKind> extends UpstreamHooks<TypedUpstream<K>> {
+  readonly kind: K;
+}
+
+/**
+ * A type of the user's own, named in `headworks.config.ts`. In YAML it is the field of `spec` with the name of its kind, as the
+ * built-in ones are.
+ */
+export interface CustomUpstreamType<S> extends UpstreamHooks<UpstreamOf<S>> {
+  /** A lower camel case word that no field of an Upstream has. */
+  readonly kind: string;
+  /**
+   * Pure. Reads the object under `spec.<kind>`; says what is wrong with it through `report.error("PluginProblem", …)`
+   * and then returns undefined. The only place where the object is untyped.
+   */
+  readonly parse: (json: JsonObject, report: Report) => S | undefined;
+}
+
+/** Any type, where what its spec is does not matter: the flow hands each type the Upstreams of its kind and no others. */
+// biome-ignore lint/suspicious/noExplicitAny: the one place where the types' own specs are forgotten, so that lists can hold them all
+export type AnyUpstreamType = UpstreamHooks<any> & { readonly kind: string; readonly parse?: CustomUpstreamType<unknown>["parse"] };
+
 /** Gives a type its exact TypeScript type; the way to write one. */
-export function defineUpstreamType<K extends UpstreamKind>(type: UpstreamType<K>): UpstreamType<K> {
+export function defineUpstreamType<K extends UpstreamKind>(type: UpstreamType<K>): UpstreamType<K>;
+export function defineUpstreamType<S>(type: CustomUpstreamType<S>): CustomUpstreamType<S>;
+export function defineUpstreamType(type: AnyUpstreamType): AnyUpstreamType {
   return type;
 }
