@@ -31,8 +31,15 @@ const envoyFiles = [
   /^envoy\/type\//,
 ];
 
-generate("src/gen/gloo", compileProtos(), () => true);
-generate("src/gen/envoy", envoySchema(), (name) => envoyFiles.some((pattern) => pattern.test(name)));
+const finish = process.argv.includes("--check") ? compare : write;
+finish(
+  "src/gen/gloo",
+  generate(compileProtos(), () => true),
+);
+finish(
+  "src/gen/envoy",
+  generate(envoySchema(), (name) => envoyFiles.some((pattern) => pattern.test(name))),
+);
 
 function envoySchema(): FileDescriptorProto[] {
   return fromBinary(FileDescriptorSetSchema, gunzipSync(readFileSync(join(root, "proto/envoy.binpb.gz")))).file;
