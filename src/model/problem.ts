@@ -30,13 +30,31 @@ export interface Problem {
   readonly message: string;
   /** What would be right. */
   readonly hint?: string;
+  /**
+   * What an error puts out of service when there is no last good version to keep; undefined: the resource as a whole. Everything
+   * beside it stays. Of `option`: the route is served without it. `route`: it answers as `invalidConfigPolicy` says, or is left
+   * out where not even its matcher can be used. `domain`: this name only.
+   */
+  readonly costs?: Cost;
+  /**
+   * The cause is another resource (a missing secret, a domain that somebody else has): an earlier version of this resource would
+   * not help, so the newest is served as far as it can be.
+   */
+  readonly elsewhere?: boolean;
+  /** The resource whose problem this repeats, as Gloo repeats a RouteTable's on its VirtualService. Reports show it there, once. */
+  readonly repeats?: ResourceKey;
+  /** The words in Gloo's status, where `message` alone is not all of them: `Route Error: ProcessingError. Reason: …`. */
+  readonly statusText?: string;
 }
 
+export type Cost = "nothing" | "option" | "route" | "domain" | "virtualHost" | "filterChain" | "listener";
+
 /** What a problem may carry besides its reason and message. */
-export interface ProblemDetails {
-  readonly path?: string;
-  readonly at?: Place;
-  readonly hint?: string;
+export type ProblemDetails = Pick<Problem, "path" | "at" | "hint" | "costs" | "elsewhere" | "repeats" | "statusText">;
+
+/** True when the newest version of a resource is not put in service: its last good version is, where there is one. */
+export function rejects(problems: readonly Problem[]): boolean {
+  return problems.some((each) => each.severity === "error" && !each.elsewhere);
 }
 
 /** Collects the findings about one resource. Pure functions take one and write to nothing else. */
