@@ -20,7 +20,7 @@ export class ManyTable<P, V> extends Derived<V> {
   /** The keys that each parent gives. */
   readonly #given = new Map<string, readonly string[]>();
   /** Who gives a key, lowest parent first. */
-  readonly #claims = new Map<string, Claim<V>>();
+  readonly #claims = new Map<string, Claim<V>[]>();
   readonly #touched = new Set<string>();
 
   constructor(parent: Table<P>, name: string, compute: DeriveMany<P, V>, read: Read, options: DeriveOptions<V, Iterable<Entry<V>>>) {
@@ -38,9 +38,7 @@ export class ManyTable<P, V> extends Derived<V> {
   }
 
   unitsOf(key: string): readonly string[] {
-    const units: string[] = [];
-    for (let claim = this.#claims.get(key); claim !== undefined; claim = claim.next) units.push(claim.parent);
-    return units;
+    return (this.#claims.get(key) ?? []).map((claim) => claim.parent);
   }
 
   protected refresh(parentKey: string, cause: Source | undefined): void {
@@ -59,7 +57,7 @@ export class ManyTable<P, V> extends Derived<V> {
 
   /** All parents have run: each key they touched gets the value of its lowest parent, once. */
   protected override finish(): void {
-    for (const key of this.#touched) this.put(key, this.#claims.get(key)?.value);
+    for (const key of this.#touched) this.put(key, this.#claims.get(key)?.[0]?.value);
     this.#touched.clear();
     super.finish();
   }
@@ -81,35 +79,27 @@ export class ManyTable<P, V> extends Derived<V> {
   }
 
   #claim(key: string, parent: string, value: V): boolean {
-    let previous: Claim<V> | undefined;
-    let next = this.#claims.get(key);
-    while (next !== undefined && next.parent < parent) {
-      previous = next;
-      next = next.next;
-    }
-    if (next?.parent === parent) {
-      if (this.isSame(key, next.value, value)) return false;
-      next.value = value;
+    const claims = this.#claims.get(key) ?? [];
+    const place = placeOf(claims, parent);
+    const claim = claims[place];
+    if (claim?.parent === parent) {
+      if (this.isSame(key, claim.value, value)) return false;
+      claim.value = value;
+    } else if (claims.length === 0) {
+      this.#claims.set(key, [{ parent, value }]);
     } else {
-      const claim = { parent, value, next };
-      if (previous === undefined) this.#claims.set(key, claim);
-      else previous.next = claim;
+      claims.splice(place, 0, { parent, value });
     }
     this.#touched.add(key);
     return true;
   }
 
   #unclaim(key: string, parent: string): void {
-    let previous: Claim<V> | undefined;
-    let claim = this.#claims.get(key);
-    while (claim !== undefined && claim.parent !== parent) {
-      previous = claim;
-      claim = claim.next;
-    }
-    if (claim === undefined) return;
-    if (previous !== undefined) previous.next = claim.next;
-    else if (claim.next !== undefined) this.#claims.set(key, claim.next);
-    else this.#claims.delete(key);
+    const claims = this.#claims.get(key) ?? [];
+    const place = placeOf(claims, parent);
+    if (claims[place]?.parent !== parent) return;
+    claims.splice(place, 1);
+    if (claims.length === 0) this.#claims.delete(key);
     this.#touched.add(key);
   }
 }
@@ -117,7 +107,18 @@ export class ManyTable<P, V> extends Derived<V> {
 interface Claim<V> {
   readonly parent: string;
   value: V;
-  next: Claim<V> | undefined;
+}
+
+/** Where the claim of `parent` is, or would be. By halving: all tenants of a gateway may claim the same host. */
+function placeOf(claims: readonly Claim<unknown>[], parent: string): number {
+  let low = 0;
+  let high = claims.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (claims[middle]!.parent < parent) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function collected<V>(entries: Iterable<Entry<V>> | undefined): ReadonlyMap<string, V> {
