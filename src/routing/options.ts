@@ -1,0 +1,41 @@
+// Options from several places made one: field by field, the first that writes a field wins.
+import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import type { OptionPlaces, Written } from "./model.ts";
+
+export interface PlacedOptions<O> {
+  readonly options: O | undefined;
+  /** Of the fields that were taken from elsewhere. */
+  readonly at: OptionPlaces;
+}
+
+/** `first` wins over `second`, whole top-level field by whole field; a oneof counts as one field, as in Gloo. */
+export function mergeOptions<S extends DescMessage>(
+  schema: S,
+  first: PlacedOptions<MessageShape<S>>,
+  second: PlacedOptions<MessageShape<S>>,
+  secondAt: Written,
+): PlacedOptions<MessageShape<S>> {
+  if (second.options === undefined) return first;
+  const merged: Record<string, unknown> = { ...(first.options as object | undefined) };
+  const at = new Map(first.at);
+  for (const [property, value] of Object.entries(second.options as object)) {
+    if (property.startsWith("$") || !isSet(value) || isSet(merged[property])) continue;
+    merged[property] = value;
+    at.set(property, second.at.get(property) ?? { resource: secondAt.resource, path: `${secondAt.path}.${fieldPath(property, value)}` });
+  }
+  return { options: create(schema, merged as never), at };
+}
+
+function isSet(value: unknown): boolean {
+  if (value === undefined) return false;
+  if (Array.isArray(value)) return value.length > 0;
+  if (typeof value !== "object" || value === null) return value !== false && value !== "" && value !== 0;
+  if ("case" in value && !("$typeName" in value)) return value.case !== undefined;
+  if ("$typeName" in value || value instanceof Uint8Array) return true;
+  return Object.keys(value).length > 0;
+}
+
+/** The YAML name of a property: of a oneof, that of the member. */
+function fieldPath(property: string, value: unknown): string {
+  return typeof value === "object" && value !== null && "case" in value && typeof value.case === "string" ? value.case : property;
+}

@@ -1,0 +1,61 @@
+// The RouteTables that a route delegates to.
+import type { DelegateAction, RouteTableSelector } from "../gen/gloo/gloo/projects/gateway/api/v1/virtual_service_pb.js";
+import type { Reason } from "../model/catalog.ts";
+import { formatRef } from "../model/ref.ts";
+import type { Resource } from "../model/resource.ts";
+import type { World } from "../plugin/world.ts";
+import { expressionFault, matchesExpressions, matchesLabels } from "./label-selector.ts";
+
+export type SelectedTables =
+  | { readonly tables: readonly Resource<"RouteTable">[] }
+  | { readonly fault: { readonly reason: Reason; readonly message: string; readonly path: string; readonly hint?: string } };
+
+/** `namespace` is that of the resource that delegates. */
+export function selectTables(action: DelegateAction, namespace: string, world: World): SelectedTables {
+  const { delegationType } = action;
+  if (delegationType.case === "selector") return bySelector(delegationType.value, namespace, world);
+  const ref = delegationType.case === "ref" ? delegationType.value : { name: action.name, namespace: action.namespace };
+  const path = delegationType.case === "ref" ? "delegateAction.ref" : "delegateAction";
+  if (delegationType.case === undefined && ref.name === "" && ref.namespace === "")
+    return fault(
+      "DelegateTargetUnknown",
+      "cannot determine delegation target: you must specify a route table either via a resource reference or a selector",
+      path,
+    );
+  const table = world.get("RouteTable", ref);
+  if (table?.spec) return { tables: [table] };
+  return fault("DelegateTargetUnknown", `route table ${formatRef(ref)} missing`, path, hintFor(ref.name, world));
+}
+
+function bySelector(selector: RouteTableSelector, own: string, world: World): SelectedTables {
+  const path = "delegateAction.selector";
+  const hasLabels = Object.keys(selector.labels).length > 0;
+  if (hasLabels && selector.expressions.length > 0)
+    return fault("DelegateSelectorInvalid", "cannot use both labels and expressions within the same selector", path);
+  const wrong = expressionFault(selector.expressions);
+  if (wrong) return fault("DelegateSelectorInvalid", `${wrong}: the route table selector expression is invalid`, `${path}.expressions`);
+  const namespaces = selector.namespaces.length === 0 ? [own] : selector.namespaces.includes("*") ? [undefined] : selector.namespaces;
+  const tables = [...new Set(namespaces)]
+    .flatMap((namespace) => world.list("RouteTable", namespace))
+    .filter(
+      (table) =>
+        table.spec !== undefined && matchesLabels(selector.labels, table.labels) && matchesExpressions(selector.expressions, table.labels),
+    );
+  return tables.length > 0 ? { tables } : fault("DelegateTargetUnknown", "no route table matches the given selector", path);
+}
+
+/** The usual mistake: right name, wrong namespace. */
+function hintFor(name: string, world: World): string | undefined {
+  const elsewhere = world.list("RouteTable").find((table) => table.ref.name === name);
+  return elsewhere && `did you mean ${formatRef(elsewhere.ref)}?`;
+}
+
+function fault(reason: Reason, message: string, path: string, hint?: string): SelectedTables {
+  return { fault: { reason, message, path, ...(hint && { hint }) } };
+}
+
+/** Groups of equal weight, lowest first: the order in which tables are tried. */
+export function byWeight(tables: readonly Resource<"RouteTable">[]): readonly (readonly Resource<"RouteTable">[])[] {
+  const groups = Map.groupBy(tables, (table) => table.spec?.weight ?? 0);
+  return [...groups.keys()].sort((a, b) => a - b).map((weight) => groups.get(weight) ?? []);
+}
