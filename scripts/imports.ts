@@ -15,7 +15,7 @@ const layers: readonly (readonly string[])[] = [
   ["sources", "discovery", "validate", "routing", "translate", "xds", "dataplane", "status", "state"],
   ["upstreams", "functions", "features"],
   ["builtins.ts"],
-  ["control-plane.ts"],
+  ["flow"],
   ["admin"],
   ["cli", "index.ts"],
   ["main.ts"],
@@ -101,9 +101,10 @@ function layerOf(path: string): number {
   return layers.findIndex((row) => row.includes(folderOf(path)));
 }
 
-/** `upstreams` of `upstreams/static/cluster.ts`; the file itself at the top. */
+/** `upstreams` of `upstreams/static/cluster.ts`; the file itself at the top. control-plane.ts is the door of flow/, and of one folder with it. */
 function folderOf(path: string): string {
-  return path.split("/")[0] as string;
+  const folder = path.split("/")[0] as string;
+  return folder === "control-plane.ts" ? "flow" : folder;
 }
 
 /** `cors` of both `features/cors.ts` and `features/cors/policy.ts`. */

@@ -1,0 +1,58 @@
+// The admin app on a socket. On loopback it needs nothing; anywhere else it refuses to start without a token.
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import { formatListenAddress, type ListenAddress } from "../lib/listen-address.ts";
+import { type AdminOptions, adminApp } from "./app.ts";
+
+export interface AdminServer extends AsyncDisposable {
+  /** `http://127.0.0.1:9091` */
+  readonly url: string;
+}
+
+/** Thrown for what the one who starts us can mend: a port in use, an address that needs a token. */
+export class AdminAddressError extends Error {}
+
+export async function startAdmin(address: ListenAddress, options: AdminOptions): Promise<AdminServer> {
+  if (address.kind === "tcp" && !address.isLoopback && options.token === undefined)
+    throw new AdminAddressError(
+      `the admin server shows the whole configuration; on ${formatListenAddress(address)} it needs a token (--admin-token-file FILE), or give it a loopback address`,
+    );
+  const hosts = address.kind === "tcp" && address.isLoopback ? [hostHeader(address.host)] : [];
+  const app = adminApp({ ...options, hosts: [...hosts, ...(options.hosts ?? [])] });
+  const server = createAdaptorServer({ fetch: app.fetch });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(new AdminAddressError(whyNot(address, error))));
+    server.listen(address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port }, resolve);
+  });
+  const url = urlOf(address, server.address());
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      options.events.close();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      if ("closeAllConnections" in server) server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function hostHeader(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+function urlOf(address: ListenAddress, bound: AddressInfo | string | null): string {
+  if (address.kind === "unix" || bound === null || typeof bound === "string") return formatListenAddress(address);
+  return `http://${hostHeader(address.host)}:${bound.port}`;
+}
+
+function whyNot(address: ListenAddress, error: NodeJS.ErrnoException): string {
+  const where = formatListenAddress(address);
+  switch (error.code) {
+    case "EADDRINUSE":
+      return `the admin server cannot listen on ${where}: something else does already; choose another with --admin`;
+    case "EACCES":
+      return `the admin server may not listen on ${where}: permission denied`;
+    default:
+      return `the admin server cannot listen on ${where}: ${error.message}`;
+  }
+}
