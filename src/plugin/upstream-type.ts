@@ -10,7 +10,7 @@
 //
 // Types of users have the very same hooks. Theirs is not in the oneof of the API, so they name their kind freely and say how
 // their part of the YAML is read: `parse`. See examples/custom-type and docs/decisions/0002-upstream-type-contract.md.
-import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
+import type { JsonObject, Message, MessageInitShape } from "@bufbuild/protobuf";
 import type { ClusterSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import type { RouteSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import type { DestinationSpec } from "../gen/gloo/gloo/projects/gloo/api/v1/destination_spec_pb.js";
@@ -48,7 +48,7 @@ export interface TypeContext {
 }
 
 /** An Envoy Cluster under construction: a plain init object, so that features can refine it by spreading. */
-export type ClusterDraft = MessageInitShape<typeof ClusterSchema> & { readonly name: string };
+export type ClusterDraft = Exclude<MessageInitShape<typeof ClusterSchema>, Message> & { readonly name: string };
 
 /** An Envoy route under construction. */
 export type RouteDraft = MessageInitShape<typeof RouteSchema>;

@@ -47,4 +47,114 @@ export const upstreams = {
     title: "a value that Envoy would refuse",
     help: "Envoy has rules for the values in its configuration (a port below 65536, a duration that is not negative, a ring of at most 8388608 entries). One value breaks one of them. Envoy would refuse it, and often everything that was sent along with it, so it is left out here; the message names the field and the rule.",
   },
+  OutlierIntervalMissing: {
+    code: "HW3040",
+    title: "outlier detection without an interval",
+    help: "`outlierDetection.interval` says how often hosts are judged. Gloo has no default for it and leaves the cluster out; so do we: `interval: 10s` is a good start.",
+  },
+  DnsRefreshRateTooSmall: {
+    code: "HW3041",
+    title: "a DNS refresh rate below a millisecond",
+    help: "`dnsRefreshRate` is left out because Envoy takes at least `0.001s`; the default of 5 s is in force.",
+  },
+  DnsRefreshRateWithoutDns: {
+    code: "HW3042",
+    title: "a DNS refresh rate without DNS",
+    help: "`dnsRefreshRate` only means something where a host is a name. This Upstream has IP addresses only, or gets its addresses from discovery. Remove the field.",
+  },
+  PreconnectRatioOutOfRange: {
+    code: "HW3043",
+    title: "a preconnect ratio out of range",
+    help: "Ratios of `preconnectPolicy` are between 1 (no connection ahead of need) and 3.",
+  },
+  RingSizes: {
+    code: "HW3044",
+    title: "sizes that no ring can have",
+    help: "`ringHashConfig.minimumRingSize` (1024 where it is not given) may not be above `maximumRingSize`, and neither above 8388608. Envoy would refuse the cluster.",
+  },
+  Http2Value: {
+    code: "HW3045",
+    title: "an HTTP/2 value out of range",
+    help: "Windows are 65535 to 2147483647 bytes, `maxConcurrentStreams` 1 to 2147483647.",
+  },
+  Http1AndHttp2: {
+    code: "HW3046",
+    title: "HTTP/1 options on an HTTP/2 Upstream",
+    help: "With `useHttp2: true` every connection is HTTP/2, so `http1ProtocolOptions` could never count. Remove one of them, or set `protocolSelection: USE_DOWNSTREAM_PROTOCOL`, which speaks what the client speaks.",
+  },
+  ProxyProtocolVersion: {
+    code: "HW3047",
+    title: "an unknown PROXY protocol version",
+    help: "`proxyProtocolVersion` is `V1` (text) or `V2` (binary).",
+  },
+  FailoverUnsupported: {
+    code: "HW3048",
+    title: "failover is not served",
+    help: "`failover` was an enterprise feature of Gloo and is not served by this version. The Upstream is left out rather than served without the hosts it falls back to. Remove the field to serve it without.",
+  },
+  HealthCheckIncomplete: {
+    code: "HW3050",
+    title: "a health check that lacks a field",
+    help: "Each of `healthChecks` needs `timeout`, `interval`, `healthyThreshold`, `unhealthyThreshold` and one checker. As with Gloo the cluster is left out until they are there:\n\n    healthChecks:\n    - timeout: 2s\n      interval: 10s\n      healthyThreshold: 2\n      unhealthyThreshold: 3\n      httpHealthCheck: {path: /healthz}",
+  },
+  HealthCheckPayload: {
+    code: "HW3051",
+    title: "a payload that is not hexadecimal",
+    help: "`tcpHealthCheck.send.text` and `receive[].text` are bytes, written as pairs of hex digits: `50494e47` is PING. Envoy would refuse anything else.",
+  },
+  HealthCheckUntyped: {
+    code: "HW3052",
+    title: "a health checker in an old form",
+    help: "`customHealthCheck.config` is not read by Envoy any more. Write `typedConfig` with an `@type`.",
+  },
+  HeaderSecretNotFound: {
+    code: "HW3053",
+    title: "a secret with headers that is not there",
+    help: "`headerSecretRef` must name a Secret whose keys are header names. The Secret does not exist, is not in a watched namespace, or is of another kind.",
+  },
+  TlsSecretNotFound: {
+    code: "HW3060",
+    title: "a TLS secret that is not there",
+    help: "`secretRef` names a Secret that does not exist, or not in a watched namespace. Without its certificate nothing is sent in the clear instead: what needs the secret is left out until it is there.",
+  },
+  TlsSecretOfOtherKind: {
+    code: "HW3061",
+    title: "a secret of another kind",
+    help: "`secretRef` must name a TLS secret: a Kubernetes Secret of type `kubernetes.io/tls`, or a Secret with `tls: {certChain, privateKey, rootCa}`.",
+  },
+  TlsSecretInvalid: {
+    code: "HW3062",
+    title: "a TLS secret that cannot be used",
+    help: "The certificate or key cannot be read, or they do not belong together. `openssl x509 -in tls.crt -noout -pubkey` and `openssl pkey -in tls.key -pubout` must print the same.",
+  },
+  TlsCertificateMissing: {
+    code: "HW3063",
+    title: "TLS without a certificate",
+    help: "The settings name no certificate. Give `secretRef`, `sslFiles` with `tlsCert` and `tlsKey`, or `sds`.",
+  },
+  TlsKeyPairIncomplete: {
+    code: "HW3064",
+    title: "a certificate without key, or a key without certificate",
+    help: "`tlsCert` and `tlsKey` go together: give both, or neither and only `rootCa`.",
+  },
+  TlsRootCaMissing: {
+    code: "HW3065",
+    title: "names to verify, but nobody to trust",
+    help: "`verifySubjectAltName` only means something when the certificate is verified, which needs `rootCa` (`ca.crt` in a Kubernetes secret).",
+  },
+  TlsVersionUnknown: {
+    code: "HW3066",
+    title: "an unknown TLS version",
+    help: "`minimumProtocolVersion` and `maximumProtocolVersion` are `TLSv1_0`, `TLSv1_1`, `TLSv1_2`, `TLSv1_3` or `TLS_AUTO`.",
+  },
+  TlsCipherUnknown: {
+    code: "HW3067",
+    title: "a cipher suite or curve that Envoy does not know",
+    help: "Envoy takes the names of BoringSSL (`ECDHE-RSA-AES128-GCM-SHA256`, `X25519`) and refuses the whole cluster or listener for one that it does not know. The suites of TLS 1.3 are fixed and cannot be listed.",
+  },
+  SdsNamesMissing: {
+    code: "HW3068",
+    title: "SDS without the name of a secret",
+    help: "`sds` needs `certificatesSecretName` or `validationContextName`; the latter where `verifySubjectAltName` is set.",
+  },
 } as const satisfies Record<string, CatalogEntry>;

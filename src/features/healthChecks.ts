@@ -1,0 +1,172 @@
+// `healthChecks` and `ignoreHealthOnHostRemoval`: Envoy asks the hosts themselves whether they are well.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { HeaderValueOptionSchema } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
+import type { HealthCheckSchema } from "../gen/envoy/envoy/config/core/v3/health_check_pb.js";
+import { CodecClientType } from "../gen/envoy/envoy/type/v3/http_pb.js";
+import type {
+  HealthCheck,
+  HealthCheck_GrpcHealthCheck,
+  HealthCheck_HttpHealthCheck,
+  HealthCheck_Payload,
+} from "../gen/gloo/gloo/projects/gloo/api/external/envoy/api/v2/core/health_check_pb.js";
+import type { Report } from "../model/problem.ts";
+import type { Feature } from "../plugin/feature.ts";
+import type { World } from "../plugin/world.ts";
+
+type EnvoyCheck = MessageInitShape<typeof HealthCheckSchema>;
+type Checker = NonNullable<EnvoyCheck["healthChecker"]>;
+
+interface Context {
+  readonly world: World;
+  readonly report: Report;
+}
+
+export const healthChecks: Feature = {
+  name: "healthChecks",
+  upstream(cluster, { upstream }, { world, report }) {
+    const kept = upstream.ignoreHealthOnHostRemoval ? { ...cluster, ignoreHealthOnHostRemoval: true } : cluster;
+    const checks = upstream.healthChecks.flatMap((check, i) => envoyCheck(check, i, { world, report }) ?? []);
+    return checks.length > 0 ? { ...kept, healthChecks: checks } : kept;
+  },
+};
+
+function envoyCheck(check: HealthCheck, i: number, context: Context): EnvoyCheck | undefined {
+  const path = `healthChecks[${i}]`;
+  const missing = missingField(check);
+  if (missing) {
+    const [field, hint] = missing;
+    const shown = field[0]?.toUpperCase() + field.slice(1);
+    context.report.error("HealthCheckIncomplete", `The field HealthCheck[${i}].${shown} cannot be nil`, { path: `${path}.${field}`, hint });
+    return undefined;
+  }
+  const healthChecker = checker(check, path, context);
+  if (!healthChecker) return undefined;
+  return {
+    ...(check.timeout && { timeout: check.timeout }),
+    ...(check.interval && { interval: check.interval }),
+    ...(check.initialJitter && { initialJitter: check.initialJitter }),
+    ...(check.intervalJitter && { intervalJitter: check.intervalJitter }),
+    intervalJitterPercent: check.intervalJitterPercent,
+    unhealthyThreshold: check.unhealthyThreshold,
+    healthyThreshold: check.healthyThreshold,
+    reuseConnection: check.reuseConnection,
+    ...(check.noTrafficInterval && { noTrafficInterval: check.noTrafficInterval }),
+    ...(check.unhealthyInterval && { unhealthyInterval: check.unhealthyInterval }),
+    ...(check.unhealthyEdgeInterval && { unhealthyEdgeInterval: check.unhealthyEdgeInterval }),
+    ...(check.healthyEdgeInterval && { healthyEdgeInterval: check.healthyEdgeInterval }),
+    eventLogPath: check.eventLogPath,
+    alwaysLogHealthCheckFailures: check.alwaysLogHealthCheckFailures,
+    healthChecker,
+  };
+}
+
+/** The first field that is missing, as Gloo names only one, and what to write. */
+function missingField(check: HealthCheck): readonly [field: string, hint: string] | undefined {
+  if (check.timeout === undefined) return ["timeout", "for example timeout: 2s"];
+  if (check.interval === undefined) return ["interval", "for example interval: 10s"];
+  if (check.healthyThreshold === undefined) return ["healthyThreshold", "for example healthyThreshold: 2"];
+  if (check.unhealthyThreshold === undefined) return ["unhealthyThreshold", "for example unhealthyThreshold: 3"];
+  if (check.healthChecker.case === undefined) return ["healthChecker", "one of httpHealthCheck, tcpHealthCheck, grpcHealthCheck"];
+  return undefined;
+}
+
+function checker({ healthChecker }: HealthCheck, path: string, context: Context): Checker | undefined {
+  switch (healthChecker.case) {
+    case "httpHealthCheck":
+      return httpChecker(healthChecker.value, `${path}.httpHealthCheck`, context);
+    case "tcpHealthCheck": {
+      const { send, receive } = healthChecker.value;
+      const payloads = [...(send ? [send] : []), ...receive];
+      if (!payloads.every((payload) => isHex(payload, `${path}.tcpHealthCheck`, context.report))) return undefined;
+      return {
+        case: "tcpHealthCheck",
+        value: { ...(send && { send: payloadOf(send) }), receive: receive.map(payloadOf) },
+      };
+    }
+    case "grpcHealthCheck":
+      return grpcChecker(healthChecker.value, context);
+    case "customHealthCheck": {
+      const { name, configType } = healthChecker.value;
+      if (configType.case === "config") {
+        context.report.error("HealthCheckUntyped", "customHealthCheck.config is a form that Envoy no longer reads", {
+          path: `${path}.customHealthCheck.config`,
+          hint: 'write typedConfig with the "@type" of the health checker',
+        });
+        return undefined;
+      }
+      return {
+        case: "customHealthCheck",
+        value: { name, ...(configType.case === "typedConfig" && { configType }) },
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function httpChecker(check: HealthCheck_HttpHealthCheck, path: string, context: Context): Checker | undefined {
+  if (check.responseAssertions) {
+    context.report.error(
+      "HostHealthCheckUnsupported",
+      "Could not load configuration for the following Enterprise features: [advanced_http]",
+      { path: `${path}.responseAssertions`, hint: "Envoy judges responses by status only: use expectedStatuses" },
+    );
+    return undefined;
+  }
+  return {
+    case: "httpHealthCheck",
+    value: {
+      host: check.host,
+      path: check.path,
+      requestHeadersToAdd: headers(check.requestHeadersToAdd, path, context),
+      requestHeadersToRemove: check.requestHeadersToRemove,
+      expectedStatuses: check.expectedStatuses.map(({ start, end }) => ({ start, end })),
+      // The numbers of both enums are the same.
+      method: check.method as number,
+      ...(check.useHttp2 && { codecClientType: CodecClientType.HTTP2 }),
+      ...(check.serviceName !== "" && { serviceNameMatcher: { matchPattern: { case: "prefix", value: check.serviceName } } }),
+    },
+  };
+}
+
+function grpcChecker({ serviceName, authority, initialMetadata }: HealthCheck_GrpcHealthCheck, context: Context): Checker {
+  return {
+    case: "grpcHealthCheck",
+    value: { serviceName, authority, initialMetadata: headers(initialMetadata, "grpcHealthCheck.initialMetadata", context) },
+  };
+}
+
+type HeaderOptions = HealthCheck_HttpHealthCheck["requestHeadersToAdd"];
+
+/** Headers as written; a reference to a secret stands for all headers in it. */
+function headers(options: HeaderOptions, path: string, { world, report }: Context): MessageInitShape<typeof HeaderValueOptionSchema>[] {
+  return options.flatMap(({ headerOption, append }) => {
+    if (headerOption.case === "header") {
+      return [{ header: { key: headerOption.value.key, value: headerOption.value.value }, ...(append !== undefined && { append }) }];
+    }
+    if (headerOption.case !== "headerSecretRef") return [];
+    const { namespace, name } = headerOption.value;
+    const kind = world.get("Secret", { namespace, name })?.spec?.kind;
+    if (kind?.case !== "header") {
+      report.error("HeaderSecretNotFound", `list did not find secret ${namespace}.${name} with headers`, { path });
+      return [];
+    }
+    return Object.entries(kind.value.headers)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, value]) => ({ header: { key, value }, ...(append !== undefined && { append }) }));
+  });
+}
+
+function payloadOf({ payload }: HealthCheck_Payload) {
+  return { payload: { case: "text" as const, value: payload.value ?? "" } };
+}
+
+function isHex({ payload }: HealthCheck_Payload, path: string, report: Report): boolean {
+  const text = payload.value ?? "";
+  if (/^([0-9a-fA-F]{2})+$/.test(text)) return true;
+  report.error("HealthCheckPayload", `"${text}" is not hexadecimal: what is sent and expected is written as pairs of hex digits`, {
+    path,
+    hint: "PING is 50494e47",
+  });
+  return false;
+}
