@@ -1,0 +1,59 @@
+// Make before break. A route must not point at a cluster that the client cannot use yet, and a cluster must not go while a route
+// points at it. So clusters and their endpoints go out first, listeners wait until both are acknowledged, routes until listeners
+// are; and what is gone goes last. Types that take no part (secrets, runtime) are sent as they come.
+//
+// Endpoints follow clusters at once: Envoy acknowledges clusters only when all of them are warm, and for that it must have been
+// given their endpoints. Waiting between the two would be waiting for each other. (Seen with Envoy 1.40: its cluster manager pauses
+// CDS while clusters warm. It also means that the acknowledgement stands for resolved names and a first round of health checks.)
+//
+// A client that does not answer holds up its own later types only for a while (`isOverdue`): it may be one that never will.
+import { typeUrls } from "../model/envoy-resource.ts";
+import type { Phase } from "./subscription.ts";
+
+/** A subscription as the order sees it. */
+export interface Turn {
+  readonly typeUrl: string;
+  /** A response may be sent now. */
+  isFree(): boolean;
+  /** The client is waited for. */
+  isAwaited(): boolean;
+  /** …and has been for too long. */
+  isOverdue(): boolean;
+  hasWork(phase: Phase): boolean;
+}
+
+/** Each waits for all before it. */
+const makeOrder: readonly (readonly string[])[] = [[typeUrls.cluster, typeUrls.endpoint], [typeUrls.listener], [typeUrls.route]];
+const breakOrder: readonly (readonly string[])[] = [[typeUrls.cluster], [typeUrls.endpoint]];
+const ordered: ReadonlySet<string> = new Set(makeOrder.flat());
+
+/**
+ * Which subscriptions of a client may send, and what. Lazy: the caller sends before it asks for the next, so each step sees what
+ * the one before has done. `owed` are endpoints that the client has not even asked for yet, of clusters it has just been sent.
+ */
+export function* turns<T extends Turn>(all: Iterable<T>, owesEndpoints: () => boolean): Generator<{ turn: T; phase: Phase }> {
+  const byType = Map.groupBy(all, ({ typeUrl }) => typeUrl);
+  const of = (types: readonly string[]) => types.flatMap((typeUrl) => byType.get(typeUrl) ?? []);
+  yield* step(of([...byType.keys()].filter((typeUrl) => !ordered.has(typeUrl))), "make");
+  for (const types of makeOrder) {
+    const group = of(types);
+    yield* step(group, "make");
+    if (group.some((turn) => isHolding(turn, "make"))) return;
+    if (types.includes(typeUrls.endpoint) && owesEndpoints()) return;
+  }
+  for (const types of breakOrder) {
+    const group = of(types);
+    yield* step(group, "break");
+    if (group.some((turn) => isHolding(turn, "break"))) return;
+  }
+}
+
+function* step<T extends Turn>(group: readonly T[], phase: Phase): Generator<{ turn: T; phase: Phase }> {
+  for (const turn of group) {
+    if (turn.isFree() && turn.hasWork(phase)) yield { turn, phase };
+  }
+}
+
+function isHolding(turn: Turn, phase: Phase): boolean {
+  return (turn.isAwaited() || turn.hasWork(phase)) && !turn.isOverdue();
+}

@@ -1,0 +1,261 @@
+// What one stream asked for of one type, what its client has, and what it therefore still has to be sent. The rules that delta and
+// state of the world share; delta.ts and sotw.ts add how each reads a request and frames a response.
+import type { EnvoyResource } from "../model/envoy-resource.ts";
+import { typeUrls } from "../model/envoy-resource.ts";
+import type { ProxyResources } from "./proxy-resources.ts";
+import { blamed, presentable } from "./refusal.ts";
+import { SetVersion } from "./set-version.ts";
+import type { ResponseHead } from "./wire.ts";
+
+/**
+ * `make`: what is new or changed. `break`: what is gone. Only clusters and endpoints tell the two apart, because something that is
+ * still in force may use what is gone; for other types `make` says both.
+ */
+export type Phase = "make" | "break";
+
+/** What a response changes for its client, and what the client had before. */
+export interface Push {
+  readonly changed: readonly { readonly resource: EnvoyResource; readonly before: string | undefined }[];
+  readonly removed: readonly { readonly name: string; readonly before: string | undefined }[];
+}
+
+interface Outstanding extends Push {
+  readonly nonce: string;
+  readonly since: number;
+}
+
+/** How a subscription tells the rest what happened. */
+export interface SubscriptionEvents {
+  acked(subscription: Subscription): void;
+  nacked(subscription: Subscription, message: string): void;
+  /** The first time that this version is refused by anyone. */
+  refused(resource: EnvoyResource, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export abstract class Subscription {
+  readonly typeUrl: string;
+  nacks = 0;
+  sentVersion = "";
+  ackedVersion = "";
+  /** What was sent and is not answered yet: one response at most. */
+  outstanding: Outstanding | undefined;
+
+  protected readonly resources: ProxyResources;
+  protected readonly events: SubscriptionEvents;
+  protected isWildcard = false;
+  readonly names = new Set<string>();
+  /** The first request of a type is answered even when there is nothing to say: Envoy waits for it while it starts. */
+  protected owesAnswer = true;
+  readonly #known = new Map<string, string>();
+  readonly #knownVersion = new SetVersion();
+  readonly #upserts = new Set<string>();
+  readonly #removals = new Set<string>();
+  /** Names that were asked for and do not exist: delta says so once, at once. */
+  readonly #absent = new Set<string>();
+  /** The version that this very client refused, by name: it does not get it again, even if others run it. */
+  readonly #refusedHere = new Map<string, string>();
+  /** After a NACK that names nobody: what to try next, in ever smaller parts. */
+  #trials: (readonly string[])[] = [];
+
+  constructor(typeUrl: string, resources: ProxyResources, events: SubscriptionEvents) {
+    this.typeUrl = typeUrl;
+    this.resources = resources;
+    this.events = events;
+  }
+
+  /** Frames a push; called once for each, in order. */
+  protected abstract frame(head: ResponseHead, push: Push): Buffer;
+  /** The client did not take the push. */
+  protected abstract undo(push: Push): void;
+  /** Whether the variant can tell a client that a resource of this type is gone. */
+  protected abstract get saysRemovals(): boolean;
+
+  /** Clusters and endpoints may still be in use when they are gone from the configuration. */
+  get #removesLast(): boolean {
+    return this.typeUrl === typeUrls.cluster || this.typeUrl === typeUrls.endpoint;
+  }
+
+  get size(): number {
+    return this.#known.size;
+  }
+
+  covers(name: string): boolean {
+    return this.isWildcard || this.names.has(name);
+  }
+
+  hasWork(phase: Phase): boolean {
+    if (phase === "break") return this.#removals.size > 0;
+    return this.owesAnswer || this.#upserts.size > 0 || this.#absent.size > 0 || (!this.#removesLast && this.#removals.size > 0);
+  }
+
+  /** Resources of these names may have changed. */
+  changed(names: ReadonlySet<string>): void {
+    if (!this.isWildcard && this.names.size < names.size) {
+      for (const name of this.names) if (names.has(name)) this.compare(name);
+    } else {
+      for (const name of names) this.compare(name);
+    }
+  }
+
+  /** The client needs this resource again, though it has not changed. */
+  forget(name: string): void {
+    this.setKnown(name, undefined);
+    this.compare(name);
+  }
+
+  /** The next response, and from now on it is the outstanding one. Asked only when there is work and nothing is outstanding. */
+  next(phase: Phase, nonce: string, now: number, controlPlane: string | undefined): { message: Buffer; push: Push } {
+    const push = phase === "make" ? this.#make() : { changed: [], removed: this.#takeRemovals() };
+    this.owesAnswer = false;
+    this.sentVersion = this.#setVersion();
+    const message = this.frame({ typeUrl: this.typeUrl, setVersion: this.sentVersion, nonce, controlPlane }, push);
+    this.outstanding = { ...push, nonce, since: now };
+    return { message, push };
+  }
+
+  /** What there is to do about one name: compares what the client has with what it should have. */
+  protected compare(name: string): void {
+    this.#upserts.delete(name);
+    this.#removals.delete(name);
+    if (!this.covers(name)) return;
+    const running = this.#known.get(name);
+    const resource = this.resources.get(this.typeUrl, name, running);
+    if (resource !== undefined) {
+      this.#absent.delete(name);
+      if (resource.version !== running && resource.version !== this.#refusedHere.get(name)) this.#upserts.add(name);
+    } else if (running !== undefined) {
+      if (this.saysRemovals) this.#removals.add(name);
+      else this.setKnown(name, undefined);
+    }
+  }
+
+  /** The client asks for a name: it gets an answer even if we believe that it has the resource, since it may have forgotten it. */
+  protected ask(name: string): void {
+    this.setKnown(name, undefined);
+    this.compare(name);
+    if (this.saysRemovals && this.resources.get(this.typeUrl, name) === undefined) this.#absent.add(name);
+  }
+
+  /** The client no longer wants a name; nothing is said about it. */
+  protected drop(name: string): void {
+    this.setKnown(name, undefined);
+    this.#upserts.delete(name);
+    this.#removals.delete(name);
+    this.#absent.delete(name);
+  }
+
+  /** The client wants all there is. */
+  protected compareAll(): void {
+    for (const name of this.resources.names(this.typeUrl)) this.compare(name);
+    for (const name of this.#known.keys()) this.compare(name);
+  }
+
+  /** After the client gave up names, or the wildcard. */
+  protected dropUncovered(): void {
+    for (const names of [this.#known.keys(), this.#upserts, this.#removals, this.#absent]) {
+      for (const name of [...names]) if (!this.covers(name)) this.drop(name);
+    }
+  }
+
+  protected setKnown(name: string, version: string | undefined): void {
+    const before = this.#known.get(name);
+    if (before === version) return;
+    if (before !== undefined) this.#knownVersion.toggle(name, before);
+    if (version === undefined) {
+      this.#known.delete(name);
+    } else {
+      this.#known.set(name, version);
+      this.#knownVersion.toggle(name, version);
+    }
+  }
+
+  /** Reads the ACK or NACK in a request. An older nonce answers a response that no longer matters. */
+  protected settle(nonce: string, error: string | undefined): void {
+    const outstanding = this.outstanding;
+    if (outstanding === undefined || nonce !== outstanding.nonce) return;
+    this.outstanding = undefined;
+    if (error === undefined) this.#ack(outstanding);
+    else this.#nack(outstanding, error);
+  }
+
+  #ack({ changed }: Push): void {
+    this.ackedVersion = this.sentVersion;
+    for (const { resource } of changed) this.resources.accept(resource);
+    this.events.acked(this);
+  }
+
+  #nack(push: Push, error: string): void {
+    this.nacks++;
+    const message = presentable(error);
+    this.events.nacked(this, message);
+    const sent = push.changed.map(({ resource }) => resource);
+    if (sent.length === 0) {
+      // Nothing in it could be wrong (an empty answer, or removals): saying it again would be a loop.
+      this.events.warn({ typeUrl: this.typeUrl, message }, "a response without resources was refused");
+      return;
+    }
+    this.#revert(push);
+    const culprits = sent.length === 1 ? sent : blamed(sent, error);
+    for (const culprit of culprits) this.#refuse(culprit, message);
+    if (culprits.length === 0) this.#trials.unshift(...halves(sent.map(({ name }) => name)));
+    for (const { name } of sent) this.compare(name);
+    for (const { name } of push.removed) this.compare(name);
+  }
+
+  /** The client has what it had before the push, unless more has become known of it since. */
+  #revert(push: Push): void {
+    this.undo(push);
+    for (const { resource, before } of push.changed) {
+      if (this.#known.get(resource.name) === resource.version) this.setKnown(resource.name, before);
+    }
+    for (const { name, before } of push.removed) {
+      if (!this.#known.has(name)) this.setKnown(name, before);
+    }
+  }
+
+  #refuse(resource: EnvoyResource, message: string): void {
+    this.#refusedHere.set(resource.name, resource.version);
+    if (this.resources.refuse(resource)) this.events.refused(resource, message);
+  }
+
+  #make(): Push {
+    const changed: Push["changed"][number][] = [];
+    for (const name of this.#nextBatch()) {
+      const before = this.#known.get(name);
+      const resource = this.resources.get(this.typeUrl, name, before);
+      this.#upserts.delete(name);
+      if (resource === undefined) continue;
+      this.setKnown(name, resource.version);
+      changed.push({ resource, before });
+    }
+    const removed = [...this.#absent].map((name) => ({ name, before: undefined }));
+    this.#absent.clear();
+    return { changed, removed: this.#removesLast ? removed : [...removed, ...this.#takeRemovals()] };
+  }
+
+  #takeRemovals(): Push["removed"] {
+    const removed = [...this.#removals].map((name) => ({ name, before: this.#known.get(name) }));
+    this.#removals.clear();
+    for (const { name } of removed) this.setKnown(name, undefined);
+    return removed;
+  }
+
+  #nextBatch(): readonly string[] {
+    for (let trial = this.#trials.shift(); trial !== undefined; trial = this.#trials.shift()) {
+      const due = trial.filter((name) => this.#upserts.has(name));
+      if (due.length > 0) return due;
+    }
+    return [...this.#upserts];
+  }
+
+  /** After a NACK the version differs from what was refused, even if the set is equal again (envoyproxy/envoy#12592). */
+  #setVersion(): string {
+    return this.nacks === 0 ? `${this.#knownVersion}` : `${this.#knownVersion}.${this.nacks}`;
+  }
+}
+
+function halves(names: readonly string[]): (readonly string[])[] {
+  const middle = names.length >> 1;
+  return [names.slice(0, middle), names.slice(middle)];
+}
