@@ -20,7 +20,10 @@ export interface Collection<V> {
 }
 
 export interface CollectionOptions<V> {
-  /** When two values count as the same, so that nothing after them runs. Default: `Object.is`. */
+  /**
+   * When two values count as the same, so that nothing after them runs and the older one is kept. Default: `Object.is`. It must be
+   * true only for values that no reader can tell apart (same `version`, same content): otherwise what is kept depends on history.
+   */
   readonly equals?: (before: V, after: V) => boolean;
 }
 
