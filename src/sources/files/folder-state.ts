@@ -1,0 +1,283 @@
+// Follows a folder: hears of changes, looks at the files, and tells the index. Decides when a bad or missing thing is believed.
+import { statSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { type Problem, problem } from "../../model/problem.ts";
+import type { SourceBatch } from "../../plugin/source.ts";
+import type { TextReading } from "../read-text.ts";
+import type { FileIndex } from "./file-index.ts";
+import { type Listing, listFolder, readFile } from "./folder.ts";
+import { FolderWatcher } from "./watcher.ts";
+
+const brokenMs = 30;
+const missingObjectsMs = 150;
+const missingFileMs = 100;
+/** How long a deletion of most files must last, with the folder itself there, before it is believed. */
+const massMs = 500;
+/** The same after the folder was away: two equal looks, this far apart. */
+const guardMs = 5_000;
+
+interface Watched {
+  signature: string;
+  /** The text that the index knows. */
+  text: string | undefined;
+  /** A text that does not parse, seen but not yet reported. */
+  broken?: { readonly text: string; readonly since: number };
+  /** Objects are held back in the index since then. */
+  heldSince?: number;
+  missingSince?: number;
+}
+
+export class FolderState {
+  readonly #root: string;
+  readonly #index: FileIndex;
+  readonly #read: (text: string, file: string) => TextReading;
+  readonly #watched = new Map<string, Watched>();
+  /** When to look at a file again. */
+  readonly #due = new Map<string, number>();
+  #rootId: string | undefined;
+  #rootWasAway = false;
+  #guard: { readonly missing: string; readonly since: number } | undefined;
+
+  constructor(root: string, index: FileIndex, read: (text: string, file: string) => TextReading) {
+    this.#root = root;
+    this.#index = index;
+    this.#read = read;
+  }
+
+  /** Everything, now, without waiting for anything to settle. */
+  readAll(): Listing | undefined {
+    const listing = this.#list();
+    if (!listing) return undefined;
+    for (const file of [...listing.files.keys()].sort()) this.#lookAt(file, 0, true);
+    for (const file of [...this.#index.files]) if (!listing.files.has(file) && !this.#watched.has(file)) this.#index.remove(file);
+    return listing;
+  }
+
+  #list(): Listing | undefined {
+    const steps = this.#listing();
+    for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+  }
+
+  /** Lists the folder and reports what in it is not read; undefined when the folder cannot be listed. */
+  *#listing(): Generator<void, Listing | undefined> {
+    let listing: Listing;
+    try {
+      listing = yield* listFolder(this.#root);
+      const { dev, ino } = statSync(this.#root);
+      const id = `${dev}:${ino}`;
+      if (this.#rootId !== undefined && this.#rootId !== id) this.#rootWasAway = true;
+      this.#rootId = id;
+    } catch (error) {
+      this.#rootWasAway = true;
+      this.#index.setPlaceProblems(this.#root, [rootProblem(this.#root, error)]);
+      return undefined;
+    }
+    this.#index.setPlaceProblems(this.#root, []);
+    for (const place of [...this.#index.placesWithProblems]) if (!listing.problems.has(place)) this.#index.setPlaceProblems(place, []);
+    for (const [place, found] of listing.problems) this.#index.setPlaceProblems(place, [found]);
+    return listing;
+  }
+
+  async *watch(
+    signal: AbortSignal,
+    options: { readonly pollMs: number; readonly pollOnly: boolean },
+    first: () => SourceBatch,
+  ): AsyncGenerator<SourceBatch> {
+    const watcher = new FolderWatcher(options.pollOnly);
+    signal.addEventListener("abort", () => watcher.wake(), { once: true });
+    try {
+      const listing = this.readAll();
+      watcher.follow(listing?.folders ?? new Set());
+      this.#reportWatch(watcher);
+      yield first();
+      let nextPoll = performance.now() + Math.min(options.pollMs, 500); // what changed while the watches were being set
+      while (!signal.aborted) {
+        const wakeAt = Math.min(nextPoll, ...this.#due.values());
+        const heard = await watcher.next(wakeAt);
+        if (signal.aborted) return;
+        const now = performance.now();
+        for (const file of heard.files) this.#lookAt(file, now, false);
+        for (const [file, at] of [...this.#due]) if (at <= now) this.#lookAt(file, now, false);
+        if (heard.rescan || now >= nextPoll) {
+          const found = await this.#rescan(now);
+          if (found) watcher.follow(found.folders);
+          this.#reportWatch(watcher);
+          nextPoll = performance.now() + this.#pollDelay(options.pollMs, watcher.isDegraded);
+        }
+        this.#settleMissing(now);
+        const batch = this.#index.take();
+        if (batch) yield { ...batch, noticedAt: heard.noticedAt ?? now };
+      }
+    } finally {
+      watcher.close();
+    }
+  }
+
+  #pollDelay(pollMs: number, isDegraded: boolean): number {
+    if (this.#rootWasAway) return Math.min(pollMs, 500);
+    return isDegraded ? Math.min(pollMs, 1_000) : pollMs;
+  }
+
+  #reportWatch(watcher: FolderWatcher): void {
+    const message = "the system allows no more file watches; changes are found by polling, within a second or two";
+    const found = watcher.isDegraded ? [problem("warning", undefined, "WatchDegraded", message)] : [];
+    this.#index.setPlaceProblems(`${this.#root} (watch)`, found);
+  }
+
+  /** Compares all files with what is known, letting others work in between. */
+  async #rescan(now: number): Promise<Listing | undefined> {
+    const steps = this.#listing();
+    let step = steps.next();
+    while (!step.done) {
+      await nextTurn();
+      step = steps.next();
+    }
+    const listing = step.value;
+    if (!listing) return undefined;
+    let count = 0;
+    for (const [file, signature] of listing.files) {
+      const known = this.#watched.get(file);
+      if (known === undefined || known.signature !== signature || known.missingSince !== undefined) {
+        this.#lookAt(file, now, false);
+        if (++count % 16 === 0) await nextTurn();
+      }
+    }
+    const missing = [...this.#index.files].filter((file) => !listing.files.has(file));
+    if (this.#rootWasAway && this.#isMass(missing)) this.#guardMissing(missing, now);
+    else {
+      this.#rootWasAway = false;
+      this.#guard = undefined;
+      for (const file of missing) this.#lookAt(file, now, false);
+    }
+    return listing;
+  }
+
+  #guardMissing(missing: readonly string[], now: number): void {
+    const printed = JSON.stringify([...missing].sort());
+    if (this.#guard?.missing === printed && now - this.#guard.since >= guardMs) {
+      this.#rootWasAway = false;
+      this.#guard = undefined;
+      for (const file of missing) this.#forget(file);
+      this.#index.setPlaceProblems(this.#root, []);
+      return;
+    }
+    if (this.#guard?.missing !== printed) this.#guard = { missing: printed, since: now };
+    const message = `${missing.length} files are missing since the folder came back; what they held stays in service until this is certain`;
+    this.#index.setPlaceProblems(this.#root, [problem("warning", undefined, "DeletionHeld", message)]);
+  }
+
+  /** More than half of all resources, and at least five. */
+  #isMass(files: readonly string[]): boolean {
+    let count = 0;
+    for (const file of files) count += this.#index.resourceCount(file);
+    return count >= 5 && count * 2 > this.#index.totalResources;
+  }
+
+  /** Reads a file if it changed; `isFirst`: at the start, when there is nothing to wait for. */
+  #lookAt(file: string, now: number, isFirst: boolean): void {
+    this.#due.delete(file);
+    const found = readFile(file);
+    if (found.is === "absent") {
+      this.#noteMissing(file, now);
+      return;
+    }
+    const watched = this.#watched.get(file) ?? { signature: "", text: undefined };
+    this.#watched.set(file, watched);
+    delete watched.missingSince;
+    watched.signature = found.signature;
+    if (found.is === "refused") {
+      watched.text = undefined;
+      this.#index.refuse(file, found.problem);
+      return;
+    }
+    if (found.text === watched.text) this.#settle(file, watched, now);
+    else this.#take(file, watched, found.text, now, isFirst);
+  }
+
+  #take(file: string, watched: Watched, text: string, now: number, isFirst: boolean): void {
+    const isEmptied = text.trim() === "" && this.#index.resourceCount(file) > 0 && !isFirst;
+    const reading = isEmptied ? emptied(file) : this.#read(text, file);
+    if (reading.isBroken && !isFirst) {
+      if (watched.broken?.text !== text) watched.broken = { text, since: now };
+      if (now - watched.broken.since < brokenMs) {
+        this.#due.set(file, watched.broken.since + brokenMs);
+        return;
+      }
+    }
+    delete watched.broken;
+    watched.text = text;
+    const isHolding = this.#index.set(file, text, reading, !isFirst);
+    if (isHolding) {
+      watched.heldSince = now;
+      this.#due.set(file, now + missingObjectsMs);
+    } else delete watched.heldSince;
+  }
+
+  /** The text is what we know; what waited for it to be so may go. */
+  #settle(file: string, watched: Watched, now: number): void {
+    delete watched.broken;
+    if (watched.heldSince === undefined) return;
+    if (now - watched.heldSince < missingObjectsMs) {
+      this.#due.set(file, watched.heldSince + missingObjectsMs);
+      return;
+    }
+    delete watched.heldSince;
+    this.#index.release(file);
+  }
+
+  #noteMissing(file: string, now: number): void {
+    const watched = this.#watched.get(file);
+    if (!watched) {
+      if (this.#index.has(file)) this.#watched.set(file, { signature: "", text: undefined, missingSince: now });
+      else return;
+    } else watched.missingSince ??= now;
+    this.#due.set(file, now + missingFileMs);
+  }
+
+  /** Lets go of files that are gone for long enough, if the folder is still the one we knew. */
+  #settleMissing(now: number): void {
+    const missing = [...this.#watched].filter(([, watched]) => watched.missingSince !== undefined);
+    if (missing.length === 0) return;
+    const isMass = this.#isMass(missing.map(([file]) => file));
+    const ripe = missing.filter(([, watched]) => now - watched.missingSince! >= (isMass ? massMs : missingFileMs));
+    if (ripe.length > 0 && !this.#rootIsThere()) {
+      this.#rootWasAway = true;
+      for (const [file, watched] of missing) {
+        delete watched.missingSince;
+        watched.signature = "";
+        this.#due.delete(file);
+      }
+      return;
+    }
+    for (const [file] of ripe) this.#forget(file);
+    for (const [file, watched] of missing) {
+      if (this.#watched.has(file)) this.#due.set(file, watched.missingSince! + (isMass ? massMs : missingFileMs));
+    }
+  }
+
+  #rootIsThere(): boolean {
+    const stats = statSync(this.#root, { throwIfNoEntry: false });
+    return stats !== undefined && `${stats.dev}:${stats.ino}` === this.#rootId;
+  }
+
+  #forget(file: string): void {
+    this.#watched.delete(file);
+    this.#due.delete(file);
+    this.#index.remove(file);
+  }
+}
+
+/** A file that is emptied is a file that is being written, or a mistake: whoever means to delete, deletes. */
+function emptied(file: string): TextReading {
+  const found = problem("error", undefined, "SyntaxError", "the file is empty", {
+    at: { file, line: 1, column: 1 },
+    hint: "delete the file, if its objects are to go",
+  });
+  return { resources: [], problems: [found], isBroken: true };
+}
+
+function rootProblem(root: string, error: unknown): Problem {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const why = code === "ENOENT" ? "is not there" : code === "ENOTDIR" ? "is no folder" : `cannot be read: ${message}`;
+  return problem("error", undefined, "FolderUnreadable", `${root} ${why}`, { hint: "what was read from it before stays in service" });
+}

@@ -1,0 +1,110 @@
+// File events: one watch for each folder (not for each file: ten thousand files would be ten thousand watches). An event is only a
+// hint of where to look; what is there is found by reading.
+import { type FSWatcher, watch } from "node:fs";
+import { basename, join } from "node:path";
+import { isReadableName } from "./folder.ts";
+
+export interface Heard {
+  readonly files: ReadonlySet<string>;
+  /** Something happened that one file does not explain. */
+  readonly rescan: boolean;
+  /** When the first event came; undefined when only time passed. */
+  readonly noticedAt?: number;
+}
+
+export class FolderWatcher {
+  readonly #pollOnly: boolean;
+  readonly #watchers = new Map<string, FSWatcher>();
+  #files = new Set<string>();
+  #rescan = false;
+  #noticedAt: number | undefined;
+  #wake: (() => void) | undefined;
+  #isDegraded = false;
+
+  constructor(pollOnly: boolean) {
+    this.#pollOnly = pollOnly;
+  }
+
+  /** The system refused a watch: who asks must poll. */
+  get isDegraded(): boolean {
+    return this.#isDegraded;
+  }
+
+  /** Watches these folders and no others. */
+  follow(folders: ReadonlySet<string>): void {
+    if (this.#pollOnly) return;
+    for (const [folder, watcher] of this.#watchers) {
+      if (folders.has(folder)) continue;
+      watcher.close();
+      this.#watchers.delete(folder);
+    }
+    this.#isDegraded = false;
+    for (const folder of folders) if (!this.#watchers.has(folder)) this.#add(folder);
+  }
+
+  #add(folder: string): void {
+    try {
+      const watcher = watch(folder, { persistent: true }, (_event, name) => this.#hear(folder, name));
+      watcher.on("error", () => this.#drop(folder));
+      this.#watchers.set(folder, watcher);
+    } catch (error) {
+      // ENOSPC and EMFILE: the limits of inotify. A folder that is gone by now is no reason to poll.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "ENOENT" && code !== "ENOTDIR") this.#isDegraded = true;
+    }
+  }
+
+  #drop(folder: string): void {
+    this.#watchers.get(folder)?.close();
+    this.#watchers.delete(folder);
+    this.#note(() => {
+      this.#rescan = true;
+    });
+  }
+
+  #hear(folder: string, name: string | null): void {
+    this.#note(() => {
+      // A folder reports its own removal by its own name. It may be made anew at once, with a watch that is dead.
+      if (name === null || name === basename(folder)) {
+        this.#drop(folder);
+      } else if (isReadableName(name)) this.#files.add(join(folder, name));
+      else if (name.startsWith("..") || !name.includes(".")) this.#rescan = true;
+    });
+  }
+
+  #note(what: () => void): void {
+    what();
+    if (this.#files.size === 0 && !this.#rescan) return;
+    this.#noticedAt ??= performance.now();
+    this.wake();
+  }
+
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Waits until something is heard, or until a time. */
+  async next(until: number): Promise<Heard> {
+    if (this.#files.size === 0 && !this.#rescan) {
+      const ms = Math.max(0, Math.ceil(until - performance.now()));
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wake = undefined;
+    }
+    const heard: Heard = { files: this.#files, rescan: this.#rescan, ...(this.#noticedAt !== undefined && { noticedAt: this.#noticedAt }) };
+    this.#files = new Set();
+    this.#rescan = false;
+    this.#noticedAt = undefined;
+    return heard;
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
+  }
+}
