@@ -5,6 +5,7 @@ import type { Any } from "@bufbuild/protobuf/wkt";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import type { EnvoyResource, TypeUrl } from "../model/envoy-resource.ts";
 import type { ResourceKey } from "../model/ref.ts";
+import { notePacked, violationsOf } from "./constraints.ts";
 
 /** Encodes a message as a resource. Map fields must be built in sorted order ({@link sortedMap}): protobuf keeps insertion order. */
 export function envoyResource<S extends DescMessage>(
@@ -31,9 +32,12 @@ export function versionOf(bytes: Uint8Array): string {
   return hash("sha256", bytes, "hex").slice(0, 16);
 }
 
-/** `google.protobuf.Any` around a message. */
+/** `google.protobuf.Any` around a message. What Envoy would refuse in it is noted, for {@link violationsOf} of what it is put into. */
 export function packAny<S extends DescMessage>(schema: S, message: MessageInitShape<S>): Any {
-  return create(AnySchema, { typeUrl: `type.googleapis.com/${schema.typeName}`, value: toBinary(schema, create(schema, message)) });
+  const content = create(schema, message);
+  const any = create(AnySchema, { typeUrl: `type.googleapis.com/${schema.typeName}`, value: toBinary(schema, content) });
+  notePacked(any, violationsOf(schema, content));
+  return any;
 }
 
 /** The same map with its keys in order, so that equal maps have equal bytes. */

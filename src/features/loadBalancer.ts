@@ -6,9 +6,6 @@ import type { LoadBalancerConfig, LoadBalancerConfig_SlowStartConfig } from "../
 import type { Feature } from "../plugin/feature.ts";
 import type { ClusterDraft } from "../plugin/upstream-type.ts";
 
-/** Envoy's limit for both sizes of a ring. */
-const maxRingSize = 8_388_608n;
-
 export const loadBalancer: Feature = {
   name: "loadBalancerConfig",
   upstream(cluster, { upstream, name }, { report }) {
@@ -26,11 +23,6 @@ export const loadBalancer: Feature = {
           `the ring may not be smaller (maximumRingSize ${max}) than it must be large (minimumRingSize ${leastSize})`,
           { path },
         );
-      }
-      if (min > maxRingSize || max > maxRingSize) {
-        report.error("RingSizes", `a ring has at most ${maxRingSize} entries; minimumRingSize is ${min}, maximumRingSize is ${max}`, {
-          path,
-        });
       }
     }
     return { ...cluster, ...policy(config, name), ...(common && { commonLbConfig: common }) };

@@ -4,6 +4,7 @@
 // Envoy's own rules about values. An error anywhere means that the cluster is not sent: a cluster that Envoy refuses can take
 // everything down that travels with it. Addresses are another matter and another file: endpoints.ts.
 import { create } from "@bufbuild/protobuf";
+import { violationsOf } from "../envoy/constraints.ts";
 import { envoyResource } from "../envoy/encode.ts";
 import { clusterName } from "../envoy/names.ts";
 import { type Cluster, ClusterSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
@@ -14,6 +15,7 @@ import type { Resource } from "../model/resource.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { AnyUpstreamType, ClusterDraft, UpstreamOf } from "../plugin/upstream-type.ts";
 import type { World } from "../plugin/world.ts";
+import { reportViolations } from "./constraintProblems.ts";
 
 export interface ClusterTranslation {
   /** Absent when a problem is an error. */
@@ -89,7 +91,9 @@ function buildCluster({ type, upstream }: TypedResource, world: World, plugins: 
   for (const feature of plugins.features) {
     if (feature.upstream) draft = feature.upstream(draft, upstream, { world, report, tls, path: "" });
   }
-  return create(ClusterSchema, draft);
+  const cluster = create(ClusterSchema, draft);
+  reportViolations(violationsOf(ClusterSchema, cluster), type.kind, report);
+  return cluster;
 }
 
 /** Gloo's. Envoy has the same, but only where the field is absent. */

@@ -42,6 +42,16 @@ export const upstreams = {
     title: "a pipe Upstream without a path",
     help: "`pipe.path` is the Unix socket to dial, on the machine of the proxy: `/run/app.sock`, or `@name` in the abstract namespace of Linux.",
   },
+  KubeServiceNotFound: {
+    code: "HW3021",
+    title: "a Service that is not there",
+    help: "`kube.serviceName` and `kube.serviceNamespace` name a Service of Kubernetes that does not exist, or is not in a watched namespace. Routes to this Upstream answer 503 until it is there.",
+  },
+  KubePortNotFound: {
+    code: "HW3022",
+    title: "a port that the Service does not have",
+    help: "`kube.servicePort` is the number in the Service's `spec.ports[].port` (not the target port of the pods). As it is, no address matches, and routes to this Upstream answer 503.",
+  },
   EnvoyConstraint: {
     code: "HW3030",
     title: "a value that Envoy would refuse",

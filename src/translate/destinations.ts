@@ -1,0 +1,118 @@
+// Where a route leads: clusters by name, and what is to say about destinations that cannot be reached.
+import type { JsonObject } from "@bufbuild/protobuf";
+import { clusterName } from "../envoy/names.ts";
+import type { ConsulServiceDestination, Destination, KubernetesServiceDestination } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
+import type { SubsetSpec } from "../gen/gloo/gloo/projects/gloo/api/v1/options/subset_spec_pb.js";
+import type { Subset } from "../gen/gloo/gloo/projects/gloo/api/v1/subset_pb.js";
+import type { Reason } from "../model/catalog.ts";
+import { formatRef, type Ref } from "../model/ref.ts";
+import type { Resource } from "../model/resource.ts";
+import type { World } from "../plugin/world.ts";
+
+export interface ResolvedDestination {
+  readonly cluster: string;
+  /** Absent where the destination is not an Upstream that exists. */
+  readonly upstream?: Resource<"Upstream">;
+  /** The cluster will not be there. */
+  readonly isMissing: boolean;
+  readonly metadataMatch?: { readonly filterMetadata: { readonly "envoy.lb": JsonObject } };
+  readonly findings: readonly DestinationFinding[];
+}
+
+export interface DestinationFinding {
+  readonly severity: "warning" | "error";
+  readonly reason: Reason;
+  readonly message: string;
+  /** Below the destination. */
+  readonly field: string;
+  readonly hint?: string;
+}
+
+/** What translation knows of the clusters that are sent. */
+export type HasCluster = (upstream: Ref) => boolean;
+
+export function resolveDestination(destination: Destination | undefined, world: World, hasCluster: HasCluster): ResolvedDestination {
+  const type = destination?.destinationType;
+  switch (type?.case) {
+    case "upstream":
+      return withSubset(upstreamDestination(type.value, world, hasCluster), destination?.subset);
+    case "kube":
+      return withSubset(kubeDestination(type.value, world), destination?.subset);
+    case "consul":
+      return withSubset(consulDestination(type.value), destination?.subset);
+    default: {
+      const message = "no destination type specified";
+      const found = { reason: "DestinationMissing", message, field: "", hint: "name an upstream, kube or consul service" } as const;
+      return { cluster: "", isMissing: true, findings: [{ severity: "warning", ...found }, { severity: "error", ...found }] };
+    }
+  }
+}
+
+function upstreamDestination(ref: Ref, world: World, hasCluster: HasCluster): ResolvedDestination {
+  const upstream = world.get("Upstream", ref);
+  const cluster = clusterName(ref);
+  if (upstream === undefined) return { cluster, isMissing: true, findings: [notFound(ref, "upstream", "Upstream")] };
+  return { cluster, upstream, isMissing: !hasCluster(ref), findings: [] };
+}
+
+/** The Upstream that Gloo imagines for each port of a Service. */
+export function kubeDestinationRef({ ref, port }: KubernetesServiceDestination): Ref {
+  return { namespace: ref?.namespace ?? "", name: `kube-svc:${ref?.namespace ?? ""}-${ref?.name ?? ""}-${port}` };
+}
+
+function kubeDestination(destination: KubernetesServiceDestination, world: World): ResolvedDestination {
+  const imagined = kubeDestinationRef(destination);
+  const service = destination.ref && world.get("Service", destination.ref);
+  const ports = (service?.spec as { spec?: { ports?: { port?: number }[] }; ports?: { port?: number }[] } | undefined) ?? {};
+  const list = ports.spec?.ports ?? ports.ports ?? [];
+  const exists = list.some((each) => each.port === destination.port) && world.settings.gloo?.disableKubernetesDestinations !== true;
+  const hint =
+    service && destination.ref && list.length > 0
+      ? `the Service ${formatRef(destination.ref)} has the ports ${list.map((each) => each.port).join(", ")}`
+      : undefined;
+  return {
+    cluster: clusterName(imagined),
+    isMissing: !exists,
+    findings: exists ? [] : [{ ...notFound(imagined, "kube", "Upstream"), ...(hint && { hint }) }],
+  };
+}
+
+/** Whether the service exists is known to Consul only; where it does not, the cluster has no endpoints. */
+function consulDestination({ serviceName, tags, dataCenters }: ConsulServiceDestination): ResolvedDestination {
+  const ref = { name: `consul-svc:${serviceName}`, namespace: "gloo-system" };
+  const subset = Object.fromEntries([...tags.map((tag) => [`consul-tag-${tag}`, "1"]), ...dataCenters.map((dc) => [`consul-dc-${dc}`, "1"])]);
+  return {
+    cluster: clusterName(ref),
+    isMissing: false,
+    findings: [],
+    ...(Object.keys(subset).length > 0 && { metadataMatch: { filterMetadata: { "envoy.lb": subset } } }),
+  };
+}
+
+function notFound(ref: Ref, field: string, kind: string): DestinationFinding {
+  const message = `*v1.${kind} { ${formatRef(ref)} } not found`;
+  return { severity: "warning", reason: "UpstreamNotFound", message, field };
+}
+
+function withSubset(resolved: ResolvedDestination, subset: Subset | undefined): ResolvedDestination {
+  if (subset === undefined) return resolved;
+  const metadataMatch = { filterMetadata: { "envoy.lb": { ...subset.values } } };
+  const finding = resolved.upstream && subsetFinding(subset, resolved.upstream);
+  return { ...resolved, metadataMatch, findings: finding ? [...resolved.findings, finding] : resolved.findings };
+}
+
+function subsetFinding(subset: Subset, upstream: Resource<"Upstream">): DestinationFinding | undefined {
+  const spec = upstream.spec?.upstreamType.value as { readonly subsetSpec?: SubsetSpec } | undefined;
+  const selectors = spec?.subsetSpec?.selectors ?? [];
+  const wanted = Object.keys(subset.values).sort().join(",");
+  if (spec?.subsetSpec === undefined)
+    return { severity: "warning", reason: "SubsetUnknown", message: "route has a subset config, but the upstream does not", field: "subset" };
+  if (selectors.some(({ keys }) => [...keys].sort().join(",") === wanted)) return undefined;
+  return {
+    severity: "error",
+    reason: "SubsetUnknown",
+    message: "route has a subset config, but none of the subsets in the upstream match it",
+    field: "subset",
+    hint: `the Upstream ${formatRef(upstream.ref)} has subsets by ${selectors.map(({ keys }) => keys.join("+")).join(", ") || "nothing"}`,
+  };
+}

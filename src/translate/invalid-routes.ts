@@ -1,0 +1,33 @@
+// What a route answers that cannot do what it says: Gloo's `invalidConfigPolicy`.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { RouteSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import type { Spec } from "../model/resource.ts";
+
+export const fallbackCluster = "fallback_cluster_for_invalid_routes";
+
+export interface InvalidRoutePolicy {
+  /** Routes to clusters that do not exist, and routes with errors, lead to the fallback cluster. */
+  readonly replaces: boolean;
+  readonly status: number;
+  readonly body: string;
+}
+
+export function invalidRoutePolicy(settings: Spec<"Settings">): InvalidRoutePolicy {
+  const policy = settings.gloo?.invalidConfigPolicy;
+  const status = policy?.invalidRouteResponseCode ?? 0;
+  return {
+    replaces: policy?.replaceInvalidRoutes ?? false,
+    // Gloo's own default is 0, with which Envoy refuses everything.
+    status: status >= 200 && status < 600 ? status : 404,
+    body: policy?.invalidRouteResponseBody || "this route has an invalid configuration",
+  };
+}
+
+/**
+ * The action of a route that Envoy would refuse: an answer, so that its requests do not fall through to the next route, which
+ * may be meant for others.
+ */
+export function invalidAction(policy: InvalidRoutePolicy): NonNullable<MessageInitShape<typeof RouteSchema>["action"]> {
+  if (policy.replaces) return { case: "route", value: { clusterSpecifier: { case: "cluster", value: fallbackCluster } } };
+  return { case: "directResponse", value: { status: policy.status, body: { specifier: { case: "inlineString", value: policy.body } } } };
+}

@@ -1,0 +1,95 @@
+// Services of Kubernetes as an Upstream sees them. The objects are the API server's JSON; only what is read here is looked at, and
+// what does not look right is as good as not there.
+import { create, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
+import { type Upstream, UpstreamSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
+import { resourceKey } from "../../model/ref.ts";
+import type { Resource } from "../../model/resource.ts";
+import type { SpecOf } from "../../plugin/upstream-type.ts";
+import type { World } from "../../plugin/world.ts";
+
+export interface ServicePort {
+  readonly name: string;
+  readonly port: number;
+  readonly appProtocol: string;
+}
+
+type KubeSpec = SpecOf<"kube">;
+
+export function serviceOf(spec: KubeSpec, world: World): Resource<"Service"> | undefined {
+  return world.get("Service", { namespace: spec.serviceNamespace, name: spec.serviceName });
+}
+
+export function servicePorts(service: Resource<"Service">): ServicePort[] {
+  return list(object(service.spec?.spec)?.ports).flatMap((each) => {
+    const { name, port, appProtocol } = object(each) ?? {};
+    return typeof port === "number" ? [{ name: text(name), port, appProtocol: text(appProtocol) }] : [];
+  });
+}
+
+export function servicePort(spec: KubeSpec, service: Resource<"Service">): ServicePort | undefined {
+  return servicePorts(service).find(({ port }) => port === spec.servicePort);
+}
+
+/**
+ * The Upstreams that every Service is, without anybody having written them: destinations of the form `kube: {ref, port}` go to
+ * these. They live in memory only; their names can belong to no object of Kubernetes, because of the colon.
+ */
+export function inMemoryUpstreams(service: Resource<"Service">): Resource<"Upstream">[] {
+  return servicePorts(service).map((port) => {
+    const ref = { namespace: service.ref.namespace, name: `kube-svc:${service.ref.namespace}-${service.ref.name}-${port.port}` };
+    return {
+      kind: "Upstream",
+      key: resourceKey("Upstream", ref),
+      ref,
+      labels: {},
+      annotations: {},
+      spec: upstreamOfService(service, port),
+      version: service.version,
+      problems: [],
+      origin: { source: "memory" },
+    };
+  });
+}
+
+/** What an Upstream for one port of a Service says, whether it lives in memory or discovery writes it. */
+export function upstreamOfService(service: Resource<"Service">, port: ServicePort): Upstream {
+  const useHttp2 = speaksHttp2(service, port);
+  return create(UpstreamSchema, {
+    upstreamType: {
+      case: "kube",
+      value: {
+        serviceName: service.ref.name,
+        serviceNamespace: service.ref.namespace,
+        servicePort: port.port,
+        selector: texts(object(service.spec?.spec)?.selector),
+      },
+    },
+    discoveryMetadata: { labels: { ...service.labels } },
+    ...(useHttp2 !== undefined && { useHttp2 }),
+  });
+}
+
+const http2Names = ["grpc", "h2", "http2"];
+const http2Protocols = ["http2", "grpc", "grpc-web", "kubernetes.io/h2c"];
+
+function speaksHttp2(service: Resource<"Service">, { name, appProtocol }: ServicePort): boolean | undefined {
+  const said = service.annotations["gloo.solo.io/h2_service"];
+  if (said === "true" || said === "false") return said === "true";
+  return http2Protocols.includes(appProtocol) || http2Names.some((prefix) => name.startsWith(prefix)) ? true : undefined;
+}
+
+export function object(value: JsonValue | undefined): JsonObject | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+}
+
+export function list(value: JsonValue | undefined): readonly JsonValue[] {
+  return Array.isArray(value) ? value : [];
+}
+
+export function text(value: JsonValue | undefined): string {
+  return typeof value === "string" ? value : "";
+}
+
+function texts(value: JsonValue | undefined): Record<string, string> {
+  return Object.fromEntries(Object.entries(object(value) ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === "string"));
+}
