@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { create, fromJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
 import { loadAll } from "js-yaml";
 import { SettingsSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/settings_pb.js";
+import { UpstreamSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
 import { formatRef, type Ref, resourceKey } from "../../model/ref.ts";
 import { type ApiKind, type Kind, type KubeKind, kinds, kubeKinds, type Resource, type Spec } from "../../model/resource.ts";
 import type { World } from "../../plugin/world.ts";
@@ -21,21 +22,25 @@ export function worldOf(resources: readonly Resource[], settings?: JsonObject): 
   };
 }
 
-/** All documents of a YAML text, or file, as resources; those of kinds that nobody knows are left out. */
-export function resourcesOf(yaml: string): Resource[] {
-  return loadAll(yaml).flatMap((document) => resourceOf(document as JsonObject) ?? []);
+/**
+ * All documents of a YAML text as resources; those of kinds that nobody knows are left out. `upstreamKinds` are types of Upstreams
+ * that the API does not have, but a user's configuration.
+ */
+export function resourcesOf(yaml: string, upstreamKinds: readonly string[] = []): Resource[] {
+  return loadAll(yaml).flatMap((document) => resourceOf(document as JsonObject, upstreamKinds) ?? []);
 }
 
 export function resourcesOfFile(path: string): Resource[] {
   return resourcesOf(readFileSync(path, "utf8"));
 }
 
-function resourceOf(document: JsonObject | null): Resource | undefined {
+function resourceOf(document: JsonObject | null, upstreamKinds: readonly string[]): Resource | undefined {
   const { kind, metadata, apiVersion: _, ...rest } = document ?? {};
   const { name, namespace = "default", labels = {}, annotations = {} } = (metadata ?? {}) as Record<string, JsonValue>;
   if (typeof kind !== "string") return undefined;
   const ref = { namespace: String(namespace), name: String(name) };
-  const spec = specOf(kind, rest, annotations as JsonObject);
+  const custom = kind === "Upstream" ? customOf(rest, upstreamKinds) : undefined;
+  const spec = specOf(kind, custom?.rest ?? rest, annotations as JsonObject);
   if (spec === undefined) return undefined;
   return {
     kind: kind as Kind,
@@ -44,10 +49,20 @@ function resourceOf(document: JsonObject | null): Resource | undefined {
     labels: labels as Record<string, string>,
     annotations: annotations as Record<string, string>,
     spec,
+    ...(custom && { custom: { kind: custom.kind, config: custom.config } }),
     version: "1",
     problems: [],
     origin: { source: "memory" },
   };
+}
+
+/** The field of a user's own type, and the Upstream without it. */
+function customOf(body: JsonObject, upstreamKinds: readonly string[]) {
+  const spec = (body.spec ?? {}) as JsonObject;
+  const kind = Object.keys(spec).find((field) => upstreamKinds.includes(field) && !(field in UpstreamSchema.field));
+  if (kind === undefined) return undefined;
+  const { [kind]: config, ...others } = spec;
+  return { kind, config: config as JsonObject, rest: { ...body, spec: others } };
 }
 
 function specOf(kind: string, body: JsonObject, annotations: JsonObject): Spec<Kind> | undefined {

@@ -1,0 +1,13 @@
+import { join } from "node:path";
+import { features } from "../../builtins.ts";
+import { clusterStory } from "../../lib/testing/clusters.ts";
+import { goldens, readGolden } from "../../lib/testing/golden.ts";
+import { upstreamTypeContract } from "../contract.ts";
+import { kube } from "./kube.ts";
+
+const testdata = join(import.meta.dirname, "testdata");
+const sample = (name: string) => readGolden(join(testdata, name)).input;
+
+goldens(testdata, (yaml) => clusterStory(yaml));
+
+upstreamTypeContract(kube, { good: sample("subsets.yaml"), bad: sample("missing.yaml"), features });

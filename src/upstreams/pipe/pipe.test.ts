@@ -1,0 +1,13 @@
+import { join } from "node:path";
+import { features } from "../../builtins.ts";
+import { clusterStory } from "../../lib/testing/clusters.ts";
+import { goldens, readGolden } from "../../lib/testing/golden.ts";
+import { upstreamTypeContract } from "../contract.ts";
+import { pipe } from "./pipe.ts";
+
+const testdata = join(import.meta.dirname, "testdata");
+const sample = (name: string) => readGolden(join(testdata, name)).input;
+
+goldens(testdata, (yaml) => clusterStory(yaml));
+
+upstreamTypeContract(pipe, { good: sample("pipe.yaml"), bad: sample("no-path.yaml"), features });

@@ -1,0 +1,18 @@
+import { join } from "node:path";
+import { features } from "../../builtins.ts";
+import { clusterStory } from "../../lib/testing/clusters.ts";
+import { goldens, readGolden } from "../../lib/testing/golden.ts";
+import { upstreamTypeContract } from "../contract.ts";
+import { staticHosts } from "./static.ts";
+
+const testdata = join(import.meta.dirname, "testdata");
+const sample = (name: string) => readGolden(join(testdata, name)).input;
+
+goldens(testdata, (yaml) => clusterStory(yaml));
+
+upstreamTypeContract(staticHosts, {
+  good: ["ip.yaml", "dns.yaml", "port-443.yaml", "no-auto-sni.yaml", "metadata.yaml"].map(sample).join("---\n"),
+  bad: `${sample("bad-hosts.yaml")}---
+${sample("empty.yaml")}`,
+  features,
+});
