@@ -1,37 +1,55 @@
 import { expect, test } from "vitest";
 import { codeFrame } from "./frame.ts";
 
-const text = "a: 1\nb:\n  upstrem: petstore\nc: 3\n";
+const text = `routes:
+  - matchers: [{prefix: /}]
+    routeAction:
+      single:
+        upstrem: {name: petstore}
+`;
 
-test("the place is marked, below two lines of what comes before", () => {
-  expect(codeFrame(text, { line: 3, column: 3, endColumn: 10 }, 'did you mean "upstream"?')).toEqual([
-    "  1 | a: 1",
-    "  2 | b:",
-    "> 3 |   upstrem: petstore",
-    '    |   ^^^^^^^ did you mean "upstream"?',
+test("a frame shows two lines before the place, marks it, and says the cure", () => {
+  expect(codeFrame(text, { line: 5, column: 9, endColumn: 16 }, { note: 'did you mean "upstream"?' })).toBe(
+    [
+      "  3 |     routeAction:",
+      "  4 |       single:",
+      "> 5 |         upstrem: {name: petstore}",
+      '    |         ^^^^^^^ did you mean "upstream"?',
+    ].join("\n"),
+  );
+});
+
+test("a place in the first line has nothing before it", () => {
+  expect(codeFrame("a: b", { line: 1, column: 4 })).toBe("> 1 | a: b\n    |    ^");
+});
+
+test("line numbers of different length are aligned", () => {
+  const lines = Array.from({ length: 10 }, (_, i) => `k${i}: v`).join("\n");
+  expect(codeFrame(lines, { line: 10, column: 1, endColumn: 3 })?.split("\n")).toEqual([
+    "   8 | k7: v",
+    "   9 | k8: v",
+    "> 10 | k9: v",
+    "     | ^^",
   ]);
 });
 
-test("the first line has nothing before it; without an end one character is marked", () => {
-  expect(codeFrame(text, { line: 1, column: 4 })).toEqual(["> 1 | a: 1", "    |    ^"]);
+test("tabs, carriage returns and control characters do not move the carets or reach the terminal", () => {
+  expect(codeFrame("\ta:\u001b[31m b\r\n", { line: 1, column: 2, endColumn: 3 })).toBe(">".concat(" 1 |  a: [31m b\n    |  ^"));
 });
 
-test("line numbers of different lengths align", () => {
-  const long = Array.from({ length: 10 }, (_, index) => `line ${index + 1}`).join("\r\n");
-  expect(codeFrame(long, { line: 10, column: 1 })).toEqual(["   8 | line 8", "   9 | line 9", "> 10 | line 10", "     | ^"]);
+test("a very long line is cut around the place", () => {
+  const line = `${"x".repeat(5_000)}HERE${"y".repeat(5_000)}`;
+  const frame = codeFrame(line, { line: 1, column: 5_001, endColumn: 5_005 })!;
+  const [code, pointer] = frame.split("\n") as [string, string];
+  expect(code.length).toBeLessThan(180);
+  expect(pointer.indexOf("^^^^")).toBe(code.indexOf("HERE"));
 });
 
-test("a place beyond the end of its line is marked at the end; a line beyond the text gives nothing", () => {
-  expect(codeFrame(text, { line: 1, column: 99, endColumn: 120 })?.at(-1)).toBe("    |     ^");
-  expect(codeFrame(text, { line: 50, column: 1 })).toBeUndefined();
+test("a place that the text does not have gives no frame", () => {
+  expect(codeFrame("a: b", { line: 7, column: 1 })).toBeUndefined();
 });
 
-test("a very long line is cut, and control characters do not reach the terminal", () => {
-  const frame = codeFrame(`${"x".repeat(5000)}`, { line: 1, column: 2000 });
-  expect(Math.max(...(frame ?? []).map((line) => line.length))).toBeLessThan(200);
-  expect(codeFrame("a\u001b[31mb", { line: 1, column: 1 })?.[0]).toBe("> 1 | a�[31mb");
-});
-
-test("the mark stands below its text where tabs indent it", () => {
-  expect(codeFrame("\tkey: 1", { line: 1, column: 2, endColumn: 5 })).toEqual(["> 1 | \tkey: 1", "    | \t^^^"]);
+test("the parts can be styled", () => {
+  const style = { gutter: (t: string) => `<g>${t}</g>`, mark: (t: string) => `<m>${t}</m>`, code: (t: string) => `<c>${t}</c>` };
+  expect(codeFrame("a: b", { line: 1, column: 1 }, { style })).toBe("<m>></m> <g>1 |</g> <c>a: b</c>\n<g>    |</g> <m>^</m>");
 });

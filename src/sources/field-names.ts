@@ -19,3 +19,8 @@ export function fieldsByName(desc: DescMessage): ReadonlyMap<string, FieldName> 
   }
   return names;
 }
+
+/** A field's name in the .proto as its name in JSON; a name in camelCase stays. */
+export function camelCase(name: string): string {
+  return name.includes("_") ? name.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) : name;
+}

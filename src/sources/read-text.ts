@@ -6,6 +6,7 @@ import { type Place, type Problem, problem } from "../model/problem.ts";
 import { type ApiKind, kinds, type Resource } from "../model/resource.ts";
 import { apiTypes } from "./any-types.ts";
 import { apiContent, type Layout, type ReadResult, readDocument } from "./envelope.ts";
+import { camelCase } from "./field-names.ts";
 import { parsePath, type Segment } from "./field-path.ts";
 import { type ObjectNode, objectsOf, textOf } from "./object-node.ts";
 import { type Finding, parseYaml, type YamlDocument } from "./yaml.ts";
@@ -144,8 +145,4 @@ function descend(root: YamlNode, path: readonly Segment[]): { span: Span; depth:
     depth++;
   }
   return span && { span, depth };
-}
-
-function camelCase(key: string): string {
-  return key.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
