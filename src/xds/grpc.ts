@@ -3,12 +3,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PeerCertificate } from "node:tls";
 import {
+  logVerbosity,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type ServiceDefinition,
   type sendUnaryData,
+  setLogVerbosity,
   status,
 } from "@grpc/grpc-js";
 import type { Logger } from "../plugin/upstream-type.ts";
@@ -53,6 +55,7 @@ export class GrpcDoor {
   constructor(hub: XdsHub, settings: GrpcSettings) {
     this.#hub = hub;
     this.#settings = settings;
+    setLogVerbosity(logVerbosity.NONE); // it writes to stderr what we report ourselves
     this.#server = new Server({
       "grpc.max_receive_message_length": settings.maxRequestBytes,
       "grpc.max_send_message_length": -1,
@@ -66,7 +69,9 @@ export class GrpcDoor {
   async listen(address: ListenAddress, security: ListenSecurity): Promise<BoundAddress> {
     if ("path" in address) await removeStaleSocket(address.path);
     const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(formatAddress(address), credentials(security), (error, bound) => (error ? reject(error) : resolve(bound)));
+      this.#server.bindAsync(formatAddress(address), credentials(security), (error, bound) =>
+        error ? reject(cannotListen(address, error)) : resolve(bound),
+      );
     });
     if (!("path" in address)) return { host: address.host, port };
     await restrictSocket(address.path, address.mode);
@@ -170,6 +175,10 @@ export class GrpcDoor {
       return undefined;
     }
   }
+}
+
+function cannotListen(address: ListenAddress, cause: Error): Error {
+  return new Error(`xDS cannot listen on ${formatAddress(address)}: ${cause.message}`, { cause });
 }
 
 function credentials({ tls }: ListenSecurity): ServerCredentials {

@@ -1,16 +1,16 @@
 // Small Envoy resources for tests of the xDS server: an HTTP backend behind a cluster, a route to it, a listener.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { envoyResource, packAny } from "../../src/envoy/encode.ts";
-import { Cluster_DiscoveryType, ClusterSchema } from "../../src/gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
-import type { ConfigSourceSchema } from "../../src/gen/envoy/envoy/config/core/v3/config_source_pb.js";
-import { ApiVersion } from "../../src/gen/envoy/envoy/config/core/v3/config_source_pb.js";
-import { ClusterLoadAssignmentSchema } from "../../src/gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
-import { ListenerSchema } from "../../src/gen/envoy/envoy/config/listener/v3/listener_pb.js";
-import { RouteConfigurationSchema } from "../../src/gen/envoy/envoy/config/route/v3/route_pb.js";
-import { RouterSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
-import { HttpConnectionManagerSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import type { EnvoyResource } from "../../src/model/envoy-resource.ts";
+import { envoyResource, packAny } from "../../../src/envoy/encode.ts";
+import { Cluster_DiscoveryType, ClusterSchema } from "../../../src/gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import type { ConfigSourceSchema } from "../../../src/gen/envoy/envoy/config/core/v3/config_source_pb.js";
+import { ApiVersion } from "../../../src/gen/envoy/envoy/config/core/v3/config_source_pb.js";
+import { ClusterLoadAssignmentSchema } from "../../../src/gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
+import { ListenerSchema } from "../../../src/gen/envoy/envoy/config/listener/v3/listener_pb.js";
+import { RouteConfigurationSchema } from "../../../src/gen/envoy/envoy/config/route/v3/route_pb.js";
+import { RouterSchema } from "../../../src/gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
+import { HttpConnectionManagerSchema } from "../../../src/gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import type { EnvoyResource } from "../../../src/model/envoy-resource.ts";
 
 type ConfigSource = MessageInitShape<typeof ConfigSourceSchema>;
 
