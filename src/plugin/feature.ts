@@ -1,6 +1,7 @@
 // The contract of a feature: one option across the levels where users may write it. Stateless; each hook is pure, is given what
 // has been built so far and returns it refined. One file a feature under src/features, listed in src/builtins.ts.
-import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
+import type { DescMessage, JsonObject, Message, MessageInitShape } from "@bufbuild/protobuf";
+import type { FilterSchema } from "../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import type { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import type { VirtualHostSchema, WeightedCluster_ClusterWeightSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import type {
@@ -11,16 +12,23 @@ import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/
 import type { ListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/listener_options_pb.js";
 import type { RouteOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
 import type { VirtualHostOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
+import type { TcpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/tcp_listener_options_pb.js";
 import type { WeightedDestinationOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/weighted_destination_options_pb.js";
 import type { FilterPlace } from "../model/filter-stages.ts";
-import type { Report } from "../model/problem.ts";
+import type { Reason } from "../model/catalog.ts";
+import type { Cost, Report } from "../model/problem.ts";
+import type { Resource } from "../model/resource.ts";
 import type { ClusterDraft, RouteDraft, TlsDefaults, UpstreamOf } from "./upstream-type.ts";
 import type { World } from "./world.ts";
 
-export type VirtualHostDraft = MessageInitShape<typeof VirtualHostSchema>;
-export type WeightedClusterDraft = MessageInitShape<typeof WeightedCluster_ClusterWeightSchema>;
-export type ListenerDraft = MessageInitShape<typeof ListenerSchema>;
-export type ConnectionManagerDraft = MessageInitShape<typeof HttpConnectionManagerSchema>;
+/** Messages under construction are plain init objects, refined by spreading. */
+type Draft<S extends DescMessage> = Exclude<MessageInitShape<S>, Message>;
+
+export type VirtualHostDraft = Draft<typeof VirtualHostSchema>;
+export type WeightedClusterDraft = Draft<typeof WeightedCluster_ClusterWeightSchema>;
+export type ListenerDraft = Draft<typeof ListenerSchema>;
+export type ConnectionManagerDraft = Draft<typeof HttpConnectionManagerSchema>;
+export type NetworkFilterDraft = Draft<typeof FilterSchema>;
 export type HttpFilterDraft = MessageInitShape<typeof HttpFilterSchema>;
 
 export interface FeatureContext {
@@ -35,6 +43,47 @@ export interface UpstreamFeatureContext extends FeatureContext {
   readonly tls: TlsDefaults | undefined;
 }
 
+/** What the hooks of listeners, virtual hosts and routes are given. */
+export interface OptionContext extends FeatureContext {
+  /**
+   * A value that cannot be used: the hook returns what it was given, and the option, or what it protects, is left out.
+   * `field` is its place below the options: `cors.allowOriginRegex[0]`. The message is in Gloo's words.
+   */
+  readonly refuse: (field: string, message: string, details?: OptionFinding) => void;
+  readonly warn: (field: string, message: string, details?: OptionFinding) => void;
+  /** The options of the HTTP listener that all this is for. */
+  readonly http: HttpListenerOptions | undefined;
+}
+
+export interface OptionFinding {
+  /** `OptionInvalid` when absent. */
+  readonly reason?: Reason;
+  readonly hint?: string;
+  readonly elsewhere?: boolean;
+  /** `option` on a route, everything that holds the option elsewhere. */
+  readonly costs?: Cost;
+}
+
+export interface RouteContext extends OptionContext {
+  /** Where the route leads, when it leads to one Upstream that exists. */
+  readonly upstream: Resource<"Upstream"> | undefined;
+}
+
+export interface ListenerContext extends OptionContext {
+  readonly gateway: Resource<"Gateway">;
+  readonly listener: ListenerOptions | undefined;
+}
+
+/** The fields that a feature acts on, by the message that holds them. A field that no feature names is reported to its user. */
+export interface OptionFields {
+  readonly route?: readonly string[];
+  readonly virtualHost?: readonly string[];
+  readonly weightedDestination?: readonly string[];
+  readonly http?: readonly string[];
+  readonly listener?: readonly string[];
+  readonly tcp?: readonly string[];
+}
+
 /** A filter and where it belongs. */
 export interface PlacedFilter {
   readonly place: FilterPlace;
@@ -44,26 +93,36 @@ export interface PlacedFilter {
 export interface Feature {
   /** The field of the options it acts on, or a word for it: `cors`, `retries`. */
   readonly name: string;
+  /** What Gloo calls it in its texts, where that is another word. */
+  readonly glooName?: string;
+  readonly fields?: OptionFields;
   /** HTTP filters a listener needs for this feature, given its options. Gloo sends some even when unused; so do we. */
-  readonly httpFilters?: (options: HttpListenerOptions | undefined, context: FeatureContext) => readonly PlacedFilter[];
+  readonly httpFilters?: (options: HttpListenerOptions | undefined, context: ListenerContext) => readonly PlacedFilter[];
   readonly connectionManager?: (
     manager: ConnectionManagerDraft,
     options: HttpListenerOptions | undefined,
-    context: FeatureContext,
+    context: ListenerContext,
   ) => ConnectionManagerDraft;
-  readonly listener?: (listener: ListenerDraft, options: ListenerOptions | undefined, context: FeatureContext) => ListenerDraft;
-  readonly virtualHost?: (host: VirtualHostDraft, options: VirtualHostOptions, context: FeatureContext) => VirtualHostDraft;
-  /** `inherited` are the options of the route's virtual host. */
+  /** Network filters in front of the HTTP connection manager or TCP proxy. */
+  readonly networkFilters?: (
+    options: { readonly http?: HttpListenerOptions; readonly tcp?: TcpListenerOptions },
+    context: ListenerContext,
+  ) => readonly NetworkFilterDraft[];
+  readonly listener?: (listener: ListenerDraft, options: ListenerOptions | undefined, context: ListenerContext) => ListenerDraft;
+  readonly virtualHost?: (host: VirtualHostDraft, options: VirtualHostOptions, context: OptionContext) => VirtualHostDraft;
+  /** Runs on virtual hosts and routes also where none of its fields is written. */
+  readonly always?: boolean;
+  /** `inherited` are the options of the route's virtual host. Runs where one of its fields is written. */
   readonly route?: (
     route: RouteDraft,
     options: RouteOptions,
     inherited: VirtualHostOptions | undefined,
-    context: FeatureContext,
+    context: RouteContext,
   ) => RouteDraft;
   readonly weightedDestination?: (
     cluster: WeightedClusterDraft,
     options: WeightedDestinationOptions,
-    context: FeatureContext,
+    context: OptionContext,
   ) => WeightedClusterDraft;
   readonly upstream?: (cluster: ClusterDraft, upstream: UpstreamOf<unknown>, context: UpstreamFeatureContext) => ClusterDraft;
 }

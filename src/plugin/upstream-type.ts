@@ -51,7 +51,7 @@ export interface TypeContext {
 export type ClusterDraft = Exclude<MessageInitShape<typeof ClusterSchema>, Message> & { readonly name: string };
 
 /** An Envoy route under construction. */
-export type RouteDraft = MessageInitShape<typeof RouteSchema>;
+export type RouteDraft = Exclude<MessageInitShape<typeof RouteSchema>, Message>;
 
 /** One address behind an Upstream. */
 export interface Endpoint {

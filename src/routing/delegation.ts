@@ -23,7 +23,7 @@ import { formatRef, type Ref, type ResourceKey, resourceKey } from "../model/ref
 import type { Resource } from "../model/resource.ts";
 import type { World } from "../plugin/world.ts";
 import { compareSpecificity, delegatingMatcher, everyPath, inherited, outsideParent } from "./matchers.ts";
-import type { ModelRoute, Written } from "./model.ts";
+import type { ModelRoute, Written } from "../model/virtual-host.ts";
 import { mergeOptions, type PlacedOptions } from "./options.ts";
 import { byWeight, selectTables } from "./table-selection.ts";
 

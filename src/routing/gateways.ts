@@ -1,7 +1,8 @@
 // Which Gateways there are, which proxies they feed, and what in them takes VirtualServices.
 import { create } from "@bufbuild/protobuf";
-import { type Gateway, GatewaySchema, type Matcher, type TcpGateway } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
-import { type HttpGateway, HttpGatewaySchema } from "../gen/gloo/gloo/projects/gateway/api/v1/http_gateway_pb.js";
+import { type Gateway, GatewaySchema } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
+import { HttpGatewaySchema } from "../gen/gloo/gloo/projects/gateway/api/v1/http_gateway_pb.js";
+import type { GatewayPart } from "../model/gateway-part.ts";
 import { Report } from "../model/problem.ts";
 import { type Ref, resourceKey } from "../model/ref.ts";
 import type { Resource, Spec } from "../model/resource.ts";
@@ -44,13 +45,6 @@ export function defaultGateway(settings: Spec<"Settings">): Resource<"Gateway"> 
     origin: { source: "default" },
   };
 }
-
-/** One group of virtual hosts, or of TCP hosts, of a Gateway: all of it, or one that a hybrid Gateway matches. */
-export type GatewayPart =
-  | { readonly kind: "http"; readonly http: HttpGateway; readonly takesTls: boolean; readonly matcher?: Matcher; readonly path: string }
-  | { readonly kind: "tcp"; readonly tcp: TcpGateway; readonly matcher?: Matcher; readonly path: string };
-
-export type HttpPart = Extract<GatewayPart, { kind: "http" }>;
 
 /** The parts of a Gateway, in its order. Delegated hybrid gateways come with {@link delegatedParts}. */
 export function partsOf(gateway: Resource<"Gateway">): { readonly parts: readonly GatewayPart[]; readonly report: Report } {

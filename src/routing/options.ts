@@ -1,6 +1,6 @@
 // Options from several places made one: field by field, the first that writes a field wins.
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
-import type { OptionPlaces, Written } from "./model.ts";
+import type { OptionPlaces, Written } from "../model/virtual-host.ts";
 
 export interface PlacedOptions<O> {
   readonly options: O | undefined;
@@ -21,7 +21,8 @@ export function mergeOptions<S extends DescMessage>(
   for (const [property, value] of Object.entries(second.options as object)) {
     if (property.startsWith("$") || !isSet(value) || isSet(merged[property])) continue;
     merged[property] = value;
-    at.set(property, second.at.get(property) ?? { resource: secondAt.resource, path: `${secondAt.path}.${fieldPath(property, value)}` });
+    const field = fieldName(property, value);
+    at.set(field, second.at.get(field) ?? { resource: secondAt.resource, path: `${secondAt.path}.${field}` });
   }
   return { options: create(schema, merged as never), at };
 }
@@ -36,6 +37,6 @@ function isSet(value: unknown): boolean {
 }
 
 /** The YAML name of a property: of a oneof, that of the member. */
-function fieldPath(property: string, value: unknown): string {
+function fieldName(property: string, value: unknown): string {
   return typeof value === "object" && value !== null && "case" in value && typeof value.case === "string" ? value.case : property;
 }

@@ -1,10 +1,11 @@
 // Which VirtualServices a Gateway serves.
 import type { HttpGateway } from "../gen/gloo/gloo/projects/gateway/api/v1/http_gateway_pb.js";
+import type { HttpPart } from "../model/gateway-part.ts";
 import type { Report } from "../model/problem.ts";
 import { formatRef } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { World } from "../plugin/world.ts";
-import { type HttpPart, partsOf } from "./gateways.ts";
+import { partsOf } from "./gateways.ts";
 import { goRef } from "./go-text.ts";
 import { expressionFault, matchesExpressions, matchesLabels } from "./label-selector.ts";
 

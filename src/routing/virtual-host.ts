@@ -10,7 +10,7 @@ import { formatRef, type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { World } from "../plugin/world.ts";
 import { flattenRoutes } from "./delegation.ts";
-import type { ModelVirtualHost } from "./model.ts";
+import type { ModelVirtualHost } from "../model/virtual-host.ts";
 import { mergeOptions, type PlacedOptions } from "./options.ts";
 
 export interface RoutedVirtualService {

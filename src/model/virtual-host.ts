@@ -1,7 +1,7 @@
 // The model between two worlds: what VirtualServices and RouteTables come to, in the words of Gloo's Proxy, before any of Envoy's.
 // Beside each message stands where it was written, so that a finding names the object and the field that its user can mend.
 import type { Route, VirtualHost } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
-import type { ResourceKey } from "../model/ref.ts";
+import type { ResourceKey } from "./ref.ts";
 
 /** A place in the configuration: `virtualHost.routes[2]` of a VirtualService, `routes[0]` of a RouteTable. */
 export interface Written {
@@ -9,7 +9,7 @@ export interface Written {
   readonly path: string;
 }
 
-/** Where the options of a message stand that are not its own, by property: `timeout` came from a RouteOption. */
+/** Where the options of a message stand that are not its own, by field: `timeout` came from a RouteOption. */
 export type OptionPlaces = ReadonlyMap<string, Written>;
 
 export interface ModelRoute {

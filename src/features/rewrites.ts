@@ -1,0 +1,57 @@
+// What the Upstream sees as path and host: `prefixRewrite`, `regexRewrite`, `hostRewrite` and its kin, `appendXForwardedHost`.
+import { onRouteAction, type RouteActionDraft } from "../envoy/drafts.ts";
+import { regexFault, regexRewrite } from "../envoy/regex.ts";
+import type { RouteOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
+import type { Feature, RouteContext } from "../plugin/feature.ts";
+
+export const rewrites: Feature = {
+  name: "rewrites",
+  glooName: "basicroute",
+  // appendXForwardedHost has a default in the Settings; it acts only beside a host rewrite, which is a field of the route.
+  fields: {
+    route: ["prefixRewrite", "regexRewrite", "hostRewrite", "autoHostRewrite", "hostRewriteHeader", "hostRewritePathRegex", "appendXForwardedHost"],
+  },
+  route(route, options, _inherited, context) {
+    const programSize = context.world.settings.gloo?.regexMaxProgramSize;
+    const { prefixRewrite, regexRewrite: byRegex } = options;
+    return onRouteAction(route, (action) => ({
+      ...action,
+      ...(prefixRewrite !== undefined && { prefixRewrite }),
+      ...(byRegex && isRegex(byRegex.pattern?.regex, "regexRewrite", context) && { regexRewrite: regexRewrite(byRegex, programSize) }),
+      ...hostRewrite(options, programSize, context),
+    }));
+  },
+};
+
+function hostRewrite({ hostRewriteType, appendXForwardedHost }: RouteOptions, programSize: number | undefined, context: RouteContext) {
+  const specifier = hostSpecifier(hostRewriteType, programSize, context);
+  if (specifier === undefined) return {};
+  const append = appendXForwardedHost ?? context.world.settings.gloo?.istioOptions?.appendXForwardedHost;
+  return { hostRewriteSpecifier: specifier, ...(append && { appendXForwardedHost: true }) };
+}
+
+function hostSpecifier(
+  type: RouteOptions["hostRewriteType"],
+  programSize: number | undefined,
+  context: RouteContext,
+): RouteActionDraft["hostRewriteSpecifier"] {
+  switch (type.case) {
+    case "hostRewrite":
+      return { case: "hostRewriteLiteral", value: type.value };
+    case "autoHostRewrite":
+      return { case: "autoHostRewrite", value: { value: type.value.value } };
+    case "hostRewriteHeader":
+      return { case: "hostRewriteHeader", value: type.value.value };
+    case "hostRewritePathRegex":
+      if (!isRegex(type.value.pattern?.regex, "hostRewritePathRegex", context)) return undefined;
+      return { case: "hostRewritePathRegex", value: regexRewrite(type.value, programSize) };
+    default:
+      return undefined;
+  }
+}
+
+function isRegex(regex: string | undefined, field: string, context: RouteContext): boolean {
+  const fault = regexFault(regex ?? "");
+  if (fault) context.refuse(`${field}.pattern.regex`, fault, { reason: "RegexInvalid", costs: "route" });
+  return fault === undefined;
+}

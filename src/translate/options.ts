@@ -1,0 +1,54 @@
+// Which features act on a message of options, and which of its fields nobody acts on.
+import { type DescField, type DescMessage, isFieldSet, type Message } from "@bufbuild/protobuf";
+import type { Feature, OptionFields } from "../plugin/feature.ts";
+
+export interface OptionUse {
+  /** The features to ask, in the order of the list. */
+  readonly features: readonly Feature[];
+  /** Names of fields that are set and that no feature names. */
+  readonly unsupported: readonly string[];
+}
+
+/** Who acts on these options. The features that act always are among them. */
+export function useOf(
+  schema: DescMessage,
+  level: keyof OptionFields,
+  options: Message | undefined,
+  features: readonly Feature[],
+): OptionUse {
+  const { byField, always } = plan(features, level);
+  if (options === undefined) return { features: always, unsupported: [] };
+  const wanted = new Set<Feature>(always);
+  const unsupported: string[] = [];
+  for (const field of setFields(schema, options)) {
+    const acting = byField.get(field.localName);
+    if (acting) for (const feature of acting) wanted.add(feature);
+    else unsupported.push(field.jsonName);
+  }
+  return { features: wanted.size === always.length ? always : features.filter((each) => wanted.has(each)), unsupported };
+}
+
+/** The fields that are written. */
+export function setFields(schema: DescMessage, message: Message): DescField[] {
+  return schema.fields.filter((field) => isFieldSet(message as never, field as never));
+}
+
+interface Plan {
+  readonly byField: ReadonlyMap<string, readonly Feature[]>;
+  readonly always: readonly Feature[];
+}
+
+const plans = new WeakMap<readonly Feature[], Map<keyof OptionFields, Plan>>();
+
+function plan(features: readonly Feature[], level: keyof OptionFields): Plan {
+  let levels = plans.get(features);
+  if (levels === undefined) plans.set(features, (levels = new Map()));
+  let found = levels.get(level);
+  if (found === undefined) {
+    const byField = new Map<string, Feature[]>();
+    for (const feature of features)
+      for (const name of feature.fields?.[level] ?? []) byField.set(name, [...(byField.get(name) ?? []), feature]);
+    levels.set(level, (found = { byField, always: features.filter((each) => each.always) }));
+  }
+  return found;
+}

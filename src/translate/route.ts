@@ -1,0 +1,219 @@
+// One route of the model → Envoy's: one for each of its matchers.
+import { create } from "@bufbuild/protobuf";
+import { sortedMap } from "../envoy/encode.ts";
+import { type Violation, violationsOf } from "../envoy/constraints.ts";
+import { type Route, RouteSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import { type RouteOptions, RouteOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
+import type { VirtualHostOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
+import {
+  type WeightedDestinationOptions,
+  WeightedDestinationOptionsSchema,
+} from "../gen/gloo/gloo/projects/gloo/api/v1/weighted_destination_options_pb.js";
+import { Report } from "../model/problem.ts";
+import { formatRef, parseResourceKey } from "../model/ref.ts";
+import type { ModelRoute } from "../model/virtual-host.ts";
+import type { Feature, OptionContext, OptionFinding, WeightedClusterDraft } from "../plugin/feature.ts";
+import type { RouteDraft } from "../plugin/upstream-type.ts";
+import { type ActionFinding, translateAction } from "./actions.ts";
+import { typedUpstream } from "./clusters.ts";
+import { type Findings, optionAt } from "./findings.ts";
+import { type InvalidRoutePolicy, invalidAction } from "./invalid-routes.ts";
+import { type MatchFault, routeMatch } from "./match.ts";
+import { useOf } from "./options.ts";
+import type { HostContext } from "./virtual-host.ts";
+
+export interface RouteTranslationContext extends HostContext {
+  readonly policy: InvalidRoutePolicy;
+  readonly findings: Findings;
+}
+
+export function translateRoute(
+  model: ModelRoute,
+  index: string,
+  inherited: VirtualHostOptions | undefined,
+  context: RouteTranslationContext,
+): Route[] {
+  const name = model.route.name ? `${index}-${model.route.name}` : index;
+  const one = new OneRoute(model, name, inherited, context);
+  const draft = one.build();
+  return model.route.matchers.flatMap((_, j) => one.matched(draft, j) ?? []);
+}
+
+const gatewayLimit = 4096;
+
+/** One route while it is built: what has been found wrong decides what is sent. */
+class OneRoute {
+  readonly model: ModelRoute;
+  readonly name: string;
+  readonly inherited: VirtualHostOptions | undefined;
+  readonly context: RouteTranslationContext;
+  readonly maxProgramSize: number | undefined;
+  /** Envoy would refuse it as it is. */
+  isRefused = false;
+
+  constructor(model: ModelRoute, name: string, inherited: VirtualHostOptions | undefined, context: RouteTranslationContext) {
+    this.model = model;
+    this.name = name;
+    this.inherited = inherited;
+    this.context = context;
+    this.maxProgramSize = context.world.settings.gloo?.regexMaxProgramSize;
+  }
+
+  /** Everything but name and match. */
+  build(): RouteDraft {
+    const { world, plugins, http, hasCluster, policy } = this.context;
+    const translated = translateAction(this.model.route, {
+      world,
+      policy,
+      hasCluster: hasCluster ?? (() => true),
+      maxProgramSize: this.maxProgramSize,
+      maxDirectResponseBytes: this.context.maxDirectResponseBytes ?? gatewayLimit,
+      dynamicForwardProxy: http?.dynamicForwardProxy,
+      weighted: (cluster, options, field) => this.weighted(cluster, options, field),
+    });
+    for (const finding of translated.findings) this.actionFinding(finding);
+    let draft: RouteDraft = { action: translated.action };
+    const { options } = this.model.route;
+    const use = useOf(RouteOptionsSchema, "route", options, plugins.features);
+    for (const feature of use.features) {
+      if (!feature.route) continue;
+      const base = this.optionContext(feature, "options");
+      draft = feature.route(draft, options ?? noOptions, this.inherited, { ...base, upstream: translated.upstream });
+      this.context.findings.problems.push(...base.report.problems);
+    }
+    for (const field of use.unsupported) {
+      const at = optionAt(this.optionsPlace("options"), this.model.optionsAt, field);
+      const message = `${field} is not supported by this version and has no effect`;
+      this.context.findings.add("warning", at, this.model.via, "OptionNotSupported", message);
+    }
+    const upstream = translated.upstream;
+    if (upstream) {
+      const typed = typedUpstream(upstream, plugins, new Report(upstream.key));
+      const report = new Report(this.model.at.resource);
+      if (typed?.type.route) draft = typed.type.route(draft, typed.upstream, translated.destinationSpec, { world, report });
+      else if (translated.destinationSpec?.destinationType.case)
+        this.context.findings.onRoute(
+          "warning",
+          this.model,
+          `routeAction.single.destinationSpec.${translated.destinationSpec.destinationType.case}`,
+          "OptionNotSupported",
+          `the Upstream ${formatRef(upstream.ref)} has no such functions here; the request is forwarded as it is`,
+        );
+      this.context.findings.problems.push(...report.problems);
+    }
+    return this.isRefused ? { action: invalidAction(policy) } : draft;
+  }
+
+  /** The route for one of its matchers; undefined when not even the matcher can be sent. */
+  matched(draft: RouteDraft, j: number): Route | undefined {
+    const matcher = this.model.route.matchers[j];
+    if (matcher === undefined) return undefined;
+    const { match, faults } = routeMatch(matcher, this.maxProgramSize);
+    const name = `${this.name}-matcher-${j}`;
+    for (const fault of faults) this.matchFault(fault, j, name);
+    if (faults.some((each) => each.kind !== "path")) return undefined;
+    const isReplaced = this.context.policy.replaces && faults.length > 0;
+    const filters = draft.typedPerFilterConfig as Record<string, never> | undefined;
+    const message = create(RouteSchema, {
+      ...draft,
+      ...(isReplaced && { action: invalidAction(this.context.policy) }),
+      name,
+      match,
+      ...(filters && { typedPerFilterConfig: sortedMap(filters) }),
+    });
+    const [violation] = violationsOf(RouteSchema, message);
+    if (violation === undefined) return message;
+    this.refusedByEnvoy(violation, j);
+    if (violation.path.startsWith("match")) return undefined;
+    return create(RouteSchema, { name, match, action: invalidAction(this.context.policy) });
+  }
+
+  weighted(cluster: WeightedClusterDraft, options: WeightedDestinationOptions | undefined, field: string): WeightedClusterDraft {
+    if (options === undefined) return cluster;
+    const use = useOf(WeightedDestinationOptionsSchema, "weightedDestination", options, this.context.plugins.features);
+    let draft = cluster;
+    for (const feature of use.features) {
+      if (feature.weightedDestination) draft = feature.weightedDestination(draft, options, this.optionContext(feature, field));
+    }
+    for (const each of use.unsupported)
+      this.context.findings.onRoute(
+        "warning",
+        this.model,
+        `${field}.${each}`,
+        "OptionNotSupported",
+        `${each} is not supported by this version and has no effect`,
+      );
+    const filters = draft.typedPerFilterConfig as Record<string, never> | undefined;
+    return filters ? { ...draft, typedPerFilterConfig: sortedMap(filters) } : draft;
+  }
+
+  optionsPlace(field: string) {
+    return { resource: this.model.at.resource, path: `${this.model.at.path}.${field}` };
+  }
+
+  optionContext(feature: Feature, place: string): OptionContext {
+    const own = this.optionsPlace(place);
+    const places = place === "options" ? this.model.optionsAt : new Map();
+    const finding = (severity: "error" | "warning") => (field: string, message: string, details: OptionFinding = {}) => {
+      const { reason = "OptionInvalid", costs = "option", ...rest } = details;
+      if (severity === "error" && costs === "route") this.isRefused = true;
+      this.context.findings.add(severity, optionAt(own, places, field), this.model.via, reason, message, {
+        ...rest,
+        ...(severity === "error" && { costs, statusText: this.errorText(`*${feature.glooName ?? feature.name}.plugin: ${message}`) }),
+      });
+    };
+    const { world, http } = this.context;
+    const report = new Report(this.model.at.resource);
+    return { world, report, path: own.path, http, refuse: finding("error"), warn: finding("warning") };
+  }
+
+  errorText(message: string, name = `${this.name}-matcher-0`): string {
+    return `Route Error: ProcessingError. Reason: ${message}. Route Name: ${name}`;
+  }
+
+  actionFinding({ severity, reason, message, field, hint, refused }: ActionFinding): void {
+    if (refused) this.isRefused = true;
+    const { findings, policy } = this.context;
+    // Gloo calls a route that it has replaced a warning.
+    const shown = severity === "error" && policy.replaces ? "warning" : severity;
+    findings.onRoute(shown, this.model, field, reason, message, {
+      ...(hint && { hint }),
+      ...(severity === "warning"
+        ? { statusText: `Route Warning: InvalidDestinationWarning. Reason: ${message}` }
+        : { costs: refused ? "route" : "nothing", statusText: this.errorText(message) }),
+    });
+  }
+
+  matchFault({ kind, field, message, gloo }: MatchFault, j: number, name: string): void {
+    const { findings, policy } = this.context;
+    const at = `matchers[${j}]${field ? `.${field}` : ""}`;
+    switch (kind) {
+      case "path": {
+        const severity = policy.replaces ? "warning" : "error";
+        findings.onRoute(severity, this.model, at, "PathInvalid", message, { costs: "nothing", statusText: this.errorText(message, name) });
+        return;
+      }
+      case "missing":
+        findings.onRoute("error", this.model, at, "MatcherInvalid", message, {
+          costs: "route",
+          statusText: `Route Error: InvalidMatcherError. Reason: ${message}. Route Name: ${name}`,
+          hint: "add prefix, exact or regex",
+        });
+        return;
+      case "regex": {
+        const { ref } = parseResourceKey(findings.virtualService);
+        const statusText = `virtual service [${formatRef(ref)}] has a regex matcher with invalid regex, ${message}`;
+        findings.onRoute("error", this.model, at, "RegexInvalid", message, { costs: "route", ...(gloo && { statusText }) });
+      }
+    }
+  }
+
+  refusedByEnvoy({ path, message }: Violation, j: number): void {
+    if (this.isRefused) return;
+    this.isRefused = true;
+    const field = path.startsWith("match") ? `matchers[${j}]` : "";
+    this.context.findings.onRoute("error", this.model, field, "RouteRefusedByEnvoy", `Envoy would refuse ${path}: ${message}`, { costs: "route" });
+  }
+}
+
+const noOptions: RouteOptions = create(RouteOptionsSchema);
