@@ -8,6 +8,8 @@ const longestQueue = 256;
 const mostListeners = 64;
 
 export interface EventHub {
+  /** Whether it is worth making an event. */
+  readonly hasListeners: boolean;
   send(event: AdminEvent): void;
   /** Ends when the signal aborts, the hub is closed or the listener has fallen behind. */
   listen(signal: AbortSignal): AsyncIterable<AdminEvent>;
@@ -29,6 +31,9 @@ export function eventHub(): EventHub {
     listener.wake();
   };
   return {
+    get hasListeners() {
+      return listeners.size > 0;
+    },
     send(event) {
       for (const listener of listeners) {
         if (listener.queue.push(event) > longestQueue) letGo(listener);

@@ -1,10 +1,10 @@
 // From what the control plane knows to what the admin API says. Pure.
 import { type DescMessage, type JsonObject, type Message, toJson } from "@bufbuild/protobuf";
-import type { Finding, Translation } from "../control-plane.ts";
+import type { BatchReport, Finding, Translation } from "../control-plane.ts";
 import { type EnvoyResource, type ProxyKey, typeUrls } from "../model/envoy-resource.ts";
 import { kinds, type Resource } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";
-import type { EnvoyKind, FindingView, ProxyView, ResourceView, StatusView } from "./contract.ts";
+import type { AdminEvent, EnvoyKind, FindingView, ProxyView, ResourceView, StatusView } from "./contract.ts";
 import { envoyJson, envoyType, envoyTypes } from "./envoy-json.ts";
 import { findingJson } from "./finding-json.ts";
 import { redactAnnotations, redactMessage, SecretValues } from "./redact.ts";
@@ -71,6 +71,13 @@ export function findingView(finding: Finding, secrets: SecretValues): FindingVie
   return findingJson(finding, (text) => secrets.scrub(text));
 }
 
+export function batchEvent(report: BatchReport, translation: Translation): AdminEvent {
+  const secrets = secretsOf(translation);
+  const { changed, keptLastGood, milliseconds } = report;
+  const views = (findings: readonly Finding[]) => findings.map((finding) => findingView(finding, secrets));
+  return { kind: "batch", changed, appeared: views(report.appeared), resolved: views(report.resolved), keptLastGood, milliseconds };
+}
+
 export function proxyViews(translation: Translation): ProxyView[] {
   return [...translation.proxies].map(([key, resources]) => {
     const count = (kind: EnvoyKind) => resources.filter((each) => each.typeUrl === typeUrlOf[kind]).length;
@@ -107,12 +114,15 @@ function apiVersionOf(resource: Resource): string {
 
 function specJson(resource: Resource, secrets: SecretValues): unknown {
   const info = schemaOf(resource);
-  if (info === undefined) return resource.spec as JsonObject;
-  return redactMessage(info.schema, specAsJson(info.schema, resource.spec as Message), secrets, envoyTypes());
+  return info ? redactMessage(info.schema, plainSpec(resource) as JsonObject, secrets, envoyTypes()) : resource.spec;
 }
 
-function specAsJson(schema: DescMessage, spec: Message): JsonObject {
-  return toJson(schema, spec, { registry: envoyTypes() }) as JsonObject;
+/** The spec in proto-JSON, secrets as they are. */
+export function plainSpec(resource: Resource): unknown {
+  const info = schemaOf(resource);
+  if (info === undefined || resource.spec === undefined) return resource.spec;
+  const schema: DescMessage = info.schema;
+  return toJson(schema, resource.spec as Message, { registry: envoyTypes() });
 }
 
 function schemaOf(resource: Resource) {

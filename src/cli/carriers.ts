@@ -1,0 +1,119 @@
+// What carries the traffic of a run: the embedded data plane, an Envoy of ours, or Envoys that come by themselves over xDS.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { formatListenAddress, type ListenAddress } from "../lib/listen-address.ts";
+import type { ProxyKey, Refusal, ResourceConsumer } from "../model/envoy-resource.ts";
+import type { Problem } from "../model/problem.ts";
+import type { Logger } from "../plugin/upstream-type.ts";
+import type { ListenSecurity, ListenAddress as XdsAddress } from "../xds/address.ts";
+import type { XdsServer } from "../xds/server.ts";
+import { findEnvoyBinary } from "./envoy-binary.ts";
+import { CommandError } from "./exit.ts";
+
+export interface CarrierOptions {
+  readonly proxy: "embedded" | "envoy" | "none";
+  readonly proxyKey: ProxyKey;
+  readonly xds: ListenAddress | undefined;
+  readonly xdsSecurity: ListenSecurity;
+  /** The path of --envoy. */
+  readonly envoy: string | undefined;
+  readonly log: Logger;
+  /** An Envoy refused a resource. */
+  refuse(refusal: Refusal): void;
+  /** What the embedded data plane finds about resources; replaces what it said before. */
+  report(problems: readonly Problem[]): void;
+}
+
+export interface Carriers extends AsyncDisposable {
+  readonly consumers: readonly ResourceConsumer[];
+  /** For people: `embedded data plane`. */
+  readonly name: string;
+  readonly xds: XdsServer | undefined;
+  /** Where xDS is served, for people; undefined when only our own Envoy is meant to find it. */
+  readonly xdsText: string | undefined;
+  /** All there is has been published. */
+  ready(): Promise<void>;
+  /** No new requests; resolves when those in flight are done, or after so long. */
+  drain(graceMs: number): Promise<void>;
+  /** Ends at once what would outlive the process. */
+  kill(): void;
+}
+
+const defaultXds: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 9977, isLoopback: true };
+
+export async function startCarriers(options: CarrierOptions): Promise<Carriers> {
+  switch (options.proxy) {
+    case "embedded":
+      return withEmbedded(options);
+    case "envoy":
+      return withEnvoy(options);
+    case "none":
+      return withXdsOnly(options);
+  }
+}
+
+async function withXdsOnly(options: CarrierOptions): Promise<Carriers> {
+  const xds = await startXds(options, options.xds ?? defaultXds);
+  return {
+    consumers: [xds],
+    name: "no proxy of ours",
+    xds,
+    xdsText: formatListenAddress(options.xds ?? defaultXds),
+    ready: async () => xds.ready(),
+    drain: async () => {},
+    kill: () => {},
+    [Symbol.asyncDispose]: () => xds[Symbol.asyncDispose](),
+  };
+}
+
+/** Our own Envoy finds us by a Unix socket that nobody else may open, unless an address is asked for. */
+async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
+  const binary = findEnvoyBinary(options.envoy);
+  const { superviseEnvoy } = await import("./envoy-process.ts");
+  const folder = mkdtempSync(join(tmpdir(), "headworks-xds-"));
+  const removeFolder = () => rmSync(folder, { recursive: true, force: true });
+  const address = options.xds ?? { kind: "unix" as const, path: join(folder, "xds.sock") };
+  const xds = await startXds(options, address).catch((error) => {
+    removeFolder();
+    throw error;
+  });
+  const envoy = superviseEnvoy({ binary, proxy: options.proxyKey, xds: reachable(address), log: options.log });
+  return {
+    consumers: [xds],
+    name: `Envoy ${binary.path}, found by ${binary.foundBy}`,
+    xds,
+    xdsText: options.xds && formatListenAddress(options.xds),
+    ready: async () => xds.ready(),
+    drain: (graceMs) => envoy.stop(graceMs),
+    kill: () => envoy.kill(),
+    async [Symbol.asyncDispose]() {
+      await envoy.stop(0);
+      await xds[Symbol.asyncDispose]();
+      removeFolder();
+    },
+  };
+}
+
+async function startXds(options: CarrierOptions, address: ListenAddress): Promise<XdsServer> {
+  const { createXdsServer } = await import("../xds/server.ts");
+  const server = createXdsServer({ log: options.log, onRefusal: (refusal) => options.refuse(refusal) });
+  try {
+    await server.listen(xdsAddress(address), options.xdsSecurity);
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw new CommandError(`xDS cannot be served on ${formatListenAddress(address)}: ${(error as Error).message}`);
+  }
+  return server;
+}
+
+function xdsAddress(address: ListenAddress): XdsAddress {
+  return address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
+}
+
+/** Where an Envoy on this machine reaches what listens on all interfaces. */
+function reachable(address: ListenAddress): { readonly host: string; readonly port: number } | { readonly path: string } {
+  if (address.kind === "unix") return { path: address.path };
+  const isAny = address.host === "::" || address.host === "0.0.0.0";
+  return { host: isAny ? "127.0.0.1" : address.host, port: address.port };
+}

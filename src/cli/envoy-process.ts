@@ -1,0 +1,128 @@
+// An Envoy of our own: started on a bootstrap that leads it to our xDS, started again when it ends by itself, drained at the end.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { ProxyKey } from "../model/envoy-resource.ts";
+import type { Logger } from "../plugin/upstream-type.ts";
+import { type BootstrapOptions, envoyBootstrap } from "../xds/bootstrap.ts";
+import type { EnvoyBinary } from "./envoy-binary.ts";
+
+export interface EnvoyProcess {
+  /** Lets requests in flight finish, at most so long, then ends Envoy. */
+  stop(graceMs: number): Promise<void>;
+  /** Ends Envoy at once. */
+  kill(): void;
+}
+
+export interface EnvoyProcessOptions {
+  readonly binary: EnvoyBinary;
+  readonly proxy: ProxyKey;
+  readonly xds: BootstrapOptions["xds"];
+  readonly log: Logger;
+}
+
+/** An Envoy that lived this long did not fail at its start; the next wait is short again. */
+const healthyMs = 60_000;
+const longestWaitMs = 10_000;
+
+export function superviseEnvoy({ binary, proxy, xds, log }: EnvoyProcessOptions): EnvoyProcess {
+  const folder = mkdtempSync(join(tmpdir(), "headworks-envoy-"));
+  const adminSocket = join(folder, "admin.sock");
+  const bootstrap = join(folder, "bootstrap.json");
+  writeFileSync(bootstrap, JSON.stringify(envoyBootstrap({ proxy, xds, admin: { path: adminSocket } })));
+  const ended = new AbortController();
+  let child: ChildProcess | undefined;
+
+  const supervise = async () => {
+    for (let waitMs = 200; !ended.signal.aborted; waitMs = Math.min(waitMs * 2, longestWaitMs)) {
+      const started = performance.now();
+      child = start(binary.path, bootstrap, log);
+      const how = await exitOf(child);
+      if (ended.signal.aborted) return;
+      if (performance.now() - started > healthyMs) waitMs = 200;
+      log.error({ envoy: binary.path, how, againInMs: waitMs }, "Envoy ended by itself; starting it again");
+      await delay(waitMs, undefined, { signal: ended.signal }).catch(() => {});
+    }
+  };
+  const done = supervise().finally(() => rmSync(folder, { recursive: true, force: true }));
+
+  return {
+    async stop(graceMs) {
+      ended.abort();
+      if (child && child.exitCode === null && child.signalCode === null) {
+        const until = performance.now() + graceMs;
+        await post(adminSocket, "/healthcheck/fail").catch(() => {});
+        await post(adminSocket, "/drain_listeners?graceful").catch(() => {});
+        while (performance.now() < until && (await requestsInFlight(adminSocket).catch(() => 0)) > 0) await delay(100);
+        child.kill("SIGTERM");
+        const isGone = await Promise.race([exitOf(child), delay(2000, "late", { ref: false })]);
+        if (isGone === "late") child.kill("SIGKILL");
+      }
+      await done;
+    },
+    kill() {
+      ended.abort();
+      child?.kill("SIGKILL");
+    },
+  };
+}
+
+function start(path: string, bootstrap: string, log: Logger): ChildProcess {
+  // Its own process group: Ctrl-C in a terminal must reach only us, so that we can drain it.
+  const child = spawn(path, ["-c", bootstrap, "--use-dynamic-base-id", "-l", "warning", "--log-format", "%l %n %v"], {
+    stdio: ["ignore", "ignore", "pipe"],
+    detached: process.platform !== "win32",
+  });
+  let rest = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = (lines.pop() ?? "").slice(-10_000);
+    for (const line of lines) logLine(line, log);
+  });
+  child.on("error", (error) => log.error({ error: error.message }, "Envoy could not be started"));
+  return child;
+}
+
+function logLine(line: string, log: Logger): void {
+  const [level = "", ...rest] = line.split(" ");
+  const text = rest.join(" ").trim();
+  if (text === "") return;
+  if (level === "error" || level === "critical") log.error({}, `envoy: ${text}`);
+  else log.debug({}, `envoy: ${line}`);
+}
+
+function exitOf(child: ChildProcess): Promise<string> {
+  if (child.exitCode !== null) return Promise.resolve(`code ${child.exitCode}`);
+  return new Promise((resolve) => {
+    child.once("exit", (code, signal) => resolve(signal ?? `code ${code}`));
+    child.once("error", (error) => resolve(error.message));
+  });
+}
+
+async function requestsInFlight(socketPath: string): Promise<number> {
+  const text = await ask(socketPath, "GET", "/stats?filter=downstream_rq_active&usedonly");
+  // The admin interface counts our own question.
+  return [...text.matchAll(/^http\.(?!admin\.)\S*downstream_rq_active: (\d+)$/gm)].reduce((sum, match) => sum + Number(match[1]), 0);
+}
+
+function post(socketPath: string, path: string): Promise<string> {
+  return ask(socketPath, "POST", path);
+}
+
+function ask(socketPath: string, method: string, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, method, path, timeout: 2000, headers: { host: "localhost" } }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve(text));
+    });
+    asked.on("timeout", () => asked.destroy(new Error("Envoy's admin interface did not answer")));
+    asked.on("error", reject);
+    asked.end();
+  });
+}

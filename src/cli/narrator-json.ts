@@ -1,0 +1,38 @@
+// One JSON object a line, for machines.
+import { pino } from "pino";
+import { findingJson } from "../admin/finding-json.ts";
+import type { Finding } from "../control-plane.ts";
+import { countOf } from "./findings.ts";
+import type { Narrator, NarratorOptions } from "./narrator.ts";
+
+export function jsonNarrator({ level }: NarratorOptions): Narrator {
+  // Synchronous: the last lines before an end are the ones that matter.
+  const log = pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
+  const findings = (all: readonly Finding[]) => {
+    for (const finding of all) {
+      const { message, severity, ...fields } = findingJson(finding);
+      if (severity === "error") log.error(fields, message);
+      else log.warn(fields, message);
+    }
+  };
+  return {
+    log,
+    get level() {
+      return log.level;
+    },
+    set level(value) {
+      log.level = value;
+    },
+    loaded({ findings: found, ...loaded }) {
+      log.info({ ...loaded, errors: countOf(found, "error"), warnings: countOf(found, "warning") }, "loaded");
+      findings(found);
+    },
+    ready: (ready) => log.info(ready, "ready"),
+    batch({ changed, keptLastGood, milliseconds, published, appeared, resolved }) {
+      const fields = { changed: changed.slice(0, 20), changes: changed.length, milliseconds, ...published, resolved: resolved.length };
+      log.info({ ...fields, ...(keptLastGood.length > 0 && { keptLastGood: keptLastGood.slice(0, 20) }) }, "configuration changed");
+      findings(appeared);
+    },
+    draining: (graceSeconds) => log.info({ graceSeconds }, "draining"),
+  };
+}

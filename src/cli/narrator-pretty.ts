@@ -1,0 +1,92 @@
+// The lines that a person reads while `run` runs.
+import type { BatchReport, Finding } from "../control-plane.ts";
+import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
+import { countsOf } from "./findings.ts";
+import { prettyFinding, whereOf } from "./findings-pretty.ts";
+import type { Loaded, Narrator, NarratorOptions, Ready } from "./narrator.ts";
+import { count, painter, say } from "./terminal.ts";
+
+const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
+
+/** More than this many findings at once are counted, not shown; `check` shows all. */
+const mostFindings = 20;
+
+export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
+  const paint = painter(process.stderr);
+  const line = (text: string) => say(`  ${paint("dim", clock())} ${text}`);
+  const findings = (all: readonly Finding[]) => {
+    for (const finding of all.slice(0, mostFindings)) for (const each of prettyFinding(finding, textOf, paint)) say(`  ${each}`);
+    if (all.length > mostFindings) say(`  … and ${all.length - mostFindings} more; headworks check shows all`);
+  };
+  const logAt = (name: string) => (fields: object, message: string) => {
+    if (levels.indexOf(name) >= levels.indexOf(narrator.level)) line(`${labelOf(name)}${message}${fieldsText(fields)}`);
+  };
+  const labelOf = (name: string) => {
+    if (name === "error") return `${paint("red", "ERROR")} `;
+    return name === "warn" ? `${paint("yellow", "WARN")}  ` : "";
+  };
+  const narrator: Narrator = {
+    level,
+    log: { debug: logAt("debug"), info: logAt("info"), warn: logAt("warn"), error: logAt("error") },
+    loaded({ resources, files, milliseconds, findings: found }: Loaded) {
+      line(`loaded ${count(resources, "resource")} from ${count(files, "file")} in ${milliseconds} ms · ${countsOf(found)}`);
+      findings(found);
+    },
+    ready({ gateways, proxy, admin, xds, watching }: Ready) {
+      const parts = [
+        `${paint("green", "ready")}  ${gateways.join(" ") || "no listener yet"} (${proxy})`,
+        ...(xds ? [`xDS ${xds}`] : []),
+        ...(admin ? [`admin ${admin}`] : []),
+        `watching ${watching.join(", ")}`,
+      ];
+      line(parts.join(" · "));
+    },
+    batch(report) {
+      line(
+        `${changedText(report)} · ${report.published.upserts + report.published.removals > 0 ? `live in ${milliseconds(report)}` : "nothing to send"}`,
+      );
+      findings(report.appeared);
+      if (report.keptLastGood.length > 0) say(`      ${keptText(report)}`);
+      for (const finding of report.resolved.slice(0, mostFindings))
+        say(`  ${paint("green", "✔")} ${whereOf(finding)}  ${finding.problem.code} is resolved`);
+    },
+    draining: (grace) => line(`draining: no new requests; those in flight have ${grace} s (again: end now)`),
+  };
+  return narrator;
+}
+
+function changedText({ changed }: BatchReport): string {
+  const [first] = changed;
+  if (first === undefined) return "findings changed";
+  return changed.length === 1 ? `${first} changed` : `${count(changed.length, "resource")} changed`;
+}
+
+function keptText({ keptLastGood, changed }: BatchReport): string {
+  const names = keptLastGood.slice(0, 3).map(shortName).join(", ");
+  const kept =
+    keptLastGood.length > 3
+      ? `${names} and ${keptLastGood.length - 3} more keep`
+      : `${names} ${keptLastGood.length === 1 ? "keeps" : "keep"}`;
+  const others = changed.filter((key) => !keptLastGood.includes(key)).length;
+  const version = keptLastGood.length === 1 ? "its last good version" : "their last good versions";
+  return `${kept} serving ${version}${others > 0 ? `; ${count(others, "other resource")} updated` : ""}.`;
+}
+
+function shortName(key: ResourceKey): string {
+  const { kind, ref } = parseResourceKey(key);
+  return `${kind} ${ref.namespace}/${ref.name}`;
+}
+
+function milliseconds({ milliseconds: ms }: BatchReport): string {
+  return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`;
+}
+
+function fieldsText(fields: object): string {
+  return Object.entries(fields)
+    .map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join("");
+}
+
+function clock(): string {
+  return new Date().toTimeString().slice(0, 8);
+}

@@ -1,0 +1,44 @@
+// What `run` and `demo` tell while they run: short lines for a person at a terminal, JSON lines (pino) for a machine.
+import type { BatchReport, Finding } from "../control-plane.ts";
+import type { Logger } from "../plugin/upstream-type.ts";
+
+export interface Loaded {
+  readonly resources: number;
+  readonly files: number;
+  readonly milliseconds: number;
+  readonly findings: readonly Finding[];
+}
+
+export interface Ready {
+  /** Where requests are taken: `http://127.0.0.1:8080`. */
+  readonly gateways: readonly string[];
+  /** `embedded data plane`, `Envoy (PATH)`. */
+  readonly proxy: string;
+  readonly admin: string | undefined;
+  readonly xds: string | undefined;
+  readonly watching: readonly string[];
+}
+
+export interface Narrator {
+  readonly log: Logger;
+  /** The log level; may be set while running. */
+  level: string;
+  loaded(loaded: Loaded): void;
+  ready(ready: Ready): void;
+  /** After each batch but the first. */
+  batch(report: BatchReport): void;
+  draining(graceSeconds: number): void;
+}
+
+export interface NarratorOptions {
+  readonly format: "auto" | "pretty" | "json";
+  readonly level: string;
+  textOf(file: string): string | undefined;
+}
+
+/** Loads only the one that is used. */
+export async function narrator(options: NarratorOptions): Promise<Narrator> {
+  const isPretty = options.format === "pretty" || (options.format === "auto" && process.stderr.isTTY);
+  if (isPretty) return (await import("./narrator-pretty.ts")).prettyNarrator(options);
+  return (await import("./narrator-json.ts")).jsonNarrator(options);
+}

@@ -1,0 +1,291 @@
+// The commands and their options: what `--help` shows. Each command's work is in its own file, loaded when it is called, so that
+// `check` does not wait for what only `run` needs.
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { packageVersion } from "../lib/package-root.ts";
+import { CommandError, exitCodes } from "./exit.ts";
+import { endQuietlyOnClosedPipe, painter, say, setColor } from "./terminal.ts";
+
+/** Runs one command line. Sets the exit code and lets the process end by itself, so that output is never cut off. */
+export async function main(argv: readonly string[]): Promise<void> {
+  endQuietlyOnClosedPipe();
+  try {
+    const root = program(argv);
+    if (argv.length <= 2) root.outputHelp();
+    else await root.parseAsync([...argv]);
+  } catch (error) {
+    process.exitCode = explain(error);
+  }
+}
+
+function explain(error: unknown): number {
+  // Commander has already said it, or it is --help.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  const paint = painter(process.stderr);
+  if (error instanceof CommandError) {
+    say(`${paint("red", "error:")} ${error.message}`);
+    if (error.hint) say(error.hint);
+    return error.exitCode;
+  }
+  say(`${paint("red", "error:")} a fault of Headworks itself, not of your configuration; please report it`);
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return exitCodes.fault;
+}
+
+export function program(argv: readonly string[] = []): Command {
+  const root = command("headworks", "API gateway control plane that runs gloo.solo.io configuration")
+    .version(packageVersion, "-V, --version", "print the version")
+    .addOption(
+      new Option("--color <when>", "colour the output")
+        .choices(["auto", "always", "never"])
+        .default("auto")
+        .env("HEADWORKS_COLOR")
+        .argParser((value: string) => {
+          if (value !== "auto" && value !== "always" && value !== "never")
+            throw new InvalidArgumentError("Allowed choices are auto, always, never.");
+          setColor(value);
+          return value;
+        }),
+    )
+    .addHelpText(
+      "before",
+      examples([
+        ["headworks demo", "a gateway and something behind it, in a second"],
+        ["headworks run ./config", "serve a folder, follow its changes"],
+        ["headworks check ./config", "all findings, with their places"],
+      ]),
+    );
+
+  addRun(root);
+  addDemo(root);
+  addCheck(root);
+  addTranslate(root);
+  addGet(root);
+  addSmall(root);
+  if (argv.includes("--help")) {
+    root.addHelpText("after", longHelp);
+    for (const each of root.commands) each.configureHelp({ ...helpStyle, optionDescription: describeAll });
+  }
+  return root;
+}
+
+const longHelp = `
+Exit codes: 0 ok · 1 findings · 2 wrong usage or unreadable input · 3 server not reached · 4 refused · 70 fault of Headworks · 130 interrupted
+Data is printed on stdout, everything else on stderr. Options can be set in the environment: --proxy is HEADWORKS_PROXY.
+Documentation: docs/ in the repository; \`headworks help HW1003\` explains a finding.`;
+
+function addRun(root: Command): void {
+  const run = withServing(command("run", "serve a folder of configuration and follow its changes"))
+    .argument("<folder>", "a folder with YAML or JSON, as Kubernetes objects or in Gloo's file layout")
+    .addHelpText(
+      "before",
+      examples([
+        ["headworks run ./config", "on the embedded data plane"],
+        ["headworks run ./config --proxy envoy", "the same on Envoy, started and watched over"],
+        ["headworks run ./config --proxy none", "for Envoys that come by themselves: xDS on 127.0.0.1:9977"],
+      ]),
+    )
+    .action(async (folder: string, options) => {
+      const { run } = await import("./run.ts");
+      process.exitCode = await run(folder, options);
+    });
+  root.addCommand(run);
+}
+
+function addDemo(root: Command): void {
+  root.addCommand(
+    withServing(command("demo", "a petstore with a gateway in front, to try things on"))
+      .addHelpText("before", examples([["headworks demo", "then: curl localhost:8080/api/pets"]]))
+      .action(async (options) => {
+        const { demo } = await import("./demo.ts");
+        process.exitCode = await demo(options);
+      }),
+  );
+  root.addCommand(
+    command("petstore", "only the backend of the demo, for `run examples/petstore`")
+      .addOption(new Option("--listen <address>", "where it listens").default("127.0.0.1:9090"))
+      .action(async (options) => {
+        const { petstore } = await import("./demo.ts");
+        process.exitCode = await petstore(options);
+      }),
+  );
+}
+
+function withServing(target: Command): Command {
+  return target
+    .addOption(
+      new Option("--proxy <which>", "what carries the traffic")
+        .choices(["embedded", "envoy", "none"])
+        .default("embedded")
+        .env("HEADWORKS_PROXY"),
+    )
+    .addOption(
+      new Option(
+        "--xds <address>",
+        "serve xDS here: host:port, port or unix:PATH (default: 127.0.0.1:9977 with --proxy none, a private socket with envoy)",
+      ).env("HEADWORKS_XDS"),
+    )
+    .addOption(
+      new Option("--xds-tls-cert <file>", "certificate of the xDS server; off loopback it needs TLS and a client CA").env(
+        "HEADWORKS_XDS_TLS_CERT",
+      ),
+    )
+    .addOption(new Option("--xds-tls-key <file>", "its key").env("HEADWORKS_XDS_TLS_KEY"))
+    .addOption(new Option("--xds-client-ca <file>", "who signs the certificates that xDS clients must show").env("HEADWORKS_XDS_CLIENT_CA"))
+    .addOption(new Option("--proxy-name <name>", "the proxy that is run here").default("gateway-proxy").env("HEADWORKS_PROXY_NAME"))
+    .addOption(new Option("--admin <address>", "admin API here, or `none`").default("127.0.0.1:9091").env("HEADWORKS_ADMIN"))
+    .addOption(
+      new Option("--admin-token-file <file>", "token that the admin API asks for; needed off loopback").env("HEADWORKS_ADMIN_TOKEN_FILE"),
+    )
+    .addOption(new Option("--state-dir <folder>", "remember good versions here across restarts").env("HEADWORKS_STATE_DIR"))
+    .addOption(new Option("--envoy <path>", "the Envoy to start with --proxy envoy").env("HEADWORKS_ENVOY"))
+    .addOption(
+      new Option("--config <file>", "settings in TypeScript: own Upstream types (default: headworks.config.ts)").env("HEADWORKS_CONFIG"),
+    )
+    .addOption(
+      new Option("--log <format>", "lines for people or for machines")
+        .choices(["auto", "pretty", "json"])
+        .default("auto")
+        .env("HEADWORKS_LOG"),
+    )
+    .addOption(
+      new Option("--log-level <level>", "")
+        .choices(["debug", "info", "warn", "error", "silent"])
+        .default("info")
+        .env("HEADWORKS_LOG_LEVEL"),
+    )
+    .addOption(
+      new Option("--grace <seconds>", "how long requests in flight may take to finish at the end")
+        .default(10)
+        .env("HEADWORKS_GRACE")
+        .argParser(seconds),
+    );
+}
+
+function addCheck(root: Command): void {
+  root.addCommand(
+    command("check", "find what is wrong in configuration, without running it")
+      .argument("<folder...>", "folders, or - for stdin")
+      .addOption(
+        new Option("-o, --output <format>", "how to print findings").choices(["pretty", "json", "github", "sarif"]).default("pretty"),
+      )
+      .addOption(new Option("--fail-on <severity>", "what makes the exit code 1").choices(["error", "warning"]).default("error"))
+      .addOption(new Option("-q, --quiet", "no summary"))
+      .addOption(new Option("--config <file>", "settings in TypeScript: own Upstream types").env("HEADWORKS_CONFIG"))
+      .addHelpText(
+        "before",
+        examples([
+          ["headworks check ./config", ""],
+          ["helm template . | headworks check -", "what a chart makes"],
+          ["headworks check ./config -o github", "as annotations in a pull request"],
+        ]),
+      )
+      .action(async (folders: string[], options) => {
+        const { check } = await import("./check.ts");
+        process.exitCode = await check(folders, options);
+      }),
+  );
+}
+
+function addTranslate(root: Command): void {
+  root.addCommand(
+    command("translate", "print the Envoy configuration that a folder comes to")
+      .argument("<folder...>", "folders, or - for stdin")
+      .addOption(new Option("-o, --output <format>", "").choices(["json", "yaml"]).default("yaml"))
+      .addOption(new Option("--proxy-name <name>", "which proxy: name, or namespace~name").env("HEADWORKS_PROXY_NAME"))
+      .addOption(new Option("--config <file>", "settings in TypeScript: own Upstream types").env("HEADWORKS_CONFIG"))
+      .addHelpText("before", examples([["headworks translate ./config -o json | jq .clusters", ""]]))
+      .action(async (folders: string[], options) => {
+        const { translate } = await import("./translate.ts");
+        process.exitCode = await translate(folders, options);
+      }),
+  );
+}
+
+function addGet(root: Command): void {
+  root.addCommand(
+    command("get", "list resources with their statuses")
+      .argument("<kind>", "upstreams, virtualservices, routetables, gateways, proxies … or a short name: us, vs, rt, gw")
+      .argument("[name]", "only this one")
+      .addOption(new Option("-o, --output <format>", "").choices(["table", "wide", "json", "yaml", "name"]).default("table"))
+      .addOption(new Option("-n, --namespace <namespace>", "in this namespace").default("gloo-system").env("HEADWORKS_NAMESPACE"))
+      .addOption(new Option("-A, --all-namespaces", "in all of them"))
+      .addOption(new Option("-f, --folder <folder...>", "read these folders instead of asking a running Headworks"))
+      .addOption(
+        new Option("--server <url>", "admin API of the running Headworks").default("http://127.0.0.1:9091").env("HEADWORKS_SERVER"),
+      )
+      .addOption(new Option("--token-file <file>", "token of that admin API").env("HEADWORKS_ADMIN_TOKEN_FILE"))
+      .addOption(new Option("--config <file>", "settings in TypeScript: own Upstream types").env("HEADWORKS_CONFIG"))
+      .addHelpText(
+        "before",
+        examples([
+          ["headworks get upstreams", "of the Headworks that runs here"],
+          ["headworks get vs -A -f ./config", "of a folder"],
+          ["headworks get us petstore -o yaml", ""],
+        ]),
+      )
+      .action(async (kind: string, name: string | undefined, options) => {
+        const { get } = await import("./get.ts");
+        process.exitCode = await get(kind, name, options);
+      }),
+  );
+}
+
+function addSmall(root: Command): void {
+  root.addCommand(
+    command("version", "print the versions of what runs here")
+      .addOption(new Option("-o, --output <format>", "").choices(["text", "json"]).default("text"))
+      .action(async (options) => {
+        const { version } = await import("./version.ts");
+        version(options);
+      }),
+  );
+  root.helpCommand(false);
+  root.addCommand(
+    command("help", "explain a command, or the code of a finding")
+      .argument("[topic]", "a command, or a code such as HW1003")
+      .action(async (topic: string | undefined) => {
+        const sub = root.commands.find((each) => each.name() === topic);
+        if (topic === undefined) return root.outputHelp();
+        if (sub) return sub.outputHelp();
+        const { helpCode } = await import("./help-code.ts");
+        return helpCode(topic);
+      }),
+  );
+}
+
+const helpStyle = { helpWidth: 110, optionDescription: describeShort };
+
+/** -h: what it is for, its choices and its default. */
+function describeShort({ description, argChoices, defaultValue }: Option): string {
+  const choices = argChoices ? `: ${argChoices.join(", ")}` : "";
+  const usual = defaultValue === undefined ? "" : ` (default: ${defaultValue})`;
+  return `${description || "one of"}${choices}${usual}`;
+}
+
+/** --help: also the variable that sets it. */
+function describeAll(option: Option): string {
+  return `${describeShort(option)}${option.envVar ? ` [$${option.envVar}]` : ""}`;
+}
+
+/** A command with the manners that all of ours have. */
+function command(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .helpOption("-h, --help", "show help; --help shows more")
+    .configureHelp(helpStyle)
+    .exitOverride()
+    .showHelpAfterError("(--help shows what there is)")
+    .allowExcessArguments(false);
+}
+
+function examples(lines: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...lines.map(([text]) => text.length));
+  return `${lines.map(([text, what]) => `  ${what ? `${text.padEnd(width)}   ${what}` : text}`).join("\n")}\n`;
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value) || value < 0 || value > 3600)
+    throw new InvalidArgumentError("It is a number of seconds, 0 to 3600.");
+  return value;
+}

@@ -1,0 +1,226 @@
+// Serving a folder: the control plane, what carries the traffic and the admin server, from their start to their drained end.
+import { readFileSync } from "node:fs";
+import type { AdminServer } from "../admin/server.ts";
+import { ControlPlane } from "../control-plane.ts";
+import { type ListenAddress, parseListenAddress } from "../lib/listen-address.ts";
+import type { ProxyKey } from "../model/envoy-resource.ts";
+import type { ListenSecurity } from "../xds/address.ts";
+import { type Carriers, startCarriers } from "./carriers.ts";
+import { CommandError, exitCodes } from "./exit.ts";
+import { openFolder, scopeOf } from "./folders.ts";
+import { gatewayUrls } from "./gateway-urls.ts";
+import { type Narrator, narrator as newNarrator } from "./narrator.ts";
+import { loadPlugins } from "./plugins.ts";
+import { type StopSignal, stopSignal } from "./stop-signal.ts";
+
+export interface ServeOptions {
+  readonly proxy: "embedded" | "envoy" | "none";
+  readonly proxyName: string;
+  readonly xds?: string;
+  readonly xdsTlsCert?: string;
+  readonly xdsTlsKey?: string;
+  readonly xdsClientCa?: string;
+  readonly admin: string;
+  readonly adminTokenFile?: string;
+  readonly stateDir?: string;
+  readonly envoy?: string;
+  readonly config?: string;
+  readonly grace: number;
+  readonly log: "auto" | "pretty" | "json";
+  readonly logLevel: string;
+}
+
+export interface Serving {
+  /** Where requests are taken: `http://127.0.0.1:8080`. */
+  readonly gateways: readonly string[];
+  /** For people: `embedded data plane`. */
+  readonly proxy: string;
+  readonly admin: string | undefined;
+}
+
+/**
+ * Serves a folder until SIGINT or SIGTERM has come and requests in flight are done; resolves with the exit code. What the user can
+ * mend (a folder that is not there, a port in use) is thrown before anything is served. `onReady` takes the place of the usual
+ * lines about the start.
+ */
+export async function serve(folder: string, options: ServeOptions, onReady?: (serving: Serving) => void): Promise<number> {
+  const started = performance.now();
+  const settings = parseSettings(options);
+  let kill = () => {};
+  const stop = stopSignal(() => kill());
+  await using open = new AsyncDisposableStack();
+  let textOf: (file: string) => string | undefined = () => undefined;
+  const narrator = await newNarrator({ format: options.log, level: options.logLevel, textOf: (file) => textOf(file) });
+  const { log } = narrator;
+  endOnFault(narrator, () => kill());
+
+  const store = options.stateDir === undefined ? undefined : open.use(await openStore(options.stateDir, narrator));
+  const source = openFolder(folder, store?.remembered);
+  textOf = (file) => source.text?.(file);
+  const plugins = await loadPlugins(options.config);
+  // What carries the traffic and the control plane tell each other things; neither does before the control plane is there.
+  const late: { plane?: ControlPlane } = {};
+  const carriers = open.use(
+    await startCarriers({
+      proxy: options.proxy,
+      proxyKey: settings.proxyKey,
+      xds: settings.xds,
+      xdsSecurity: settings.xdsSecurity,
+      envoy: options.envoy,
+      log,
+      refuse: (refusal) => late.plane?.refuse(refusal),
+      report: (problems) => late.plane?.report("dataplane", problems),
+    }),
+  );
+  kill = () => carriers.kill();
+  const plane = open.use(new ControlPlane({ sources: [source], consumers: carriers.consumers, plugins, log, ...(store && { store }) }));
+  late.plane = plane;
+  const state = { isRead: false, isDraining: false };
+  const admin = settings.admin && open.use(await startAdminServer(settings.admin, settings.token, { plane, carriers, narrator, state }));
+
+  plane.start();
+  await Promise.race([plane.ready, stop.first]);
+  if (!stop.isAsked) {
+    await carriers.ready();
+    state.isRead = true;
+    const { findings, resources, proxies } = plane.current;
+    const gateways = gatewayUrls(proxies.get(settings.proxyKey) ?? []);
+    if (onReady) onReady({ gateways, proxy: carriers.name, admin: admin?.url });
+    else {
+      narrator.loaded({ ...scopeOf(resources.values()), findings, milliseconds: Math.round(performance.now() - started) });
+      narrator.ready({ gateways, proxy: carriers.name, admin: admin?.url, xds: carriers.xdsText, watching: [folder] });
+    }
+    plane.onBatch((report) => {
+      if (!report.isFirst) narrator.batch(report);
+    });
+  }
+  return end(stop, state, carriers, narrator, options.grace);
+}
+
+/** Waits for the signal, and for the requests in flight. */
+async function end(
+  stop: StopSignal,
+  state: { isDraining: boolean },
+  carriers: Carriers,
+  narrator: Narrator,
+  grace: number,
+): Promise<number> {
+  const reason = await stop.first;
+  state.isDraining = true;
+  narrator.draining(grace);
+  await carriers.drain(grace * 1000);
+  return reason === "SIGINT" ? exitCodes.interrupted : exitCodes.ok;
+}
+
+interface Settings {
+  readonly proxyKey: ProxyKey;
+  readonly xds: ListenAddress | undefined;
+  readonly xdsSecurity: ListenSecurity;
+  readonly admin: ListenAddress | undefined;
+  readonly token: string | undefined;
+}
+
+/** Everything that can be wrong with the options, found before anything starts. */
+function parseSettings(options: ServeOptions): Settings {
+  return {
+    proxyKey: proxyKeyOf(options.proxyName),
+    xds: options.xds === undefined ? undefined : addressOf("--xds", options.xds),
+    xdsSecurity: securityOf(options),
+    admin: options.admin === "none" ? undefined : addressOf("--admin", options.admin),
+    token: options.adminTokenFile === undefined ? undefined : readToken(options.adminTokenFile),
+  };
+}
+
+function proxyKeyOf(text: string): ProxyKey {
+  const parts = text.split("~");
+  if (parts.length > 2 || parts.includes("")) throw new CommandError(`--proxy-name is a name or namespace~name; it is "${text}"`);
+  return parts.length === 2 ? (text as ProxyKey) : `gloo-system~${text}`;
+}
+
+function addressOf(option: string, text: string): ListenAddress {
+  const address = parseListenAddress(text);
+  if (address === undefined) throw new CommandError(`${option} is host:port, a port or unix:PATH; it is "${text}"`);
+  return address;
+}
+
+function securityOf({ xdsTlsCert, xdsTlsKey, xdsClientCa }: ServeOptions): ListenSecurity {
+  if (xdsTlsCert === undefined && xdsTlsKey === undefined && xdsClientCa === undefined) return {};
+  if (xdsTlsCert === undefined || xdsTlsKey === undefined)
+    throw new CommandError("TLS for xDS needs both --xds-tls-cert and --xds-tls-key");
+  return {
+    tls: {
+      cert: readNamed("--xds-tls-cert", xdsTlsCert),
+      key: readNamed("--xds-tls-key", xdsTlsKey),
+      ...(xdsClientCa !== undefined && { clientCa: readNamed("--xds-client-ca", xdsClientCa) }),
+    },
+  };
+}
+
+function readToken(file: string): string {
+  const token = readNamed("--admin-token-file", file).trim();
+  if (token.length < 16)
+    throw new CommandError(`the token in ${file} is shorter than 16 characters; make one with \`openssl rand -hex 32\``);
+  return token;
+}
+
+function readNamed(option: string, file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CommandError(`${option} names ${file}, which cannot be read: ${(error as Error).message}`);
+  }
+}
+
+async function openStore(folder: string, narrator: Narrator) {
+  const { openStateStore } = await import("../state/store.ts");
+  return openStateStore(folder, narrator.log);
+}
+
+interface AdminParts {
+  readonly plane: ControlPlane;
+  readonly carriers: Carriers;
+  readonly narrator: Narrator;
+  readonly state: { readonly isRead: boolean; readonly isDraining: boolean };
+}
+
+async function startAdminServer(address: ListenAddress, token: string | undefined, parts: AdminParts): Promise<AdminServer> {
+  const { plane, carriers, narrator, state } = parts;
+  const [{ AdminAddressError, startAdmin }, { eventHub }, { metrics }, { batchEvent }] = await Promise.all([
+    import("../admin/server.ts"),
+    import("../admin/events.ts"),
+    import("../admin/metrics.ts"),
+    import("../admin/views.ts"),
+  ]);
+  const current = () => plane.current;
+  const events = eventHub();
+  const counts = metrics({ current, isReady: () => state.isRead && !state.isDraining, xds: () => carriers.xds?.metrics });
+  plane.onBatch((report) => {
+    counts.batch(report);
+    if (events.hasListeners) events.send(batchEvent(report, current()));
+  });
+  try {
+    return await startAdmin(address, {
+      current,
+      readiness: () => ({ "configuration read": state.isRead, "not draining": !state.isDraining }),
+      clients: () => carriers.xds?.clients() ?? [],
+      events,
+      metrics: counts,
+      logging: narrator,
+      ...(token !== undefined && { token }),
+    });
+  } catch (error) {
+    if (error instanceof AdminAddressError) throw new CommandError(error.message);
+    throw error;
+  }
+}
+
+/** A fault that nobody caught leaves us in an unknown state: say it and end, so that whoever watches over us can start us again. */
+function endOnFault({ log }: Narrator, kill: () => void): void {
+  const end = (error: unknown) => {
+    log.error({ error: String((error as Error)?.stack ?? error) }, "a fault of ours; ending");
+    kill();
+    process.exit(exitCodes.fault);
+  };
+  process.on("uncaughtException", end);
+  process.on("unhandledRejection", end);
+}

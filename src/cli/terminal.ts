@@ -1,0 +1,43 @@
+// The two streams: data goes to stdout, everything said to a person goes to stderr. Colour follows NO_COLOR, FORCE_COLOR, TERM and
+// whether the stream is a terminal; `--color` outranks them.
+import { styleText } from "node:util";
+
+export type Style = Parameters<typeof styleText>[0];
+export type Paint = (style: Style, text: string) => string;
+
+export function painter(stream: NodeJS.WriteStream): Paint {
+  return (style, text) => styleText(style, text, { stream });
+}
+
+/** Data. */
+export function print(text: string): void {
+  process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+}
+
+/** Words for a person. */
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** `--color always|never` in terms of the variables that Node itself honours. */
+export function setColor(when: "auto" | "always" | "never"): void {
+  if (when === "auto") return;
+  delete process.env.NO_COLOR;
+  delete process.env.FORCE_COLOR;
+  if (when === "never") process.env.NO_COLOR = "1";
+  else process.env.FORCE_COLOR = "1";
+}
+
+/** A reader that has seen enough (`| head -1`) closes the pipe; that is no failure. */
+export function endQuietlyOnClosedPipe(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") process.exit(0);
+      throw error;
+    });
+}
+
+/** `1 error`, `2 errors` */
+export function count(n: number, word: string): string {
+  return `${n} ${word}${n === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,72 @@
+// `headworks translate`: what a folder comes to for one proxy, in Envoy's own terms. Secrets are printed as Envoy would get them:
+// whoever can read the folder has them already.
+
+import { type EnvoyKind, envoyKinds } from "../admin/contract.ts";
+import { envoyJson } from "../admin/envoy-json.ts";
+import { defaultProxy, envoyResources, oneView, plainSpec } from "../admin/views.ts";
+import { type Translation, translateOnce } from "../control-plane.ts";
+import type { ProxyKey } from "../model/envoy-resource.ts";
+import type { Status } from "../model/status.ts";
+import { CommandError, exitCodes } from "./exit.ts";
+import { countOf } from "./findings.ts";
+import { prettyFindings } from "./findings-pretty.ts";
+import { openFolders } from "./folders.ts";
+import { loadPlugins } from "./plugins.ts";
+import { painter, print, say } from "./terminal.ts";
+
+export interface TranslateOptions {
+  readonly output: "json" | "yaml";
+  readonly proxyName?: string;
+  readonly config?: string;
+}
+
+export async function translate(folders: readonly string[], options: TranslateOptions): Promise<number> {
+  const [source, plugins] = await Promise.all([openFolders(folders), loadPlugins(options.config)]);
+  const translation = oneView(await translateOnce({ source, plugins }));
+  const output = outputOf(translation, chooseProxy(translation, options.proxyName));
+  if (options.output === "json") print(JSON.stringify(output, undefined, 1));
+  else {
+    const { yamlText } = await import("../lib/yaml-text.ts");
+    print(yamlText(output));
+  }
+  const { findings } = translation;
+  if (findings.length > 0) say(prettyFindings({ findings, textOf: (file) => translation.textOf(file) }, painter(process.stderr)).trimEnd());
+  return countOf(findings, "error") > 0 ? exitCodes.findings : exitCodes.ok;
+}
+
+function outputOf(translation: Translation, proxy: ProxyKey | undefined) {
+  const served = (proxy && translation.proxies.get(proxy)) ?? [];
+  const resources = (kind: EnvoyKind) => envoyResources(served, kind).map(envoyJson);
+  return {
+    statuses: Object.fromEntries([...translation.statuses].map(([key, status]) => [key, statusJson(status)])),
+    ...(Object.fromEntries(envoyKinds.map((kind) => [kind, resources(kind)])) as Record<EnvoyKind, unknown[]>),
+    discovered: discovered(translation),
+  };
+}
+
+function statusJson({ state, reason, subresourceStatuses }: Status) {
+  const parts = Object.entries(subresourceStatuses).map(([name, part]) => [name, { state: part.state, reason: part.reason }] as const);
+  return { state, reason, ...(parts.length > 0 && { subresources: Object.fromEntries(parts) }) };
+}
+
+/** Upstreams that discovery made, with `metadata` as Gloo writes it. */
+function discovered(translation: Translation): unknown[] {
+  const found = [...translation.resources.values()].filter((each) => each.kind === "Upstream" && each.origin.source === "discovery");
+  return found.map((each) => ({ metadata: { ...each.ref, labels: each.labels }, spec: plainSpec(each) }));
+}
+
+function chooseProxy(translation: Translation, wanted: string | undefined): ProxyKey | undefined {
+  const all = [...translation.proxies.keys()].sort();
+  if (wanted !== undefined) {
+    const matching = all.filter((key) => key === wanted || key.endsWith(`~${wanted}`));
+    if (matching.length === 1) return matching[0];
+    throw new CommandError(
+      matching.length === 0 ? `there is no proxy ${wanted}` : `${wanted} may be any of ${matching.join(", ")}`,
+      exitCodes.usage,
+      `The proxies of this configuration: ${all.join(", ") || "none"}.`,
+    );
+  }
+  const chosen = defaultProxy(translation);
+  if (all.length > 1) say(`this is ${chosen}; there are also ${all.filter((key) => key !== chosen).join(", ")} (--proxy-name)`);
+  return chosen;
+}
