@@ -1,0 +1,207 @@
+// A Cluster: how to reach an upstream and how much of it to use.
+
+import { fromBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type Cluster, ClusterSchema } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import type { TransportSocket } from "../../gen/envoy/envoy/config/core/v3/base_pb.js";
+import type { HttpProtocolOptions as CommonOptions } from "../../gen/envoy/envoy/config/core/v3/protocol_pb.js";
+import { ClusterLoadAssignmentSchema } from "../../gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
+import { UpstreamTlsContextSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import { HttpProtocolOptionsSchema } from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
+import { unhandledFields } from "../fields.ts";
+import { durationMs, timeoutMs } from "./durations.ts";
+import { compileEndpoints, type EndpointSet, noEndpoints } from "./endpoints.ts";
+import {
+  Cluster_DiscoveryType as Discovery,
+  Cluster_DnsLookupFamily as Family,
+  Cluster_LbPolicy as LbPolicy,
+  RoutingPriority,
+} from "./enums.ts";
+import { Findings } from "./findings.ts";
+import { handledFields } from "./handled.ts";
+import { compileUpstreamTls, type UpstreamTls } from "./upstream-tls.ts";
+
+export interface CompiledCluster {
+  readonly name: string;
+  readonly discovery: "static" | "strictDns" | "logicalDns" | "eds";
+  /** EDS: which ClusterLoadAssignment. */
+  readonly serviceName: string;
+  /** Otherwise: the endpoints themselves. */
+  readonly inline: EndpointSet;
+  readonly policy: "roundRobin" | "leastRequest" | "random";
+  readonly choices: number;
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly requestsPerConnection: number;
+  readonly maxResponseHeaders: number;
+  readonly maxResponseHeadBytes: number;
+  readonly maxStreamMs: number;
+  readonly limits: { readonly normal: Limits; readonly high: Limits };
+  /** In percent. */
+  readonly panicThreshold: number;
+  readonly dns: { readonly refreshMs: number; readonly family: "v4" | "v6" | "auto" | "v4Preferred" | "all" };
+  readonly tls: UpstreamTls | undefined;
+  readonly tlsMatches: readonly { readonly match: Readonly<Record<string, unknown>>; readonly tls: UpstreamTls | undefined }[];
+  /** Set when its protocol is one we do not speak: requests get 503. */
+  readonly unusable: string | undefined;
+  readonly findings: Findings["all"];
+}
+
+/** Circuit breaker thresholds. */
+export interface Limits {
+  readonly connections: number;
+  readonly pending: number;
+  readonly requests: number;
+  readonly retries: number;
+}
+
+const defaultLimits: Limits = { connections: 1_024, pending: 1_024, requests: 1_024, retries: 3 };
+
+const httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/** Throws when the bytes are not a Cluster. */
+export function compileCluster(bytes: Uint8Array): CompiledCluster {
+  const cluster = fromBinary(ClusterSchema, bytes);
+  const findings = new Findings();
+  const { loadAssignment: _, ...shallow } = cluster;
+  for (const path of unhandledFields(ClusterSchema, shallow, handledFields)) findings.notExecuted(path);
+  let unusable: string | undefined;
+  const fail = (path: string) => {
+    findings.notExecuted(path, "; requests to the cluster are answered with 503");
+    unusable = path;
+  };
+  const options = compileOptions(cluster, findings, fail);
+  const tls = compileTransport(cluster.transportSocket, findings.at("transport_socket"), fail);
+  return {
+    name: cluster.name,
+    discovery: compileDiscovery(cluster, fail),
+    serviceName: cluster.edsClusterConfig?.serviceName || cluster.name,
+    inline: cluster.loadAssignment === undefined ? noEndpoints : compileEndpoints(cluster.loadAssignment, findings.at("load_assignment")),
+    policy: compilePolicy(cluster, findings),
+    choices: cluster.lbConfig.case === "leastRequestLbConfig" ? (cluster.lbConfig.value.choiceCount ?? 2) : 2,
+    connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5_000,
+    ...options,
+    limits: compileLimits(cluster),
+    panicThreshold: cluster.commonLbConfig?.healthyPanicThreshold?.value ?? 50,
+    dns: { refreshMs: Math.max(1, durationMs(cluster.dnsRefreshRate) ?? 5_000), family: familyOf(cluster.dnsLookupFamily) },
+    tls,
+    tlsMatches: cluster.transportSocketMatches.map((each, index) => ({
+      match: each.match ?? {},
+      tls: compileTransport(each.transportSocket, findings.at(`transport_socket_matches[${index}].transport_socket`), fail),
+    })),
+    unusable,
+    findings: findings.all,
+  };
+}
+
+function compileDiscovery(cluster: Cluster, fail: (path: string) => void): CompiledCluster["discovery"] {
+  const type = cluster.clusterDiscoveryType;
+  if (type.case === "clusterType") return "static"; // reported as not executed
+  switch (type.value ?? Discovery.STATIC) {
+    case Discovery.STATIC:
+      return "static";
+    case Discovery.STRICT_DNS:
+      return "strictDns";
+    case Discovery.LOGICAL_DNS:
+      return "logicalDns";
+    case Discovery.EDS:
+      return "eds";
+    default:
+      fail("type: ORIGINAL_DST");
+      return "static";
+  }
+}
+
+function compilePolicy(cluster: Cluster, findings: Findings): CompiledCluster["policy"] {
+  switch (cluster.lbPolicy) {
+    case LbPolicy.ROUND_ROBIN:
+      return "roundRobin";
+    case LbPolicy.LEAST_REQUEST:
+      return "leastRequest";
+    case LbPolicy.RANDOM:
+      return "random";
+    default:
+      findings.notExecuted(`lb_policy: ${LbPolicy[cluster.lbPolicy]}`, "; requests go round robin");
+      return "roundRobin";
+  }
+}
+
+function familyOf(family: Family): CompiledCluster["dns"]["family"] {
+  switch (family) {
+    case Family.V4_ONLY:
+      return "v4";
+    case Family.V6_ONLY:
+      return "v6";
+    case Family.V4_PREFERRED:
+      return "v4Preferred";
+    case Family.ALL:
+      return "all";
+    default:
+      return "auto";
+  }
+}
+
+function compileLimits(cluster: Cluster): CompiledCluster["limits"] {
+  const of = (priority: RoutingPriority): Limits => {
+    const found = cluster.circuitBreakers?.thresholds.find((each) => each.priority === priority);
+    return {
+      connections: found?.maxConnections ?? defaultLimits.connections,
+      pending: found?.maxPendingRequests ?? defaultLimits.pending,
+      requests: found?.maxRequests ?? defaultLimits.requests,
+      retries: found?.maxRetries ?? defaultLimits.retries,
+    };
+  };
+  return { normal: of(RoutingPriority.DEFAULT), high: of(RoutingPriority.HIGH) };
+}
+
+function compileOptions(cluster: Cluster, findings: Findings, fail: (path: string) => void) {
+  let common: CommonOptions | undefined = cluster.commonHttpProtocolOptions;
+  for (const [key, any] of Object.entries(cluster.typedExtensionProtocolOptions)) {
+    const path = `typed_extension_protocol_options[${JSON.stringify(key)}]`;
+    const unpacked = key === httpOptionsKey ? anyUnpack(any, HttpProtocolOptionsSchema) : undefined;
+    if (unpacked === undefined) {
+      findings.notExecuted(path);
+      continue;
+    }
+    for (const each of unhandledFields(HttpProtocolOptionsSchema, unpacked, handledFields)) findings.notExecuted(`${path}.${each}`);
+    common = unpacked.commonHttpProtocolOptions ?? common;
+    const protocol = unpacked.upstreamProtocolOptions;
+    if (protocol.case === "explicitHttpConfig") {
+      const explicit = protocol.value.protocolConfig.case;
+      if (explicit === "http2ProtocolOptions") fail(`${path}.explicit_http_config.http2_protocol_options`);
+      if (explicit === "http3ProtocolOptions") fail(`${path}.explicit_http_config.http3_protocol_options`);
+    }
+  }
+  // The deprecated place of the same option.
+  if (cluster.http2ProtocolOptions !== undefined) fail("http2_protocol_options");
+  return {
+    idleTimeoutMs: timeoutMs(common?.idleTimeout, 3_600_000),
+    requestsPerConnection: common?.maxRequestsPerConnection || cluster.maxRequestsPerConnection || Number.POSITIVE_INFINITY,
+    maxResponseHeaders: common?.maxHeadersCount ?? 100,
+    maxResponseHeadBytes: (common?.maxResponseHeadersKb ?? 60) * 1_024,
+    maxStreamMs: timeoutMs(common?.maxStreamDuration, Number.POSITIVE_INFINITY),
+  };
+}
+
+function compileTransport(socket: TransportSocket | undefined, findings: Findings, fail: (path: string) => void): UpstreamTls | undefined {
+  if (socket?.configType.case !== "typedConfig") return undefined;
+  const any = socket.configType.value;
+  if (any.typeUrl.endsWith(".RawBuffer")) return undefined;
+  const context = anyUnpack(any, UpstreamTlsContextSchema);
+  if (context === undefined) {
+    fail(`${findings.base} (${any.typeUrl.slice(any.typeUrl.lastIndexOf("/") + 1)})`);
+    return undefined;
+  }
+  return compileUpstreamTls(context, findings);
+}
+
+/** An endpoint set as its own resource; throws when the bytes are not a ClusterLoadAssignment. */
+export function compileLoadAssignment(bytes: Uint8Array): {
+  readonly name: string;
+  readonly set: EndpointSet;
+  readonly findings: Findings["all"];
+} {
+  const assignment = fromBinary(ClusterLoadAssignmentSchema, bytes);
+  const findings = new Findings();
+  return { name: assignment.clusterName, set: compileEndpoints(assignment, findings), findings: findings.all };
+}

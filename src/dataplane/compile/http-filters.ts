@@ -1,0 +1,55 @@
+// HTTP filters of a connection manager. The router is what this data plane is; of the others, those whose configuration makes them do nothing
+// need no word, and the rest is reported.
+
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { CsrfPolicySchema } from "../../gen/envoy/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
+import { LocalRateLimitSchema } from "../../gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
+import { RouterSchema } from "../../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
+import type { HttpFilter } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { unhandledFields } from "../fields.ts";
+import type { Findings } from "./findings.ts";
+import { handledFields } from "./handled.ts";
+
+/** Filters that do nothing while their configuration is empty; what a route adds to them is reported there. */
+const inertWhenEmpty = [
+  ".HTTPFault",
+  ".Cors",
+  ".GrpcWeb",
+  ".FilterConfig",
+  ".Buffer",
+  ".HeaderMutation",
+  ".ExtAuthz",
+  ".RBAC",
+  ".Lua",
+  ".JwtAuthentication",
+];
+
+export function compileHttpFilters(filters: readonly HttpFilter[], findings: Findings): { readonly envoyHeaders: boolean } {
+  let envoyHeaders = true;
+  filters.forEach((filter, index) => {
+    const place = findings.at(`http_filters[${index}]`);
+    if (filter.configType.case !== "typedConfig") {
+      if (!filter.isOptional) place.notExecuted(`config_discovery (${filter.name})`);
+      return;
+    }
+    const any = filter.configType.value;
+    const router = anyUnpack(any, RouterSchema);
+    if (router !== undefined) {
+      envoyHeaders = !router.suppressEnvoyHeaders;
+      for (const path of unhandledFields(RouterSchema, router, handledFields)) place.notExecuted(`typed_config.${path}`);
+      return;
+    }
+    if (filter.disabled || isInert(any)) return;
+    place.notExecuted(`typed_config (${filter.name})`);
+  });
+  return { envoyHeaders };
+}
+
+function isInert(any: Parameters<typeof anyUnpack>[0]): boolean {
+  if (any.value.length === 0) return inertWhenEmpty.some((suffix) => any.typeUrl.endsWith(suffix));
+  const limit = anyUnpack(any, LocalRateLimitSchema);
+  if (limit !== undefined) return limit.tokenBucket === undefined && limit.descriptors.length === 0;
+  const csrf = anyUnpack(any, CsrfPolicySchema);
+  if (csrf !== undefined) return (csrf.filterEnabled?.defaultValue?.numerator ?? 0) === 0 && csrf.shadowEnabled === undefined;
+  return false;
+}

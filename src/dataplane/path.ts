@@ -1,0 +1,52 @@
+// What a connection manager does to the path before routes see it. What is matched is what is forwarded.
+
+import type { CompiledHcm } from "./compile/hcm.ts";
+
+export type PreparedPath =
+  | { readonly kind: "ok"; readonly path: string }
+  | { readonly kind: "refused" }
+  /** Unescaped slashes: the client is sent to the plain form. */
+  | { readonly kind: "redirect"; readonly path: string };
+
+export type PathRules = Pick<CompiledHcm, "normalizePath" | "mergeSlashes" | "escapedSlashes">;
+
+export function preparePath(path: string, rules: PathRules): PreparedPath {
+  const end = path.search(/[?#]/);
+  const query = end < 0 ? "" : path.slice(end);
+  let plain = end < 0 ? path : path.slice(0, end);
+  if (rules.escapedSlashes !== "keep" && /%2f|%5c/i.test(plain)) {
+    if (rules.escapedSlashes === "reject") return { kind: "refused" };
+    plain = plain.replace(/%2f/gi, "/").replace(/%5c/gi, "\\");
+    if (rules.escapedSlashes === "redirect") {
+      const normal = normalizeOnly(plain, rules);
+      return normal === undefined ? { kind: "refused" } : { kind: "redirect", path: normal + query };
+    }
+  }
+  const normal = normalizeOnly(plain, rules);
+  return normal === undefined ? { kind: "refused" } : { kind: "ok", path: normal + query };
+}
+
+function normalizeOnly(path: string, rules: PathRules): string | undefined {
+  let result: string | undefined = path;
+  if (rules.normalizePath && path.startsWith("/")) result = normalizePath(path);
+  if (result !== undefined && rules.mergeSlashes) result = result.replace(/\/{2,}/g, "/");
+  return result;
+}
+
+/** RFC 3986 §6: dot segments, escaped dots, backslashes as slashes. */
+function normalizePath(path: string): string | undefined {
+  const plain = path.replace(/\\/g, "/").replace(/%2e/gi, ".");
+  if (!plain.includes("/.")) return plain;
+  const kept: string[] = [];
+  const segments = plain.split("/").slice(1);
+  segments.forEach((segment, index) => {
+    const isLast = index === segments.length - 1;
+    if (segment === ".") {
+      if (isLast) kept.push("");
+    } else if (segment === "..") {
+      kept.pop();
+      if (isLast) kept.push("");
+    } else kept.push(segment);
+  });
+  return `/${kept.join("/")}`;
+}

@@ -1,0 +1,174 @@
+// A cluster in service: its hosts, who gets the next request, and its limits. It outlives changes of its configuration, so that an edit
+// neither drops connections that are still right nor forgets what is under way.
+
+import type { CompiledCluster } from "../compile/cluster.ts";
+import { type EndpointSet, type EndpointSpec, noEndpoints } from "../compile/endpoints.ts";
+import { Balancer } from "./balancer.ts";
+import { Host } from "./host.ts";
+import { type Resolution, resolveEndpoints } from "./resolve.ts";
+import { type SecretLookup, tlsOptions, tlsVersion } from "./tls.ts";
+
+export class ClusterStats {
+  upstream_rq_total = 0;
+  upstream_rq_1xx = 0;
+  upstream_rq_2xx = 0;
+  upstream_rq_3xx = 0;
+  upstream_rq_4xx = 0;
+  upstream_rq_5xx = 0;
+  upstream_rq_timeout = 0;
+  upstream_rq_per_try_timeout = 0;
+  upstream_rq_retry = 0;
+  upstream_rq_retry_success = 0;
+  upstream_rq_retry_overflow = 0;
+  upstream_rq_pending_total = 0;
+  upstream_rq_pending_overflow = 0;
+  upstream_rq_rx_reset = 0;
+  upstream_rq_tx_reset = 0;
+  upstream_cx_total = 0;
+  upstream_cx_destroy = 0;
+  upstream_cx_connect_fail = 0;
+  upstream_cx_connect_timeout = 0;
+  upstream_cx_overflow = 0;
+  upstream_cx_none_healthy = 0;
+}
+
+export interface ClusterEnvironment {
+  readonly secret: SecretLookup;
+  /** A name did not resolve; undefined: it does again. */
+  readonly onDns: (cluster: string, problem: string | undefined) => void;
+}
+
+const idleSweepMs = 1_000;
+
+export class ClusterRuntime {
+  config: CompiledCluster;
+  readonly stats = new ClusterStats();
+  connections = 0;
+  pending = 0;
+  requests = 0;
+  retries = 0;
+  readonly #environment: ClusterEnvironment;
+  #eds: EndpointSet | undefined;
+  #hosts = new Map<string, Host>();
+  readonly #leaving = new Set<Host>();
+  #balancer = new Balancer([], 1.4, 50, "roundRobin", 2);
+  #resolution: Resolution | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor(config: CompiledCluster, eds: EndpointSet | undefined, environment: ClusterEnvironment) {
+    this.config = config;
+    this.#eds = eds;
+    this.#environment = environment;
+    this.#rebuild();
+  }
+
+  /** A new configuration of the same name. */
+  configure(config: CompiledCluster, eds: EndpointSet | undefined): void {
+    this.config = config;
+    if (eds !== undefined) this.#eds = eds;
+    this.#rebuild();
+  }
+
+  /** New endpoints of an EDS cluster. */
+  setEndpoints(eds: EndpointSet): void {
+    this.#eds = eds;
+    if (this.config.discovery === "eds") this.#rebuild();
+  }
+
+  /** Certificates changed. */
+  refreshSecrets(): void {
+    this.#rebuild();
+  }
+
+  /** The host for the next request; undefined when there is none. `avoid` are tried before. */
+  pick(avoid?: ReadonlySet<Host>, attempts = 1): Host | undefined {
+    let host = this.#balancer.pick();
+    if (avoid !== undefined) for (let i = 1; i < attempts && host !== undefined && avoid.has(host); i++) host = this.#balancer.pick();
+    return host;
+  }
+
+  #rebuild(): void {
+    const { config } = this;
+    this.#resolution?.stop();
+    this.#resolution = undefined;
+    if (config.discovery === "strictDns" || config.discovery === "logicalDns") {
+      this.#resolution = resolveEndpoints(config, {
+        onEndpoints: (set) => this.#setHosts(set),
+        onProblem: (problem) => this.#environment.onDns(config.name, problem),
+      });
+      // Until the answer is there, hosts of before serve.
+      if (this.#hosts.size > 0) this.#rebalance(config.inline.overprovisioning);
+      return;
+    }
+    this.#setHosts(config.discovery === "eds" ? (this.#eds ?? noEndpoints) : config.inline);
+  }
+
+  #setHosts(set: EndpointSet): void {
+    const next = new Map<string, Host>();
+    for (const spec of set.endpoints) {
+      const tls = this.#tlsFor(spec);
+      const key = `${spec.isPipe ? "unix:" : ""}${spec.address}:${spec.port} ${tls === undefined ? "" : tlsVersion(tls, spec)} ${spec.priority}`;
+      if (next.has(key)) continue;
+      const known = this.#hosts.get(key);
+      if (known === undefined) {
+        const options = tls === undefined ? undefined : tlsOptions(tls, spec, this.#environment.secret);
+        next.set(key, new Host(this, spec.address, spec, options));
+      } else {
+        known.spec = spec;
+        next.set(key, known);
+      }
+    }
+    for (const [key, host] of this.#hosts) {
+      if (next.get(key) === host) continue;
+      host.drain();
+      this.#leaving.add(host);
+    }
+    this.#hosts = next;
+    this.#rebalance(set.overprovisioning);
+  }
+
+  #tlsFor(spec: EndpointSpec): CompiledCluster["tls"] {
+    for (const { match, tls } of this.config.tlsMatches) {
+      const wanted = Object.entries(match);
+      if (wanted.every(([key, value]) => JSON.stringify(spec.transportMatch?.[key]) === JSON.stringify(value))) return tls;
+    }
+    return this.config.tls;
+  }
+
+  #rebalance(overprovisioning: number): void {
+    const { panicThreshold, policy, choices } = this.config;
+    this.#balancer = new Balancer([...this.#hosts.values()], overprovisioning, panicThreshold, policy, choices, this.#balancer.position);
+  }
+
+  /** Sees to it that idle connections are closed in time. */
+  watchIdle(): void {
+    if (this.#sweep !== undefined || this.config.idleTimeoutMs === Number.POSITIVE_INFINITY) return;
+    this.#sweep = setInterval(() => this.#closeIdle(), Math.min(idleSweepMs, Math.max(50, this.config.idleTimeoutMs / 2)));
+    this.#sweep.unref();
+  }
+
+  #closeIdle(): void {
+    const now = performance.now();
+    let left = 0;
+    for (const host of this.#hosts.values()) left += host.closeIdle(now);
+    if (left > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  /** The cluster is gone: what is under way finishes. */
+  retire(): void {
+    this.#resolution?.stop();
+    clearInterval(this.#sweep);
+    for (const host of this.#hosts.values()) host.drain();
+  }
+
+  destroy(): void {
+    this.retire();
+    for (const host of [...this.#hosts.values(), ...this.#leaving]) host.destroy();
+  }
+
+  get hosts(): readonly Host[] {
+    return [...this.#hosts.values()];
+  }
+}
