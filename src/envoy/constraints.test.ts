@@ -32,8 +32,8 @@ const parts: Record<string, readonly [Init, path?: string]> = {
   "panic threshold 101": [{ commonLbConfig: { healthyPanicThreshold: { value: 101 } } }, "commonLbConfig.healthyPanicThreshold.value"],
   "panic threshold negative": [{ commonLbConfig: { healthyPanicThreshold: { value: -1 } } }, "commonLbConfig.healthyPanicThreshold.value"],
   "merge window negative": [{ commonLbConfig: { updateMergeWindow: seconds(-1) } }, "commonLbConfig.updateMergeWindow"],
-  "undefined policy": [{ lbPolicy: 42 }, "lbPolicy"],
-  "undefined family": [{ dnsLookupFamily: 42 }, "dnsLookupFamily"],
+  "undefined policy": [{ lbPolicy: 42 as number }, "lbPolicy"],
+  "undefined family": [{ dnsLookupFamily: 42 as number }, "dnsLookupFamily"],
   "ring of 8M": [{ lbPolicy: 2, lbConfig: { case: "ringHashLbConfig", value: { maximumRingSize: 8_388_608n } } }],
   "ring above 8M": [
     { lbPolicy: 2, lbConfig: { case: "ringHashLbConfig", value: { maximumRingSize: 8_388_609n } } },
@@ -102,7 +102,7 @@ const parts: Record<string, readonly [Init, path?: string]> = {
   "TLS with SNI": [tls({ sni: "a.test" })],
   "TLS with an SNI of 256 bytes": [tls({ sni: "a".repeat(256) }), "transportSocket.typedConfig.sni"],
   "TLS of an undefined version": [
-    tls({ commonTlsContext: { tlsParams: { tlsMaximumProtocolVersion: 42 } } }),
+    tls({ commonTlsContext: { tlsParams: { tlsMaximumProtocolVersion: 42 as number } } }),
     "transportSocket.typedConfig.commonTlsContext.tlsParams.tlsMaximumProtocolVersion",
   ],
   "HTTP/2 window": [
