@@ -37,8 +37,11 @@ export function decodeText(node: YamlNode, reader: Reader): string | undefined {
     const scalar = resolvePlain(node.text);
     if (scalar.kind === "null") return "";
     if (scalar.kind !== "text") {
-      if (!scalar.isLegacy) return wrongType(reader, "text", node, `quote it: "${node.text}"`);
-      warnAmbiguous(reader, node, `the text "${node.text}"`, `YAML 1.1 reads ${printed(scalar)}`, `quote it: "${node.text}"`);
+      const hint = `quote it: "${node.text}"`;
+      // `50494e47` is a number in YAML 1.2 and text in 1.1, which wants a point in it.
+      const isText11 = scalar.kind === "float" && /^[0-9]+[eE][0-9]+$/.test(node.text);
+      if (!scalar.isLegacy && !isText11) return wrongType(reader, "text", node, hint);
+      warnAmbiguous(reader, node, `the text "${node.text}"`, `YAML ${isText11 ? "1.2" : "1.1"} reads ${printed(scalar)}`, hint);
     }
   }
   if (!node.text.isWellFormed()) {
@@ -203,5 +206,5 @@ function looseNumber(reader: Reader, node: ScalarNode, value: bigint | number): 
 
 export function wrongType(reader: Reader, wanted: string, node: YamlNode, hint?: string): undefined {
   const name = reader.path.findLast((each) => typeof each === "string");
-  reader.error("WrongType", `${name === undefined ? "this" : `"${name}"`} is ${wanted}; this is ${describe(node)}`, node, hint);
+  reader.error("WrongType", `${name === undefined ? "this" : `"${name}"`} takes ${wanted}, not ${describe(node)}`, node, hint);
 }

@@ -55,6 +55,7 @@ export class Decoder {
       const { field, isCamelCase } = known;
       const earlier = seen.get(field);
       if (earlier !== undefined) {
+        if (earlier.key === entry.key) continue; // a duplicate key, already an error
         this.#bothSpellings(field, entry);
         if (!isCamelCase) continue;
       }
@@ -128,7 +129,7 @@ export class Decoder {
   #list(field: DescField & { fieldKind: "list" }, node: YamlNode): unknown[] | undefined {
     if (node.kind !== "list") {
       const hint = node.kind === "map" ? 'begin each item with "- "' : "write it in brackets: [ … ]";
-      this.reader.error("WrongType", `"${field.jsonName}" is a list; this is ${describe(node)}`, node, hint);
+      this.reader.error("WrongType", `"${field.jsonName}" takes a list, not ${describe(node)}`, node, hint);
       return undefined;
     }
     const list: unknown[] = [];
@@ -143,7 +144,7 @@ export class Decoder {
 
   #map(field: DescField & { fieldKind: "map" }, node: YamlNode): Writable | undefined {
     if (node.kind !== "map") {
-      this.reader.error("WrongType", `"${field.jsonName}" is a map of keys and values; this is ${describe(node)}`, node);
+      this.reader.error("WrongType", `"${field.jsonName}" takes a map, not ${describe(node)}`, node);
       return undefined;
     }
     const map: Writable = {};
@@ -179,12 +180,8 @@ export class Decoder {
     const example =
       desc.typeName === "core.solo.io.ResourceRef" && node.kind === "scalar" ? `{name: ${node.text}, namespace: …}` : undefined;
     const hint = example ? `write ${example}` : fields.length > 0 ? `it holds fields such as ${fields.join(", ")}` : undefined;
-    this.reader.error(
-      "WrongType",
-      `"${String(this.reader.path.findLast((each) => typeof each === "string") ?? desc.name)}" is an object; this is ${describe(node)}`,
-      node,
-      hint,
-    );
+    const name = this.reader.path.findLast((segment) => typeof segment === "string") ?? desc.name;
+    this.reader.error("WrongType", `"${name}" takes an object, not ${describe(node)}`, node, hint);
   }
 }
 

@@ -45,7 +45,7 @@ const explanations: readonly ((trip: Trip) => Explanation)[] = [
   afterQuotes,
   strayBracket,
   lineWithoutColon,
-  escape,
+  escapeSequence,
   indentation,
   strayLine,
 ];
@@ -171,7 +171,7 @@ function previousLine(text: string, at: number): number | undefined {
   return lineStart === -1 ? undefined : text.lastIndexOf("\n", lineStart - 1) + 1;
 }
 
-function escape({ reason }: Trip): Explanation {
+function escapeSequence({ reason }: Trip): Explanation {
   if (!reason.includes("escape") && !reason.includes("hexadecimal")) return undefined;
   return { message: "an unknown escape in double quotes", hint: "write \\\\ for a backslash, or use single quotes" };
 }

@@ -1,6 +1,5 @@
 // Follows a folder: hears of changes, looks at the files, and tells the index. Decides when a bad or missing thing is believed.
 import { statSync } from "node:fs";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Problem, problem } from "../../model/problem.ts";
 import type { SourceBatch } from "../../plugin/source.ts";
 import type { TextReading } from "../read-text.ts";
@@ -24,7 +23,6 @@ interface Watched {
   broken?: { readonly text: string; readonly since: number };
   /** Objects are held back in the index since then. */
   heldSince?: number;
-  missingSince?: number;
 }
 
 export class FolderState {
@@ -32,6 +30,7 @@ export class FolderState {
   readonly #index: FileIndex;
   readonly #read: (text: string, file: string) => TextReading;
   readonly #watched = new Map<string, Watched>();
+  readonly #missing = new Map<string, { readonly since: number }>();
   /** When to look at a file again. */
   readonly #due = new Map<string, number>();
   #rootId: string | undefined;
@@ -55,7 +54,9 @@ export class FolderState {
 
   #list(): Listing | undefined {
     const steps = this.#listing();
-    for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+    let step = steps.next();
+    while (!step.done) step = steps.next();
+    return step.value;
   }
 
   /** Lists the folder and reports what in it is not read; undefined when the folder cannot be listed. */
@@ -91,16 +92,18 @@ export class FolderState {
       this.#reportWatch(watcher);
       yield first();
       let nextPoll = performance.now() + Math.min(options.pollMs, 500); // what changed while the watches were being set
+      let scan: Generator<void, Listing | undefined> | undefined;
       while (!signal.aborted) {
-        const wakeAt = Math.min(nextPoll, ...this.#due.values());
-        const heard = await watcher.next(wakeAt);
+        const heard = await watcher.next(scan ? 0 : this.#wakeAt(nextPoll));
         if (signal.aborted) return;
         const now = performance.now();
         for (const file of heard.files) this.#lookAt(file, now, false);
         for (const [file, at] of [...this.#due]) if (at <= now) this.#lookAt(file, now, false);
-        if (heard.rescan || now >= nextPoll) {
-          const found = await this.#rescan(now);
-          if (found) watcher.follow(found.folders);
+        if (heard.rescan || (!scan && now >= nextPoll)) scan = this.#rescan();
+        const step = scan && slice(scan);
+        if (step?.done) {
+          scan = undefined;
+          if (step.value) watcher.follow(step.value.folders);
           this.#reportWatch(watcher);
           nextPoll = performance.now() + this.#pollDelay(options.pollMs, watcher.isDegraded);
         }
@@ -124,23 +127,21 @@ export class FolderState {
     this.#index.setPlaceProblems(`${this.#root} (watch)`, found);
   }
 
-  /** Compares all files with what is known, letting others work in between. */
-  async #rescan(now: number): Promise<Listing | undefined> {
-    const steps = this.#listing();
-    let step = steps.next();
-    while (!step.done) {
-      await nextTurn();
-      step = steps.next();
-    }
-    const listing = step.value;
+  #wakeAt(nextPoll: number): number {
+    let wakeAt = nextPoll;
+    for (const at of this.#due.values()) if (at < wakeAt) wakeAt = at;
+    return wakeAt;
+  }
+
+  /** Compares all files with what is known; the folders to watch come back. */
+  *#rescan(): Generator<void, Listing | undefined> {
+    const listing = yield* this.#listing();
     if (!listing) return undefined;
-    let count = 0;
+    const now = performance.now();
     for (const [file, signature] of listing.files) {
-      const known = this.#watched.get(file);
-      if (known === undefined || known.signature !== signature || known.missingSince !== undefined) {
-        this.#lookAt(file, now, false);
-        if (++count % 16 === 0) await nextTurn();
-      }
+      if (this.#watched.get(file)?.signature === signature && !this.#missing.has(file)) continue;
+      this.#lookAt(file, now, false);
+      yield;
     }
     const missing = [...this.#index.files].filter((file) => !listing.files.has(file));
     if (this.#rootWasAway && this.#isMass(missing)) this.#guardMissing(missing, now);
@@ -183,7 +184,7 @@ export class FolderState {
     }
     const watched = this.#watched.get(file) ?? { signature: "", text: undefined };
     this.#watched.set(file, watched);
-    delete watched.missingSince;
+    this.#missing.delete(file);
     watched.signature = found.signature;
     if (found.is === "refused") {
       watched.text = undefined;
@@ -226,33 +227,27 @@ export class FolderState {
   }
 
   #noteMissing(file: string, now: number): void {
-    const watched = this.#watched.get(file);
-    if (!watched) {
-      if (this.#index.has(file)) this.#watched.set(file, { signature: "", text: undefined, missingSince: now });
-      else return;
-    } else watched.missingSince ??= now;
+    if (!this.#index.has(file)) {
+      this.#watched.delete(file);
+      return;
+    }
+    if (!this.#missing.has(file)) this.#missing.set(file, { since: now });
     this.#due.set(file, now + missingFileMs);
   }
 
   /** Lets go of files that are gone for long enough, if the folder is still the one we knew. */
   #settleMissing(now: number): void {
-    const missing = [...this.#watched].filter(([, watched]) => watched.missingSince !== undefined);
-    if (missing.length === 0) return;
-    const isMass = this.#isMass(missing.map(([file]) => file));
-    const ripe = missing.filter(([, watched]) => now - watched.missingSince! >= (isMass ? massMs : missingFileMs));
+    if (this.#missing.size === 0) return;
+    const wait = this.#isMass([...this.#missing.keys()]) ? massMs : missingFileMs;
+    const ripe = [...this.#missing].filter(([, { since }]) => now - since >= wait);
     if (ripe.length > 0 && !this.#rootIsThere()) {
       this.#rootWasAway = true;
-      for (const [file, watched] of missing) {
-        delete watched.missingSince;
-        watched.signature = "";
-        this.#due.delete(file);
-      }
+      for (const file of this.#missing.keys()) this.#due.delete(file);
+      this.#missing.clear();
       return;
     }
     for (const [file] of ripe) this.#forget(file);
-    for (const [file, watched] of missing) {
-      if (this.#watched.has(file)) this.#due.set(file, watched.missingSince! + (isMass ? massMs : missingFileMs));
-    }
+    for (const [file, { since }] of this.#missing) this.#due.set(file, since + wait);
   }
 
   #rootIsThere(): boolean {
@@ -262,9 +257,18 @@ export class FolderState {
 
   #forget(file: string): void {
     this.#watched.delete(file);
+    this.#missing.delete(file);
     this.#due.delete(file);
     this.#index.remove(file);
   }
+}
+
+/** A millisecond or two of a longer work, so that an edit in between is not kept waiting. */
+function slice<T>(work: Generator<void, T>): IteratorResult<void, T> {
+  const until = performance.now() + 1.5;
+  let step = work.next();
+  while (!step.done && performance.now() < until) step = work.next();
+  return step;
 }
 
 /** A file that is emptied is a file that is being written, or a mistake: whoever means to delete, deletes. */

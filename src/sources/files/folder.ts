@@ -33,6 +33,12 @@ export interface Listing {
   readonly problems: Map<string, Problem>;
 }
 
+interface Link {
+  readonly path: string;
+  readonly real: string;
+  readonly isFolder: boolean;
+}
+
 export function signatureOf(stats: Stats): Signature {
   return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}`;
 }
@@ -60,52 +66,43 @@ export function isReadableName(name: string): boolean {
 export function* listFolder(root: string): Generator<void, Listing> {
   const listing: Listing = { files: new Map(), folders: new Set(), problems: new Map() };
   const realRoot = realpathSync(root);
-  const links: { path: string; real: string; isFolder: boolean }[] = [];
-  const pending: { path: string; inLink: boolean }[] = [{ path: root, inLink: false }];
+  const links: Link[] = [];
+  const pending: string[] = [root];
   const visited = new Set<string>();
   let count = 0;
-  const visit = (folder: { path: string; inLink: boolean }) => {
-    const real = realpathSync(folder.path);
-    if (visited.has(real)) return;
-    visited.add(real);
-    listing.folders.add(folder.path);
-    for (const entry of readdirSync(folder.path, { withFileTypes: true })) {
-      if (isIgnoredName(entry.name)) continue;
-      const path = join(folder.path, entry.name);
-      noteEntry(path, entry, listing, pending, links, realRoot, folder.inLink);
-    }
-  };
-  visit(pending.pop()!);
   while (true) {
     const folder = pending.pop();
-    if (folder) {
-      try {
-        visit(folder);
-      } catch (error) {
-        listing.problems.set(folder.path, unreadable(folder.path, error));
-      }
-    } else {
+    if (folder === undefined) {
       // Links last: what is reachable without them is read under its own name, once.
       const link = links.shift();
       if (!link) return listing;
       followLink(link, listing, pending, visited, realRoot);
+      continue;
     }
-    if (++count % 16 === 0) yield;
+    let entries: Dirent[];
+    try {
+      const real = realpathSync(folder);
+      if (visited.has(real)) continue;
+      visited.add(real);
+      entries = readdirSync(folder, { withFileTypes: true });
+    } catch (error) {
+      if (folder === root) throw error;
+      listing.problems.set(folder, unreadable(folder, error));
+      continue;
+    }
+    listing.folders.add(folder);
+    for (const entry of entries) {
+      if (isIgnoredName(entry.name)) continue;
+      noteEntry(join(folder, entry.name), entry, listing, pending, links, realRoot);
+      if (++count % 50 === 0) yield;
+    }
   }
 }
 
-function noteEntry(
-  path: string,
-  entry: Dirent,
-  listing: Listing,
-  pending: { path: string; inLink: boolean }[],
-  links: { path: string; real: string; isFolder: boolean }[],
-  realRoot: string,
-  inLink: boolean,
-): void {
+function noteEntry(path: string, entry: Dirent, listing: Listing, pending: string[], links: Link[], realRoot: string): void {
   if (entry.isDirectory()) {
     if (isReadableName(entry.name)) listing.problems.set(path, skipped(path, "it is a folder, though its name is a file's"));
-    else pending.push({ path, inLink });
+    else pending.push(path);
     return;
   }
   if (entry.isSymbolicLink()) {
@@ -121,7 +118,7 @@ function noteEntry(
   if (stats) listing.files.set(path, signatureOf(stats));
 }
 
-function noteLink(path: string, listing: Listing, links: { path: string; real: string; isFolder: boolean }[], realRoot: string): void {
+function noteLink(path: string, listing: Listing, links: Link[], realRoot: string): void {
   try {
     const real = realpathSync(path);
     const isFolder = statSync(real).isDirectory();
@@ -149,18 +146,12 @@ function linkTarget(path: string): string {
   }
 }
 
-function followLink(
-  link: { path: string; real: string; isFolder: boolean },
-  listing: Listing,
-  pending: { path: string; inLink: boolean }[],
-  visited: ReadonlySet<string>,
-  realRoot: string,
-): void {
+function followLink(link: Link, listing: Listing, pending: string[], visited: ReadonlySet<string>, realRoot: string): void {
   // Without a hidden part on its way (`..2026_11_23/`), the target is read under its own name.
   const isSeenItself = !relative(realRoot, link.real).split(sep).some(isIgnoredName);
   if (isSeenItself || visited.has(link.real)) return;
   if (link.isFolder) {
-    pending.push({ path: link.path, inLink: true });
+    pending.push(link.path);
     return;
   }
   const stats = statSync(link.real, { throwIfNoEntry: false });

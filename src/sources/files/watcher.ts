@@ -86,9 +86,10 @@ export class FolderWatcher {
   /** Waits until something is heard, or until a time. */
   async next(until: number): Promise<Heard> {
     if (this.#files.size === 0 && !this.#rescan) {
-      const ms = Math.max(0, Math.ceil(until - performance.now()));
+      const ms = Math.ceil(until - performance.now());
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms);
+        const timer = ms > 0 ? setTimeout(resolve, ms) : undefined;
+        if (!timer) setImmediate(resolve);
         this.#wake = () => {
           clearTimeout(timer);
           resolve();
