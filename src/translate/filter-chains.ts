@@ -1,0 +1,81 @@
+// The filter chains of a listener: which connections they take, with which certificate, and what the chain does.
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { Message, MessageInitShape } from "@bufbuild/protobuf";
+import { packAny } from "../envoy/encode.ts";
+import type { FilterChainMatchSchema, FilterChainSchema } from "../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
+import { DownstreamTlsContextSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import type { Matcher } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
+import { type SslConfig, SslConfigSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
+import { type Problem, Report } from "../model/problem.ts";
+import type { ResourceKey } from "../model/ref.ts";
+import { commonTlsContext } from "../plugin/tlsContext.ts";
+import type { World } from "../plugin/world.ts";
+
+export type ChainDraft = Exclude<MessageInitShape<typeof FilterChainSchema>, Message>;
+type MatchInit = Exclude<MessageInitShape<typeof FilterChainMatchSchema>, Message>;
+
+/** TLS settings and where they are written: `sslConfig` of a VirtualService. */
+export interface PlacedSsl {
+  readonly ssl: SslConfig;
+  readonly resource: ResourceKey;
+  readonly path: string;
+}
+
+/** Settings that differ only in their server names share a chain. */
+export interface SslGroup {
+  readonly members: readonly PlacedSsl[];
+  readonly serverNames: readonly string[];
+}
+
+export function groupSsl(all: readonly PlacedSsl[]): readonly SslGroup[] {
+  const groups = Map.groupBy(all, ({ ssl }) =>
+    Buffer.from(toBinary(SslConfigSchema, create(SslConfigSchema, { ...ssl, sniDomains: [] }))).toString("base64"),
+  );
+  return [...groups.values()].map((members) => ({
+    members,
+    // One member without names takes every name.
+    serverNames: members.some(({ ssl }) => ssl.sniDomains.length === 0) ? [] : [...new Set(members.flatMap(({ ssl }) => ssl.sniDomains))],
+  }));
+}
+
+/** Which connections a chain takes; undefined for all. */
+export function chainMatch(serverNames: readonly string[] | undefined, matcher: Matcher | undefined): MatchInit | undefined {
+  const ranges = matcher?.sourcePrefixRanges ?? [];
+  if (serverNames === undefined && ranges.length === 0) return undefined;
+  return {
+    ...(serverNames && serverNames.length > 0 && { serverNames: [...serverNames] }),
+    ...(ranges.length > 0 && {
+      sourcePrefixRanges: ranges.map(({ addressPrefix, prefixLen }) => ({
+        addressPrefix,
+        ...(prefixLen !== undefined && { prefixLen }),
+      })),
+    }),
+  };
+}
+
+/** The transport socket that terminates TLS, or what is wrong, said of whoever wrote the settings. */
+export function downstreamTls(
+  { ssl, resource, path }: PlacedSsl,
+  world: World,
+): { readonly socket?: ChainDraft["transportSocket"]; readonly problems: readonly Problem[] } {
+  const report = new Report(resource);
+  const allowsEmpty = ssl.alpnProtocols.includes("allow_empty");
+  const common = commonTlsContext({ ...ssl, alpnProtocols: allowsEmpty ? [] : ssl.alpnProtocols }, { needsCertificate: true, path }, world, report);
+  if (common === undefined) return { problems: report.problems };
+  const protocols = allowsEmpty ? [] : ssl.alpnProtocols.length > 0 ? ssl.alpnProtocols : ["h2", "http/1.1"];
+  const value = packAny(DownstreamTlsContextSchema, {
+    commonTlsContext: { ...common, alpnProtocols: protocols },
+    ...clientCertificate(ssl, common.validationContextType !== undefined, world),
+    ...(ssl.disableTlsSessionResumption && { sessionTicketKeysType: { case: "disableStatelessSessionResumption", value: true } }),
+    ocspStaplePolicy: ssl.ocspStaplePolicy as number,
+  });
+  return { socket: { name: "envoy.transport_sockets.tls", configType: { case: "typedConfig", value } }, problems: report.problems };
+}
+
+/** A root certificate means that clients must show one, unless `oneWayTls`; then Gloo writes that they need not. */
+function clientCertificate(ssl: SslConfig, isVerified: boolean, world: World): { readonly requireClientCertificate?: boolean } {
+  if (isVerified) return { requireClientCertificate: true };
+  if (!ssl.oneWayTls || ssl.sslSecrets.case !== "secretRef") return {};
+  const kind = world.get("Secret", ssl.sslSecrets.value)?.spec?.kind;
+  return kind?.case === "tls" && kind.value.rootCa !== "" ? { requireClientCertificate: false } : {};
+}

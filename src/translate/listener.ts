@@ -1,0 +1,360 @@
+// One Gateway → one Envoy listener. Pure; knows no feature by name.
+//
+// A chain that cannot be set up (a missing certificate) costs that chain, and is said of the VirtualService that needs it; an
+// unusable option of the Gateway withholds the listener, since it may protect something.
+import { isIP } from "node:net";
+import { create } from "@bufbuild/protobuf";
+import { envoyResource, packAny, versionOf } from "../envoy/encode.ts";
+import { violationsOf } from "../envoy/constraints.ts";
+import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
+import { TlsInspectorSchema } from "../gen/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
+import { type Matcher, MatcherSchema } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
+import { type HttpListenerOptions, HttpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
+import { ListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/listener_options_pb.js";
+import type { SslConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
+import { TcpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/tcp_listener_options_pb.js";
+import type { EnvoyResource } from "../model/envoy-resource.ts";
+import type { GatewayPart, HttpPart, TcpPart } from "../model/gateway-part.ts";
+import { type Problem, problem, Report } from "../model/problem.ts";
+import type { Ref, ResourceKey } from "../model/ref.ts";
+import type { Resource } from "../model/resource.ts";
+import type { ListenerContext, ListenerDraft, OptionFinding } from "../plugin/feature.ts";
+import type { Plugins } from "../plugin/plugins.ts";
+import type { World } from "../plugin/world.ts";
+import { type ChainDraft, chainMatch, downstreamTls, groupSsl, type PlacedSsl, type SslGroup } from "./filter-chains.ts";
+import { httpChainFilters, sorted } from "./http-chain.ts";
+import { useOf } from "./options.ts";
+import { tcpHostFilters } from "./tcp-chain.ts";
+
+/** A VirtualService on a listener. */
+export interface AttachedHost {
+  readonly resource: ResourceKey;
+  readonly ssl?: SslConfig;
+}
+
+/** A part of the Gateway with its VirtualServices, in the order of their names. */
+export interface AttachedPart {
+  readonly part: GatewayPart;
+  readonly hosts: readonly AttachedHost[];
+}
+
+export interface ListenerTranslation {
+  readonly name: string;
+  /** Absent when there is nothing to serve, or the listener is withheld. */
+  readonly listener?: EnvoyResource;
+  /** The route configurations it asks for, and whose virtual hosts are in them. */
+  readonly routes: readonly RouteConfigurationPlan[];
+  /** Of the Gateway, and of VirtualServices whose TLS cannot be set up. */
+  readonly problems: readonly Problem[];
+}
+
+export interface RouteConfigurationPlan {
+  readonly name: string;
+  /** Index of the part. */
+  readonly part: number;
+  readonly hosts: readonly ResourceKey[];
+  readonly requireTls: boolean;
+}
+
+export interface ListenerTranslationContext {
+  readonly world: World;
+  readonly plugins: Plugins;
+  readonly hasCluster?: (upstream: Ref) => boolean;
+}
+
+export function listenerName({ spec }: Resource<"Gateway">): string {
+  return `listener-${spec?.bindAddress ?? ""}-${spec?.bindPort ?? 0}`;
+}
+
+/** Of the one part of a plain Gateway `<listener>-routes`; of several, with a hash of what they match. */
+export function routeConfigurationName(listener: string, matcher: Matcher | undefined, group?: SslGroup): string {
+  if (matcher === undefined && group === undefined) return `${listener}-routes`;
+  const key = [matcher && new TextDecoder("latin1").decode(bytesOf(matcher)), ...(group?.serverNames ?? [])].join("\n");
+  return `${listener}-routes-${BigInt(`0x${versionOf(new TextEncoder().encode(key))}`)}`;
+}
+
+function bytesOf(matcher: Matcher): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(create(MatcherSchema, matcher), (_, value) => (typeof value === "bigint" ? String(value) : value)));
+}
+
+export function listenerOf(
+  gateway: Resource<"Gateway">,
+  parts: readonly AttachedPart[],
+  context: ListenerTranslationContext,
+): ListenerTranslation {
+  return new OneListener(gateway, context).build(parts);
+}
+
+class OneListener {
+  readonly gateway: Resource<"Gateway">;
+  readonly context: ListenerTranslationContext;
+  readonly name: string;
+  readonly problems: Problem[] = [];
+  readonly routes: RouteConfigurationPlan[] = [];
+  readonly isIsolated: boolean;
+  isWithheld = false;
+  needsTlsInspector = false;
+
+  constructor(gateway: Resource<"Gateway">, context: ListenerTranslationContext) {
+    this.gateway = gateway;
+    this.context = context;
+    this.name = listenerName(gateway);
+    const annotation = gateway.annotations["gateway.solo.io/isolate_vhost"];
+    this.isIsolated = context.world.settings.gateway?.isolateVirtualHostsBySslConfig === true || annotation === "true";
+  }
+
+  build(parts: readonly AttachedPart[]): ListenerTranslation {
+    const { spec } = this.gateway;
+    const address = this.address();
+    const chains = parts.flatMap(({ part, hosts }, i) => (part.kind === "http" ? this.httpChains(part, hosts, i) : this.tcpChains(part)));
+    const distinct = this.withoutConflicts(chains);
+    let draft: ListenerDraft = { name: this.name, address, filterChains: distinct.map(({ chain }) => chain) };
+    const options = spec?.options;
+    const use = useOf(ListenerOptionsSchema, "listener", options, this.context.plugins.features);
+    this.reportUnsupported(use.unsupported, "options");
+    for (const feature of this.context.plugins.features)
+      if (feature.listener) draft = feature.listener(draft, options, this.featureContext("options", undefined));
+    if (this.needsTlsInspector) {
+      const value = packAny(TlsInspectorSchema, {});
+      draft = {
+        ...draft,
+        listenerFilters: [...(draft.listenerFilters ?? []), { name: "envoy.filters.listener.tls_inspector", configType: { case: "typedConfig", value } }],
+      };
+    }
+    if (distinct.length === 0) return { name: this.name, routes: [], problems: this.problems };
+    const message = create(ListenerSchema, draft);
+    const [violation] = violationsOf(ListenerSchema, message);
+    if (violation && !this.isWithheld) this.error("", "ListenerRefusedByEnvoy", `Envoy would refuse ${violation.path}: ${violation.message}`);
+    if (this.isWithheld) return { name: this.name, routes: [], problems: this.problems };
+    const owners = [this.gateway.key, ...new Set(parts.flatMap(({ hosts }) => hosts.filter((host) => host.ssl).map((host) => host.resource)))];
+    return { name: this.name, listener: envoyResource(ListenerSchema, this.name, message, owners), routes: this.routes, problems: this.problems };
+  }
+
+  address(): ListenerDraft["address"] {
+    const { bindAddress = "", bindPort = 0 } = this.gateway.spec ?? {};
+    const version = isIP(bindAddress);
+    if (version === 0) this.error("bindAddress", "BindAddressInvalid", `bindAddress ${bindAddress} is not a valid IP address`);
+    if (bindPort < 1 || bindPort > 65_535) this.error("bindPort", "BindAddressInvalid", `bindPort ${bindPort} is no port`);
+    return {
+      address: {
+        case: "socketAddress",
+        value: {
+          address: bindAddress,
+          portSpecifier: { case: "portValue", value: bindPort },
+          ...(version === 6 && { ipv4Compat: true }),
+        },
+      },
+    };
+  }
+
+  httpChains(part: HttpPart, hosts: readonly AttachedHost[], index: number): PlacedChain[] {
+    const { world } = this.context;
+    if (hosts.length === 0 && world.settings.gateway?.translateEmptyGateways !== true) return [];
+    const options = part.http.options;
+    const use = useOf(HttpListenerOptionsSchema, "http", options, this.context.plugins.features);
+    this.reportUnsupported(use.unsupported, `${part.path}.options`);
+    const filtersFor = new Map<string, ChainDraft["filters"]>();
+    const filters = (name: string) => {
+      // The filters are the same for all chains with one route configuration; findings are wanted once.
+      let made = filtersFor.get(name);
+      if (made === undefined) {
+        made = httpChainFilters(name, options, this.context.plugins.features, this.featureContext(`${part.path}.options`, options));
+        filtersFor.set(name, made);
+      }
+      return made;
+    };
+    const plan = (name: string, of: readonly AttachedHost[]) =>
+      this.routes.push({ name, part: index, hosts: of.map(({ resource }) => resource), requireTls: part.takesTls });
+    const shared = routeConfigurationName(this.name, part.matcher);
+    if (!part.takesTls) {
+      plan(shared, hosts);
+      const match = chainMatch(undefined, part.matcher);
+      return [{ chain: { ...(match && { filterChainMatch: match }), filters: filters(shared) ?? [] }, by: [] }];
+    }
+    if (!this.isIsolated) plan(shared, hosts);
+    return groupSsl(this.placedSsl(hosts)).flatMap((group) => {
+      const mine = hosts.filter(({ resource }) => group.members.some((each) => each.resource === resource));
+      const name = this.isIsolated ? routeConfigurationName(this.name, part.matcher, group) : shared;
+      const socket = this.tls(group);
+      if (socket === undefined) return [];
+      if (this.isIsolated) plan(name, mine);
+      return [{ chain: this.tlsChain(group, part.matcher, socket, filters(name) ?? []), by: group.members }];
+    });
+  }
+
+  placedSsl(hosts: readonly AttachedHost[]): PlacedSsl[] {
+    const oneWayTls = this.context.world.settings.gateway?.virtualServiceOptions?.oneWayTls;
+    return hosts.flatMap(({ resource, ssl }) => {
+      if (ssl === undefined) return [];
+      const own = ssl.oneWayTls === undefined && oneWayTls !== undefined ? { ...ssl, oneWayTls } : ssl;
+      return [{ ssl: own, resource, path: "sslConfig" }];
+    });
+  }
+
+  tlsChain({ serverNames, members }: SslGroup, matcher: Matcher | undefined, socket: ChainDraft["transportSocket"], filters: NonNullable<ChainDraft["filters"]>): ChainDraft {
+    this.needsTlsInspector = true;
+    const timeout = members[0]?.ssl.transportSocketConnectTimeout;
+    const match = chainMatch(serverNames, matcher);
+    return {
+      ...(match && { filterChainMatch: match }),
+      filters,
+      ...(socket && { transportSocket: socket }),
+      ...(timeout && { transportSocketConnectTimeout: timeout }),
+    };
+  }
+
+  /** Undefined after the findings have been given to everybody who shares the settings. */
+  tls(group: SslGroup): ChainDraft["transportSocket"] | undefined {
+    const [first] = group.members;
+    const made = first && downstreamTls(first, this.context.world);
+    if (made?.socket) {
+      this.problems.push(...made.problems);
+      return made.socket;
+    }
+    for (const found of made?.problems ?? []) {
+      for (const { resource, path } of group.members) {
+        const where = `${path}${found.path?.slice(first?.path.length ?? 0) ?? ""}`;
+        const statusText = `Listener Error: SSLConfigError. Reason: ${found.message}`;
+        this.problems.push({ ...found, resource, path: where, costs: "filterChain", elsewhere: isOfAnother(found), statusText });
+      }
+      if (first?.resource === this.gateway.key) continue;
+      this.problems.push(
+        problem("warning", this.gateway.key, "TlsInvalid", `Listener Warning: SSLConfigWarning. Reason: ${found.message}`, {
+          hint: "the filter chain that needs it is left out; the others are served",
+          ...(first && { repeats: first.resource }),
+        }),
+      );
+    }
+    return undefined;
+  }
+
+  tcpChains(part: TcpPart): PlacedChain[] {
+    const { world, plugins, hasCluster } = this.context;
+    const options = part.tcp.options;
+    const use = useOf(TcpListenerOptionsSchema, "tcp", options, plugins.features);
+    this.reportUnsupported(use.unsupported, `${part.path}.options`);
+    const before = sorted(
+      plugins.features.flatMap((feature) =>
+        options ? (feature.networkFilters?.({ tcp: options }, this.featureContext(`${part.path}.options`, undefined)) ?? []) : [],
+      ),
+    );
+    return part.tcp.tcpHosts.flatMap((host, i): PlacedChain[] => {
+      const path = `${part.path}.tcpHosts[${i}]`;
+      const made = tcpHostFilters(host, options, world, hasCluster ?? (() => true));
+      if ("fault" in made) {
+        const message = `listener ${this.name}: TcpHost error: ${made.fault}`;
+        this.problems.push(
+          problem("warning", this.gateway.key, "UpstreamNotFound", message, {
+            path: `${path}.destination`,
+            statusText: `TcpHost Warning: UnknownWarning. Reason: ${message}`,
+          }),
+        );
+        return [];
+      }
+      const filters = [...before, ...made.filters];
+      const by = [{ resource: this.gateway.key, path: `${path}.sslConfig` }];
+      const ssl = host.sslConfig;
+      if (ssl === undefined) {
+        const match = chainMatch(undefined, part.matcher);
+        return [{ chain: { ...(match && { filterChainMatch: match }), filters }, by }];
+      }
+      const group = { members: [{ ssl, resource: this.gateway.key, path: `${path}.sslConfig` }], serverNames: ssl.sniDomains };
+      if (isPassthrough(ssl)) return [{ chain: this.tlsChain(group, part.matcher, undefined, filters), by }];
+      const socket = this.tls(group);
+      return socket ? [{ chain: this.tlsChain(group, part.matcher, socket, filters), by }] : [];
+    });
+  }
+
+  /** Envoy refuses chains that match the same connections: the first keeps them. */
+  withoutConflicts(chains: readonly PlacedChain[]): PlacedChain[] {
+    const taken = new Map<string, PlacedChain>();
+    return chains.flatMap((placed) => {
+      const match = placed.chain.filterChainMatch;
+      const ranges = (match?.sourcePrefixRanges ?? []).map((range) => `${range.addressPrefix}/${range.prefixLen}`).sort();
+      const names = match?.serverNames?.length ? match.serverNames : [""];
+      const clashing = names.filter((name) => taken.has(`${name} ${ranges}`));
+      for (const name of names) if (!clashing.includes(name)) taken.set(`${name} ${ranges}`, placed);
+      if (clashing.length === 0) return [placed];
+      this.conflict(placed, clashing, names.length);
+      const kept = names.filter((name) => !clashing.includes(name));
+      if (kept.length === 0) return [];
+      return [{ ...placed, chain: { ...placed.chain, filterChainMatch: { ...match, serverNames: kept } } }];
+    });
+  }
+
+  conflict(placed: PlacedChain, names: readonly string[], of: number): void {
+    const shown = names[0] === "" ? (placed.chain.filterChainMatch ? "{}" : "{<nil>}") : `{server_names:[${names.map((name) => `"${name}"`).join(" ")}]}`;
+    const message = `Tried to apply multiple filter chains with the same FilterChainMatch ${shown}. This is usually caused by overlapping sniDomains or multiple empty sniDomains in virtual services`;
+    const statusText = `Listener Error: SSLConfigError. Reason: ${message}`;
+    const culprits = placed.by.length > 0 ? placed.by : [{ resource: this.gateway.key, path: "" }];
+    for (const { resource, path } of culprits)
+      this.problems.push(
+        problem("error", resource, "FilterChainConflict", message, {
+          path: resource === this.gateway.key ? path : `${path}.sniDomains`,
+          costs: names.length === of ? "filterChain" : "nothing",
+          elsewhere: resource !== this.gateway.key,
+          statusText,
+        }),
+      );
+    if (culprits.every(({ resource }) => resource !== this.gateway.key))
+      this.problems.push(problem("error", this.gateway.key, "FilterChainConflict", message, { costs: "nothing", elsewhere: true, statusText }));
+  }
+
+  featureContext(path: string, http: HttpListenerOptions | undefined): ListenerContext {
+    const level = http || path.endsWith("httpGateway.options") ? "HttpListener" : "Listener";
+    const report = (severity: "error" | "warning") => (field: string, message: string, details: OptionFinding = {}) => {
+      const { reason = "OptionInvalid", costs = "listener", ...rest } = details;
+      if (severity === "error" && costs !== "nothing") this.isWithheld = true;
+      this.problems.push(
+        problem(severity, this.gateway.key, reason, message, {
+          ...rest,
+          path: field ? `${path}.${field}` : path,
+          ...(severity === "error" && { costs }),
+          statusText: `${level} ${severity === "error" ? "Error" : "Warning"}: ProcessingError. Reason: ${message}`,
+        }),
+      );
+    };
+    const { world } = this.context;
+    return {
+      world,
+      report: new Report(this.gateway.key),
+      path,
+      http,
+      gateway: this.gateway,
+      listener: this.gateway.spec?.options,
+      refuse: report("error"),
+      warn: report("warning"),
+    };
+  }
+
+  reportUnsupported(fields: readonly string[], path: string): void {
+    for (const field of fields)
+      this.problems.push(
+        problem("warning", this.gateway.key, "OptionNotSupported", `${field} is not supported by this version and has no effect`, {
+          path: `${path}.${field}`,
+        }),
+      );
+  }
+
+  error(path: string, reason: "BindAddressInvalid" | "ListenerRefusedByEnvoy", message: string): void {
+    this.isWithheld = true;
+    const statusText = `Listener Error: ProcessingError. Reason: ${message}`;
+    this.problems.push(problem("error", this.gateway.key, reason, message, { ...(path && { path }), costs: "listener", statusText }));
+  }
+}
+
+interface PlacedChain {
+  readonly chain: ChainDraft;
+  /** Whose settings it follows. */
+  readonly by: readonly { readonly resource: ResourceKey; readonly path: string }[];
+}
+
+/** Only server names: the connection is chosen by them and passed on unread. */
+function isPassthrough(ssl: SslConfig): boolean {
+  return ssl.sslSecrets.case === undefined;
+}
+
+/** The secret is at fault, not the settings that name it. */
+function isOfAnother({ reason }: Problem): boolean {
+  return reason.startsWith("TlsSecret");
+}

@@ -1,0 +1,91 @@
+// TCP hosts of a Gateway: connections passed on as they are, perhaps after TLS.
+import type { Message, MessageInitShape } from "@bufbuild/protobuf";
+import { packAny } from "../envoy/encode.ts";
+import { SniClusterSchema } from "../gen/envoy/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.js";
+import { type TcpProxy_WeightedCluster_ClusterWeightSchema, TcpProxySchema } from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import type { TcpHost, WeightedDestination } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
+import type { TcpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/tcp_listener_options_pb.js";
+import { formatRef } from "../model/ref.ts";
+import type { NetworkFilterDraft } from "../plugin/feature.ts";
+import type { World } from "../plugin/world.ts";
+import { type HasCluster, resolveDestination } from "./destinations.ts";
+
+type ProxyInit = Exclude<MessageInitShape<typeof TcpProxySchema>, Message>;
+
+/** The filters of one host, or why it has none. */
+export function tcpHostFilters(
+  host: TcpHost,
+  options: TcpListenerOptions | undefined,
+  world: World,
+  hasCluster: HasCluster,
+): { readonly filters: NetworkFilterDraft[] } | { readonly fault: string } {
+  const destination = host.destination?.destination;
+  const settings = proxySettings(options);
+  switch (destination?.case) {
+    case "single": {
+      const resolved = resolveDestination(destination.value, world, hasCluster);
+      const [fault] = resolved.findings;
+      if (fault) return { fault: fault.message };
+      return { filters: [proxy({ ...settings, clusterSpecifier: { case: "cluster", value: resolved.cluster } })] };
+    }
+    case "multi":
+      return weighted(destination.value.destinations, settings, world, hasCluster);
+    case "upstreamGroup": {
+      const group = world.get("UpstreamGroup", destination.value);
+      if (!group?.spec) return { fault: `*v1.UpstreamGroup { ${formatRef(destination.value)} } not found` };
+      return weighted(group.spec.destinations, settings, world, hasCluster);
+    }
+    case "forwardSniClusterName": {
+      const value = packAny(SniClusterSchema, {});
+      return {
+        filters: [
+          { name: "envoy.filters.network.sni_cluster", configType: { case: "typedConfig", value } },
+          proxy({ ...settings, clusterSpecifier: { case: "cluster", value: "" } }),
+        ],
+      };
+    }
+    default:
+      return { fault: "no destination type specified" };
+  }
+}
+
+function weighted(
+  destinations: readonly WeightedDestination[],
+  settings: ProxyInit,
+  world: World,
+  hasCluster: HasCluster,
+): { readonly filters: NetworkFilterDraft[] } | { readonly fault: string } {
+  const clusters: MessageInitShape<typeof TcpProxy_WeightedCluster_ClusterWeightSchema>[] = [];
+  for (const { destination, weight } of destinations) {
+    const resolved = resolveDestination(destination, world, hasCluster);
+    const [fault] = resolved.findings;
+    if (fault) return { fault: `invalid destination in weighted destination list: ${fault.message}` };
+    // Envoy takes no weight of 0 here; such a destination gets nothing, so it is left out.
+    if (weight) clusters.push({ name: resolved.cluster, weight });
+  }
+  if (clusters.length === 0) return { fault: "must specify at least one weighted destination for multi destination routes" };
+  return { filters: [proxy({ ...settings, clusterSpecifier: { case: "weightedClusters", value: { clusters } } })] };
+}
+
+function proxy(init: ProxyInit): NetworkFilterDraft {
+  return { name: "envoy.filters.network.tcp_proxy", configType: { case: "typedConfig", value: packAny(TcpProxySchema, init) } };
+}
+
+function proxySettings(options: TcpListenerOptions | undefined): ProxyInit & { readonly statPrefix: string } {
+  const { maxConnectAttempts, idleTimeout, tunnelingConfig, accessLogFlushInterval } = options?.tcpProxySettings ?? {};
+  return {
+    statPrefix: "tcp",
+    ...(maxConnectAttempts !== undefined && { maxConnectAttempts }),
+    ...(idleTimeout && { idleTimeout }),
+    ...(accessLogFlushInterval && { accessLogFlushInterval }),
+    ...(tunnelingConfig && {
+      tunnelingConfig: {
+        hostname: tunnelingConfig.hostname,
+        headersToAdd: tunnelingConfig.headersToAdd.map(({ header, append }) => ({
+          header: { key: header?.key ?? "", value: header?.value ?? "" },
+          ...(append !== undefined && { append }),
+        })),
+      },
+    }),
+  };
+}
