@@ -11,45 +11,63 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_solo_kit_api_v1_metadata: GenFile;
 
 /**
+ * Name and labels of a resource. In Kubernetes this is the metadata of the object.
+ *
  * @generated from message core.solo.io.Metadata
  */
 export declare type Metadata = Message<"core.solo.io.Metadata"> & {
   /**
+   * Name of the resource, unique for its kind in its namespace. Required.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
+   * Namespace of the resource. Required in files; from the object in Kubernetes.
+   *
    * @generated from field: string namespace = 3;
    */
   namespace: string;
 
   /**
+   * Name of the Kubernetes cluster that the resource lives in. Default: empty (the one cluster).
+   *
    * @generated from field: string cluster = 7;
    */
   cluster: string;
 
   /**
+   * Version of the stored resource, written by the store. Clients do not set it.
+   *
    * @generated from field: string resource_version = 4;
    */
   resourceVersion: string;
 
   /**
+   * Labels, by which selectors choose resources.
+   *
    * @generated from field: map<string, string> labels = 5;
    */
   labels: { [key: string]: string };
 
   /**
+   * Notes that do not select. Some change behaviour, such as `gateway.solo.io/isolate_vhost` on a Gateway.
+   *
    * @generated from field: map<string, string> annotations = 6;
    */
   annotations: { [key: string]: string };
 
   /**
+   * Counts changes of the resource, written by Kubernetes. Clients do not set it.
+   *
    * @generated from field: int64 generation = 8;
    */
   generation: bigint;
 
   /**
+   * Objects that this one belongs to; Kubernetes deletes it with them.
+   *
    * @generated from field: repeated core.solo.io.Metadata.OwnerReference owner_references = 9;
    */
   ownerReferences: Metadata_OwnerReference[];
@@ -62,35 +80,49 @@ export declare type Metadata = Message<"core.solo.io.Metadata"> & {
 export declare const MetadataSchema: GenMessage<Metadata>;
 
 /**
+ * An object that a resource belongs to.
+ *
  * @generated from message core.solo.io.Metadata.OwnerReference
  */
 export declare type Metadata_OwnerReference = Message<"core.solo.io.Metadata.OwnerReference"> & {
   /**
+   * API group and version of the owner.
+   *
    * @generated from field: string api_version = 1;
    */
   apiVersion: string;
 
   /**
+   * Whether the owner waits for this object when it is deleted in the foreground. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue block_owner_deletion = 2;
    */
   blockOwnerDeletion?: boolean | undefined;
 
   /**
+   * Whether the owner is the controller of this object. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue controller = 3;
    */
   controller?: boolean | undefined;
 
   /**
+   * Kind of the owner.
+   *
    * @generated from field: string kind = 4;
    */
   kind: string;
 
   /**
+   * Name of the owner.
+   *
    * @generated from field: string name = 5;
    */
   name: string;
 
   /**
+   * UID of the owner.
+   *
    * @generated from field: string uid = 6;
    */
   uid: string;

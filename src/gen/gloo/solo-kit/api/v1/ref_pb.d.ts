@@ -11,15 +11,22 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_solo_kit_api_v1_ref: GenFile;
 
 /**
+ * Points to another resource.
+ *
  * @generated from message core.solo.io.ResourceRef
  */
 export declare type ResourceRef = Message<"core.solo.io.ResourceRef"> & {
   /**
+   * Name of the resource.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Namespace of the resource. For the Upstream of a route, empty means the namespace of the resource that has the
+   * route; everywhere else it is required.
+   *
    * @generated from field: string namespace = 2;
    */
   namespace: string;

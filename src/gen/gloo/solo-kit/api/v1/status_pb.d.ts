@@ -11,10 +11,14 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
 export declare const file_solo_kit_api_v1_status: GenFile;
 
 /**
+ * What the control planes think of a resource.
+ *
  * @generated from message core.solo.io.NamespacedStatuses
  */
 export declare type NamespacedStatuses = Message<"core.solo.io.NamespacedStatuses"> & {
   /**
+   * Namespace of a control plane to what it thinks. Each control plane writes only under its own namespace.
+   *
    * @generated from field: map<string, core.solo.io.Status> statuses = 1;
    */
   statuses: { [key: string]: Status };
@@ -27,35 +31,49 @@ export declare type NamespacedStatuses = Message<"core.solo.io.NamespacedStatuse
 export declare const NamespacedStatusesSchema: GenMessage<NamespacedStatuses>;
 
 /**
+ * What a control plane thinks of a resource.
+ *
  * @generated from message core.solo.io.Status
  */
 export declare type Status = Message<"core.solo.io.Status"> & {
   /**
+   * Whether the resource is in service. Default: Pending.
+   *
    * @generated from field: core.solo.io.Status.State state = 1;
    */
   state: Status_State;
 
   /**
+   * What is wrong, for people to read. Empty if nothing is.
+   *
    * @generated from field: string reason = 2;
    */
   reason: string;
 
   /**
+   * The component that wrote this.
+   *
    * @generated from field: string reported_by = 3;
    */
   reportedBy: string;
 
   /**
+   * What became of things made from this resource, for instance `*v1.Proxy.gateway-proxy_gloo-system`.
+   *
    * @generated from field: map<string, core.solo.io.Status> subresource_statuses = 4;
    */
   subresourceStatuses: { [key: string]: Status };
 
   /**
+   * Further details as free JSON.
+   *
    * @generated from field: google.protobuf.Struct details = 5;
    */
   details?: JsonObject | undefined;
 
   /**
+   * Further notes. Written as `messages` in Kubernetes; both spellings are read.
+   *
    * @generated from field: repeated string Messages = 6;
    */
   Messages: string[];
@@ -68,25 +86,35 @@ export declare type Status = Message<"core.solo.io.Status"> & {
 export declare const StatusSchema: GenMessage<Status>;
 
 /**
+ * State of a resource.
+ *
  * @generated from enum core.solo.io.Status.State
  */
 export enum Status_State {
   /**
+   * Not looked at yet.
+   *
    * @generated from enum value: Pending = 0;
    */
   Pending = 0,
 
   /**
+   * In service, nothing to complain of.
+   *
    * @generated from enum value: Accepted = 1;
    */
   Accepted = 1,
 
   /**
+   * In error. The last accepted version stays in service, if there is one.
+   *
    * @generated from enum value: Rejected = 2;
    */
   Rejected = 2,
 
   /**
+   * In service, but something in it or near it does not work, for instance an Upstream that does not exist.
+   *
    * @generated from enum value: Warning = 3;
    */
   Warning = 3,

@@ -32,6 +32,8 @@ export const Status_StateSchema = /*@__PURE__*/
   enumDesc(file_solo_kit_api_v1_status, 1, 0);
 
 /**
+ * State of a resource.
+ *
  * @generated from enum core.solo.io.Status.State
  */
 export const Status_State = /*@__PURE__*/

@@ -182,25 +182,35 @@ export enum ObjectSelector_Expression_Operator {
 export declare const ObjectSelector_Expression_OperatorSchema: GenEnum<ObjectSelector_Expression_Operator>;
 
 /**
+ * An object of the Kubernetes Gateway API to which options apply.
+ *
  * @generated from message core.skv2.solo.io.PolicyTargetReference
  */
 export declare type PolicyTargetReference = Message<"core.skv2.solo.io.PolicyTargetReference"> & {
   /**
+   * API group of the object, such as `gateway.networking.k8s.io`.
+   *
    * @generated from field: string group = 1;
    */
   group: string;
 
   /**
+   * Kind of the object, such as `HTTPRoute`.
+   *
    * @generated from field: string kind = 2;
    */
   kind: string;
 
   /**
+   * Name of the object.
+   *
    * @generated from field: string name = 3;
    */
   name: string;
 
   /**
+   * Namespace of the object. Default: the namespace of the resource that has the reference.
+   *
    * @generated from field: google.protobuf.StringValue namespace = 4;
    */
   namespace?: string | undefined;
@@ -213,30 +223,42 @@ export declare type PolicyTargetReference = Message<"core.skv2.solo.io.PolicyTar
 export declare const PolicyTargetReferenceSchema: GenMessage<PolicyTargetReference>;
 
 /**
+ * An object of the Kubernetes Gateway API, or a part of it, to which options apply.
+ *
  * @generated from message core.skv2.solo.io.PolicyTargetReferenceWithSectionName
  */
 export declare type PolicyTargetReferenceWithSectionName = Message<"core.skv2.solo.io.PolicyTargetReferenceWithSectionName"> & {
   /**
+   * API group of the object, such as `gateway.networking.k8s.io`.
+   *
    * @generated from field: string group = 1;
    */
   group: string;
 
   /**
+   * Kind of the object, such as `Gateway`.
+   *
    * @generated from field: string kind = 2;
    */
   kind: string;
 
   /**
+   * Name of the object.
+   *
    * @generated from field: string name = 3;
    */
   name: string;
 
   /**
+   * Namespace of the object. Default: the namespace of the resource that has the reference.
+   *
    * @generated from field: google.protobuf.StringValue namespace = 4;
    */
   namespace?: string | undefined;
 
   /**
+   * Name of a listener of the Gateway. Default: all of its listeners.
+   *
    * @generated from field: google.protobuf.StringValue section_name = 5;
    */
   sectionName?: string | undefined;

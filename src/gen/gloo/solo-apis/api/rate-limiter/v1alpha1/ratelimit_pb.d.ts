@@ -11,56 +11,76 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_solo_apis_api_rate_limiter_v1alpha1_ratelimit: GenFile;
 
 /**
+ * Makes one descriptor entry from a request.
+ *
  * @generated from message ratelimit.api.solo.io.Action
  */
 export declare type Action = Message<"ratelimit.api.solo.io.Action"> & {
   /**
+   * Where the entry comes from. One of these must be given.
+   *
    * @generated from oneof ratelimit.api.solo.io.Action.action_specifier
    */
   actionSpecifier: {
     /**
+     * The cluster of the proxy: key `source_cluster`.
+     *
      * @generated from field: ratelimit.api.solo.io.Action.SourceCluster source_cluster = 1;
      */
     value: Action_SourceCluster;
     case: "sourceCluster";
   } | {
     /**
+     * The cluster that the request goes to: key `destination_cluster`.
+     *
      * @generated from field: ratelimit.api.solo.io.Action.DestinationCluster destination_cluster = 2;
      */
     value: Action_DestinationCluster;
     case: "destinationCluster";
   } | {
     /**
+     * A request header.
+     *
      * @generated from field: ratelimit.api.solo.io.Action.RequestHeaders request_headers = 3;
      */
     value: Action_RequestHeaders;
     case: "requestHeaders";
   } | {
     /**
+     * The client's IP address: key `remote_address`.
+     *
      * @generated from field: ratelimit.api.solo.io.Action.RemoteAddress remote_address = 4;
      */
     value: Action_RemoteAddress;
     case: "remoteAddress";
   } | {
     /**
+     * A fixed value: key `generic_key`.
+     *
      * @generated from field: ratelimit.api.solo.io.Action.GenericKey generic_key = 5;
      */
     value: Action_GenericKey;
     case: "genericKey";
   } | {
     /**
+     * A fixed value if headers fit: key `header_match`.
+     *
      * @generated from field: ratelimit.api.solo.io.Action.HeaderValueMatch header_value_match = 6;
      */
     value: Action_HeaderValueMatch;
     case: "headerValueMatch";
   } | {
     /**
+     * A value from Envoy's metadata.
+     *
      * @generated from field: ratelimit.api.solo.io.MetaData metadata = 8;
      */
     value: MetaData;
     case: "metadata";
   } | {
     /**
+     * A value of a CEL expression.
+     *
      * @generated from field: ratelimit.api.solo.io.Action.CEL cel = 9;
      */
     value: Action_CEL;
@@ -75,15 +95,21 @@ export declare type Action = Message<"ratelimit.api.solo.io.Action"> & {
 export declare const ActionSchema: GenMessage<Action>;
 
 /**
+ * A value of a CEL expression.
+ *
  * @generated from message ratelimit.api.solo.io.Action.CEL
  */
 export declare type Action_CEL = Message<"ratelimit.api.solo.io.Action.CEL"> & {
   /**
+   * The expression.
+   *
    * @generated from field: string expression = 1;
    */
   expression: string;
 
   /**
+   * Key of the entry.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -96,6 +122,8 @@ export declare type Action_CEL = Message<"ratelimit.api.solo.io.Action.CEL"> & {
 export declare const Action_CELSchema: GenMessage<Action_CEL>;
 
 /**
+ * The cluster that the request goes to. It has no options.
+ *
  * @generated from message ratelimit.api.solo.io.Action.DestinationCluster
  */
 export declare type Action_DestinationCluster = Message<"ratelimit.api.solo.io.Action.DestinationCluster"> & {
@@ -108,10 +136,14 @@ export declare type Action_DestinationCluster = Message<"ratelimit.api.solo.io.A
 export declare const Action_DestinationClusterSchema: GenMessage<Action_DestinationCluster>;
 
 /**
+ * A fixed value.
+ *
  * @generated from message ratelimit.api.solo.io.Action.GenericKey
  */
 export declare type Action_GenericKey = Message<"ratelimit.api.solo.io.Action.GenericKey"> & {
   /**
+   * The value. Required.
+   *
    * @generated from field: string descriptor_value = 1;
    */
   descriptorValue: string;
@@ -124,20 +156,28 @@ export declare type Action_GenericKey = Message<"ratelimit.api.solo.io.Action.Ge
 export declare const Action_GenericKeySchema: GenMessage<Action_GenericKey>;
 
 /**
+ * A fixed value if headers fit.
+ *
  * @generated from message ratelimit.api.solo.io.Action.HeaderValueMatch
  */
 export declare type Action_HeaderValueMatch = Message<"ratelimit.api.solo.io.Action.HeaderValueMatch"> & {
   /**
+   * The value. Required.
+   *
    * @generated from field: string descriptor_value = 1;
    */
   descriptorValue: string;
 
   /**
+   * Whether the headers must fit (true) or must not (false). Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue expect_match = 2;
    */
   expectMatch?: boolean | undefined;
 
   /**
+   * Conditions on request headers; all must hold. Required.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.Action.HeaderValueMatch.HeaderMatcher headers = 3;
    */
   headers: Action_HeaderValueMatch_HeaderMatcher[];
@@ -150,49 +190,67 @@ export declare type Action_HeaderValueMatch = Message<"ratelimit.api.solo.io.Act
 export declare const Action_HeaderValueMatchSchema: GenMessage<Action_HeaderValueMatch>;
 
 /**
+ * A condition on a request header.
+ *
  * @generated from message ratelimit.api.solo.io.Action.HeaderValueMatch.HeaderMatcher
  */
 export declare type Action_HeaderValueMatch_HeaderMatcher = Message<"ratelimit.api.solo.io.Action.HeaderValueMatch.HeaderMatcher"> & {
   /**
+   * Name of the header.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * How the value is compared. Default: the header is there, with any value.
+   *
    * @generated from oneof ratelimit.api.solo.io.Action.HeaderValueMatch.HeaderMatcher.header_match_specifier
    */
   headerMatchSpecifier: {
     /**
+     * The value is this.
+     *
      * @generated from field: string exact_match = 4;
      */
     value: string;
     case: "exactMatch";
   } | {
     /**
+     * The whole value fits this regular expression (RE2 syntax).
+     *
      * @generated from field: string regex_match = 5;
      */
     value: string;
     case: "regexMatch";
   } | {
     /**
+     * The value is a whole number in this range.
+     *
      * @generated from field: ratelimit.api.solo.io.Action.HeaderValueMatch.HeaderMatcher.Int64Range range_match = 6;
      */
     value: Action_HeaderValueMatch_HeaderMatcher_Int64Range;
     case: "rangeMatch";
   } | {
     /**
+     * The header is there (true) or not (false).
+     *
      * @generated from field: bool present_match = 7;
      */
     value: boolean;
     case: "presentMatch";
   } | {
     /**
+     * The value begins with this.
+     *
      * @generated from field: string prefix_match = 9;
      */
     value: string;
     case: "prefixMatch";
   } | {
     /**
+     * The value ends with this.
+     *
      * @generated from field: string suffix_match = 10;
      */
     value: string;
@@ -200,6 +258,8 @@ export declare type Action_HeaderValueMatch_HeaderMatcher = Message<"ratelimit.a
   } | { case: undefined; value?: undefined };
 
   /**
+   * Fits when the condition does not hold. Default: false.
+   *
    * @generated from field: bool invert_match = 8;
    */
   invertMatch: boolean;
@@ -212,15 +272,21 @@ export declare type Action_HeaderValueMatch_HeaderMatcher = Message<"ratelimit.a
 export declare const Action_HeaderValueMatch_HeaderMatcherSchema: GenMessage<Action_HeaderValueMatch_HeaderMatcher>;
 
 /**
+ * A range of whole numbers.
+ *
  * @generated from message ratelimit.api.solo.io.Action.HeaderValueMatch.HeaderMatcher.Int64Range
  */
 export declare type Action_HeaderValueMatch_HeaderMatcher_Int64Range = Message<"ratelimit.api.solo.io.Action.HeaderValueMatch.HeaderMatcher.Int64Range"> & {
   /**
+   * First number of the range.
+   *
    * @generated from field: int64 start = 1;
    */
   start: bigint;
 
   /**
+   * First number after the range.
+   *
    * @generated from field: int64 end = 2;
    */
   end: bigint;
@@ -233,6 +299,8 @@ export declare type Action_HeaderValueMatch_HeaderMatcher_Int64Range = Message<"
 export declare const Action_HeaderValueMatch_HeaderMatcher_Int64RangeSchema: GenMessage<Action_HeaderValueMatch_HeaderMatcher_Int64Range>;
 
 /**
+ * The client's IP address. It has no options.
+ *
  * @generated from message ratelimit.api.solo.io.Action.RemoteAddress
  */
 export declare type Action_RemoteAddress = Message<"ratelimit.api.solo.io.Action.RemoteAddress"> & {
@@ -245,15 +313,21 @@ export declare type Action_RemoteAddress = Message<"ratelimit.api.solo.io.Action
 export declare const Action_RemoteAddressSchema: GenMessage<Action_RemoteAddress>;
 
 /**
+ * A request header.
+ *
  * @generated from message ratelimit.api.solo.io.Action.RequestHeaders
  */
 export declare type Action_RequestHeaders = Message<"ratelimit.api.solo.io.Action.RequestHeaders"> & {
   /**
+   * Name of the header. Required.
+   *
    * @generated from field: string header_name = 1;
    */
   headerName: string;
 
   /**
+   * Key of the entry. Required.
+   *
    * @generated from field: string descriptor_key = 2;
    */
   descriptorKey: string;
@@ -266,6 +340,8 @@ export declare type Action_RequestHeaders = Message<"ratelimit.api.solo.io.Actio
 export declare const Action_RequestHeadersSchema: GenMessage<Action_RequestHeaders>;
 
 /**
+ * The cluster of the proxy. It has no options.
+ *
  * @generated from message ratelimit.api.solo.io.Action.SourceCluster
  */
 export declare type Action_SourceCluster = Message<"ratelimit.api.solo.io.Action.SourceCluster"> & {
@@ -278,35 +354,49 @@ export declare type Action_SourceCluster = Message<"ratelimit.api.solo.io.Action
 export declare const Action_SourceClusterSchema: GenMessage<Action_SourceCluster>;
 
 /**
+ * A node in the tree of limits. The entries of a question lead down the tree.
+ *
  * @generated from message ratelimit.api.solo.io.Descriptor
  */
 export declare type Descriptor = Message<"ratelimit.api.solo.io.Descriptor"> & {
   /**
+   * Key of the entry.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Value of the entry. Default: empty (any value, each counted apart).
+   *
    * @generated from field: string value = 2;
    */
   value: string;
 
   /**
+   * Limit at this node. Default: none.
+   *
    * @generated from field: ratelimit.api.solo.io.RateLimit rate_limit = 3;
    */
   rateLimit?: RateLimit | undefined;
 
   /**
+   * Nodes below.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.Descriptor descriptors = 4;
    */
   descriptors: Descriptor[];
 
   /**
+   * Among several rules that fit, those with the largest weight apply. Enterprise feature of Gloo. Default: 0.
+   *
    * @generated from field: uint32 weight = 5;
    */
   weight: number;
 
   /**
+   * Applies this rule whatever the weights. Enterprise feature of Gloo. Default: false.
+   *
    * @generated from field: bool always_apply = 6;
    */
   alwaysApply: boolean;
@@ -319,25 +409,35 @@ export declare type Descriptor = Message<"ratelimit.api.solo.io.Descriptor"> & {
 export declare const DescriptorSchema: GenMessage<Descriptor>;
 
 /**
+ * A value from Envoy's metadata.
+ *
  * @generated from message ratelimit.api.solo.io.MetaData
  */
 export declare type MetaData = Message<"ratelimit.api.solo.io.MetaData"> & {
   /**
+   * Key of the entry. Required.
+   *
    * @generated from field: string descriptor_key = 1;
    */
   descriptorKey: string;
 
   /**
+   * Where in the metadata the value is. Required.
+   *
    * @generated from field: ratelimit.api.solo.io.MetaData.MetadataKey metadata_key = 2;
    */
   metadataKey?: MetaData_MetadataKey | undefined;
 
   /**
+   * Value when there is none. Default: empty (the question is not asked).
+   *
    * @generated from field: string default_value = 3;
    */
   defaultValue: string;
 
   /**
+   * Which metadata. Default: DYNAMIC.
+   *
    * @generated from field: ratelimit.api.solo.io.MetaData.Source source = 4;
    */
   source: MetaData_Source;
@@ -350,15 +450,21 @@ export declare type MetaData = Message<"ratelimit.api.solo.io.MetaData"> & {
 export declare const MetaDataSchema: GenMessage<MetaData>;
 
 /**
+ * A place in metadata.
+ *
  * @generated from message ratelimit.api.solo.io.MetaData.MetadataKey
  */
 export declare type MetaData_MetadataKey = Message<"ratelimit.api.solo.io.MetaData.MetadataKey"> & {
   /**
+   * Namespace in the metadata, such as a filter's name.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Path from there to the value.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.MetaData.MetadataKey.PathSegment path = 2;
    */
   path: MetaData_MetadataKey_PathSegment[];
@@ -371,14 +477,20 @@ export declare type MetaData_MetadataKey = Message<"ratelimit.api.solo.io.MetaDa
 export declare const MetaData_MetadataKeySchema: GenMessage<MetaData_MetadataKey>;
 
 /**
+ * A step of the path.
+ *
  * @generated from message ratelimit.api.solo.io.MetaData.MetadataKey.PathSegment
  */
 export declare type MetaData_MetadataKey_PathSegment = Message<"ratelimit.api.solo.io.MetaData.MetadataKey.PathSegment"> & {
   /**
+   * The step.
+   *
    * @generated from oneof ratelimit.api.solo.io.MetaData.MetadataKey.PathSegment.segment
    */
   segment: {
     /**
+     * Name of the field.
+     *
      * @generated from field: string key = 1;
      */
     value: string;
@@ -393,15 +505,21 @@ export declare type MetaData_MetadataKey_PathSegment = Message<"ratelimit.api.so
 export declare const MetaData_MetadataKey_PathSegmentSchema: GenMessage<MetaData_MetadataKey_PathSegment>;
 
 /**
+ * Which metadata.
+ *
  * @generated from enum ratelimit.api.solo.io.MetaData.Source
  */
 export enum MetaData_Source {
   /**
+   * Dynamic metadata of the request.
+   *
    * @generated from enum value: DYNAMIC = 0;
    */
   DYNAMIC = 0,
 
   /**
+   * Metadata of the route.
+   *
    * @generated from enum value: ROUTE_ENTRY = 1;
    */
   ROUTE_ENTRY = 1,
@@ -413,14 +531,20 @@ export enum MetaData_Source {
 export declare const MetaData_SourceSchema: GenEnum<MetaData_Source>;
 
 /**
+ * Takes the limit from elsewhere.
+ *
  * @generated from message ratelimit.api.solo.io.Override
  */
 export declare type Override = Message<"ratelimit.api.solo.io.Override"> & {
   /**
+   * From where.
+   *
    * @generated from oneof ratelimit.api.solo.io.Override.override_specifier
    */
   overrideSpecifier: {
     /**
+     * From Envoy's dynamic metadata: an object with `requests_per_unit` and `unit`.
+     *
      * @generated from field: ratelimit.api.solo.io.Override.DynamicMetadata dynamic_metadata = 1;
      */
     value: Override_DynamicMetadata;
@@ -435,10 +559,14 @@ export declare type Override = Message<"ratelimit.api.solo.io.Override"> & {
 export declare const OverrideSchema: GenMessage<Override>;
 
 /**
+ * A limit in Envoy's dynamic metadata.
+ *
  * @generated from message ratelimit.api.solo.io.Override.DynamicMetadata
  */
 export declare type Override_DynamicMetadata = Message<"ratelimit.api.solo.io.Override.DynamicMetadata"> & {
   /**
+   * Where in the metadata it is.
+   *
    * @generated from field: ratelimit.api.solo.io.MetaData.MetadataKey metadata_key = 1;
    */
   metadataKey?: MetaData_MetadataKey | undefined;
@@ -451,15 +579,21 @@ export declare type Override_DynamicMetadata = Message<"ratelimit.api.solo.io.Ov
 export declare const Override_DynamicMetadataSchema: GenMessage<Override_DynamicMetadata>;
 
 /**
+ * A limit.
+ *
  * @generated from message ratelimit.api.solo.io.RateLimit
  */
 export declare type RateLimit = Message<"ratelimit.api.solo.io.RateLimit"> & {
   /**
+   * Unit of time.
+   *
    * @generated from field: ratelimit.api.solo.io.RateLimit.Unit unit = 1;
    */
   unit: RateLimit_Unit;
 
   /**
+   * Requests in one unit. 0 refuses all.
+   *
    * @generated from field: uint32 requests_per_unit = 2;
    */
   requestsPerUnit: number;
@@ -472,45 +606,63 @@ export declare type RateLimit = Message<"ratelimit.api.solo.io.RateLimit"> & {
 export declare const RateLimitSchema: GenMessage<RateLimit>;
 
 /**
+ * Unit of time.
+ *
  * @generated from enum ratelimit.api.solo.io.RateLimit.Unit
  */
 export enum RateLimit_Unit {
   /**
+   * None given; not valid.
+   *
    * @generated from enum value: UNKNOWN = 0;
    */
   UNKNOWN = 0,
 
   /**
+   * A second.
+   *
    * @generated from enum value: SECOND = 1;
    */
   SECOND = 1,
 
   /**
+   * A minute.
+   *
    * @generated from enum value: MINUTE = 2;
    */
   MINUTE = 2,
 
   /**
+   * An hour.
+   *
    * @generated from enum value: HOUR = 3;
    */
   HOUR = 3,
 
   /**
+   * A day.
+   *
    * @generated from enum value: DAY = 4;
    */
   DAY = 4,
 
   /**
+   * A month.
+   *
    * @generated from enum value: MONTH = 5;
    */
   MONTH = 5,
 
   /**
+   * A year.
+   *
    * @generated from enum value: YEAR = 6;
    */
   YEAR = 6,
 
   /**
+   * A week.
+   *
    * @generated from enum value: WEEK = 7;
    */
   WEEK = 7,
@@ -522,25 +674,36 @@ export enum RateLimit_Unit {
 export declare const RateLimit_UnitSchema: GenEnum<RateLimit_Unit>;
 
 /**
+ * One question to the rate limit service: a list of descriptor entries made from a request. If any action has no value,
+ * the question is not asked.
+ *
  * @generated from message ratelimit.api.solo.io.RateLimitActions
  */
 export declare type RateLimitActions = Message<"ratelimit.api.solo.io.RateLimitActions"> & {
   /**
+   * The entries, in the order of the tree.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.Action actions = 1;
    */
   actions: Action[];
 
   /**
+   * The entries for set descriptors. Enterprise feature of Gloo.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.Action set_actions = 2;
    */
   setActions: Action[];
 
   /**
+   * Takes the limit from elsewhere than the service's configuration.
+   *
    * @generated from field: ratelimit.api.solo.io.Override limit = 3;
    */
   limit?: Override | undefined;
 
   /**
+   * What is counted. Default: REQUEST.
+   *
    * @generated from field: ratelimit.api.solo.io.LimitType type = 4;
    */
   type: LimitType;
@@ -553,14 +716,20 @@ export declare type RateLimitActions = Message<"ratelimit.api.solo.io.RateLimitA
 export declare const RateLimitActionsSchema: GenMessage<RateLimitActions>;
 
 /**
+ * What a RateLimitConfig says. Enterprise feature of Gloo.
+ *
  * @generated from message ratelimit.api.solo.io.RateLimitConfigSpec
  */
 export declare type RateLimitConfigSpec = Message<"ratelimit.api.solo.io.RateLimitConfigSpec"> & {
   /**
+   * The form.
+   *
    * @generated from oneof ratelimit.api.solo.io.RateLimitConfigSpec.config_type
    */
   configType: {
     /**
+     * Limits and the questions to which they belong.
+     *
      * @generated from field: ratelimit.api.solo.io.RateLimitConfigSpec.Raw raw = 1;
      */
     value: RateLimitConfigSpec_Raw;
@@ -575,20 +744,28 @@ export declare type RateLimitConfigSpec = Message<"ratelimit.api.solo.io.RateLim
 export declare const RateLimitConfigSpecSchema: GenMessage<RateLimitConfigSpec>;
 
 /**
+ * Limits and the questions to which they belong.
+ *
  * @generated from message ratelimit.api.solo.io.RateLimitConfigSpec.Raw
  */
 export declare type RateLimitConfigSpec_Raw = Message<"ratelimit.api.solo.io.RateLimitConfigSpec.Raw"> & {
   /**
+   * Limits as a tree of descriptors.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.Descriptor descriptors = 1;
    */
   descriptors: Descriptor[];
 
   /**
+   * What the rate limit service is asked about each request.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.RateLimitActions rate_limits = 2;
    */
   rateLimits: RateLimitActions[];
 
   /**
+   * Limits by sets of descriptors.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.SetDescriptor set_descriptors = 3;
    */
   setDescriptors: SetDescriptor[];
@@ -601,20 +778,28 @@ export declare type RateLimitConfigSpec_Raw = Message<"ratelimit.api.solo.io.Rat
 export declare const RateLimitConfigSpec_RawSchema: GenMessage<RateLimitConfigSpec_Raw>;
 
 /**
+ * What became of a RateLimitConfig.
+ *
  * @generated from message ratelimit.api.solo.io.RateLimitConfigStatus
  */
 export declare type RateLimitConfigStatus = Message<"ratelimit.api.solo.io.RateLimitConfigStatus"> & {
   /**
+   * Whether it is in service.
+   *
    * @generated from field: ratelimit.api.solo.io.RateLimitConfigStatus.State state = 1;
    */
   state: RateLimitConfigStatus_State;
 
   /**
+   * What is wrong, for people to read.
+   *
    * @generated from field: string message = 2;
    */
   message: string;
 
   /**
+   * Generation of the resource that this is about.
+   *
    * @generated from field: int64 observed_generation = 3;
    */
   observedGeneration: bigint;
@@ -627,20 +812,28 @@ export declare type RateLimitConfigStatus = Message<"ratelimit.api.solo.io.RateL
 export declare const RateLimitConfigStatusSchema: GenMessage<RateLimitConfigStatus>;
 
 /**
+ * State of a RateLimitConfig.
+ *
  * @generated from enum ratelimit.api.solo.io.RateLimitConfigStatus.State
  */
 export enum RateLimitConfigStatus_State {
   /**
+   * Not looked at yet.
+   *
    * @generated from enum value: PENDING = 0;
    */
   PENDING = 0,
 
   /**
+   * In service.
+   *
    * @generated from enum value: ACCEPTED = 1;
    */
   ACCEPTED = 1,
 
   /**
+   * In error.
+   *
    * @generated from enum value: REJECTED = 2;
    */
   REJECTED = 2,
@@ -652,20 +845,28 @@ export enum RateLimitConfigStatus_State {
 export declare const RateLimitConfigStatus_StateSchema: GenEnum<RateLimitConfigStatus_State>;
 
 /**
+ * A limit for a set of entries, whose order does not matter. Enterprise feature of Gloo.
+ *
  * @generated from message ratelimit.api.solo.io.SetDescriptor
  */
 export declare type SetDescriptor = Message<"ratelimit.api.solo.io.SetDescriptor"> & {
   /**
+   * The entries. All must be in the question; there may be more.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.SimpleDescriptor simple_descriptors = 1;
    */
   simpleDescriptors: SimpleDescriptor[];
 
   /**
+   * The limit.
+   *
    * @generated from field: ratelimit.api.solo.io.RateLimit rate_limit = 2;
    */
   rateLimit?: RateLimit | undefined;
 
   /**
+   * Applies this rule also when an earlier one fits. Default: false.
+   *
    * @generated from field: bool always_apply = 3;
    */
   alwaysApply: boolean;
@@ -678,15 +879,21 @@ export declare type SetDescriptor = Message<"ratelimit.api.solo.io.SetDescriptor
 export declare const SetDescriptorSchema: GenMessage<SetDescriptor>;
 
 /**
+ * An entry.
+ *
  * @generated from message ratelimit.api.solo.io.SimpleDescriptor
  */
 export declare type SimpleDescriptor = Message<"ratelimit.api.solo.io.SimpleDescriptor"> & {
   /**
+   * Key of the entry.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Value of the entry. Default: empty (any value).
+   *
    * @generated from field: string value = 2;
    */
   value: string;
@@ -699,15 +906,21 @@ export declare type SimpleDescriptor = Message<"ratelimit.api.solo.io.SimpleDesc
 export declare const SimpleDescriptorSchema: GenMessage<SimpleDescriptor>;
 
 /**
+ * What is counted.
+ *
  * @generated from enum ratelimit.api.solo.io.LimitType
  */
 export enum LimitType {
   /**
+   * Requests.
+   *
    * @generated from enum value: REQUEST = 0;
    */
   REQUEST = 0,
 
   /**
+   * Tokens of a language model. Enterprise feature of Gloo.
+   *
    * @generated from enum value: TOKEN = 1;
    */
   TOKEN = 1,

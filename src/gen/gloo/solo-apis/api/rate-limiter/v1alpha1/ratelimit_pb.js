@@ -116,6 +116,8 @@ export const MetaData_SourceSchema = /*@__PURE__*/
   enumDesc(file_solo_apis_api_rate_limiter_v1alpha1_ratelimit, 2, 0);
 
 /**
+ * Which metadata.
+ *
  * @generated from enum ratelimit.api.solo.io.MetaData.Source
  */
 export const MetaData_Source = /*@__PURE__*/
@@ -149,6 +151,8 @@ export const RateLimit_UnitSchema = /*@__PURE__*/
   enumDesc(file_solo_apis_api_rate_limiter_v1alpha1_ratelimit, 4, 0);
 
 /**
+ * Unit of time.
+ *
  * @generated from enum ratelimit.api.solo.io.RateLimit.Unit
  */
 export const RateLimit_Unit = /*@__PURE__*/
@@ -189,6 +193,8 @@ export const RateLimitConfigStatus_StateSchema = /*@__PURE__*/
   enumDesc(file_solo_apis_api_rate_limiter_v1alpha1_ratelimit, 7, 0);
 
 /**
+ * State of a RateLimitConfig.
+ *
  * @generated from enum ratelimit.api.solo.io.RateLimitConfigStatus.State
  */
 export const RateLimitConfigStatus_State = /*@__PURE__*/
@@ -215,6 +221,8 @@ export const LimitTypeSchema = /*@__PURE__*/
   enumDesc(file_solo_apis_api_rate_limiter_v1alpha1_ratelimit, 0);
 
 /**
+ * What is counted.
+ *
  * @generated from enum ratelimit.api.solo.io.LimitType
  */
 export const LimitType = /*@__PURE__*/

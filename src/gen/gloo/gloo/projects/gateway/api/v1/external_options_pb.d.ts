@@ -18,25 +18,35 @@ import type { VirtualHostOptions } from "../../../gloo/api/v1/virtual_host_optio
 export declare const file_gloo_projects_gateway_api_v1_external_options: GenFile;
 
 /**
+ * HTTP options of listeners of the Kubernetes Gateway API.
+ *
  * @generated from message gateway.solo.io.HttpListenerOption
  */
 export declare type HttpListenerOption = Message<"gateway.solo.io.HttpListenerOption"> & {
   /**
+   * Written by the control plane. In Kubernetes it is the `status` of the object. Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 4;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 1;
    */
   metadata?: Metadata | undefined;
 
   /**
+   * The options.
+   *
    * @generated from field: gloo.solo.io.HttpListenerOptions options = 2;
    */
   options?: HttpListenerOptions | undefined;
 
   /**
+   * Gateways of the Kubernetes Gateway API to which they apply.
+   *
    * @generated from field: repeated core.skv2.solo.io.PolicyTargetReferenceWithSectionName target_refs = 3;
    */
   targetRefs: PolicyTargetReferenceWithSectionName[];
@@ -49,25 +59,35 @@ export declare type HttpListenerOption = Message<"gateway.solo.io.HttpListenerOp
 export declare const HttpListenerOptionSchema: GenMessage<HttpListenerOption>;
 
 /**
+ * Listener options of listeners of the Kubernetes Gateway API.
+ *
  * @generated from message gateway.solo.io.ListenerOption
  */
 export declare type ListenerOption = Message<"gateway.solo.io.ListenerOption"> & {
   /**
+   * Written by the control plane. In Kubernetes it is the `status` of the object. Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 4;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 1;
    */
   metadata?: Metadata | undefined;
 
   /**
+   * The options.
+   *
    * @generated from field: gloo.solo.io.ListenerOptions options = 2;
    */
   options?: ListenerOptions | undefined;
 
   /**
+   * Gateways of the Kubernetes Gateway API to which they apply.
+   *
    * @generated from field: repeated core.skv2.solo.io.PolicyTargetReferenceWithSectionName target_refs = 3;
    */
   targetRefs: PolicyTargetReferenceWithSectionName[];
@@ -80,25 +100,35 @@ export declare type ListenerOption = Message<"gateway.solo.io.ListenerOption"> &
 export declare const ListenerOptionSchema: GenMessage<ListenerOption>;
 
 /**
+ * Route options as a resource of their own, for use by several routes (`optionsConfigRefs`).
+ *
  * @generated from message gateway.solo.io.RouteOption
  */
 export declare type RouteOption = Message<"gateway.solo.io.RouteOption"> & {
   /**
+   * Written by the control plane. In Kubernetes it is the `status` of the object. Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 4;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 2;
    */
   metadata?: Metadata | undefined;
 
   /**
+   * The options.
+   *
    * @generated from field: gloo.solo.io.RouteOptions options = 3;
    */
   options?: RouteOptions | undefined;
 
   /**
+   * HTTPRoutes of the Kubernetes Gateway API to which they apply.
+   *
    * @generated from field: repeated core.skv2.solo.io.PolicyTargetReference target_refs = 5;
    */
   targetRefs: PolicyTargetReference[];
@@ -111,25 +141,35 @@ export declare type RouteOption = Message<"gateway.solo.io.RouteOption"> & {
 export declare const RouteOptionSchema: GenMessage<RouteOption>;
 
 /**
+ * Virtual host options as a resource of their own, for use by several virtual hosts (`optionsConfigRefs`).
+ *
  * @generated from message gateway.solo.io.VirtualHostOption
  */
 export declare type VirtualHostOption = Message<"gateway.solo.io.VirtualHostOption"> & {
   /**
+   * Written by the control plane. In Kubernetes it is the `status` of the object. Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 4;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 2;
    */
   metadata?: Metadata | undefined;
 
   /**
+   * The options.
+   *
    * @generated from field: gloo.solo.io.VirtualHostOptions options = 3;
    */
   options?: VirtualHostOptions | undefined;
 
   /**
+   * Gateways of the Kubernetes Gateway API to which they apply.
+   *
    * @generated from field: repeated core.skv2.solo.io.PolicyTargetReferenceWithSectionName target_refs = 5;
    */
   targetRefs: PolicyTargetReferenceWithSectionName[];

@@ -23,20 +23,28 @@ import type { TcpListenerOptions } from "../../../gloo/api/v1/tcp_listener_optio
 export declare const file_gloo_projects_gateway_api_v1_gateway: GenFile;
 
 /**
+ * HTTP gateways from MatchableHttpGateway resources.
+ *
  * @generated from message gateway.solo.io.DelegatedHttpGateway
  */
 export declare type DelegatedHttpGateway = Message<"gateway.solo.io.DelegatedHttpGateway"> & {
   /**
+   * Which resources. One of these must be given.
+   *
    * @generated from oneof gateway.solo.io.DelegatedHttpGateway.selection_type
    */
   selectionType: {
     /**
+     * One resource by name.
+     *
      * @generated from field: core.solo.io.ResourceRef ref = 3;
      */
     value: ResourceRef;
     case: "ref";
   } | {
     /**
+     * All resources with these labels.
+     *
      * @generated from field: selectors.core.gloo.solo.io.Selector selector = 4;
      */
     value: Selector;
@@ -44,16 +52,22 @@ export declare type DelegatedHttpGateway = Message<"gateway.solo.io.DelegatedHtt
   } | { case: undefined; value?: undefined };
 
   /**
+   * Settings given here win over those of the selected gateways. Default: false (theirs win).
+   *
    * @generated from field: bool prevent_child_overrides = 5;
    */
   preventChildOverrides: boolean;
 
   /**
+   * Connection settings for all of the selected gateways.
+   *
    * @generated from field: hcm.options.gloo.solo.io.HttpConnectionManagerSettings http_connection_manager_settings = 6;
    */
   httpConnectionManagerSettings?: HttpConnectionManagerSettings | undefined;
 
   /**
+   * TLS settings for all of the selected gateways.
+   *
    * @generated from field: gloo.solo.io.SslConfig ssl_config = 2;
    */
   sslConfig?: SslConfig | undefined;
@@ -66,20 +80,28 @@ export declare type DelegatedHttpGateway = Message<"gateway.solo.io.DelegatedHtt
 export declare const DelegatedHttpGatewaySchema: GenMessage<DelegatedHttpGateway>;
 
 /**
+ * TCP gateways from MatchableTcpGateway resources.
+ *
  * @generated from message gateway.solo.io.DelegatedTcpGateway
  */
 export declare type DelegatedTcpGateway = Message<"gateway.solo.io.DelegatedTcpGateway"> & {
   /**
+   * Which resources. One of these must be given.
+   *
    * @generated from oneof gateway.solo.io.DelegatedTcpGateway.selection_type
    */
   selectionType: {
     /**
+     * One resource by name.
+     *
      * @generated from field: core.solo.io.ResourceRef ref = 1;
      */
     value: ResourceRef;
     case: "ref";
   } | {
     /**
+     * All resources with these labels.
+     *
      * @generated from field: selectors.core.gloo.solo.io.Selector selector = 2;
      */
     value: Selector;
@@ -94,62 +116,92 @@ export declare type DelegatedTcpGateway = Message<"gateway.solo.io.DelegatedTcpG
 export declare const DelegatedTcpGatewaySchema: GenMessage<DelegatedTcpGateway>;
 
 /**
+ * A port that the proxy listens on and what is served there. Exactly one of `httpGateway`, `tcpGateway` and
+ * `hybridGateway` says what. By default only Gateways in the namespace of the control plane count (`discoveryNamespace`
+ * of the Settings).
+ *
  * @generated from message gateway.solo.io.Gateway
  */
 export declare type Gateway = Message<"gateway.solo.io.Gateway"> & {
   /**
+   * Serves TLS: only virtual services with an `sslConfig` belong to this Gateway then, and only those without one
+   * otherwise. Default: false.
+   *
    * @generated from field: bool ssl = 1;
    */
   ssl: boolean;
 
   /**
+   * IP address to listen on: `::` for all addresses of IPv6 and IPv4, `0.0.0.0` for IPv4 only. An empty address is an
+   * error. Required.
+   *
    * @generated from field: string bind_address = 3;
    */
   bindAddress: string;
 
   /**
+   * TCP port to listen on. Two Gateways of one proxy cannot have the same port. Required.
+   *
    * @generated from field: uint32 bind_port = 4;
    */
   bindPort: number;
 
   /**
+   * Options of the listener as a whole: access logs, buffers, PROXY protocol.
+   *
    * @generated from field: gloo.solo.io.ListenerOptions options = 5;
    */
   options?: ListenerOptions | undefined;
 
   /**
+   * Written by the control plane: whether the Gateway was accepted. In Kubernetes it is the `status` of the object.
+   * Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 14;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 7;
    */
   metadata?: Metadata | undefined;
 
   /**
+   * Deprecated, use `options.proxyProtocol`. Expects every connection to begin with a PROXY protocol header. Default:
+   * false.
+   *
    * @generated from field: google.protobuf.BoolValue use_proxy_proto = 8 [deprecated = true];
    * @deprecated
    */
   useProxyProto?: boolean | undefined;
 
   /**
+   * What is served on the port. One of these must be given.
+   *
    * @generated from oneof gateway.solo.io.Gateway.GatewayType
    */
   GatewayType: {
     /**
+     * HTTP, with the routes of virtual services.
+     *
      * @generated from field: gateway.solo.io.HttpGateway http_gateway = 9;
      */
     value: HttpGateway;
     case: "httpGateway";
   } | {
     /**
+     * TCP, passed on to Upstreams.
+     *
      * @generated from field: gateway.solo.io.TcpGateway tcp_gateway = 10;
      */
     value: TcpGateway;
     case: "tcpGateway";
   } | {
     /**
+     * Different things on one port, chosen by TLS server name and client address.
+     *
      * @generated from field: gateway.solo.io.HybridGateway hybrid_gateway = 11;
      */
     value: HybridGateway;
@@ -157,11 +209,15 @@ export declare type Gateway = Message<"gateway.solo.io.Gateway"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Proxies (sets of Envoys with one role) that open this port. Default: `gateway-proxy`.
+   *
    * @generated from field: repeated string proxy_names = 12;
    */
   proxyNames: string[];
 
   /**
+   * Options of the route configuration as a whole.
+   *
    * @generated from field: gloo.solo.io.RouteConfigurationOptions route_options = 13;
    */
   routeOptions?: RouteConfigurationOptions | undefined;
@@ -174,20 +230,28 @@ export declare type Gateway = Message<"gateway.solo.io.Gateway"> & {
 export declare const GatewaySchema: GenMessage<Gateway>;
 
 /**
+ * Several gateways on one port. A connection goes to the one whose matcher fits best. At least one must be given.
+ *
  * @generated from message gateway.solo.io.HybridGateway
  */
 export declare type HybridGateway = Message<"gateway.solo.io.HybridGateway"> & {
   /**
+   * Gateways written here, each with its matcher.
+   *
    * @generated from field: repeated gateway.solo.io.MatchedGateway matched_gateways = 1;
    */
   matchedGateways: MatchedGateway[];
 
   /**
+   * HTTP gateways from MatchableHttpGateway resources. Counts only if `matchedGateways` is empty.
+   *
    * @generated from field: gateway.solo.io.DelegatedHttpGateway delegated_http_gateways = 2;
    */
   delegatedHttpGateways?: DelegatedHttpGateway | undefined;
 
   /**
+   * TCP gateways from MatchableTcpGateway resources. Counts only if `matchedGateways` is empty.
+   *
    * @generated from field: gateway.solo.io.DelegatedTcpGateway delegated_tcp_gateways = 3;
    */
   delegatedTcpGateways?: DelegatedTcpGateway | undefined;
@@ -200,25 +264,35 @@ export declare type HybridGateway = Message<"gateway.solo.io.HybridGateway"> & {
 export declare const HybridGatewaySchema: GenMessage<HybridGateway>;
 
 /**
+ * A gateway for some of the connections of a port.
+ *
  * @generated from message gateway.solo.io.MatchedGateway
  */
 export declare type MatchedGateway = Message<"gateway.solo.io.MatchedGateway"> & {
   /**
+   * The connections it is for. Default: all that no other matcher takes.
+   *
    * @generated from field: gateway.solo.io.Matcher matcher = 1;
    */
   matcher?: Matcher | undefined;
 
   /**
+   * What is served to these connections.
+   *
    * @generated from oneof gateway.solo.io.MatchedGateway.GatewayType
    */
   GatewayType: {
     /**
+     * HTTP, with the routes of virtual services.
+     *
      * @generated from field: gateway.solo.io.HttpGateway http_gateway = 2;
      */
     value: HttpGateway;
     case: "httpGateway";
   } | {
     /**
+     * TCP, passed on to Upstreams.
+     *
      * @generated from field: gateway.solo.io.TcpGateway tcp_gateway = 3;
      */
     value: TcpGateway;
@@ -233,20 +307,30 @@ export declare type MatchedGateway = Message<"gateway.solo.io.MatchedGateway"> &
 export declare const MatchedGatewaySchema: GenMessage<MatchedGateway>;
 
 /**
+ * Chooses connections.
+ *
  * @generated from message gateway.solo.io.Matcher
  */
 export declare type Matcher = Message<"gateway.solo.io.Matcher"> & {
   /**
+   * Connections with TLS, for the server names of this config. A matcher with it serves virtual services that have an
+   * `sslConfig`, one without it serves those that have none.
+   *
    * @generated from field: gloo.solo.io.SslConfig ssl_config = 1;
    */
   sslConfig?: SslConfig | undefined;
 
   /**
+   * Connections from these client addresses. Default: empty (all addresses).
+   *
    * @generated from field: repeated solo.io.envoy.config.core.v3.CidrRange source_prefix_ranges = 2;
    */
   sourcePrefixRanges: CidrRange[];
 
   /**
+   * TLS connections that offer only these cipher suites are passed on without being decrypted. Enterprise feature of
+   * Gloo.
+   *
    * @generated from field: repeated string passthrough_cipher_suites = 3;
    */
   passthroughCipherSuites: string[];
@@ -259,15 +343,21 @@ export declare type Matcher = Message<"gateway.solo.io.Matcher"> & {
 export declare const MatcherSchema: GenMessage<Matcher>;
 
 /**
+ * TCP on a port.
+ *
  * @generated from message gateway.solo.io.TcpGateway
  */
 export declare type TcpGateway = Message<"gateway.solo.io.TcpGateway"> & {
   /**
+   * Where connections go. With several, TLS server names (SNI) decide among them.
+   *
    * @generated from field: repeated gloo.solo.io.TcpHost tcp_hosts = 1;
    */
   tcpHosts: TcpHost[];
 
   /**
+   * TCP options of this port.
+   *
    * @generated from field: gloo.solo.io.TcpListenerOptions options = 8;
    */
   options?: TcpListenerOptions | undefined;

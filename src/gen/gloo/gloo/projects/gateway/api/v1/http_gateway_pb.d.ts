@@ -13,30 +13,44 @@ import type { HttpListenerOptions } from "../../../gloo/api/v1/http_listener_opt
 export declare const file_gloo_projects_gateway_api_v1_http_gateway: GenFile;
 
 /**
+ * HTTP on a port. It serves all virtual services unless one of the selections below is given; the first that is given
+ * in the order expressions, selector, refs counts.
+ *
  * @generated from message gateway.solo.io.HttpGateway
  */
 export declare type HttpGateway = Message<"gateway.solo.io.HttpGateway"> & {
   /**
+   * Exactly these virtual services. A reference to one that does not exist puts the Gateway in error.
+   *
    * @generated from field: repeated core.solo.io.ResourceRef virtual_services = 1;
    */
   virtualServices: ResourceRef[];
 
   /**
+   * Virtual services that carry all these labels. An empty map that is written out selects all.
+   *
    * @generated from field: map<string, string> virtual_service_selector = 2;
    */
   virtualServiceSelector: { [key: string]: string };
 
   /**
+   * Virtual services whose labels meet these expressions. Wins over `virtualServiceSelector`.
+   *
    * @generated from field: gateway.solo.io.VirtualServiceSelectorExpressions virtual_service_expressions = 9;
    */
   virtualServiceExpressions?: VirtualServiceSelectorExpressions | undefined;
 
   /**
+   * Namespaces to look for virtual services in; `*` is all of them. Does not limit `virtualServices`. Default: empty
+   * (all watched namespaces).
+   *
    * @generated from field: repeated string virtual_service_namespaces = 3;
    */
   virtualServiceNamespaces: string[];
 
   /**
+   * HTTP options of this port.
+   *
    * @generated from field: gloo.solo.io.HttpListenerOptions options = 8;
    */
   options?: HttpListenerOptions | undefined;
@@ -49,10 +63,14 @@ export declare type HttpGateway = Message<"gateway.solo.io.HttpGateway"> & {
 export declare const HttpGatewaySchema: GenMessage<HttpGateway>;
 
 /**
+ * Conditions on the labels of virtual services.
+ *
  * @generated from message gateway.solo.io.VirtualServiceSelectorExpressions
  */
 export declare type VirtualServiceSelectorExpressions = Message<"gateway.solo.io.VirtualServiceSelectorExpressions"> & {
   /**
+   * The conditions; all must hold.
+   *
    * @generated from field: repeated gateway.solo.io.VirtualServiceSelectorExpressions.Expression expressions = 3;
    */
   expressions: VirtualServiceSelectorExpressions_Expression[];
@@ -65,20 +83,29 @@ export declare type VirtualServiceSelectorExpressions = Message<"gateway.solo.io
 export declare const VirtualServiceSelectorExpressionsSchema: GenMessage<VirtualServiceSelectorExpressions>;
 
 /**
+ * One condition on a label.
+ *
  * @generated from message gateway.solo.io.VirtualServiceSelectorExpressions.Expression
  */
 export declare type VirtualServiceSelectorExpressions_Expression = Message<"gateway.solo.io.VirtualServiceSelectorExpressions.Expression"> & {
   /**
+   * Key of the label.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * How the label is compared.
+   *
    * @generated from field: gateway.solo.io.VirtualServiceSelectorExpressions.Expression.Operator operator = 2;
    */
   operator: VirtualServiceSelectorExpressions_Expression_Operator;
 
   /**
+   * Values to compare with: none for `Exists` and `DoesNotExist`, one for `Equals`, `NotEquals`, `GreaterThan` and
+   * `LessThan`, one or more for `In` and `NotIn`.
+   *
    * @generated from field: repeated string values = 3;
    */
   values: string[];
@@ -91,50 +118,70 @@ export declare type VirtualServiceSelectorExpressions_Expression = Message<"gate
 export declare const VirtualServiceSelectorExpressions_ExpressionSchema: GenMessage<VirtualServiceSelectorExpressions_Expression>;
 
 /**
+ * How a label is compared.
+ *
  * @generated from enum gateway.solo.io.VirtualServiceSelectorExpressions.Expression.Operator
  */
 export enum VirtualServiceSelectorExpressions_Expression_Operator {
   /**
+   * The label has the value.
+   *
    * @generated from enum value: Equals = 0;
    */
   Equals = 0,
 
   /**
+   * The same as Equals.
+   *
    * @generated from enum value: DoubleEquals = 1;
    */
   DoubleEquals = 1,
 
   /**
+   * The label has another value, or is not there.
+   *
    * @generated from enum value: NotEquals = 2;
    */
   NotEquals = 2,
 
   /**
+   * The label has one of the values.
+   *
    * @generated from enum value: In = 3;
    */
   In = 3,
 
   /**
+   * The label has none of the values, or is not there.
+   *
    * @generated from enum value: NotIn = 4;
    */
   NotIn = 4,
 
   /**
+   * The label is there.
+   *
    * @generated from enum value: Exists = 5;
    */
   Exists = 5,
 
   /**
+   * The label is not there.
+   *
    * @generated from enum value: DoesNotExist = 6;
    */
   DoesNotExist = 6,
 
   /**
+   * The label is a whole number above the value.
+   *
    * @generated from enum value: GreaterThan = 7;
    */
   GreaterThan = 7,
 
   /**
+   * The label is a whole number below the value.
+   *
    * @generated from enum value: LessThan = 8;
    */
   LessThan = 8,

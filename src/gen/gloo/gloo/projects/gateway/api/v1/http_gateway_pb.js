@@ -40,6 +40,8 @@ export const VirtualServiceSelectorExpressions_Expression_OperatorSchema = /*@__
   enumDesc(file_gloo_projects_gateway_api_v1_http_gateway, 1, 0, 0);
 
 /**
+ * How a label is compared.
+ *
  * @generated from enum gateway.solo.io.VirtualServiceSelectorExpressions.Expression.Operator
  */
 export const VirtualServiceSelectorExpressions_Expression_Operator = /*@__PURE__*/

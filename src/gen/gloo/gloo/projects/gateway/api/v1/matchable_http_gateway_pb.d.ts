@@ -16,25 +16,35 @@ import type { SslConfig } from "../../../gloo/api/v1/ssl/ssl_pb.js";
 export declare const file_gloo_projects_gateway_api_v1_matchable_http_gateway: GenFile;
 
 /**
+ * HTTP for some of the connections of a hybrid Gateway, as a resource of its own (`delegatedHttpGateways`).
+ *
  * @generated from message gateway.solo.io.MatchableHttpGateway
  */
 export declare type MatchableHttpGateway = Message<"gateway.solo.io.MatchableHttpGateway"> & {
   /**
+   * Written by the control plane. In Kubernetes it is the `status` of the object. Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 1;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 2;
    */
   metadata?: Metadata | undefined;
 
   /**
+   * The connections it is for. Default: all that no other matcher takes.
+   *
    * @generated from field: gateway.solo.io.MatchableHttpGateway.Matcher matcher = 3;
    */
   matcher?: MatchableHttpGateway_Matcher | undefined;
 
   /**
+   * What is served to them.
+   *
    * @generated from field: gateway.solo.io.HttpGateway http_gateway = 4;
    */
   httpGateway?: HttpGateway | undefined;
@@ -47,15 +57,21 @@ export declare type MatchableHttpGateway = Message<"gateway.solo.io.MatchableHtt
 export declare const MatchableHttpGatewaySchema: GenMessage<MatchableHttpGateway>;
 
 /**
+ * Chooses connections.
+ *
  * @generated from message gateway.solo.io.MatchableHttpGateway.Matcher
  */
 export declare type MatchableHttpGateway_Matcher = Message<"gateway.solo.io.MatchableHttpGateway.Matcher"> & {
   /**
+   * Connections from these client addresses. Default: empty (all addresses).
+   *
    * @generated from field: repeated solo.io.envoy.config.core.v3.CidrRange source_prefix_ranges = 1;
    */
   sourcePrefixRanges: CidrRange[];
 
   /**
+   * Connections with TLS, for the server names of this config.
+   *
    * @generated from field: gloo.solo.io.SslConfig ssl_config = 2;
    */
   sslConfig?: SslConfig | undefined;

@@ -16,25 +16,35 @@ import type { SslConfig } from "../../../gloo/api/v1/ssl/ssl_pb.js";
 export declare const file_gloo_projects_gateway_api_v1_matchable_tcp_gateway: GenFile;
 
 /**
+ * TCP for some of the connections of a hybrid Gateway, as a resource of its own (`delegatedTcpGateways`).
+ *
  * @generated from message gateway.solo.io.MatchableTcpGateway
  */
 export declare type MatchableTcpGateway = Message<"gateway.solo.io.MatchableTcpGateway"> & {
   /**
+   * Written by the control plane. In Kubernetes it is the `status` of the object. Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 1;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 2;
    */
   metadata?: Metadata | undefined;
 
   /**
+   * The connections it is for. Default: all that no other matcher takes.
+   *
    * @generated from field: gateway.solo.io.MatchableTcpGateway.Matcher matcher = 3;
    */
   matcher?: MatchableTcpGateway_Matcher | undefined;
 
   /**
+   * Where they go.
+   *
    * @generated from field: gateway.solo.io.TcpGateway tcp_gateway = 4;
    */
   tcpGateway?: TcpGateway | undefined;
@@ -47,20 +57,29 @@ export declare type MatchableTcpGateway = Message<"gateway.solo.io.MatchableTcpG
 export declare const MatchableTcpGatewaySchema: GenMessage<MatchableTcpGateway>;
 
 /**
+ * Chooses connections.
+ *
  * @generated from message gateway.solo.io.MatchableTcpGateway.Matcher
  */
 export declare type MatchableTcpGateway_Matcher = Message<"gateway.solo.io.MatchableTcpGateway.Matcher"> & {
   /**
+   * Connections from these client addresses. Default: empty (all addresses).
+   *
    * @generated from field: repeated solo.io.envoy.config.core.v3.CidrRange source_prefix_ranges = 1;
    */
   sourcePrefixRanges: CidrRange[];
 
   /**
+   * Connections with TLS, for the server names of this config.
+   *
    * @generated from field: gloo.solo.io.SslConfig ssl_config = 2;
    */
   sslConfig?: SslConfig | undefined;
 
   /**
+   * TLS connections that offer only these cipher suites are passed on without being decrypted. Enterprise feature of
+   * Gloo.
+   *
    * @generated from field: repeated string passthrough_cipher_suites = 3;
    */
   passthroughCipherSuites: string[];

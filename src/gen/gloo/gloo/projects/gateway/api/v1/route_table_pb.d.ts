@@ -14,25 +14,38 @@ import type { Metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
 export declare const file_gloo_projects_gateway_api_v1_route_table: GenFile;
 
 /**
+ * A list of routes that virtual services and other route tables hand requests to (`delegateAction`). Used by nobody, it
+ * has no effect.
+ *
  * @generated from message gateway.solo.io.RouteTable
  */
 export declare type RouteTable = Message<"gateway.solo.io.RouteTable"> & {
   /**
+   * The routes, tried in this order. Their matchers must lie within the matcher of the route that delegates here.
+   *
    * @generated from field: repeated gateway.solo.io.Route routes = 1;
    */
   routes: Route[];
 
   /**
+   * Order among several tables that one selector finds: lower weights come first, also negative ones. Routes of tables
+   * with the same weight are sorted by their paths, most specific first. Default: 0.
+   *
    * @generated from field: google.protobuf.Int32Value weight = 2;
    */
   weight?: number | undefined;
 
   /**
+   * Written by the control plane: whether the table was accepted. In Kubernetes it is the `status` of the object.
+   * Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 8;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 7;
    */
   metadata?: Metadata | undefined;

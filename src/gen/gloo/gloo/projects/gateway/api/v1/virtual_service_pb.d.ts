@@ -19,32 +19,44 @@ import type { Metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
 export declare const file_gloo_projects_gateway_api_v1_virtual_service: GenFile;
 
 /**
+ * Hands requests over to route tables.
+ *
  * @generated from message gateway.solo.io.DelegateAction
  */
 export declare type DelegateAction = Message<"gateway.solo.io.DelegateAction"> & {
   /**
+   * Deprecated, use `ref.name`. Name of a route table.
+   *
    * @generated from field: string name = 1 [deprecated = true];
    * @deprecated
    */
   name: string;
 
   /**
+   * Deprecated, use `ref.namespace`. Namespace of a route table.
+   *
    * @generated from field: string namespace = 2 [deprecated = true];
    * @deprecated
    */
   namespace: string;
 
   /**
+   * Which tables. One of these must be given.
+   *
    * @generated from oneof gateway.solo.io.DelegateAction.delegation_type
    */
   delegationType: {
     /**
+     * One route table by name.
+     *
      * @generated from field: core.solo.io.ResourceRef ref = 3;
      */
     value: ResourceRef;
     case: "ref";
   } | {
     /**
+     * All route tables with these labels.
+     *
      * @generated from field: gateway.solo.io.RouteTableSelector selector = 4;
      */
     value: RouteTableSelector;
@@ -59,10 +71,14 @@ export declare type DelegateAction = Message<"gateway.solo.io.DelegateAction"> &
 export declare const DelegateActionSchema: GenMessage<DelegateAction>;
 
 /**
+ * Options from other resources.
+ *
  * @generated from message gateway.solo.io.DelegateOptionsRefs
  */
 export declare type DelegateOptionsRefs = Message<"gateway.solo.io.DelegateOptionsRefs"> & {
   /**
+   * The resources, most important first. Whole options are taken, not parts of them.
+   *
    * @generated from field: repeated core.solo.io.ResourceRef delegate_options = 1;
    */
   delegateOptions: ResourceRef[];
@@ -75,47 +91,67 @@ export declare type DelegateOptionsRefs = Message<"gateway.solo.io.DelegateOptio
 export declare const DelegateOptionsRefsSchema: GenMessage<DelegateOptionsRefs>;
 
 /**
+ * Which requests it takes and what happens to them.
+ *
  * @generated from message gateway.solo.io.Route
  */
 export declare type Route = Message<"gateway.solo.io.Route"> & {
   /**
+   * The requests it takes: those that fit any of these. Default: one matcher with the prefix `/` (all requests).
+   *
    * @generated from field: repeated matchers.core.gloo.solo.io.Matcher matchers = 1;
    */
   matchers: Matcher[];
 
   /**
+   * For a route that delegates: headers, methods and query parameters of its matcher also hold for the routes of the
+   * table. Default: the value of the parent route, else false.
+   *
    * @generated from field: google.protobuf.BoolValue inheritable_matchers = 8;
    */
   inheritableMatchers?: boolean | undefined;
 
   /**
+   * For a route that delegates: its path prefix takes the place of the paths in the table. Default: the value of the
+   * parent route, else false.
+   *
    * @generated from field: google.protobuf.BoolValue inheritable_path_matchers = 9;
    */
   inheritablePathMatchers?: boolean | undefined;
 
   /**
+   * What happens to the requests. One of these must be given.
+   *
    * @generated from oneof gateway.solo.io.Route.action
    */
   action: {
     /**
+     * Sends the request to Upstreams.
+     *
      * @generated from field: gloo.solo.io.RouteAction route_action = 2;
      */
     value: RouteAction;
     case: "routeAction";
   } | {
     /**
+     * Answers with a redirect.
+     *
      * @generated from field: gloo.solo.io.RedirectAction redirect_action = 3;
      */
     value: RedirectAction;
     case: "redirectAction";
   } | {
     /**
+     * Answers at once with a fixed response.
+     *
      * @generated from field: gloo.solo.io.DirectResponseAction direct_response_action = 4;
      */
     value: DirectResponseAction;
     case: "directResponseAction";
   } | {
     /**
+     * Hands over to route tables. Its matcher must be a prefix.
+     *
      * @generated from field: gateway.solo.io.DelegateAction delegate_action = 5;
      */
     value: DelegateAction;
@@ -123,20 +159,29 @@ export declare type Route = Message<"gateway.solo.io.Route"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Options of this route. On a route that delegates they hold for the routes of the table, where those say nothing
+   * themselves.
+   *
    * @generated from field: gloo.solo.io.RouteOptions options = 6;
    */
   options?: RouteOptions | undefined;
 
   /**
+   * Name of the route, for logs and messages. Default: made from its place.
+   *
    * @generated from field: string name = 7;
    */
   name: string;
 
   /**
+   * Options from other resources.
+   *
    * @generated from oneof gateway.solo.io.Route.external_options_config
    */
   externalOptionsConfig: {
     /**
+     * RouteOption resources whose options count where `options` says nothing; earlier ones win.
+     *
      * @generated from field: gateway.solo.io.DelegateOptionsRefs options_config_refs = 10;
      */
     value: DelegateOptionsRefs;
@@ -151,20 +196,28 @@ export declare type Route = Message<"gateway.solo.io.Route"> & {
 export declare const RouteSchema: GenMessage<Route>;
 
 /**
+ * Chooses route tables. With neither labels nor expressions it chooses all tables of the namespaces.
+ *
  * @generated from message gateway.solo.io.RouteTableSelector
  */
 export declare type RouteTableSelector = Message<"gateway.solo.io.RouteTableSelector"> & {
   /**
+   * Namespaces to look in; `*` is all of them. Default: the namespace of the resource that delegates.
+   *
    * @generated from field: repeated string namespaces = 1;
    */
   namespaces: string[];
 
   /**
+   * Labels that a table must carry. Not together with `expressions`.
+   *
    * @generated from field: map<string, string> labels = 2;
    */
   labels: { [key: string]: string };
 
   /**
+   * Conditions on the labels of a table; all must hold. Not together with `labels`.
+   *
    * @generated from field: repeated gateway.solo.io.RouteTableSelector.Expression expressions = 3;
    */
   expressions: RouteTableSelector_Expression[];
@@ -177,20 +230,29 @@ export declare type RouteTableSelector = Message<"gateway.solo.io.RouteTableSele
 export declare const RouteTableSelectorSchema: GenMessage<RouteTableSelector>;
 
 /**
+ * One condition on a label.
+ *
  * @generated from message gateway.solo.io.RouteTableSelector.Expression
  */
 export declare type RouteTableSelector_Expression = Message<"gateway.solo.io.RouteTableSelector.Expression"> & {
   /**
+   * Key of the label.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * How the label is compared.
+   *
    * @generated from field: gateway.solo.io.RouteTableSelector.Expression.Operator operator = 2;
    */
   operator: RouteTableSelector_Expression_Operator;
 
   /**
+   * Values to compare with: none for `Exists` and `DoesNotExist`, one for `Equals`, `NotEquals`, `GreaterThan` and
+   * `LessThan`, one or more for `In` and `NotIn`.
+   *
    * @generated from field: repeated string values = 3;
    */
   values: string[];
@@ -203,50 +265,70 @@ export declare type RouteTableSelector_Expression = Message<"gateway.solo.io.Rou
 export declare const RouteTableSelector_ExpressionSchema: GenMessage<RouteTableSelector_Expression>;
 
 /**
+ * How a label is compared.
+ *
  * @generated from enum gateway.solo.io.RouteTableSelector.Expression.Operator
  */
 export enum RouteTableSelector_Expression_Operator {
   /**
+   * The label has the value.
+   *
    * @generated from enum value: Equals = 0;
    */
   Equals = 0,
 
   /**
+   * The same as Equals.
+   *
    * @generated from enum value: DoubleEquals = 1;
    */
   DoubleEquals = 1,
 
   /**
+   * The label has another value, or is not there.
+   *
    * @generated from enum value: NotEquals = 2;
    */
   NotEquals = 2,
 
   /**
+   * The label has one of the values.
+   *
    * @generated from enum value: In = 3;
    */
   In = 3,
 
   /**
+   * The label has none of the values, or is not there.
+   *
    * @generated from enum value: NotIn = 4;
    */
   NotIn = 4,
 
   /**
+   * The label is there.
+   *
    * @generated from enum value: Exists = 5;
    */
   Exists = 5,
 
   /**
+   * The label is not there.
+   *
    * @generated from enum value: DoesNotExist = 6;
    */
   DoesNotExist = 6,
 
   /**
+   * The label is a whole number above the value.
+   *
    * @generated from enum value: GreaterThan = 7;
    */
   GreaterThan = 7,
 
   /**
+   * The label is a whole number below the value.
+   *
    * @generated from enum value: LessThan = 8;
    */
   LessThan = 8,
@@ -258,29 +340,43 @@ export enum RouteTableSelector_Expression_Operator {
 export declare const RouteTableSelector_Expression_OperatorSchema: GenEnum<RouteTableSelector_Expression_Operator>;
 
 /**
+ * Routes for some domains.
+ *
  * @generated from message gateway.solo.io.VirtualHost
  */
 export declare type VirtualHost = Message<"gateway.solo.io.VirtualHost"> & {
   /**
+   * Values of the `Host` header that are served: exact (`api.example.com`), by suffix (`*.example.com`), by prefix
+   * (`api.*`) or all (`*`). The most specific wins. A port in the header is part of the name unless `stripAnyHostPort`
+   * is set on the Gateway. A domain may be used once for each Gateway. Default: `*`.
+   *
    * @generated from field: repeated string domains = 2;
    */
   domains: string[];
 
   /**
+   * The routes. The first whose matcher fits a request takes it.
+   *
    * @generated from field: repeated gateway.solo.io.Route routes = 3;
    */
   routes: Route[];
 
   /**
+   * Options for all of these routes. Most of them can be set again on a route, which then wins.
+   *
    * @generated from field: gloo.solo.io.VirtualHostOptions options = 4;
    */
   options?: VirtualHostOptions | undefined;
 
   /**
+   * Options from other resources.
+   *
    * @generated from oneof gateway.solo.io.VirtualHost.external_options_config
    */
   externalOptionsConfig: {
     /**
+     * VirtualHostOption resources whose options count where `options` says nothing; earlier ones win.
+     *
      * @generated from field: gateway.solo.io.DelegateOptionsRefs options_config_refs = 5;
      */
     value: DelegateOptionsRefs;
@@ -295,30 +391,44 @@ export declare type VirtualHost = Message<"gateway.solo.io.VirtualHost"> & {
 export declare const VirtualHostSchema: GenMessage<VirtualHost>;
 
 /**
+ * Domains and the routes for them.
+ *
  * @generated from message gateway.solo.io.VirtualService
  */
 export declare type VirtualService = Message<"gateway.solo.io.VirtualService"> & {
   /**
+   * Domains, routes and options. A virtual service without it serves nothing.
+   *
    * @generated from field: gateway.solo.io.VirtualHost virtual_host = 1;
    */
   virtualHost?: VirtualHost | undefined;
 
   /**
+   * TLS certificate for the domains. With it, the virtual service belongs to Gateways with `ssl: true` only; without
+   * it, to those without. Default: no TLS.
+   *
    * @generated from field: gloo.solo.io.SslConfig ssl_config = 2;
    */
   sslConfig?: SslConfig | undefined;
 
   /**
+   * Name to show to people. Default: the name of the resource.
+   *
    * @generated from field: string display_name = 3;
    */
   displayName: string;
 
   /**
+   * Written by the control plane: whether the virtual service was accepted. In Kubernetes it is the `status` of the
+   * object. Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 8;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 7;
    */
   metadata?: Metadata | undefined;

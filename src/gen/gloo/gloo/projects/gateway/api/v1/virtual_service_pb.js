@@ -62,6 +62,8 @@ export const RouteTableSelector_Expression_OperatorSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gateway_api_v1_virtual_service, 3, 0, 0);
 
 /**
+ * How a label is compared.
+ *
  * @generated from enum gateway.solo.io.RouteTableSelector.Expression.Operator
  */
 export const RouteTableSelector_Expression_Operator = /*@__PURE__*/

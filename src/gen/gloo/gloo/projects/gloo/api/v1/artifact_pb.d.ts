@@ -12,15 +12,21 @@ import type { Metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_artifact: GenFile;
 
 /**
+ * Data that is not secret, such as compiled protos. In Kubernetes this is a ConfigMap.
+ *
  * @generated from message gloo.solo.io.Artifact
  */
 export declare type Artifact = Message<"gloo.solo.io.Artifact"> & {
   /**
+   * Key to content, as text. Binary content must be base64 here.
+   *
    * @generated from field: map<string, string> data = 1;
    */
   data: { [key: string]: string };
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the ConfigMap.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 7;
    */
   metadata?: Metadata | undefined;

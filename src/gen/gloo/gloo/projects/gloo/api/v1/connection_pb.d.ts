@@ -13,35 +13,50 @@ import type { Http1ProtocolOptions, HttpProtocolOptions } from "./options/protoc
 export declare const file_gloo_projects_gloo_api_v1_connection: GenFile;
 
 /**
+ * Details of the connections to the endpoints of an Upstream.
+ *
  * @generated from message gloo.solo.io.ConnectionConfig
  */
 export declare type ConnectionConfig = Message<"gloo.solo.io.ConnectionConfig"> & {
   /**
+   * Closes a connection after this many requests; 1 turns keep-alive off. Default: 0 (no limit).
+   *
    * @generated from field: uint32 max_requests_per_connection = 1;
    */
   maxRequestsPerConnection: number;
 
   /**
+   * How long a new connection, with its TLS handshake, may take. Default: 5s.
+   *
    * @generated from field: google.protobuf.Duration connect_timeout = 2;
    */
   connectTimeout?: Duration | undefined;
 
   /**
+   * Sends TCP keep-alive probes on idle connections. Default: off.
+   *
    * @generated from field: gloo.solo.io.ConnectionConfig.TcpKeepAlive tcp_keepalive = 3;
    */
   tcpKeepalive?: ConnectionConfig_TcpKeepAlive | undefined;
 
   /**
+   * Soft limit for the read and write buffer of one connection, in bytes. A request body that has to be held as a whole
+   * (retries, transformations) may not be larger. Default: 1048576 (1 MiB).
+   *
    * @generated from field: google.protobuf.UInt32Value per_connection_buffer_limit_bytes = 4;
    */
   perConnectionBufferLimitBytes?: number | undefined;
 
   /**
+   * Idle timeout, header limits and lifetime of streams, for HTTP/1 and HTTP/2.
+   *
    * @generated from field: protocol.options.gloo.solo.io.HttpProtocolOptions common_http_protocol_options = 5;
    */
   commonHttpProtocolOptions?: HttpProtocolOptions | undefined;
 
   /**
+   * Details of HTTP/1.
+   *
    * @generated from field: protocol.options.gloo.solo.io.Http1ProtocolOptions http1_protocol_options = 6;
    */
   http1ProtocolOptions?: Http1ProtocolOptions | undefined;
@@ -54,20 +69,29 @@ export declare type ConnectionConfig = Message<"gloo.solo.io.ConnectionConfig"> 
 export declare const ConnectionConfigSchema: GenMessage<ConnectionConfig>;
 
 /**
+ * TCP keep-alive. Durations are rounded up to whole seconds.
+ *
  * @generated from message gloo.solo.io.ConnectionConfig.TcpKeepAlive
  */
 export declare type ConnectionConfig_TcpKeepAlive = Message<"gloo.solo.io.ConnectionConfig.TcpKeepAlive"> & {
   /**
+   * Unanswered probes after which the connection is dead. Default: as the operating system has it (9 on Linux).
+   *
    * @generated from field: uint32 keepalive_probes = 1;
    */
   keepaliveProbes: number;
 
   /**
+   * How long a connection is idle before the first probe, in whole seconds. Default: as the operating system has it
+   * (7200s on Linux).
+   *
    * @generated from field: google.protobuf.Duration keepalive_time = 2;
    */
   keepaliveTime?: Duration | undefined;
 
   /**
+   * Time between probes, in whole seconds. Default: as the operating system has it (75s on Linux).
+   *
    * @generated from field: google.protobuf.Duration keepalive_interval = 3;
    */
   keepaliveInterval?: Duration | undefined;

@@ -15,32 +15,44 @@ import type { DestinationSpec as DestinationSpec$4 } from "./options/grpc/grpc_p
 export declare const file_gloo_projects_gloo_api_v1_destination_spec: GenFile;
 
 /**
+ * The function to call behind an Upstream. It must be of the Upstream's kind.
+ *
  * @generated from message gloo.solo.io.DestinationSpec
  */
 export declare type DestinationSpec = Message<"gloo.solo.io.DestinationSpec"> & {
   /**
+   * The kind of function.
+   *
    * @generated from oneof gloo.solo.io.DestinationSpec.destination_type
    */
   destinationType: {
     /**
+     * A Lambda function of an `aws` Upstream.
+     *
      * @generated from field: aws.options.gloo.solo.io.DestinationSpec aws = 1;
      */
     value: DestinationSpec$1;
     case: "aws";
   } | {
     /**
+     * A function of an `azure` Upstream.
+     *
      * @generated from field: azure.options.gloo.solo.io.DestinationSpec azure = 2;
      */
     value: DestinationSpec$2;
     case: "azure";
   } | {
     /**
+     * A function of an Upstream with `serviceSpec.rest`.
+     *
      * @generated from field: rest.options.gloo.solo.io.DestinationSpec rest = 3;
      */
     value: DestinationSpec$3;
     case: "rest";
   } | {
     /**
+     * A method of an Upstream with `serviceSpec.grpc`.
+     *
      * @generated from field: grpc.options.gloo.solo.io.DestinationSpec grpc = 4;
      */
     value: DestinationSpec$4;

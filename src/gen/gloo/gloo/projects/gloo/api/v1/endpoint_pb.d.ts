@@ -13,35 +13,49 @@ import type { Metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_endpoint: GenFile;
 
 /**
+ * An address of one or more Upstreams. Computed by the control plane; not for writing.
+ *
  * @generated from message gloo.solo.io.Endpoint
  */
 export declare type Endpoint = Message<"gloo.solo.io.Endpoint"> & {
   /**
+   * The Upstreams it belongs to.
+   *
    * @generated from field: repeated core.solo.io.ResourceRef upstreams = 1;
    */
   upstreams: ResourceRef[];
 
   /**
+   * IP address or DNS name.
+   *
    * @generated from field: string address = 2;
    */
   address: string;
 
   /**
+   * TCP port.
+   *
    * @generated from field: uint32 port = 3;
    */
   port: number;
 
   /**
+   * Host name, for health checks and for rewriting the `Host` header.
+   *
    * @generated from field: string hostname = 4;
    */
   hostname: string;
 
   /**
+   * Health-check details of this endpoint.
+   *
    * @generated from field: gloo.solo.io.HealthCheckConfig health_check = 5;
    */
   healthCheck?: HealthCheckConfig | undefined;
 
   /**
+   * Name, namespace and labels; the labels choose subsets.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 7;
    */
   metadata?: Metadata | undefined;
@@ -54,10 +68,14 @@ export declare type Endpoint = Message<"gloo.solo.io.Endpoint"> & {
 export declare const EndpointSchema: GenMessage<Endpoint>;
 
 /**
+ * Health-check details of an endpoint.
+ *
  * @generated from message gloo.solo.io.HealthCheckConfig
  */
 export declare type HealthCheckConfig = Message<"gloo.solo.io.HealthCheckConfig"> & {
   /**
+   * Host name to send with the check.
+   *
    * @generated from field: string hostname = 1;
    */
   hostname: string;

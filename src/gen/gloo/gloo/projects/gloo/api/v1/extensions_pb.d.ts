@@ -27,10 +27,14 @@ export declare type Extension = Message<"gloo.solo.io.Extension"> & {
 export declare const ExtensionSchema: GenMessage<Extension>;
 
 /**
+ * Free configuration for extensions that are not part of this API.
+ *
  * @generated from message gloo.solo.io.Extensions
  */
 export declare type Extensions = Message<"gloo.solo.io.Extensions"> & {
   /**
+   * Name of the extension to its configuration.
+   *
    * @generated from field: map<string, google.protobuf.Struct> configs = 1;
    */
   configs: { [key: string]: JsonObject };

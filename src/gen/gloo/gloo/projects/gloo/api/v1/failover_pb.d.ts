@@ -12,15 +12,21 @@ import type { UpstreamSslConfig } from "./ssl/ssl_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_failover: GenFile;
 
 /**
+ * Other places to send requests when the Upstream's own endpoints are not healthy. Enterprise feature of Gloo.
+ *
  * @generated from message gloo.solo.io.Failover
  */
 export declare type Failover = Message<"gloo.solo.io.Failover"> & {
   /**
+   * Places in order: the first is used when the Upstream's endpoints fail, the second when those fail too, and so on.
+   *
    * @generated from field: repeated gloo.solo.io.Failover.PrioritizedLocality prioritized_localities = 1;
    */
   prioritizedLocalities: Failover_PrioritizedLocality[];
 
   /**
+   * When to move traffic to the next place.
+   *
    * @generated from field: gloo.solo.io.Failover.Policy policy = 2;
    */
   policy?: Failover_Policy | undefined;
@@ -33,10 +39,15 @@ export declare type Failover = Message<"gloo.solo.io.Failover"> & {
 export declare const FailoverSchema: GenMessage<Failover>;
 
 /**
+ * When traffic moves to the next place.
+ *
  * @generated from message gloo.solo.io.Failover.Policy
  */
 export declare type Failover_Policy = Message<"gloo.solo.io.Failover.Policy"> & {
   /**
+   * How much of the endpoints may fail before traffic moves, as percent of the capacity that is assumed. With 140, it
+   * starts to move when less than 100/140 (71%) are healthy. Default: 140.
+   *
    * @generated from field: google.protobuf.UInt32Value overprovisioning_factor = 1;
    */
   overprovisioningFactor?: number | undefined;
@@ -49,10 +60,14 @@ export declare type Failover_Policy = Message<"gloo.solo.io.Failover.Policy"> & 
 export declare const Failover_PolicySchema: GenMessage<Failover_Policy>;
 
 /**
+ * One place in the order of failover: localities that share the traffic.
+ *
  * @generated from message gloo.solo.io.Failover.PrioritizedLocality
  */
 export declare type Failover_PrioritizedLocality = Message<"gloo.solo.io.Failover.PrioritizedLocality"> & {
   /**
+   * The localities of this priority, with their endpoints.
+   *
    * @generated from field: repeated gloo.solo.io.LocalityLbEndpoints locality_endpoints = 2;
    */
   localityEndpoints: LocalityLbEndpoints[];
@@ -65,35 +80,49 @@ export declare type Failover_PrioritizedLocality = Message<"gloo.solo.io.Failove
 export declare const Failover_PrioritizedLocalitySchema: GenMessage<Failover_PrioritizedLocality>;
 
 /**
+ * One endpoint to fail over to.
+ *
  * @generated from message gloo.solo.io.LbEndpoint
  */
 export declare type LbEndpoint = Message<"gloo.solo.io.LbEndpoint"> & {
   /**
+   * IP address or DNS name. Names are resolved by the control plane every `gloo.failoverUpstreamDnsPollingInterval`.
+   *
    * @generated from field: string address = 1;
    */
   address: string;
 
   /**
+   * TCP port.
+   *
    * @generated from field: uint32 port = 2;
    */
   port: number;
 
   /**
+   * Health-check details of this endpoint only.
+   *
    * @generated from field: gloo.solo.io.LbEndpoint.HealthCheckConfig health_check_config = 3;
    */
   healthCheckConfig?: LbEndpoint_HealthCheckConfig | undefined;
 
   /**
+   * TLS to this endpoint. Default: no TLS.
+   *
    * @generated from field: gloo.solo.io.UpstreamSslConfig upstream_ssl_config = 4;
    */
   upstreamSslConfig?: UpstreamSslConfig | undefined;
 
   /**
+   * Share of the requests in relation to the other endpoints of the locality. Default: 1.
+   *
    * @generated from field: google.protobuf.UInt32Value load_balancing_weight = 5;
    */
   loadBalancingWeight?: number | undefined;
 
   /**
+   * Metadata of this endpoint in Envoy, by filter name.
+   *
    * @generated from field: map<string, google.protobuf.Struct> metadata = 6;
    */
   metadata: { [key: string]: JsonObject };
@@ -106,25 +135,35 @@ export declare type LbEndpoint = Message<"gloo.solo.io.LbEndpoint"> & {
 export declare const LbEndpointSchema: GenMessage<LbEndpoint>;
 
 /**
+ * Health-check details of one endpoint.
+ *
  * @generated from message gloo.solo.io.LbEndpoint.HealthCheckConfig
  */
 export declare type LbEndpoint_HealthCheckConfig = Message<"gloo.solo.io.LbEndpoint.HealthCheckConfig"> & {
   /**
+   * TCP port to check. Default: the port of the endpoint.
+   *
    * @generated from field: uint32 port_value = 1;
    */
   portValue: number;
 
   /**
+   * Host name to send with the check. Default: the host of the health check.
+   *
    * @generated from field: string hostname = 2;
    */
   hostname: string;
 
   /**
+   * Path to request in place of the health check's own path. Default: the path of the health check.
+   *
    * @generated from field: string path = 3;
    */
   path: string;
 
   /**
+   * HTTP method of the check. Default: the method of the health check.
+   *
    * @generated from field: string method = 4;
    */
   method: string;
@@ -137,20 +176,28 @@ export declare type LbEndpoint_HealthCheckConfig = Message<"gloo.solo.io.LbEndpo
 export declare const LbEndpoint_HealthCheckConfigSchema: GenMessage<LbEndpoint_HealthCheckConfig>;
 
 /**
+ * Where endpoints are.
+ *
  * @generated from message gloo.solo.io.Locality
  */
 export declare type Locality = Message<"gloo.solo.io.Locality"> & {
   /**
+   * Region, such as `us-east-1`.
+   *
    * @generated from field: string region = 1;
    */
   region: string;
 
   /**
+   * Zone inside the region.
+   *
    * @generated from field: string zone = 2;
    */
   zone: string;
 
   /**
+   * Part of the zone, such as a rack.
+   *
    * @generated from field: string sub_zone = 3;
    */
   subZone: string;
@@ -163,20 +210,29 @@ export declare type Locality = Message<"gloo.solo.io.Locality"> & {
 export declare const LocalitySchema: GenMessage<Locality>;
 
 /**
+ * Endpoints in one locality.
+ *
  * @generated from message gloo.solo.io.LocalityLbEndpoints
  */
 export declare type LocalityLbEndpoints = Message<"gloo.solo.io.LocalityLbEndpoints"> & {
   /**
+   * Where they are. Localities of one priority must differ.
+   *
    * @generated from field: gloo.solo.io.Locality locality = 1;
    */
   locality?: Locality | undefined;
 
   /**
+   * The endpoints.
+   *
    * @generated from field: repeated gloo.solo.io.LbEndpoint lb_endpoints = 2;
    */
   lbEndpoints: LbEndpoint[];
 
   /**
+   * Share of the requests for this locality among those of its priority. Counts only with locality-weighted load
+   * balancing. Default: 1.
+   *
    * @generated from field: google.protobuf.UInt32Value load_balancing_weight = 3;
    */
   loadBalancingWeight?: number | undefined;

@@ -35,71 +35,100 @@ import type { HeaderValidationSettings } from "./options/header_validation/heade
 export declare const file_gloo_projects_gloo_api_v1_http_listener_options: GenFile;
 
 /**
+ * HTTP options of a port.
+ *
  * @generated from message gloo.solo.io.HttpListenerOptions
  */
 export declare type HttpListenerOptions = Message<"gloo.solo.io.HttpListenerOptions"> & {
   /**
+   * Translation of gRPC-Web, which browsers speak, to gRPC. Default: on, unless `gloo.disableGrpcWeb` of the Settings
+   * is true.
+   *
    * @generated from field: grpc_web.options.gloo.solo.io.GrpcWeb grpc_web = 1;
    */
   grpcWeb?: GrpcWeb | undefined;
 
   /**
+   * Everything about HTTP connections: headers, timeouts, client addresses, tracing.
+   *
    * @generated from field: hcm.options.gloo.solo.io.HttpConnectionManagerSettings http_connection_manager_settings = 2;
    */
   httpConnectionManagerSettings?: HttpConnectionManagerSettings | undefined;
 
   /**
+   * A path on which the proxy itself answers health checks.
+   *
    * @generated from field: healthcheck.options.gloo.solo.io.HealthCheck health_check = 4;
    */
   healthCheck?: HealthCheck | undefined;
 
   /**
+   * Free configuration for extensions.
+   *
    * @generated from field: gloo.solo.io.Extensions extensions = 3;
    */
   extensions?: Extensions | undefined;
 
   /**
+   * Web application firewall. Enterprise feature of Gloo.
+   *
    * @generated from field: waf.options.gloo.solo.io.Settings waf = 5;
    */
   waf?: Settings | undefined;
 
   /**
+   * Masks sensitive data in responses and logs. Enterprise feature of Gloo.
+   *
    * @generated from field: dlp.options.gloo.solo.io.FilterConfig dlp = 6;
    */
   dlp?: FilterConfig | undefined;
 
   /**
+   * WebAssembly filters. Enterprise feature of Gloo.
+   *
    * @generated from field: wasm.options.gloo.solo.io.PluginSource wasm = 7;
    */
   wasm?: PluginSource | undefined;
 
   /**
+   * The external authentication server of this port. It replaces `extauth` of the Settings as a whole.
+   *
    * @generated from field: enterprise.gloo.solo.io.Settings extauth = 10;
    */
   extauth?: Settings$1 | undefined;
 
   /**
+   * The rate limit server of this port. It replaces `ratelimitServer` of the Settings as a whole.
+   *
    * @generated from field: ratelimit.options.gloo.solo.io.Settings ratelimit_server = 11;
    */
   ratelimitServer?: Settings$2 | undefined;
 
   /**
+   * Deprecated. Caching of responses. Enterprise feature of Gloo.
+   *
    * @generated from field: caching.options.gloo.solo.io.Settings caching = 17 [deprecated = true];
    * @deprecated
    */
   caching?: Settings$3 | undefined;
 
   /**
+   * External processing before everything else.
+   *
    * @generated from oneof gloo.solo.io.HttpListenerOptions.ext_proc_early_config
    */
   extProcEarlyConfig: {
     /**
+     * Turns the early external processing of the Settings off for this port. Enterprise feature of Gloo.
+     *
      * @generated from field: google.protobuf.BoolValue disable_ext_proc_early = 39;
      */
     value: BoolValue;
     case: "disableExtProcEarly";
   } | {
     /**
+     * External processing before everything else. Enterprise feature of Gloo.
+     *
      * @generated from field: extproc.options.gloo.solo.io.Settings ext_proc_early = 40;
      */
     value: Settings$4;
@@ -107,16 +136,22 @@ export declare type HttpListenerOptions = Message<"gloo.solo.io.HttpListenerOpti
   } | { case: undefined; value?: undefined };
 
   /**
+   * External processing.
+   *
    * @generated from oneof gloo.solo.io.HttpListenerOptions.ext_proc_config
    */
   extProcConfig: {
     /**
+     * Turns the external processing of the Settings off for this port. Enterprise feature of Gloo.
+     *
      * @generated from field: google.protobuf.BoolValue disable_ext_proc = 30;
      */
     value: BoolValue;
     case: "disableExtProc";
   } | {
     /**
+     * External processing: an external service changes requests and responses. Enterprise feature of Gloo.
+     *
      * @generated from field: extproc.options.gloo.solo.io.Settings ext_proc = 31;
      */
     value: Settings$4;
@@ -124,16 +159,22 @@ export declare type HttpListenerOptions = Message<"gloo.solo.io.HttpListenerOpti
   } | { case: undefined; value?: undefined };
 
   /**
+   * External processing right before the Upstream.
+   *
    * @generated from oneof gloo.solo.io.HttpListenerOptions.ext_proc_late_config
    */
   extProcLateConfig: {
     /**
+     * Turns the late external processing of the Settings off for this port. Enterprise feature of Gloo.
+     *
      * @generated from field: google.protobuf.BoolValue disable_ext_proc_late = 37;
      */
     value: BoolValue;
     case: "disableExtProcLate";
   } | {
     /**
+     * External processing right before the Upstream. Enterprise feature of Gloo.
+     *
      * @generated from field: extproc.options.gloo.solo.io.Settings ext_proc_late = 38;
      */
     value: Settings$4;
@@ -141,76 +182,108 @@ export declare type HttpListenerOptions = Message<"gloo.solo.io.HttpListenerOpti
   } | { case: undefined; value?: undefined };
 
   /**
+   * Compresses responses for clients that accept gzip. Default: off.
+   *
    * @generated from field: solo.io.envoy.config.filter.http.gzip.v2.Gzip gzip = 8;
    */
   gzip?: Gzip | undefined;
 
   /**
+   * Measures the time that the proxy itself needs. Enterprise feature of Gloo.
+   *
    * @generated from field: envoy.config.filter.http.proxylatency.v2.ProxyLatency proxy_latency = 9;
    */
   proxyLatency?: ProxyLatency | undefined;
 
   /**
+   * Holds each request until it is complete before it is sent on, up to a size; larger ones get a 413. Default: off
+   * (requests are streamed).
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.buffer.v3.Buffer buffer = 12;
    */
   buffer?: Buffer | undefined;
 
   /**
+   * Refuses requests that change something and come from another origin. Default: off.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.csrf.v3.CsrfPolicy csrf = 15;
    */
   csrf?: CsrfPolicy | undefined;
 
   /**
+   * Lets clients call gRPC methods with JSON over HTTP. Default: off.
+   *
    * @generated from field: grpc_json.options.gloo.solo.io.GrpcJsonTranscoder grpc_json_transcoder = 13;
    */
   grpcJsonTranscoder?: GrpcJsonTranscoder | undefined;
 
   /**
+   * Removes the header of `clusterHeader` routes from clients' requests. Enterprise feature of Gloo. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue sanitize_cluster_header = 14;
    */
   sanitizeClusterHeader?: boolean | undefined;
 
   /**
+   * Takes the leftmost address of `x-forwarded-for` as the client's. Clients can write anything there. Enterprise
+   * feature of Gloo. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue leftmost_xff_address = 16;
    */
   leftmostXffAddress?: boolean | undefined;
 
   /**
+   * DNS and TLS for routes with a `dynamicForwardProxy` action; they need this.
+   *
    * @generated from field: dfp.options.gloo.solo.io.FilterConfig dynamic_forward_proxy = 28;
    */
   dynamicForwardProxy?: FilterConfig$1 | undefined;
 
   /**
+   * Limit of open connections on this port, for each Envoy.
+   *
    * @generated from field: connection_limit.options.gloo.solo.io.ConnectionLimit connection_limit = 29;
    */
   connectionLimit?: ConnectionLimit | undefined;
 
   /**
+   * Limit of new connections on this port, for each Envoy.
+   *
    * @generated from field: local_ratelimit.options.gloo.solo.io.TokenBucket network_local_ratelimit = 32;
    */
   networkLocalRatelimit?: TokenBucket | undefined;
 
   /**
+   * Limit of requests on this port, kept by each Envoy for itself.
+   *
    * @generated from field: local_ratelimit.options.gloo.solo.io.Settings http_local_ratelimit = 33;
    */
   httpLocalRatelimit?: Settings$5 | undefined;
 
   /**
+   * Details of the router, the last filter.
+   *
    * @generated from field: gloo.solo.io.Router router = 18;
    */
   router?: Router | undefined;
 
   /**
+   * Copies requests and responses to an external service. Enterprise feature of Gloo.
+   *
    * @generated from field: tap.options.gloo.solo.io.Tap tap = 34;
    */
   tap?: Tap | undefined;
 
   /**
+   * Keeps a client at one endpoint by cookie or header. Enterprise feature of Gloo.
+   *
    * @generated from field: stateful_session.options.gloo.solo.io.StatefulSession stateful_session = 35;
    */
   statefulSession?: StatefulSession | undefined;
 
   /**
+   * How strictly headers of requests are checked.
+   *
    * @generated from field: header_validation.options.gloo.solo.io.HeaderValidationSettings header_validation_settings = 36;
    */
   headerValidationSettings?: HeaderValidationSettings | undefined;

@@ -15,10 +15,15 @@ import type { ProxyProtocol } from "./options/proxy_protocol/proxy_protocol_pb.j
 export declare const file_gloo_projects_gloo_api_v1_listener_options: GenFile;
 
 /**
+ * How new connections are divided among Envoy's worker threads.
+ *
  * @generated from message gloo.solo.io.ConnectionBalanceConfig
  */
 export declare type ConnectionBalanceConfig = Message<"gloo.solo.io.ConnectionBalanceConfig"> & {
   /**
+   * Gives each worker the same number of connections. For few long connections, such as between services; it costs a
+   * lock for each new connection.
+   *
    * @generated from field: gloo.solo.io.ConnectionBalanceConfig.ExactBalance exact_balance = 1;
    */
   exactBalance?: ConnectionBalanceConfig_ExactBalance | undefined;
@@ -31,6 +36,8 @@ export declare type ConnectionBalanceConfig = Message<"gloo.solo.io.ConnectionBa
 export declare const ConnectionBalanceConfigSchema: GenMessage<ConnectionBalanceConfig>;
 
 /**
+ * The same number of connections for each worker. It has no options.
+ *
  * @generated from message gloo.solo.io.ConnectionBalanceConfig.ExactBalance
  */
 export declare type ConnectionBalanceConfig_ExactBalance = Message<"gloo.solo.io.ConnectionBalanceConfig.ExactBalance"> & {
@@ -43,45 +50,65 @@ export declare type ConnectionBalanceConfig_ExactBalance = Message<"gloo.solo.io
 export declare const ConnectionBalanceConfig_ExactBalanceSchema: GenMessage<ConnectionBalanceConfig_ExactBalance>;
 
 /**
+ * Options of a listener as a whole.
+ *
  * @generated from message gloo.solo.io.ListenerOptions
  */
 export declare type ListenerOptions = Message<"gloo.solo.io.ListenerOptions"> & {
   /**
+   * Access logs of requests (HTTP) or connections (TCP). Default: no access log.
+   *
    * @generated from field: als.options.gloo.solo.io.AccessLoggingService access_logging_service = 1;
    */
   accessLoggingService?: AccessLoggingService | undefined;
 
   /**
+   * Free configuration for extensions.
+   *
    * @generated from field: gloo.solo.io.Extensions extensions = 2;
    */
   extensions?: Extensions | undefined;
 
   /**
+   * Soft limit for the read and write buffer of one connection, in bytes. Default: 1048576 (1 MiB).
+   *
    * @generated from field: google.protobuf.UInt32Value per_connection_buffer_limit_bytes = 3;
    */
   perConnectionBufferLimitBytes?: number | undefined;
 
   /**
+   * Socket options that Envoy does not know by name.
+   *
    * @generated from field: repeated solo.io.envoy.api.v2.core.SocketOption socket_options = 4;
    */
   socketOptions: SocketOption[];
 
   /**
+   * Expects every connection to begin with a PROXY protocol header, from which the client's address is taken.
+   * Connections without it are closed. Default: off.
+   *
    * @generated from field: proxy_protocol.options.gloo.solo.io.ProxyProtocol proxy_protocol = 5;
    */
   proxyProtocol?: ProxyProtocol | undefined;
 
   /**
+   * How new connections are divided among Envoy's worker threads. Default: as the operating system does it.
+   *
    * @generated from field: gloo.solo.io.ConnectionBalanceConfig connection_balance_config = 6;
    */
   connectionBalanceConfig?: ConnectionBalanceConfig | undefined;
 
   /**
+   * Access logs of the listener itself, also for connections that no filter chain took. Operators that need a request
+   * are refused here. Default: no access log.
+   *
    * @generated from field: als.options.gloo.solo.io.AccessLoggingService listener_access_logging_service = 7;
    */
   listenerAccessLoggingService?: AccessLoggingService | undefined;
 
   /**
+   * Publishes TCP statistics of the operating system (round-trip time, retransmissions). Linux only. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue tcp_stats = 8;
    */
   tcpStats?: boolean | undefined;

@@ -12,48 +12,70 @@ import type { Duration, Empty } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_load_balancer: GenFile;
 
 /**
+ * How the endpoint for a request is chosen.
+ *
  * @generated from message gloo.solo.io.LoadBalancerConfig
  */
 export declare type LoadBalancerConfig = Message<"gloo.solo.io.LoadBalancerConfig"> & {
   /**
+   * Share of healthy endpoints, in percent, below which health is ignored and all endpoints get requests. 0 turns this
+   * off: requests then fail if no endpoint is healthy. Default: 50.
+   *
    * @generated from field: google.protobuf.DoubleValue healthy_panic_threshold = 1;
    */
   healthyPanicThreshold?: number | undefined;
 
   /**
+   * How long changes of health, weight and metadata of endpoints are gathered before they count. `0s` turns it off.
+   * Default: 1s.
+   *
    * @generated from field: google.protobuf.Duration update_merge_window = 2;
    */
   updateMergeWindow?: Duration | undefined;
 
   /**
+   * The algorithm. Default: round robin.
+   *
    * @generated from oneof gloo.solo.io.LoadBalancerConfig.type
    */
   type: {
     /**
+     * Each endpoint in turn.
+     *
      * @generated from field: gloo.solo.io.LoadBalancerConfig.RoundRobin round_robin = 3;
      */
     value: LoadBalancerConfig_RoundRobin;
     case: "roundRobin";
   } | {
     /**
+     * The endpoint with the fewest active requests among some picked by chance.
+     *
      * @generated from field: gloo.solo.io.LoadBalancerConfig.LeastRequest least_request = 4;
      */
     value: LoadBalancerConfig_LeastRequest;
     case: "leastRequest";
   } | {
     /**
+     * An endpoint by chance. Spreads better than round robin when there are no health checks.
+     *
      * @generated from field: gloo.solo.io.LoadBalancerConfig.Random random = 5;
      */
     value: LoadBalancerConfig_Random;
     case: "random";
   } | {
     /**
+     * Consistent hashing on a ring (ketama): the same key goes to the same endpoint, and few keys move when endpoints
+     * change. Routes say what is hashed (`lbHash`).
+     *
      * @generated from field: gloo.solo.io.LoadBalancerConfig.RingHash ring_hash = 6;
      */
     value: LoadBalancerConfig_RingHash;
     case: "ringHash";
   } | {
     /**
+     * Consistent hashing with a table of fixed size: faster than the ring, more keys move when endpoints change. Routes
+     * say what is hashed (`lbHash`).
+     *
      * @generated from field: gloo.solo.io.LoadBalancerConfig.Maglev maglev = 7;
      */
     value: LoadBalancerConfig_Maglev;
@@ -61,10 +83,14 @@ export declare type LoadBalancerConfig = Message<"gloo.solo.io.LoadBalancerConfi
   } | { case: undefined; value?: undefined };
 
   /**
+   * Whether the zones of endpoints count.
+   *
    * @generated from oneof gloo.solo.io.LoadBalancerConfig.locality_config
    */
   localityConfig: {
     /**
+     * Spreads requests by the weights of zones, then within a zone.
+     *
      * @generated from field: google.protobuf.Empty locality_weighted_lb_config = 8;
      */
     value: Empty;
@@ -72,11 +98,17 @@ export declare type LoadBalancerConfig = Message<"gloo.solo.io.LoadBalancerConfi
   } | { case: undefined; value?: undefined };
 
   /**
+   * Hashes the host names of endpoints in place of their addresses, so that keys stay when addresses change. Only for
+   * `ringHash` and `maglev`. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue use_hostname_for_hashing = 9;
    */
   useHostnameForHashing?: boolean | undefined;
 
   /**
+   * Drains all connections when the set of endpoints changes, so that keys move at once. Meant for hashing over long
+   * connections. Default: false.
+   *
    * @generated from field: bool close_connections_on_host_set_change = 10;
    */
   closeConnectionsOnHostSetChange: boolean;
@@ -89,15 +121,22 @@ export declare type LoadBalancerConfig = Message<"gloo.solo.io.LoadBalancerConfi
 export declare const LoadBalancerConfigSchema: GenMessage<LoadBalancerConfig>;
 
 /**
+ * Picks some endpoints by chance and takes the one with the fewest active requests. With unequal weights it is a
+ * weighted round robin in which busy endpoints weigh less.
+ *
  * @generated from message gloo.solo.io.LoadBalancerConfig.LeastRequest
  */
 export declare type LoadBalancerConfig_LeastRequest = Message<"gloo.solo.io.LoadBalancerConfig.LeastRequest"> & {
   /**
+   * How many endpoints are picked by chance, at least 2. Default: 2.
+   *
    * @generated from field: uint32 choice_count = 1;
    */
   choiceCount: number;
 
   /**
+   * Gives new endpoints less traffic at first. Default: off.
+   *
    * @generated from field: gloo.solo.io.LoadBalancerConfig.SlowStartConfig slow_start_config = 2;
    */
   slowStartConfig?: LoadBalancerConfig_SlowStartConfig | undefined;
@@ -110,6 +149,8 @@ export declare type LoadBalancerConfig_LeastRequest = Message<"gloo.solo.io.Load
 export declare const LoadBalancerConfig_LeastRequestSchema: GenMessage<LoadBalancerConfig_LeastRequest>;
 
 /**
+ * Consistent hashing with a table of 65537 entries. It has no options.
+ *
  * @generated from message gloo.solo.io.LoadBalancerConfig.Maglev
  */
 export declare type LoadBalancerConfig_Maglev = Message<"gloo.solo.io.LoadBalancerConfig.Maglev"> & {
@@ -122,6 +163,8 @@ export declare type LoadBalancerConfig_Maglev = Message<"gloo.solo.io.LoadBalanc
 export declare const LoadBalancerConfig_MaglevSchema: GenMessage<LoadBalancerConfig_Maglev>;
 
 /**
+ * An endpoint by chance. It has no options.
+ *
  * @generated from message gloo.solo.io.LoadBalancerConfig.Random
  */
 export declare type LoadBalancerConfig_Random = Message<"gloo.solo.io.LoadBalancerConfig.Random"> & {
@@ -134,10 +177,14 @@ export declare type LoadBalancerConfig_Random = Message<"gloo.solo.io.LoadBalanc
 export declare const LoadBalancerConfig_RandomSchema: GenMessage<LoadBalancerConfig_Random>;
 
 /**
+ * Consistent hashing on a ring.
+ *
  * @generated from message gloo.solo.io.LoadBalancerConfig.RingHash
  */
 export declare type LoadBalancerConfig_RingHash = Message<"gloo.solo.io.LoadBalancerConfig.RingHash"> & {
   /**
+   * Size of the ring.
+   *
    * @generated from field: gloo.solo.io.LoadBalancerConfig.RingHashConfig ring_hash_config = 1;
    */
   ringHashConfig?: LoadBalancerConfig_RingHashConfig | undefined;
@@ -150,15 +197,21 @@ export declare type LoadBalancerConfig_RingHash = Message<"gloo.solo.io.LoadBala
 export declare const LoadBalancerConfig_RingHashSchema: GenMessage<LoadBalancerConfig_RingHash>;
 
 /**
+ * Size of the ring. A larger ring spreads keys more evenly and costs memory.
+ *
  * @generated from message gloo.solo.io.LoadBalancerConfig.RingHashConfig
  */
 export declare type LoadBalancerConfig_RingHashConfig = Message<"gloo.solo.io.LoadBalancerConfig.RingHashConfig"> & {
   /**
+   * Fewest entries. Default: 1024.
+   *
    * @generated from field: uint64 minimum_ring_size = 1;
    */
   minimumRingSize: bigint;
 
   /**
+   * Most entries, at most 8388608. Default: 8388608.
+   *
    * @generated from field: uint64 maximum_ring_size = 2;
    */
   maximumRingSize: bigint;
@@ -171,10 +224,14 @@ export declare type LoadBalancerConfig_RingHashConfig = Message<"gloo.solo.io.Lo
 export declare const LoadBalancerConfig_RingHashConfigSchema: GenMessage<LoadBalancerConfig_RingHashConfig>;
 
 /**
+ * Each endpoint in turn, by weight.
+ *
  * @generated from message gloo.solo.io.LoadBalancerConfig.RoundRobin
  */
 export declare type LoadBalancerConfig_RoundRobin = Message<"gloo.solo.io.LoadBalancerConfig.RoundRobin"> & {
   /**
+   * Gives new endpoints less traffic at first. Default: off.
+   *
    * @generated from field: gloo.solo.io.LoadBalancerConfig.SlowStartConfig slow_start_config = 1;
    */
   slowStartConfig?: LoadBalancerConfig_SlowStartConfig | undefined;
@@ -187,20 +244,29 @@ export declare type LoadBalancerConfig_RoundRobin = Message<"gloo.solo.io.LoadBa
 export declare const LoadBalancerConfig_RoundRobinSchema: GenMessage<LoadBalancerConfig_RoundRobin>;
 
 /**
+ * Raises the traffic to a new endpoint step by step, for servers that must warm up.
+ *
  * @generated from message gloo.solo.io.LoadBalancerConfig.SlowStartConfig
  */
 export declare type LoadBalancerConfig_SlowStartConfig = Message<"gloo.solo.io.LoadBalancerConfig.SlowStartConfig"> & {
   /**
+   * How long an endpoint counts as new. Required for slow start.
+   *
    * @generated from field: google.protobuf.Duration slow_start_window = 1;
    */
   slowStartWindow?: Duration | undefined;
 
   /**
+   * Shape of the rise: 1 is linear, larger is faster at first. More than 0; the runtime key
+   * `upstream.<cluster>.slowStart.aggression` overrides it. Default: 1.
+   *
    * @generated from field: google.protobuf.DoubleValue aggression = 2;
    */
   aggression?: number | undefined;
 
   /**
+   * Least share of its full weight that a new endpoint gets, in percent from 0 to 100. Default: 10.
+   *
    * @generated from field: google.protobuf.DoubleValue min_weight_percent = 3;
    */
   minWeightPercent?: number | undefined;

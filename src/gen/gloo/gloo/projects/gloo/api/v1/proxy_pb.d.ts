@@ -30,20 +30,28 @@ import type { WeightedDestinationOptions } from "./weighted_destination_options_
 export declare const file_gloo_projects_gloo_api_v1_proxy: GenFile;
 
 /**
+ * HTTP and TCP filter chains on one port. Virtual hosts and options are kept once and named by the chains.
+ *
  * @generated from message gloo.solo.io.AggregateListener
  */
 export declare type AggregateListener = Message<"gloo.solo.io.AggregateListener"> & {
   /**
+   * Virtual hosts and options by name.
+   *
    * @generated from field: gloo.solo.io.AggregateListener.HttpResources http_resources = 1;
    */
   httpResources?: AggregateListener_HttpResources | undefined;
 
   /**
+   * Filter chains for HTTP.
+   *
    * @generated from field: repeated gloo.solo.io.AggregateListener.HttpFilterChain http_filter_chains = 2;
    */
   httpFilterChains: AggregateListener_HttpFilterChain[];
 
   /**
+   * Filter chains for TCP.
+   *
    * @generated from field: repeated gloo.solo.io.MatchedTcpListener tcp_listeners = 3;
    */
   tcpListeners: MatchedTcpListener[];
@@ -56,30 +64,42 @@ export declare type AggregateListener = Message<"gloo.solo.io.AggregateListener"
 export declare const AggregateListenerSchema: GenMessage<AggregateListener>;
 
 /**
+ * HTTP for some of the connections of a port.
+ *
  * @generated from message gloo.solo.io.AggregateListener.HttpFilterChain
  */
 export declare type AggregateListener_HttpFilterChain = Message<"gloo.solo.io.AggregateListener.HttpFilterChain"> & {
   /**
+   * The connections it is for.
+   *
    * @generated from field: gloo.solo.io.Matcher matcher = 1;
    */
   matcher?: Matcher | undefined;
 
   /**
+   * Name of its HTTP options.
+   *
    * @generated from field: string http_options_ref = 2;
    */
   httpOptionsRef: string;
 
   /**
+   * Names of its virtual hosts.
+   *
    * @generated from field: repeated string virtual_host_refs = 3;
    */
   virtualHostRefs: string[];
 
   /**
+   * Further HTTP filters of Envoy.
+   *
    * @generated from field: repeated gloo.solo.io.CustomEnvoyFilter custom_http_filters = 37;
    */
   customHttpFilters: CustomEnvoyFilter[];
 
   /**
+   * Further network filters of Envoy.
+   *
    * @generated from field: repeated gloo.solo.io.CustomEnvoyFilter custom_network_filters = 38;
    */
   customNetworkFilters: CustomEnvoyFilter[];
@@ -92,15 +112,21 @@ export declare type AggregateListener_HttpFilterChain = Message<"gloo.solo.io.Ag
 export declare const AggregateListener_HttpFilterChainSchema: GenMessage<AggregateListener_HttpFilterChain>;
 
 /**
+ * Virtual hosts and options by name.
+ *
  * @generated from message gloo.solo.io.AggregateListener.HttpResources
  */
 export declare type AggregateListener_HttpResources = Message<"gloo.solo.io.AggregateListener.HttpResources"> & {
   /**
+   * Name to virtual host.
+   *
    * @generated from field: map<string, gloo.solo.io.VirtualHost> virtual_hosts = 1;
    */
   virtualHosts: { [key: string]: VirtualHost };
 
   /**
+   * Name to HTTP options.
+   *
    * @generated from field: map<string, gloo.solo.io.HttpListenerOptions> http_options = 2;
    */
   httpOptions: { [key: string]: HttpListenerOptions };
@@ -113,20 +139,28 @@ export declare type AggregateListener_HttpResources = Message<"gloo.solo.io.Aggr
 export declare const AggregateListener_HttpResourcesSchema: GenMessage<AggregateListener_HttpResources>;
 
 /**
+ * A Consul service.
+ *
  * @generated from message gloo.solo.io.ConsulServiceDestination
  */
 export declare type ConsulServiceDestination = Message<"gloo.solo.io.ConsulServiceDestination"> & {
   /**
+   * Name of the service in the Consul catalog.
+   *
    * @generated from field: string service_name = 1;
    */
   serviceName: string;
 
   /**
+   * Only instances with all these tags. Default: empty (all instances).
+   *
    * @generated from field: repeated string tags = 2;
    */
   tags: string[];
 
   /**
+   * Only instances in these data centers. Default: empty (all).
+   *
    * @generated from field: repeated string data_centers = 3;
    */
   dataCenters: string[];
@@ -139,20 +173,28 @@ export declare type ConsulServiceDestination = Message<"gloo.solo.io.ConsulServi
 export declare const ConsulServiceDestinationSchema: GenMessage<ConsulServiceDestination>;
 
 /**
+ * A filter of Envoy, as Envoy configures it.
+ *
  * @generated from message gloo.solo.io.CustomEnvoyFilter
  */
 export declare type CustomEnvoyFilter = Message<"gloo.solo.io.CustomEnvoyFilter"> & {
   /**
+   * Where in the order of filters it runs.
+   *
    * @generated from field: filters.gloo.solo.io.FilterStage filter_stage = 1;
    */
   filterStage?: FilterStage | undefined;
 
   /**
+   * Name of the filter.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
+   * Its configuration, with an `@type`.
+   *
    * @generated from field: google.protobuf.Any config = 3;
    */
   config?: Any | undefined;
@@ -165,26 +207,37 @@ export declare type CustomEnvoyFilter = Message<"gloo.solo.io.CustomEnvoyFilter"
 export declare const CustomEnvoyFilterSchema: GenMessage<CustomEnvoyFilter>;
 
 /**
+ * Where requests go.
+ *
  * @generated from message gloo.solo.io.Destination
  */
 export declare type Destination = Message<"gloo.solo.io.Destination"> & {
   /**
+   * The place. One of these must be given.
+   *
    * @generated from oneof gloo.solo.io.Destination.destination_type
    */
   destinationType: {
     /**
+     * An Upstream by name. A route to one that does not exist answers 503 and shows a Warning.
+     *
      * @generated from field: core.solo.io.ResourceRef upstream = 10;
      */
     value: ResourceRef;
     case: "upstream";
   } | {
     /**
+     * A Kubernetes Service directly, without an Upstream resource. It can be turned off by
+     * `gloo.disableKubernetesDestinations` of the Settings.
+     *
      * @generated from field: gloo.solo.io.KubernetesServiceDestination kube = 11;
      */
     value: KubernetesServiceDestination;
     case: "kube";
   } | {
     /**
+     * A Consul service directly, without an Upstream resource.
+     *
      * @generated from field: gloo.solo.io.ConsulServiceDestination consul = 12;
      */
     value: ConsulServiceDestination;
@@ -192,11 +245,15 @@ export declare type Destination = Message<"gloo.solo.io.Destination"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * The function to call there. Default: none (the request is passed on as it is).
+   *
    * @generated from field: gloo.solo.io.DestinationSpec destination_spec = 2;
    */
   destinationSpec?: DestinationSpec | undefined;
 
   /**
+   * Only endpoints with these labels. The Upstream must have a `subsetSpec` with exactly these keys.
+   *
    * @generated from field: gloo.solo.io.Subset subset = 3;
    */
   subset?: Subset | undefined;
@@ -209,15 +266,21 @@ export declare type Destination = Message<"gloo.solo.io.Destination"> & {
 export declare const DestinationSchema: GenMessage<Destination>;
 
 /**
+ * Answers at once, without an Upstream.
+ *
  * @generated from message gloo.solo.io.DirectResponseAction
  */
 export declare type DirectResponseAction = Message<"gloo.solo.io.DirectResponseAction"> & {
   /**
+   * HTTP status of the answer, from 200 to 599. Required.
+   *
    * @generated from field: uint32 status = 1;
    */
   status: number;
 
   /**
+   * Body of the answer, as text; at most `maxDirectResponseBodySizeBytes` of the Gateway. Default: empty.
+   *
    * @generated from field: string body = 2;
    */
   body: string;
@@ -230,45 +293,63 @@ export declare type DirectResponseAction = Message<"gloo.solo.io.DirectResponseA
 export declare const DirectResponseActionSchema: GenMessage<DirectResponseAction>;
 
 /**
+ * HTTP on a port.
+ *
  * @generated from message gloo.solo.io.HttpListener
  */
 export declare type HttpListener = Message<"gloo.solo.io.HttpListener"> & {
   /**
+   * The virtual hosts.
+   *
    * @generated from field: repeated gloo.solo.io.VirtualHost virtual_hosts = 1;
    */
   virtualHosts: VirtualHost[];
 
   /**
+   * HTTP options.
+   *
    * @generated from field: gloo.solo.io.HttpListenerOptions options = 2;
    */
   options?: HttpListenerOptions | undefined;
 
   /**
+   * Begin of the names in statistics. Default: `http`.
+   *
    * @generated from field: string stat_prefix = 3;
    */
   statPrefix: string;
 
   /**
+   * Further HTTP filters of Envoy.
+   *
    * @generated from field: repeated gloo.solo.io.CustomEnvoyFilter custom_http_filters = 4;
    */
   customHttpFilters: CustomEnvoyFilter[];
 
   /**
+   * Further network filters of Envoy.
+   *
    * @generated from field: repeated gloo.solo.io.CustomEnvoyFilter custom_network_filters = 5;
    */
   customNetworkFilters: CustomEnvoyFilter[];
 
   /**
+   * Where the listener comes from.
+   *
    * @generated from oneof gloo.solo.io.HttpListener.opaque_metadata
    */
   opaqueMetadata: {
     /**
+     * Free data about where the listener comes from.
+     *
      * @generated from field: google.protobuf.Struct metadata = 6;
      */
     value: JsonObject;
     case: "metadata";
   } | {
     /**
+     * The resources that the listener comes from.
+     *
      * @generated from field: gloo.solo.io.SourceMetadata metadata_static = 7;
      */
     value: SourceMetadata;
@@ -283,10 +364,14 @@ export declare type HttpListener = Message<"gloo.solo.io.HttpListener"> & {
 export declare const HttpListenerSchema: GenMessage<HttpListener>;
 
 /**
+ * Several listeners on one port.
+ *
  * @generated from message gloo.solo.io.HybridListener
  */
 export declare type HybridListener = Message<"gloo.solo.io.HybridListener"> & {
   /**
+   * The listeners, each with its matcher.
+   *
    * @generated from field: repeated gloo.solo.io.MatchedListener matched_listeners = 1;
    */
   matchedListeners: MatchedListener[];
@@ -299,15 +384,21 @@ export declare type HybridListener = Message<"gloo.solo.io.HybridListener"> & {
 export declare const HybridListenerSchema: GenMessage<HybridListener>;
 
 /**
+ * A Kubernetes Service.
+ *
  * @generated from message gloo.solo.io.KubernetesServiceDestination
  */
 export declare type KubernetesServiceDestination = Message<"gloo.solo.io.KubernetesServiceDestination"> & {
   /**
+   * Name and namespace of the Service.
+   *
    * @generated from field: core.solo.io.ResourceRef ref = 1;
    */
   ref?: ResourceRef | undefined;
 
   /**
+   * Port of the Service (not the target port).
+   *
    * @generated from field: uint32 port = 2;
    */
   port: number;
@@ -320,47 +411,65 @@ export declare type KubernetesServiceDestination = Message<"gloo.solo.io.Kuberne
 export declare const KubernetesServiceDestinationSchema: GenMessage<KubernetesServiceDestination>;
 
 /**
+ * A port that the proxy listens on.
+ *
  * @generated from message gloo.solo.io.Listener
  */
 export declare type Listener = Message<"gloo.solo.io.Listener"> & {
   /**
+   * Name, unique in the Proxy.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * IP address to listen on. Required.
+   *
    * @generated from field: string bind_address = 2;
    */
   bindAddress: string;
 
   /**
+   * TCP port to listen on, unique in the Proxy. Required.
+   *
    * @generated from field: uint32 bind_port = 3;
    */
   bindPort: number;
 
   /**
+   * What is served on the port.
+   *
    * @generated from oneof gloo.solo.io.Listener.ListenerType
    */
   ListenerType: {
     /**
+     * HTTP.
+     *
      * @generated from field: gloo.solo.io.HttpListener http_listener = 4;
      */
     value: HttpListener;
     case: "httpListener";
   } | {
     /**
+     * TCP.
+     *
      * @generated from field: gloo.solo.io.TcpListener tcp_listener = 5;
      */
     value: TcpListener;
     case: "tcpListener";
   } | {
     /**
+     * Several of them, chosen by connection.
+     *
      * @generated from field: gloo.solo.io.HybridListener hybrid_listener = 11;
      */
     value: HybridListener;
     case: "hybridListener";
   } | {
     /**
+     * HTTP and TCP filter chains that share virtual hosts and options.
+     *
      * @generated from field: gloo.solo.io.AggregateListener aggregate_listener = 13;
      */
     value: AggregateListener;
@@ -368,32 +477,44 @@ export declare type Listener = Message<"gloo.solo.io.Listener"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * TLS configs for HTTP; server names decide among them. Default: no TLS.
+   *
    * @generated from field: repeated gloo.solo.io.SslConfig ssl_configurations = 6;
    */
   sslConfigurations: SslConfig[];
 
   /**
+   * Deprecated, use `options.proxyProtocol`. Expects a PROXY protocol header. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue use_proxy_proto = 7 [deprecated = true];
    * @deprecated
    */
   useProxyProto?: boolean | undefined;
 
   /**
+   * Options of the listener as a whole.
+   *
    * @generated from field: gloo.solo.io.ListenerOptions options = 8;
    */
   options?: ListenerOptions | undefined;
 
   /**
+   * Where the listener comes from.
+   *
    * @generated from oneof gloo.solo.io.Listener.opaque_metadata
    */
   opaqueMetadata: {
     /**
+     * Free data about where the listener comes from.
+     *
      * @generated from field: google.protobuf.Struct metadata = 9;
      */
     value: JsonObject;
     case: "metadata";
   } | {
     /**
+     * The resources that the listener comes from.
+     *
      * @generated from field: gloo.solo.io.SourceMetadata metadata_static = 12;
      */
     value: SourceMetadata;
@@ -401,6 +522,8 @@ export declare type Listener = Message<"gloo.solo.io.Listener"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Options of the route configuration as a whole.
+   *
    * @generated from field: gloo.solo.io.RouteConfigurationOptions route_options = 10;
    */
   routeOptions?: RouteConfigurationOptions | undefined;
@@ -413,25 +536,35 @@ export declare type Listener = Message<"gloo.solo.io.Listener"> & {
 export declare const ListenerSchema: GenMessage<Listener>;
 
 /**
+ * A listener for some of the connections of a port.
+ *
  * @generated from message gloo.solo.io.MatchedListener
  */
 export declare type MatchedListener = Message<"gloo.solo.io.MatchedListener"> & {
   /**
+   * The connections it is for.
+   *
    * @generated from field: gloo.solo.io.Matcher matcher = 1;
    */
   matcher?: Matcher | undefined;
 
   /**
+   * What is served to these connections.
+   *
    * @generated from oneof gloo.solo.io.MatchedListener.ListenerType
    */
   ListenerType: {
     /**
+     * HTTP.
+     *
      * @generated from field: gloo.solo.io.HttpListener http_listener = 2;
      */
     value: HttpListener;
     case: "httpListener";
   } | {
     /**
+     * TCP.
+     *
      * @generated from field: gloo.solo.io.TcpListener tcp_listener = 3;
      */
     value: TcpListener;
@@ -439,6 +572,8 @@ export declare type MatchedListener = Message<"gloo.solo.io.MatchedListener"> & 
   } | { case: undefined; value?: undefined };
 
   /**
+   * TLS configs for HTTP; server names decide among them.
+   *
    * @generated from field: repeated gloo.solo.io.SslConfig ssl_configurations = 4;
    */
   sslConfigurations: SslConfig[];
@@ -451,15 +586,21 @@ export declare type MatchedListener = Message<"gloo.solo.io.MatchedListener"> & 
 export declare const MatchedListenerSchema: GenMessage<MatchedListener>;
 
 /**
+ * TCP for some of the connections of a port.
+ *
  * @generated from message gloo.solo.io.MatchedTcpListener
  */
 export declare type MatchedTcpListener = Message<"gloo.solo.io.MatchedTcpListener"> & {
   /**
+   * The connections it is for.
+   *
    * @generated from field: gloo.solo.io.Matcher matcher = 1;
    */
   matcher?: Matcher | undefined;
 
   /**
+   * Where they go.
+   *
    * @generated from field: gloo.solo.io.TcpListener tcp_listener = 2;
    */
   tcpListener?: TcpListener | undefined;
@@ -472,30 +613,43 @@ export declare type MatchedTcpListener = Message<"gloo.solo.io.MatchedTcpListene
 export declare const MatchedTcpListenerSchema: GenMessage<MatchedTcpListener>;
 
 /**
+ * Chooses connections.
+ *
  * @generated from message gloo.solo.io.Matcher
  */
 export declare type Matcher = Message<"gloo.solo.io.Matcher"> & {
   /**
+   * Connections with TLS, for the server names of this config.
+   *
    * @generated from field: gloo.solo.io.SslConfig ssl_config = 1;
    */
   sslConfig?: SslConfig | undefined;
 
   /**
+   * Connections from these client addresses. Default: empty (all addresses).
+   *
    * @generated from field: repeated solo.io.envoy.config.core.v3.CidrRange source_prefix_ranges = 2;
    */
   sourcePrefixRanges: CidrRange[];
 
   /**
+   * Connections to these addresses of the proxy. Default: empty (all addresses).
+   *
    * @generated from field: repeated solo.io.envoy.config.core.v3.CidrRange prefix_ranges = 4;
    */
   prefixRanges: CidrRange[];
 
   /**
+   * Connections to this port, when they are redirected to the listener. Default: any.
+   *
    * @generated from field: google.protobuf.UInt32Value destination_port = 5;
    */
   destinationPort?: number | undefined;
 
   /**
+   * TLS connections that offer only these cipher suites are passed on without being decrypted. Enterprise feature of
+   * Gloo.
+   *
    * @generated from field: repeated string passthrough_cipher_suites = 3;
    */
   passthroughCipherSuites: string[];
@@ -508,10 +662,14 @@ export declare type Matcher = Message<"gloo.solo.io.Matcher"> & {
 export declare const MatcherSchema: GenMessage<Matcher>;
 
 /**
+ * Destinations that share requests by weight.
+ *
  * @generated from message gloo.solo.io.MultiDestination
  */
 export declare type MultiDestination = Message<"gloo.solo.io.MultiDestination"> & {
   /**
+   * The destinations. The sum of their weights must be at least 1.
+   *
    * @generated from field: repeated gloo.solo.io.WeightedDestination destinations = 1;
    */
   destinations: WeightedDestination[];
@@ -524,25 +682,36 @@ export declare type MultiDestination = Message<"gloo.solo.io.MultiDestination"> 
 export declare const MultiDestinationSchema: GenMessage<MultiDestination>;
 
 /**
+ * The whole configuration of a set of Envoys, computed from Gateways, virtual services and route tables. Envoys with
+ * the role `<namespace>~<name>` get it. It is rarely written by hand.
+ *
  * @generated from message gloo.solo.io.Proxy
  */
 export declare type Proxy = Message<"gloo.solo.io.Proxy"> & {
   /**
+   * The listeners as compressed JSON in base64, if `gateway.compressedProxySpec` is on in the Settings.
+   *
    * @generated from field: string compressedSpec = 3;
    */
   compressedSpec: string;
 
   /**
+   * The listeners.
+   *
    * @generated from field: repeated gloo.solo.io.Listener listeners = 2;
    */
   listeners: Listener[];
 
   /**
+   * Written by the control plane. In Kubernetes it is the `status` of the object. Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 8;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 7;
    */
   metadata?: Metadata | undefined;
@@ -555,31 +724,43 @@ export declare type Proxy = Message<"gloo.solo.io.Proxy"> & {
 export declare const ProxySchema: GenMessage<Proxy>;
 
 /**
+ * Answers with a redirect.
+ *
  * @generated from message gloo.solo.io.RedirectAction
  */
 export declare type RedirectAction = Message<"gloo.solo.io.RedirectAction"> & {
   /**
+   * Host to redirect to. Default: the host of the request.
+   *
    * @generated from field: string host_redirect = 1;
    */
   hostRedirect: string;
 
   /**
+   * What happens to the path. Default: it stays.
+   *
    * @generated from oneof gloo.solo.io.RedirectAction.path_rewrite_specifier
    */
   pathRewriteSpecifier: {
     /**
+     * Path to redirect to, in place of the whole path.
+     *
      * @generated from field: string path_redirect = 2;
      */
     value: string;
     case: "pathRedirect";
   } | {
     /**
+     * Replaces the part of the path that the matcher's prefix fits.
+     *
      * @generated from field: string prefix_rewrite = 5;
      */
     value: string;
     case: "prefixRewrite";
   } | {
     /**
+     * Replaces what a regular expression finds in the path.
+     *
      * @generated from field: solo.io.envoy.type.matcher.v3.RegexMatchAndSubstitute regex_rewrite = 32;
      */
     value: RegexMatchAndSubstitute;
@@ -587,21 +768,29 @@ export declare type RedirectAction = Message<"gloo.solo.io.RedirectAction"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Status of the answer. Default: MOVED_PERMANENTLY (301).
+   *
    * @generated from field: gloo.solo.io.RedirectAction.RedirectResponseCode response_code = 3;
    */
   responseCode: RedirectAction_RedirectResponseCode;
 
   /**
+   * Redirects to https. Default: false (the scheme stays).
+   *
    * @generated from field: bool https_redirect = 4;
    */
   httpsRedirect: boolean;
 
   /**
+   * Leaves the query out. Default: false.
+   *
    * @generated from field: bool strip_query = 6;
    */
   stripQuery: boolean;
 
   /**
+   * Port to redirect to. Default: the port of the request.
+   *
    * @generated from field: google.protobuf.UInt32Value port_redirect = 7;
    */
   portRedirect?: number | undefined;
@@ -614,30 +803,42 @@ export declare type RedirectAction = Message<"gloo.solo.io.RedirectAction"> & {
 export declare const RedirectActionSchema: GenMessage<RedirectAction>;
 
 /**
+ * Status of a redirect. Write the name, not the number of the status.
+ *
  * @generated from enum gloo.solo.io.RedirectAction.RedirectResponseCode
  */
 export enum RedirectAction_RedirectResponseCode {
   /**
+   * 301. Browsers remember it and may turn POST into GET.
+   *
    * @generated from enum value: MOVED_PERMANENTLY = 0;
    */
   MOVED_PERMANENTLY = 0,
 
   /**
+   * 302. Browsers may turn POST into GET.
+   *
    * @generated from enum value: FOUND = 1;
    */
   FOUND = 1,
 
   /**
+   * 303. The new place is fetched with GET.
+   *
    * @generated from enum value: SEE_OTHER = 2;
    */
   SEE_OTHER = 2,
 
   /**
+   * 307. Method and body stay.
+   *
    * @generated from enum value: TEMPORARY_REDIRECT = 3;
    */
   TEMPORARY_REDIRECT = 3,
 
   /**
+   * 308. Method and body stay; browsers remember it.
+   *
    * @generated from enum value: PERMANENT_REDIRECT = 4;
    */
   PERMANENT_REDIRECT = 4,
@@ -649,31 +850,43 @@ export enum RedirectAction_RedirectResponseCode {
 export declare const RedirectAction_RedirectResponseCodeSchema: GenEnum<RedirectAction_RedirectResponseCode>;
 
 /**
+ * Which requests it takes and what happens to them.
+ *
  * @generated from message gloo.solo.io.Route
  */
 export declare type Route = Message<"gloo.solo.io.Route"> & {
   /**
+   * The requests it takes: those that fit any of these. Default: one matcher with the prefix `/` (all requests).
+   *
    * @generated from field: repeated matchers.core.gloo.solo.io.Matcher matchers = 1;
    */
   matchers: Matcher$1[];
 
   /**
+   * What happens to the requests. One of these must be given.
+   *
    * @generated from oneof gloo.solo.io.Route.action
    */
   action: {
     /**
+     * Sends the request to Upstreams.
+     *
      * @generated from field: gloo.solo.io.RouteAction route_action = 2;
      */
     value: RouteAction;
     case: "routeAction";
   } | {
     /**
+     * Answers with a redirect.
+     *
      * @generated from field: gloo.solo.io.RedirectAction redirect_action = 3;
      */
     value: RedirectAction;
     case: "redirectAction";
   } | {
     /**
+     * Answers at once with a fixed response.
+     *
      * @generated from field: gloo.solo.io.DirectResponseAction direct_response_action = 4;
      */
     value: DirectResponseAction;
@@ -681,21 +894,29 @@ export declare type Route = Message<"gloo.solo.io.Route"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Options of this route.
+   *
    * @generated from field: gloo.solo.io.RouteOptions options = 5;
    */
   options?: RouteOptions | undefined;
 
   /**
+   * Where the route comes from.
+   *
    * @generated from oneof gloo.solo.io.Route.opaque_metadata
    */
   opaqueMetadata: {
     /**
+     * Free data about where the route comes from.
+     *
      * @generated from field: google.protobuf.Struct metadata = 6;
      */
     value: JsonObject;
     case: "metadata";
   } | {
     /**
+     * The resources that the route comes from.
+     *
      * @generated from field: gloo.solo.io.SourceMetadata metadata_static = 9;
      */
     value: SourceMetadata;
@@ -703,6 +924,8 @@ export declare type Route = Message<"gloo.solo.io.Route"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Name of the route, for logs and messages.
+   *
    * @generated from field: string name = 7;
    */
   name: string;
@@ -715,38 +938,53 @@ export declare type Route = Message<"gloo.solo.io.Route"> & {
 export declare const RouteSchema: GenMessage<Route>;
 
 /**
+ * Sends requests to Upstreams.
+ *
  * @generated from message gloo.solo.io.RouteAction
  */
 export declare type RouteAction = Message<"gloo.solo.io.RouteAction"> & {
   /**
+   * Where to. One of these must be given.
+   *
    * @generated from oneof gloo.solo.io.RouteAction.destination
    */
   destination: {
     /**
+     * One destination.
+     *
      * @generated from field: gloo.solo.io.Destination single = 1;
      */
     value: Destination;
     case: "single";
   } | {
     /**
+     * Several destinations that share the requests by weight.
+     *
      * @generated from field: gloo.solo.io.MultiDestination multi = 2;
      */
     value: MultiDestination;
     case: "multi";
   } | {
     /**
+     * An UpstreamGroup: several destinations by weight, kept as a resource of its own.
+     *
      * @generated from field: core.solo.io.ResourceRef upstream_group = 3;
      */
     value: ResourceRef;
     case: "upstreamGroup";
   } | {
     /**
+     * Name of a request header that has the name of the Envoy cluster (`<name>_<namespace>`). A request without it, or
+     * with a name that does not exist, gets a 503. Do not let clients set it.
+     *
      * @generated from field: string cluster_header = 4;
      */
     value: string;
     case: "clusterHeader";
   } | {
     /**
+     * The host that the request names, resolved by DNS at that moment. The Gateway must have `dynamicForwardProxy` too.
+     *
      * @generated from field: dfp.options.gloo.solo.io.PerRouteConfig dynamic_forward_proxy = 5;
      */
     value: PerRouteConfig;
@@ -761,10 +999,14 @@ export declare type RouteAction = Message<"gloo.solo.io.RouteAction"> & {
 export declare const RouteActionSchema: GenMessage<RouteAction>;
 
 /**
+ * The resources that something comes from.
+ *
  * @generated from message gloo.solo.io.SourceMetadata
  */
 export declare type SourceMetadata = Message<"gloo.solo.io.SourceMetadata"> & {
   /**
+   * The resources.
+   *
    * @generated from field: repeated gloo.solo.io.SourceMetadata.SourceRef sources = 1;
    */
   sources: SourceMetadata_SourceRef[];
@@ -777,20 +1019,28 @@ export declare type SourceMetadata = Message<"gloo.solo.io.SourceMetadata"> & {
 export declare const SourceMetadataSchema: GenMessage<SourceMetadata>;
 
 /**
+ * A resource that something comes from.
+ *
  * @generated from message gloo.solo.io.SourceMetadata.SourceRef
  */
 export declare type SourceMetadata_SourceRef = Message<"gloo.solo.io.SourceMetadata.SourceRef"> & {
   /**
+   * Its name and namespace.
+   *
    * @generated from field: core.solo.io.ResourceRef resource_ref = 1;
    */
   resourceRef?: ResourceRef | undefined;
 
   /**
+   * Its kind, such as `*v1.VirtualService`.
+   *
    * @generated from field: string resource_kind = 2;
    */
   resourceKind: string;
 
   /**
+   * Its generation at that time.
+   *
    * @generated from field: int64 observed_generation = 3;
    */
   observedGeneration: bigint;
@@ -803,20 +1053,29 @@ export declare type SourceMetadata_SourceRef = Message<"gloo.solo.io.SourceMetad
 export declare const SourceMetadata_SourceRefSchema: GenMessage<SourceMetadata_SourceRef>;
 
 /**
+ * Where TCP connections go.
+ *
  * @generated from message gloo.solo.io.TcpHost
  */
 export declare type TcpHost = Message<"gloo.solo.io.TcpHost"> & {
   /**
+   * Name, unique on the port. Required.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * TLS. With a certificate, the proxy decrypts; with `sniDomains` only, connections for these names are passed on
+   * encrypted. Default: no TLS.
+   *
    * @generated from field: gloo.solo.io.SslConfig ssl_config = 3;
    */
   sslConfig?: SslConfig | undefined;
 
   /**
+   * Where the connections go. Required.
+   *
    * @generated from field: gloo.solo.io.TcpHost.TcpAction destination = 4;
    */
   destination?: TcpHost_TcpAction | undefined;
@@ -829,32 +1088,44 @@ export declare type TcpHost = Message<"gloo.solo.io.TcpHost"> & {
 export declare const TcpHostSchema: GenMessage<TcpHost>;
 
 /**
+ * Where TCP connections go.
+ *
  * @generated from message gloo.solo.io.TcpHost.TcpAction
  */
 export declare type TcpHost_TcpAction = Message<"gloo.solo.io.TcpHost.TcpAction"> & {
   /**
+   * Where to. One of these must be given.
+   *
    * @generated from oneof gloo.solo.io.TcpHost.TcpAction.destination
    */
   destination: {
     /**
+     * One destination.
+     *
      * @generated from field: gloo.solo.io.Destination single = 1;
      */
     value: Destination;
     case: "single";
   } | {
     /**
+     * Several destinations that share the connections by weight.
+     *
      * @generated from field: gloo.solo.io.MultiDestination multi = 2;
      */
     value: MultiDestination;
     case: "multi";
   } | {
     /**
+     * An UpstreamGroup: several destinations by weight.
+     *
      * @generated from field: core.solo.io.ResourceRef upstream_group = 3;
      */
     value: ResourceRef;
     case: "upstreamGroup";
   } | {
     /**
+     * The Envoy cluster whose name is the TLS server name (SNI).
+     *
      * @generated from field: google.protobuf.Empty forward_sni_cluster_name = 4;
      */
     value: Empty;
@@ -869,25 +1140,35 @@ export declare type TcpHost_TcpAction = Message<"gloo.solo.io.TcpHost.TcpAction"
 export declare const TcpHost_TcpActionSchema: GenMessage<TcpHost_TcpAction>;
 
 /**
+ * TCP on a port.
+ *
  * @generated from message gloo.solo.io.TcpListener
  */
 export declare type TcpListener = Message<"gloo.solo.io.TcpListener"> & {
   /**
+   * Where connections go.
+   *
    * @generated from field: repeated gloo.solo.io.TcpHost tcp_hosts = 1;
    */
   tcpHosts: TcpHost[];
 
   /**
+   * TCP options.
+   *
    * @generated from field: gloo.solo.io.TcpListenerOptions options = 8;
    */
   options?: TcpListenerOptions | undefined;
 
   /**
+   * Begin of the names in statistics. Default: `tcp`.
+   *
    * @generated from field: string stat_prefix = 3;
    */
   statPrefix: string;
 
   /**
+   * Further network filters of Envoy.
+   *
    * @generated from field: repeated gloo.solo.io.CustomEnvoyFilter custom_network_filters = 4;
    */
   customNetworkFilters: CustomEnvoyFilter[];
@@ -900,20 +1181,30 @@ export declare type TcpListener = Message<"gloo.solo.io.TcpListener"> & {
 export declare const TcpListenerSchema: GenMessage<TcpListener>;
 
 /**
+ * Destinations that share requests by weight, for use by several routes. Changing the weights here changes them
+ * everywhere at once.
+ *
  * @generated from message gloo.solo.io.UpstreamGroup
  */
 export declare type UpstreamGroup = Message<"gloo.solo.io.UpstreamGroup"> & {
   /**
+   * The destinations. The sum of their weights must be at least 1.
+   *
    * @generated from field: repeated gloo.solo.io.WeightedDestination destinations = 1;
    */
   destinations: WeightedDestination[];
 
   /**
+   * Written by the control plane: whether the group was accepted. In Kubernetes it is the `status` of the object.
+   * Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 8;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 7;
    */
   metadata?: Metadata | undefined;
@@ -926,40 +1217,56 @@ export declare type UpstreamGroup = Message<"gloo.solo.io.UpstreamGroup"> & {
 export declare const UpstreamGroupSchema: GenMessage<UpstreamGroup>;
 
 /**
+ * Routes for some domains.
+ *
  * @generated from message gloo.solo.io.VirtualHost
  */
 export declare type VirtualHost = Message<"gloo.solo.io.VirtualHost"> & {
   /**
+   * Name, unique in the listener.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Values of the `Host` header that are served. Default: `*`.
+   *
    * @generated from field: repeated string domains = 2;
    */
   domains: string[];
 
   /**
+   * The routes. The first whose matcher fits a request takes it.
+   *
    * @generated from field: repeated gloo.solo.io.Route routes = 3;
    */
   routes: Route[];
 
   /**
+   * Options for all of these routes.
+   *
    * @generated from field: gloo.solo.io.VirtualHostOptions options = 4;
    */
   options?: VirtualHostOptions | undefined;
 
   /**
+   * Where the virtual host comes from.
+   *
    * @generated from oneof gloo.solo.io.VirtualHost.opaque_metadata
    */
   opaqueMetadata: {
     /**
+     * Free data about where the virtual host comes from.
+     *
      * @generated from field: google.protobuf.Struct metadata = 6;
      */
     value: JsonObject;
     case: "metadata";
   } | {
     /**
+     * The resources that the virtual host comes from.
+     *
      * @generated from field: gloo.solo.io.SourceMetadata metadata_static = 7;
      */
     value: SourceMetadata;
@@ -974,20 +1281,28 @@ export declare type VirtualHost = Message<"gloo.solo.io.VirtualHost"> & {
 export declare const VirtualHostSchema: GenMessage<VirtualHost>;
 
 /**
+ * One of several destinations.
+ *
  * @generated from message gloo.solo.io.WeightedDestination
  */
 export declare type WeightedDestination = Message<"gloo.solo.io.WeightedDestination"> & {
   /**
+   * Where its share of the requests goes. Required.
+   *
    * @generated from field: gloo.solo.io.Destination destination = 1;
    */
   destination?: Destination | undefined;
 
   /**
+   * Share of the requests: this weight of the sum of all. Default: 0 (no requests).
+   *
    * @generated from field: google.protobuf.UInt32Value weight = 2;
    */
   weight?: number | undefined;
 
   /**
+   * Options for the requests that go here; they win over those of the route.
+   *
    * @generated from field: gloo.solo.io.WeightedDestinationOptions options = 3;
    */
   options?: WeightedDestinationOptions | undefined;

@@ -156,6 +156,8 @@ export const RedirectAction_RedirectResponseCodeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_proxy, 14, 0);
 
 /**
+ * Status of a redirect. Write the name, not the number of the status.
+ *
  * @generated from enum gloo.solo.io.RedirectAction.RedirectResponseCode
  */
 export const RedirectAction_RedirectResponseCode = /*@__PURE__*/

@@ -11,15 +11,22 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_route_configuration_options: GenFile;
 
 /**
+ * Options of the route configuration of a Gateway as a whole.
+ *
  * @generated from message gloo.solo.io.RouteConfigurationOptions
  */
 export declare type RouteConfigurationOptions = Message<"gloo.solo.io.RouteConfigurationOptions"> & {
   /**
+   * Largest body of a `directResponseAction`, in bytes. Default: 4096.
+   *
    * @generated from field: google.protobuf.UInt32Value max_direct_response_body_size_bytes = 1;
    */
   maxDirectResponseBodySizeBytes?: number | undefined;
 
   /**
+   * Applies header changes from the virtual host to the weighted destination, so that the most specific one is the last
+   * and wins. With false it is the other way round. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue most_specific_header_mutations_wins = 2;
    */
   mostSpecificHeaderMutationsWins?: boolean | undefined;

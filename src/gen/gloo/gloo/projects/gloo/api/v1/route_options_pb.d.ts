@@ -33,78 +33,110 @@ import type { RouteSettings as RouteSettings$1 } from "./enterprise/options/ai/a
 export declare const file_gloo_projects_gloo_api_v1_route_options: GenFile;
 
 /**
+ * Options of a route.
+ *
  * @generated from message gloo.solo.io.RouteOptions
  */
 export declare type RouteOptions = Message<"gloo.solo.io.RouteOptions"> & {
   /**
+   * Deprecated, use `stagedTransformations`. It has no effect beside `stagedTransformations.regular`.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Transformations transformations = 1 [deprecated = true];
    * @deprecated
    */
   transformations?: Transformations | undefined;
 
   /**
+   * Delays or fails some requests on purpose, to test clients.
+   *
    * @generated from field: fault.options.gloo.solo.io.RouteFaults faults = 2;
    */
   faults?: RouteFaults | undefined;
 
   /**
+   * Replaces the part of the path that the matcher's prefix (or exact path) fits. With the prefix `/api/` and the
+   * rewrite `/`, `/api/pets` becomes `/pets`; beware of double or missing slashes. Default: the path stays.
+   *
    * @generated from field: google.protobuf.StringValue prefix_rewrite = 3;
    */
   prefixRewrite?: string | undefined;
 
   /**
+   * How long the whole response may take, with all retries; 504 after that. `0s` turns it off. Default: 15s.
+   *
    * @generated from field: google.protobuf.Duration timeout = 4;
    */
   timeout?: Duration | undefined;
 
   /**
+   * Tries again when a request fails. Wins over the retries of the virtual host.
+   *
    * @generated from field: retries.options.gloo.solo.io.RetryPolicy retries = 5;
    */
   retries?: RetryPolicy | undefined;
 
   /**
+   * Free configuration for extensions.
+   *
    * @generated from field: gloo.solo.io.Extensions extensions = 6;
    */
   extensions?: Extensions | undefined;
 
   /**
+   * Names and sampling of the traces of this route.
+   *
    * @generated from field: tracing.options.gloo.solo.io.RouteTracingSettings tracing = 7;
    */
   tracing?: RouteTracingSettings | undefined;
 
   /**
+   * Sends copies of requests to another Upstream.
+   *
    * @generated from field: shadowing.options.gloo.solo.io.RouteShadowing shadowing = 8;
    */
   shadowing?: RouteShadowing | undefined;
 
   /**
+   * Adds and removes headers of requests and responses.
+   *
    * @generated from field: headers.options.gloo.solo.io.HeaderManipulation header_manipulation = 9;
    */
   headerManipulation?: HeaderManipulation | undefined;
 
   /**
+   * The `Host` header that the endpoint gets. Default: that of the request.
+   *
    * @generated from oneof gloo.solo.io.RouteOptions.host_rewrite_type
    */
   hostRewriteType: {
     /**
+     * The `Host` header that the endpoint gets, literally.
+     *
      * @generated from field: string host_rewrite = 10;
      */
     value: string;
     case: "hostRewrite";
   } | {
     /**
+     * Uses the endpoint's own DNS name as `Host` header. Only for Upstreams with host names (`static` with names,
+     * `aws`, `azure`). Default: false.
+     *
      * @generated from field: google.protobuf.BoolValue auto_host_rewrite = 19;
      */
     value: BoolValue;
     case: "autoHostRewrite";
   } | {
     /**
+     * Makes the `Host` header out of the path by a regular expression.
+     *
      * @generated from field: solo.io.envoy.type.matcher.v3.RegexMatchAndSubstitute host_rewrite_path_regex = 101;
      */
     value: RegexMatchAndSubstitute;
     case: "hostRewritePathRegex";
   } | {
     /**
+     * Takes the `Host` header from this request header.
+     *
      * @generated from field: google.protobuf.StringValue host_rewrite_header = 147;
      */
     value: StringValue;
@@ -112,41 +144,58 @@ export declare type RouteOptions = Message<"gloo.solo.io.RouteOptions"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Appends the original host to `x-forwarded-host`. It has an effect only beside one of the host rewrites. Default:
+   * `gloo.istioOptions.appendXForwardedHost` of the Settings, else false.
+   *
    * @generated from field: google.protobuf.BoolValue append_x_forwarded_host = 146;
    */
   appendXForwardedHost?: boolean | undefined;
 
   /**
+   * Lets browsers call this route from other origins. Wins over the CORS policy of the virtual host.
+   *
    * @generated from field: cors.options.gloo.solo.io.CorsPolicy cors = 11;
    */
   cors?: CorsPolicy | undefined;
 
   /**
+   * What is hashed to choose the endpoint, when the Upstream uses `ringHash` or `maglev`.
+   *
    * @generated from field: lbhash.options.gloo.solo.io.RouteActionHashConfig lb_hash = 12;
    */
   lbHash?: RouteActionHashConfig | undefined;
 
   /**
+   * Protocols that requests may switch to, or may not. WebSocket is allowed on every Gateway unless it is turned off.
+   *
    * @generated from field: repeated protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig upgrades = 21;
    */
   upgrades: ProtocolUpgradeConfig[];
 
   /**
+   * Simple rate limits for known and unknown users. Enterprise feature of Gloo.
+   *
    * @generated from field: ratelimit.options.gloo.solo.io.IngressRateLimit ratelimit_basic = 13;
    */
   ratelimitBasic?: IngressRateLimit | undefined;
 
   /**
+   * Rate limits before authentication.
+   *
    * @generated from oneof gloo.solo.io.RouteOptions.rate_limit_early_config_type
    */
   rateLimitEarlyConfigType: {
     /**
+     * Rate limits before authentication. Enterprise feature of Gloo.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitRouteExtension ratelimit_early = 142;
      */
     value: RateLimitRouteExtension;
     case: "ratelimitEarly";
   } | {
     /**
+     * RateLimitConfig resources to apply before authentication. Enterprise feature of Gloo.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitConfigRefs rate_limit_early_configs = 143;
      */
     value: RateLimitConfigRefs;
@@ -154,16 +203,23 @@ export declare type RouteOptions = Message<"gloo.solo.io.RouteOptions"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Rate limits.
+   *
    * @generated from oneof gloo.solo.io.RouteOptions.rate_limit_config_type
    */
   rateLimitConfigType: {
     /**
+     * Rate limits, by an external rate limit service or by the proxy itself. A route with this block does not take over
+     * the limits of the virtual host unless `includeVhRateLimits` is true.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitRouteExtension ratelimit = 140;
      */
     value: RateLimitRouteExtension;
     case: "ratelimit";
   } | {
     /**
+     * RateLimitConfig resources to apply. Enterprise feature of Gloo.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitConfigRefs rate_limit_configs = 141;
      */
     value: RateLimitConfigRefs;
@@ -171,16 +227,22 @@ export declare type RouteOptions = Message<"gloo.solo.io.RouteOptions"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Rate limits after authentication.
+   *
    * @generated from oneof gloo.solo.io.RouteOptions.rate_limit_regular_config_type
    */
   rateLimitRegularConfigType: {
     /**
+     * Rate limits after authentication. Enterprise feature of Gloo.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitRouteExtension ratelimit_regular = 144;
      */
     value: RateLimitRouteExtension;
     case: "ratelimitRegular";
   } | {
     /**
+     * RateLimitConfig resources to apply after authentication. Enterprise feature of Gloo.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitConfigRefs rate_limit_regular_configs = 145;
      */
     value: RateLimitConfigRefs;
@@ -188,15 +250,22 @@ export declare type RouteOptions = Message<"gloo.solo.io.RouteOptions"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Web application firewall. Enterprise feature of Gloo.
+   *
    * @generated from field: waf.options.gloo.solo.io.Settings waf = 15;
    */
   waf?: Settings | undefined;
 
   /**
+   * Verification of JSON Web Tokens.
+   *
    * @generated from oneof gloo.solo.io.RouteOptions.jwt_config
    */
   jwtConfig: {
     /**
+     * Deprecated, use `jwtStaged`. Turns the verification of JSON Web Tokens off for this route. Enterprise feature of
+     * Gloo.
+     *
      * @generated from field: jwt.options.gloo.solo.io.RouteExtension jwt = 16 [deprecated = true];
      * @deprecated
      */
@@ -204,12 +273,17 @@ export declare type RouteOptions = Message<"gloo.solo.io.RouteOptions"> & {
     case: "jwt";
   } | {
     /**
+     * Turns the verification of JSON Web Tokens off for this route, before or after external authentication. Enterprise
+     * feature of Gloo.
+     *
      * @generated from field: jwt.options.gloo.solo.io.JwtStagedRouteExtension jwt_staged = 25;
      */
     value: JwtStagedRouteExtension;
     case: "jwtStaged";
   } | {
     /**
+     * Verification of JSON Web Tokens of this route. Enterprise feature of Gloo.
+     *
      * @generated from field: jwt.options.gloo.solo.io.JwtStagedRouteProvidersExtension jwt_providers_staged = 32;
      */
     value: JwtStagedRouteProvidersExtension;
@@ -217,71 +291,100 @@ export declare type RouteOptions = Message<"gloo.solo.io.RouteOptions"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Access rules by claims of a JSON Web Token. Enterprise feature of Gloo.
+   *
    * @generated from field: rbac.options.gloo.solo.io.ExtensionSettings rbac = 17;
    */
   rbac?: ExtensionSettings | undefined;
 
   /**
+   * External authentication: which check applies, or none.
+   *
    * @generated from field: enterprise.gloo.solo.io.ExtAuthExtension extauth = 18;
    */
   extauth?: ExtAuthExtension | undefined;
 
   /**
+   * Masks sensitive data in responses and logs. Enterprise feature of Gloo.
+   *
    * @generated from field: dlp.options.gloo.solo.io.Config dlp = 20;
    */
   dlp?: Config | undefined;
 
   /**
+   * Holds each request until it is complete, up to a size, or turns that off. The Gateway must have `buffer` too.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.buffer.v3.BufferPerRoute buffer_per_route = 22;
    */
   bufferPerRoute?: BufferPerRoute | undefined;
 
   /**
+   * Refuses requests that change something and come from another origin.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.csrf.v3.CsrfPolicy csrf = 24;
    */
   csrf?: CsrfPolicy | undefined;
 
   /**
+   * Changes headers and bodies of requests and responses by templates.
+   *
    * @generated from field: transformation.options.gloo.solo.io.TransformationStages staged_transformations = 23;
    */
   stagedTransformations?: TransformationStages | undefined;
 
   /**
+   * Metadata of the route in Envoy, by filter name.
+   *
    * @generated from field: map<string, google.protobuf.Struct> envoy_metadata = 26;
    */
   envoyMetadata: { [key: string]: JsonObject };
 
   /**
+   * Replaces what a regular expression finds in the path. Not together with `prefixRewrite`.
+   *
    * @generated from field: solo.io.envoy.type.matcher.v3.RegexMatchAndSubstitute regex_rewrite = 27;
    */
   regexRewrite?: RegexMatchAndSubstitute | undefined;
 
   /**
+   * Longest life of a request with its response. It takes the place of `timeout` for long streams.
+   *
    * @generated from field: gloo.solo.io.RouteOptions.MaxStreamDuration max_stream_duration = 28;
    */
   maxStreamDuration?: RouteOptions_MaxStreamDuration | undefined;
 
   /**
+   * Ends a request when no byte moved in either direction for this long. `0s` turns it off. Default:
+   * `streamIdleTimeout` of the Gateway, else 5m.
+   *
    * @generated from field: google.protobuf.Duration idle_timeout = 29;
    */
   idleTimeout?: Duration | undefined;
 
   /**
+   * External processing before everything else. Enterprise feature of Gloo.
+   *
    * @generated from field: extproc.options.gloo.solo.io.RouteSettings ext_proc_early = 34;
    */
   extProcEarly?: RouteSettings | undefined;
 
   /**
+   * External processing: an external service changes requests and responses. Enterprise feature of Gloo.
+   *
    * @generated from field: extproc.options.gloo.solo.io.RouteSettings ext_proc = 30;
    */
   extProc?: RouteSettings | undefined;
 
   /**
+   * External processing right before the Upstream. Enterprise feature of Gloo.
+   *
    * @generated from field: extproc.options.gloo.solo.io.RouteSettings ext_proc_late = 33;
    */
   extProcLate?: RouteSettings | undefined;
 
   /**
+   * Options for Upstreams of type `ai`. Enterprise feature of Gloo.
+   *
    * @generated from field: ai.options.gloo.solo.io.RouteSettings ai = 31;
    */
   ai?: RouteSettings$1 | undefined;
@@ -294,20 +397,30 @@ export declare type RouteOptions = Message<"gloo.solo.io.RouteOptions"> & {
 export declare const RouteOptionsSchema: GenMessage<RouteOptions>;
 
 /**
+ * Longest life of a request with its response.
+ *
  * @generated from message gloo.solo.io.RouteOptions.MaxStreamDuration
  */
 export declare type RouteOptions_MaxStreamDuration = Message<"gloo.solo.io.RouteOptions.MaxStreamDuration"> & {
   /**
+   * Longest life; the stream is reset after that. `0s` means no limit. Default: `maxStreamDuration` of the Gateway,
+   * else no limit.
+   *
    * @generated from field: google.protobuf.Duration max_stream_duration = 1;
    */
   maxStreamDuration?: Duration | undefined;
 
   /**
+   * Takes the client's `grpc-timeout` header as the limit, but no more than this; `0s` takes it as it is. Default:
+   * the header is not read.
+   *
    * @generated from field: google.protobuf.Duration grpc_timeout_header_max = 2;
    */
   grpcTimeoutHeaderMax?: Duration | undefined;
 
   /**
+   * Taken off the value of the `grpc-timeout` header, so that the proxy gives up before the client does. Default: 0s.
+   *
    * @generated from field: google.protobuf.Duration grpc_timeout_header_offset = 3;
    */
   grpcTimeoutHeaderOffset?: Duration | undefined;

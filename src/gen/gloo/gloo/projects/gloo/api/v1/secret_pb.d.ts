@@ -14,15 +14,21 @@ import type { Metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_secret: GenFile;
 
 /**
+ * User name and password. Enterprise feature of Gloo.
+ *
  * @generated from message gloo.solo.io.AccountCredentialsSecret
  */
 export declare type AccountCredentialsSecret = Message<"gloo.solo.io.AccountCredentialsSecret"> & {
   /**
+   * User name.
+   *
    * @generated from field: string username = 1;
    */
   username: string;
 
   /**
+   * Password.
+   *
    * @generated from field: string password = 2;
    */
   password: string;
@@ -35,20 +41,28 @@ export declare type AccountCredentialsSecret = Message<"gloo.solo.io.AccountCred
 export declare const AccountCredentialsSecretSchema: GenMessage<AccountCredentialsSecret>;
 
 /**
+ * AWS credentials.
+ *
  * @generated from message gloo.solo.io.AwsSecret
  */
 export declare type AwsSecret = Message<"gloo.solo.io.AwsSecret"> & {
   /**
+   * Access key ID.
+   *
    * @generated from field: string access_key = 1;
    */
   accessKey: string;
 
   /**
+   * Secret access key.
+   *
    * @generated from field: string secret_key = 2;
    */
   secretKey: string;
 
   /**
+   * Session token of temporary credentials. Default: none.
+   *
    * @generated from field: string session_token = 3;
    */
   sessionToken: string;
@@ -61,10 +75,14 @@ export declare type AwsSecret = Message<"gloo.solo.io.AwsSecret"> & {
 export declare const AwsSecretSchema: GenMessage<AwsSecret>;
 
 /**
+ * Keys of Azure functions.
+ *
  * @generated from message gloo.solo.io.AzureSecret
  */
 export declare type AzureSecret = Message<"gloo.solo.io.AzureSecret"> & {
   /**
+   * Name to key: the name of a function, or `_master` for the key of the whole app.
+   *
    * @generated from field: map<string, string> api_keys = 1;
    */
   apiKeys: { [key: string]: string };
@@ -77,10 +95,14 @@ export declare type AzureSecret = Message<"gloo.solo.io.AzureSecret"> & {
 export declare const AzureSecretSchema: GenMessage<AzureSecret>;
 
 /**
+ * An encryption key. Enterprise feature of Gloo.
+ *
  * @generated from message gloo.solo.io.EncryptionKeySecret
  */
 export declare type EncryptionKeySecret = Message<"gloo.solo.io.EncryptionKeySecret"> & {
   /**
+   * The key; its length depends on what it is used for.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
@@ -93,10 +115,14 @@ export declare type EncryptionKeySecret = Message<"gloo.solo.io.EncryptionKeySec
 export declare const EncryptionKeySecretSchema: GenMessage<EncryptionKeySecret>;
 
 /**
+ * Headers with secret values.
+ *
  * @generated from message gloo.solo.io.HeaderSecret
  */
 export declare type HeaderSecret = Message<"gloo.solo.io.HeaderSecret"> & {
   /**
+   * Header name to value.
+   *
    * @generated from field: map<string, string> headers = 1;
    */
   headers: { [key: string]: string };
@@ -109,62 +135,89 @@ export declare type HeaderSecret = Message<"gloo.solo.io.HeaderSecret"> & {
 export declare const HeaderSecretSchema: GenMessage<HeaderSecret>;
 
 /**
+ * Something secret: certificates, keys, passwords. In Kubernetes this is a Secret of the cluster, in files and Vault
+ * this form. Exactly one kind.
+ *
  * @generated from message gloo.solo.io.Secret
  */
 export declare type Secret = Message<"gloo.solo.io.Secret"> & {
   /**
+   * What kind of secret. One of these must be given.
+   *
    * @generated from oneof gloo.solo.io.Secret.kind
    */
   kind: {
     /**
+     * AWS credentials. In Kubernetes: keys `aws_access_key_id`, `aws_secret_access_key` and, if needed,
+     * `aws_session_token`.
+     *
      * @generated from field: gloo.solo.io.AwsSecret aws = 1;
      */
     value: AwsSecret;
     case: "aws";
   } | {
     /**
+     * Keys of Azure functions.
+     *
      * @generated from field: gloo.solo.io.AzureSecret azure = 2;
      */
     value: AzureSecret;
     case: "azure";
   } | {
     /**
+     * A certificate with its key, or a root CA. In Kubernetes: type `kubernetes.io/tls` with `tls.crt`, `tls.key`,
+     * `ca.crt` and `tls.ocsp-staple`.
+     *
      * @generated from field: gloo.solo.io.TlsSecret tls = 3;
      */
     value: TlsSecret;
     case: "tls";
   } | {
     /**
+     * The secret of an OAuth client. Enterprise feature of Gloo. In Kubernetes: type `extauth.solo.io/oauth` with
+     * `client-secret`.
+     *
      * @generated from field: enterprise.gloo.solo.io.OauthSecret oauth = 5;
      */
     value: OauthSecret;
     case: "oauth";
   } | {
     /**
+     * An API key. Enterprise feature of Gloo. In Kubernetes: type `extauth.solo.io/apikey` with `api-key`.
+     *
      * @generated from field: enterprise.gloo.solo.io.ApiKey api_key = 6;
      */
     value: ApiKey;
     case: "apiKey";
   } | {
     /**
+     * Headers with secret values, for `headerSecretRef`. In Kubernetes: type `gloo.solo.io/header`, or any Opaque
+     * Secret that is none of the others.
+     *
      * @generated from field: gloo.solo.io.HeaderSecret header = 8;
      */
     value: HeaderSecret;
     case: "header";
   } | {
     /**
+     * User name and password. Enterprise feature of Gloo. In Kubernetes: type `extauth.solo.io/accountcredentials`.
+     *
      * @generated from field: gloo.solo.io.AccountCredentialsSecret credentials = 9;
      */
     value: AccountCredentialsSecret;
     case: "credentials";
   } | {
     /**
+     * An encryption key. Enterprise feature of Gloo. In Kubernetes: type `gloo.solo.io.EncryptionKeySecret` with `key`.
+     *
      * @generated from field: gloo.solo.io.EncryptionKeySecret encryption = 10;
      */
     value: EncryptionKeySecret;
     case: "encryption";
   } | {
     /**
+     * Free content for extensions.
+     *
      * @generated from field: gloo.solo.io.Extensions extensions = 4;
      */
     value: Extensions;
@@ -172,6 +225,8 @@ export declare type Secret = Message<"gloo.solo.io.Secret"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the Secret.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 7;
    */
   metadata?: Metadata | undefined;
@@ -184,25 +239,35 @@ export declare type Secret = Message<"gloo.solo.io.Secret"> & {
 export declare const SecretSchema: GenMessage<Secret>;
 
 /**
+ * A certificate with its key, or a root CA. Certificate and key must fit together.
+ *
  * @generated from message gloo.solo.io.TlsSecret
  */
 export declare type TlsSecret = Message<"gloo.solo.io.TlsSecret"> & {
   /**
+   * Certificate chain, PEM, own certificate first.
+   *
    * @generated from field: string cert_chain = 1;
    */
   certChain: string;
 
   /**
+   * Private key, PEM, not encrypted.
+   *
    * @generated from field: string private_key = 2;
    */
   privateKey: string;
 
   /**
+   * Root CA certificates, PEM, that verify the other side. On a listener they turn on mutual TLS.
+   *
    * @generated from field: string root_ca = 3;
    */
   rootCa: string;
 
   /**
+   * OCSP response for the certificate, DER, base64 in YAML.
+   *
    * @generated from field: bytes ocsp_staple = 4;
    */
   ocspStaple: Uint8Array;

@@ -25,6 +25,8 @@ import type { SslParameters } from "./ssl/ssl_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_settings: GenFile;
 
 /**
+ * Options of the console of Gloo. It has no options now.
+ *
  * @generated from message gloo.solo.io.ConsoleOptions
  */
 export declare type ConsoleOptions = Message<"gloo.solo.io.ConsoleOptions"> & {
@@ -37,56 +39,79 @@ export declare type ConsoleOptions = Message<"gloo.solo.io.ConsoleOptions"> & {
 export declare const ConsoleOptionsSchema: GenMessage<ConsoleOptions>;
 
 /**
+ * Gateways, virtual services and their validation.
+ *
  * @generated from message gloo.solo.io.GatewayOptions
  */
 export declare type GatewayOptions = Message<"gloo.solo.io.GatewayOptions"> & {
   /**
+   * Deprecated, use `validation.proxyValidationServerAddr`. Address of the validation service.
+   *
    * @generated from field: string validation_server_addr = 1;
    */
   validationServerAddr: string;
 
   /**
+   * Validation of resources when they are written. Without this block there is no admission webhook.
+   *
    * @generated from field: gloo.solo.io.GatewayOptions.ValidationOptions validation = 3;
    */
   validation?: GatewayOptions_ValidationOptions | undefined;
 
   /**
+   * Takes Gateways from all watched namespaces, not only from the control plane's own. Default: false.
+   *
    * @generated from field: bool read_gateways_from_all_namespaces = 4;
    */
   readGatewaysFromAllNamespaces: boolean;
 
   /**
+   * Deprecated, without effect. Sorted the routes of single route tables too. Default: false.
+   *
    * @generated from field: bool always_sort_route_table_routes = 5 [deprecated = true];
    * @deprecated
    */
   alwaysSortRouteTableRoutes: boolean;
 
   /**
+   * Stores Proxies compressed. Default: false.
+   *
    * @generated from field: bool compressed_proxy_spec = 6;
    */
   compressedProxySpec: boolean;
 
   /**
+   * Defaults for all virtual services.
+   *
    * @generated from field: gloo.solo.io.VirtualServiceOptions virtual_service_options = 7;
    */
   virtualServiceOptions?: VirtualServiceOptions | undefined;
 
   /**
+   * Stores the computed Proxies. They are large; Kubernetes takes 1 MiB at most. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue persist_proxy_spec = 8;
    */
   persistProxySpec?: boolean | undefined;
 
   /**
+   * Translates Gateways and virtual services at all. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue enable_gateway_controller = 9;
    */
   enableGatewayController?: boolean | undefined;
 
   /**
+   * Serves a virtual service only on connections with its own TLS config (server name), not on all connections of the
+   * port. The annotation `gateway.solo.io/isolate_vhost` of a Gateway does it for one. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue isolate_virtual_hosts_by_ssl_config = 10;
    */
   isolateVirtualHostsBySslConfig?: boolean | undefined;
 
   /**
+   * Opens the ports of Gateways without any virtual service; they answer 404. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue translate_empty_gateways = 11;
    */
   translateEmptyGateways?: boolean | undefined;
@@ -99,67 +124,94 @@ export declare type GatewayOptions = Message<"gloo.solo.io.GatewayOptions"> & {
 export declare const GatewayOptionsSchema: GenMessage<GatewayOptions>;
 
 /**
+ * Validation of resources when they are written to Kubernetes.
+ *
  * @generated from message gloo.solo.io.GatewayOptions.ValidationOptions
  */
 export declare type GatewayOptions_ValidationOptions = Message<"gloo.solo.io.GatewayOptions.ValidationOptions"> & {
   /**
+   * Address of the validation service. Default: `gloo:9988`.
+   *
    * @generated from field: string proxy_validation_server_addr = 2;
    */
   proxyValidationServerAddr: string;
 
   /**
+   * Path of the webhook's certificate. Default: `/etc/gateway/validation-certs/tls.crt`.
+   *
    * @generated from field: string validation_webhook_tls_cert = 3;
    */
   validationWebhookTlsCert: string;
 
   /**
+   * Path of the webhook's private key. Default: `/etc/gateway/validation-certs/tls.key`.
+   *
    * @generated from field: string validation_webhook_tls_key = 4;
    */
   validationWebhookTlsKey: string;
 
   /**
+   * Deprecated, use `serverEnabled: false`. Accepts resources when validation itself does not work. Default: false.
+   *
    * @generated from field: bool ignore_gloo_validation_failure = 5 [deprecated = true];
    * @deprecated
    */
   ignoreGlooValidationFailure: boolean;
 
   /**
+   * Lets invalid resources in and only logs what is wrong with them. Unknown fields are refused in any case. Default:
+   * true.
+   *
    * @generated from field: google.protobuf.BoolValue always_accept = 6;
    */
   alwaysAccept?: boolean | undefined;
 
   /**
+   * Lets resources with warnings in. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue allow_warnings = 7;
    */
   allowWarnings?: boolean | undefined;
 
   /**
+   * Deprecated. Warns of routes that earlier routes hide. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue warn_route_short_circuiting = 8 [deprecated = true];
    * @deprecated
    */
   warnRouteShortCircuiting?: boolean | undefined;
 
   /**
+   * Does not try transformations out, which saves time. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disable_transformation_validation = 9;
    */
   disableTransformationValidation?: boolean | undefined;
 
   /**
+   * Largest message to and from the validation service, in bytes. Default: 104857600 (100 MiB).
+   *
    * @generated from field: google.protobuf.Int32Value validation_server_grpc_max_size_bytes = 11;
    */
   validationServerGrpcMaxSizeBytes?: number | undefined;
 
   /**
+   * Runs the admission webhook; its certificate must be there. Default: true if there is a `validation` block.
+   *
    * @generated from field: google.protobuf.BoolValue server_enabled = 12;
    */
   serverEnabled?: boolean | undefined;
 
   /**
+   * A missing TLS Secret is a warning in place of an error, so that it may be written later. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue warn_missing_tls_secret = 13;
    */
   warnMissingTlsSecret?: boolean | undefined;
 
   /**
+   * Asks an Envoy whether it would accept the whole configuration. Slow. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue full_envoy_validation = 14;
    */
   fullEnvoyValidation?: boolean | undefined;
@@ -172,100 +224,141 @@ export declare type GatewayOptions_ValidationOptions = Message<"gloo.solo.io.Gat
 export declare const GatewayOptions_ValidationOptionsSchema: GenMessage<GatewayOptions_ValidationOptions>;
 
 /**
+ * Translation to Envoy.
+ *
  * @generated from message gloo.solo.io.GlooOptions
  */
 export declare type GlooOptions = Message<"gloo.solo.io.GlooOptions"> & {
   /**
+   * Address on which Envoys are served. Default: `0.0.0.0:9977`.
+   *
    * @generated from field: string xds_bind_addr = 1;
    */
   xdsBindAddr: string;
 
   /**
+   * Address of the validation service. Default: `0.0.0.0:9988`.
+   *
    * @generated from field: string validation_bind_addr = 2;
    */
   validationBindAddr: string;
 
   /**
+   * Circuit breakers of Upstreams that have none of their own.
+   *
    * @generated from field: gloo.solo.io.CircuitBreakerConfig circuit_breakers = 3;
    */
   circuitBreakers?: CircuitBreakerConfig | undefined;
 
   /**
+   * How long to wait after start until the endpoints of all Upstreams are known, before Envoys are served. `0s` does
+   * not wait. Default: 5m.
+   *
    * @generated from field: google.protobuf.Duration endpoints_warming_timeout = 4;
    */
   endpointsWarmingTimeout?: Duration | undefined;
 
   /**
+   * AWS credentials and Lambda.
+   *
    * @generated from field: gloo.solo.io.GlooOptions.AWSOptions aws_options = 5;
    */
   awsOptions?: GlooOptions_AWSOptions | undefined;
 
   /**
+   * What to do with routes that cannot work. Default: they answer 503.
+   *
    * @generated from field: gloo.solo.io.GlooOptions.InvalidConfigPolicy invalid_config_policy = 6;
    */
   invalidConfigPolicy?: GlooOptions_InvalidConfigPolicy | undefined;
 
   /**
+   * Refuses routes straight to Kubernetes Services, which saves work in large clusters. Default: false.
+   *
    * @generated from field: bool disable_kubernetes_destinations = 7;
    */
   disableKubernetesDestinations: boolean;
 
   /**
+   * Turns the translation of gRPC-Web off, unless a Gateway turns it on. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disable_grpc_web = 8;
    */
   disableGrpcWeb?: boolean | undefined;
 
   /**
+   * Keeps Proxies that no Gateway produces any more. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disable_proxy_garbage_collection = 9;
    */
   disableProxyGarbageCollection?: boolean | undefined;
 
   /**
+   * Largest compiled regular expression that Envoy accepts. Default: no limit.
+   *
    * @generated from field: google.protobuf.UInt32Value regex_max_program_size = 10;
    */
   regexMaxProgramSize?: number | undefined;
 
   /**
+   * Address on which Envoys can poll endpoints by REST. Default: `0.0.0.0:9976`.
+   *
    * @generated from field: string rest_xds_bind_addr = 11;
    */
   restXdsBindAddr: string;
 
   /**
+   * Lets Envoys poll endpoints by REST in place of a stream. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue enable_rest_eds = 12;
    */
   enableRestEds?: boolean | undefined;
 
   /**
+   * How often names in `failover` are resolved again. Enterprise feature of Gloo. Default: 10s.
+   *
    * @generated from field: google.protobuf.Duration failover_upstream_dns_polling_interval = 13;
    */
   failoverUpstreamDnsPollingInterval?: Duration | undefined;
 
   /**
+   * Leaves out HTTP filters that nothing on the listener uses. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue remove_unused_filters = 14;
    */
   removeUnusedFilters?: boolean | undefined;
 
   /**
+   * Address on which Proxies can be asked for. Default: `0.0.0.0:9966`.
+   *
    * @generated from field: string proxy_debug_bind_addr = 15;
    */
   proxyDebugBindAddr: string;
 
   /**
+   * Logs requests and responses before and after every transformation. They may hold secrets. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue log_transformation_request_response_info = 16;
    */
   logTransformationRequestResponseInfo?: boolean | undefined;
 
   /**
+   * Escapes special characters in what templates put out, so that they fit into JSON. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue transformation_escape_characters = 17;
    */
   transformationEscapeCharacters?: boolean | undefined;
 
   /**
+   * Integration with Istio.
+   *
    * @generated from field: gloo.solo.io.GlooOptions.IstioOptions istio_options = 18;
    */
   istioOptions?: GlooOptions_IstioOptions | undefined;
 
   /**
+   * Leaves the body of WebSocket upgrades alone in transformations that would wait for all of it. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue enable_auto_websocket_transformation_passthrough = 19;
    */
   enableAutoWebsocketTransformationPassthrough?: boolean | undefined;
@@ -278,20 +371,29 @@ export declare type GlooOptions = Message<"gloo.solo.io.GlooOptions"> & {
 export declare const GlooOptionsSchema: GenMessage<GlooOptions>;
 
 /**
+ * AWS credentials and Lambda.
+ *
  * @generated from message gloo.solo.io.GlooOptions.AWSOptions
  */
 export declare type GlooOptions_AWSOptions = Message<"gloo.solo.io.GlooOptions.AWSOptions"> & {
   /**
+   * Where credentials come from for Upstreams without a `secretRef`.
+   *
    * @generated from oneof gloo.solo.io.GlooOptions.AWSOptions.credentials_fetcher
    */
   credentialsFetcher: {
     /**
+     * Takes credentials from the environment of the proxy: variables, files, role of the instance. (The spelling is
+     * part of the API.) Default: false.
+     *
      * @generated from field: bool enable_credentials_discovey = 1;
      */
     value: boolean;
     case: "enableCredentialsDiscovey";
   } | {
     /**
+     * Takes credentials by the web identity of a Kubernetes service account (IAM roles for service accounts).
+     *
      * @generated from field: envoy.config.filter.http.aws_lambda.v2.AWSLambdaConfig.ServiceAccountCredentials service_account_credentials = 2;
      */
     value: AWSLambdaConfig_ServiceAccountCredentials;
@@ -299,16 +401,24 @@ export declare type GlooOptions_AWSOptions = Message<"gloo.solo.io.GlooOptions.A
   } | { case: undefined; value?: undefined };
 
   /**
+   * Tells functions the original path and method in `x-envoy-original-path` and `x-envoy-original-method`. Default:
+   * false.
+   *
    * @generated from field: google.protobuf.BoolValue propagate_original_routing = 3;
    */
   propagateOriginalRouting?: boolean | undefined;
 
   /**
+   * Renews the credentials of `serviceAccountCredentials` this often, besides when their token file changes. Default:
+   * 0s (only when the file changes).
+   *
    * @generated from field: google.protobuf.Duration credential_refresh_delay = 4;
    */
   credentialRefreshDelay?: Duration | undefined;
 
   /**
+   * Calls the first function of the Upstream when a route names none. Discovery may change the order. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue fallback_to_first_function = 5;
    */
   fallbackToFirstFunction?: boolean | undefined;
@@ -321,20 +431,28 @@ export declare type GlooOptions_AWSOptions = Message<"gloo.solo.io.GlooOptions.A
 export declare const GlooOptions_AWSOptionsSchema: GenMessage<GlooOptions_AWSOptions>;
 
 /**
+ * What to do with routes that cannot work, for instance because their Upstream does not exist.
+ *
  * @generated from message gloo.solo.io.GlooOptions.InvalidConfigPolicy
  */
 export declare type GlooOptions_InvalidConfigPolicy = Message<"gloo.solo.io.GlooOptions.InvalidConfigPolicy"> & {
   /**
+   * Answers such routes with the response below. Default: false (503 from Envoy).
+   *
    * @generated from field: bool replace_invalid_routes = 1;
    */
   replaceInvalidRoutes: boolean;
 
   /**
+   * Status of the answer. Default: 404.
+   *
    * @generated from field: uint32 invalid_route_response_code = 2;
    */
   invalidRouteResponseCode: number;
 
   /**
+   * Body of the answer. Default: a text that says that the route is not valid.
+   *
    * @generated from field: string invalid_route_response_body = 3;
    */
   invalidRouteResponseBody: string;
@@ -347,21 +465,30 @@ export declare type GlooOptions_InvalidConfigPolicy = Message<"gloo.solo.io.Gloo
 export declare const GlooOptions_InvalidConfigPolicySchema: GenMessage<GlooOptions_InvalidConfigPolicy>;
 
 /**
+ * Integration with Istio.
+ *
  * @generated from message gloo.solo.io.GlooOptions.IstioOptions
  */
 export declare type GlooOptions_IstioOptions = Message<"gloo.solo.io.GlooOptions.IstioOptions"> & {
   /**
+   * Deprecated, use the option of the route. Appends the original host to `x-forwarded-host` when the host is
+   * rewritten. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue append_x_forwarded_host = 1 [deprecated = true];
    * @deprecated
    */
   appendXForwardedHost?: boolean | undefined;
 
   /**
+   * Speaks Istio's mTLS to Upstreams that have no `sslConfig`. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue enable_auto_mtls = 2;
    */
   enableAutoMtls?: boolean | undefined;
 
   /**
+   * Runs with Istio's sidecar certificates. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue enable_integration = 3;
    */
   enableIntegration?: boolean | undefined;
@@ -398,15 +525,21 @@ export declare type GraphqlOptions_SchemaChangeValidationOptions = Message<"gloo
 export declare const GraphqlOptions_SchemaChangeValidationOptionsSchema: GenMessage<GraphqlOptions_SchemaChangeValidationOptions>;
 
 /**
+ * Labels that an object must have. All conditions must hold.
+ *
  * @generated from message gloo.solo.io.LabelSelector
  */
 export declare type LabelSelector = Message<"gloo.solo.io.LabelSelector"> & {
   /**
+   * Labels with their values.
+   *
    * @generated from field: map<string, string> match_labels = 1;
    */
   matchLabels: { [key: string]: string };
 
   /**
+   * Conditions on labels.
+   *
    * @generated from field: repeated gloo.solo.io.LabelSelectorRequirement match_expressions = 2;
    */
   matchExpressions: LabelSelectorRequirement[];
@@ -419,20 +552,28 @@ export declare type LabelSelector = Message<"gloo.solo.io.LabelSelector"> & {
 export declare const LabelSelectorSchema: GenMessage<LabelSelector>;
 
 /**
+ * One condition on a label.
+ *
  * @generated from message gloo.solo.io.LabelSelectorRequirement
  */
 export declare type LabelSelectorRequirement = Message<"gloo.solo.io.LabelSelectorRequirement"> & {
   /**
+   * Key of the label.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * `In`, `NotIn`, `Exists` or `DoesNotExist`.
+   *
    * @generated from field: string operator = 2;
    */
   operator: string;
 
   /**
+   * Values for `In` and `NotIn`; empty for the others.
+   *
    * @generated from field: repeated string values = 3;
    */
   values: string[];
@@ -445,36 +586,52 @@ export declare type LabelSelectorRequirement = Message<"gloo.solo.io.LabelSelect
 export declare const LabelSelectorRequirementSchema: GenMessage<LabelSelectorRequirement>;
 
 /**
+ * Settings of the control plane. There is usually one resource of this kind, named `default`.
+ *
  * @generated from message gloo.solo.io.Settings
  */
 export declare type Settings = Message<"gloo.solo.io.Settings"> & {
   /**
+   * The control plane's own namespace: discovered Upstreams and Proxies are written there, and Gateways are read from
+   * there. Default: `gloo-system`.
+   *
    * @generated from field: string discovery_namespace = 1;
    */
   discoveryNamespace: string;
 
   /**
+   * Namespaces whose resources count. The own namespace always does. Wins over `watchNamespaceSelectors`. Default:
+   * empty (all namespaces).
+   *
    * @generated from field: repeated string watch_namespaces = 2;
    */
   watchNamespaces: string[];
 
   /**
+   * Where Gateways, virtual services, Upstreams and the like come from. Default: Kubernetes.
+   *
    * @generated from oneof gloo.solo.io.Settings.config_source
    */
   configSource: {
     /**
+     * Configuration from resources in Kubernetes.
+     *
      * @generated from field: gloo.solo.io.Settings.KubernetesCrds kubernetes_config_source = 4;
      */
     value: Settings_KubernetesCrds;
     case: "kubernetesConfigSource";
   } | {
     /**
+     * Configuration from files.
+     *
      * @generated from field: gloo.solo.io.Settings.Directory directory_config_source = 5;
      */
     value: Settings_Directory;
     case: "directoryConfigSource";
   } | {
     /**
+     * Configuration from Consul's key-value store.
+     *
      * @generated from field: gloo.solo.io.Settings.ConsulKv consul_kv_source = 21;
      */
     value: Settings_ConsulKv;
@@ -482,22 +639,30 @@ export declare type Settings = Message<"gloo.solo.io.Settings"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Where Secrets come from. Default: Kubernetes.
+   *
    * @generated from oneof gloo.solo.io.Settings.secret_source
    */
   secretSource: {
     /**
+     * Secrets from Kubernetes.
+     *
      * @generated from field: gloo.solo.io.Settings.KubernetesSecrets kubernetes_secret_source = 6;
      */
     value: Settings_KubernetesSecrets;
     case: "kubernetesSecretSource";
   } | {
     /**
+     * Secrets from HashiCorp Vault.
+     *
      * @generated from field: gloo.solo.io.Settings.VaultSecrets vault_secret_source = 7;
      */
     value: Settings_VaultSecrets;
     case: "vaultSecretSource";
   } | {
     /**
+     * Secrets from files, in the folder `secrets` of the directory.
+     *
      * @generated from field: gloo.solo.io.Settings.Directory directory_secret_source = 8;
      */
     value: Settings_Directory;
@@ -505,27 +670,37 @@ export declare type Settings = Message<"gloo.solo.io.Settings"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Secrets from several sources at once. It wins over the single sources.
+   *
    * @generated from field: gloo.solo.io.Settings.SecretOptions secret_options = 38;
    */
   secretOptions?: Settings_SecretOptions | undefined;
 
   /**
+   * Where Artifacts (ConfigMaps) come from. Default: Kubernetes.
+   *
    * @generated from oneof gloo.solo.io.Settings.artifact_source
    */
   artifactSource: {
     /**
+     * Artifacts from ConfigMaps in Kubernetes.
+     *
      * @generated from field: gloo.solo.io.Settings.KubernetesConfigmaps kubernetes_artifact_source = 9;
      */
     value: Settings_KubernetesConfigmaps;
     case: "kubernetesArtifactSource";
   } | {
     /**
+     * Artifacts from files, in the folder `artifacts` of the directory.
+     *
      * @generated from field: gloo.solo.io.Settings.Directory directory_artifact_source = 10;
      */
     value: Settings_Directory;
     case: "directoryArtifactSource";
   } | {
     /**
+     * Artifacts from Consul's key-value store.
+     *
      * @generated from field: gloo.solo.io.Settings.ConsulKv consul_kv_artifact_source = 23;
      */
     value: Settings_ConsulKv;
@@ -533,138 +708,194 @@ export declare type Settings = Message<"gloo.solo.io.Settings"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * How often things are looked at that cannot be watched: EC2 instances and some stores. Default: 60s.
+   *
    * @generated from field: google.protobuf.Duration refresh_rate = 12;
    */
   refreshRate?: Duration | undefined;
 
   /**
+   * Deprecated. Opened a debug port. Default: false.
+   *
    * @generated from field: bool dev_mode = 13 [deprecated = true];
    * @deprecated
    */
   devMode: boolean;
 
   /**
+   * Sends the header `l5d-dst-override` to Kubernetes Upstreams, so that Linkerd routes the request. Default: false.
+   *
    * @generated from field: bool linkerd = 17;
    */
   linkerd: boolean;
 
   /**
+   * Deprecated. Addresses of proxies for Knative.
+   *
    * @generated from field: gloo.solo.io.Settings.KnativeOptions knative = 18 [deprecated = true];
    * @deprecated
    */
   knative?: Settings_KnativeOptions | undefined;
 
   /**
+   * Discovery of Upstreams and functions.
+   *
    * @generated from field: gloo.solo.io.Settings.DiscoveryOptions discovery = 19;
    */
   discovery?: Settings_DiscoveryOptions | undefined;
 
   /**
+   * Translation to Envoy: xDS, limits, what to do about invalid routes.
+   *
    * @generated from field: gloo.solo.io.GlooOptions gloo = 24;
    */
   gloo?: GlooOptions | undefined;
 
   /**
+   * Gateways, virtual services and their validation.
+   *
    * @generated from field: gloo.solo.io.GatewayOptions gateway = 25;
    */
   gateway?: GatewayOptions | undefined;
 
   /**
+   * How to reach Consul. Environment variables `CONSUL_HTTP_ADDR` and so on are read too.
+   *
    * @generated from field: gloo.solo.io.Settings.ConsulConfiguration consul = 20;
    */
   consul?: Settings_ConsulConfiguration | undefined;
 
   /**
+   * How Upstreams are made from Consul services.
+   *
    * @generated from field: gloo.solo.io.Settings.ConsulUpstreamDiscoveryConfiguration consulDiscovery = 30;
    */
   consulDiscovery?: Settings_ConsulUpstreamDiscoveryConfiguration | undefined;
 
   /**
+   * How much the Kubernetes API may be asked.
+   *
    * @generated from field: gloo.solo.io.Settings.KubernetesConfiguration kubernetes = 22;
    */
   kubernetes?: Settings_KubernetesConfiguration | undefined;
 
   /**
+   * Free configuration for extensions.
+   *
    * @generated from field: gloo.solo.io.Extensions extensions = 16;
    */
   extensions?: Extensions | undefined;
 
   /**
+   * Rate limits of the rate limit service: the tree of descriptors. Enterprise feature of Gloo.
+   *
    * @generated from field: ratelimit.options.gloo.solo.io.ServiceSettings ratelimit = 26;
    */
   ratelimit?: ServiceSettings | undefined;
 
   /**
+   * The rate limit service that proxies ask. A Gateway can name another.
+   *
    * @generated from field: ratelimit.options.gloo.solo.io.Settings ratelimit_server = 27;
    */
   ratelimitServer?: Settings$1 | undefined;
 
   /**
+   * Whether virtual services must have access rules. Enterprise feature of Gloo.
+   *
    * @generated from field: rbac.options.gloo.solo.io.Settings rbac = 28;
    */
   rbac?: Settings$2 | undefined;
 
   /**
+   * The external authentication server that proxies ask. A Gateway can name another.
+   *
    * @generated from field: enterprise.gloo.solo.io.Settings extauth = 29;
    */
   extauth?: Settings$3 | undefined;
 
   /**
+   * Further external authentication servers by name, for `customAuth.name`. Enterprise feature of Gloo.
+   *
    * @generated from field: map<string, enterprise.gloo.solo.io.Settings> named_extauth = 33;
    */
   namedExtauth: { [key: string]: Settings$3 };
 
   /**
+   * The caching server. Enterprise feature of Gloo.
+   *
    * @generated from field: caching.options.gloo.solo.io.Settings caching_server = 36;
    */
   cachingServer?: Settings$4 | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 14;
    */
   metadata?: Metadata | undefined;
 
   /**
+   * Written by the control plane: whether the Settings were accepted. In Kubernetes it is the `status` of the object.
+   * Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 34;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Metrics about the state of resources, and dashboards.
+   *
    * @generated from field: gloo.solo.io.Settings.ObservabilityOptions observabilityOptions = 31;
    */
   observabilityOptions?: Settings_ObservabilityOptions | undefined;
 
   /**
+   * Defaults for all Upstreams.
+   *
    * @generated from field: gloo.solo.io.UpstreamOptions upstreamOptions = 32;
    */
   upstreamOptions?: UpstreamOptions | undefined;
 
   /**
+   * Options of the console of Gloo. Enterprise feature of Gloo.
+   *
    * @generated from field: gloo.solo.io.ConsoleOptions console_options = 35;
    */
   consoleOptions?: ConsoleOptions | undefined;
 
   /**
+   * External processing before everything else, for all Gateways. Enterprise feature of Gloo.
+   *
    * @generated from field: extproc.options.gloo.solo.io.Settings ext_proc_early = 42;
    */
   extProcEarly?: Settings$5 | undefined;
 
   /**
+   * External processing, for all Gateways. Enterprise feature of Gloo.
+   *
    * @generated from field: extproc.options.gloo.solo.io.Settings ext_proc = 39;
    */
   extProc?: Settings$5 | undefined;
 
   /**
+   * External processing right before the Upstream, for all Gateways. Enterprise feature of Gloo.
+   *
    * @generated from field: extproc.options.gloo.solo.io.Settings ext_proc_late = 41;
    */
   extProcLate?: Settings$5 | undefined;
 
   /**
+   * Namespaces by their labels: those that meet any of these selectors count, also when labels change later. Counts
+   * only if `watchNamespaces` is empty.
+   *
    * @generated from field: repeated gloo.solo.io.LabelSelector watch_namespace_selectors = 40;
    */
   watchNamespaceSelectors: LabelSelector[];
 
   /**
+   * Listens on IPv4 only where the control plane itself chooses the address of a listener. Default: false.
+   *
    * @generated from field: bool ip_v4_only = 43;
    */
   ipV4Only: boolean;
@@ -677,81 +908,114 @@ export declare type Settings = Message<"gloo.solo.io.Settings"> & {
 export declare const SettingsSchema: GenMessage<Settings>;
 
 /**
+ * How to reach Consul.
+ *
  * @generated from message gloo.solo.io.Settings.ConsulConfiguration
  */
 export declare type Settings_ConsulConfiguration = Message<"gloo.solo.io.Settings.ConsulConfiguration"> & {
   /**
+   * Deprecated, use `httpAddress`. Address of Consul's HTTP API.
+   *
    * @generated from field: string address = 1 [deprecated = true];
    * @deprecated
    */
   address: string;
 
   /**
+   * Data center to ask. Default: that of the agent.
+   *
    * @generated from field: string datacenter = 2;
    */
   datacenter: string;
 
   /**
+   * User name for HTTP basic authentication.
+   *
    * @generated from field: string username = 3;
    */
   username: string;
 
   /**
+   * Password for HTTP basic authentication.
+   *
    * @generated from field: string password = 4;
    */
   password: string;
 
   /**
+   * ACL token for all requests. Default: the token of the agent.
+   *
    * @generated from field: string token = 5;
    */
   token: string;
 
   /**
+   * Path of a root CA file, PEM. Default: the root CAs of the system.
+   *
    * @generated from field: string ca_file = 6;
    */
   caFile: string;
 
   /**
+   * Path of a folder with root CA files, PEM. Default: the root CAs of the system.
+   *
    * @generated from field: string ca_path = 7;
    */
   caPath: string;
 
   /**
+   * Path of the client certificate, PEM. Needs `keyFile`.
+   *
    * @generated from field: string cert_file = 8;
    */
   certFile: string;
 
   /**
+   * Path of the client's private key, PEM. Needs `certFile`.
+   *
    * @generated from field: string key_file = 9;
    */
   keyFile: string;
 
   /**
+   * Does not verify Consul's certificate. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue insecure_skip_verify = 10;
    */
   insecureSkipVerify?: boolean | undefined;
 
   /**
+   * How long Consul may hold a question until something changes. Default: as Consul has it (5m).
+   *
    * @generated from field: google.protobuf.Duration wait_time = 11;
    */
   waitTime?: Duration | undefined;
 
   /**
+   * Turns on discovery of Consul services and their instances; `{}` is enough. Default: off.
+   *
    * @generated from field: gloo.solo.io.Settings.ConsulConfiguration.ServiceDiscoveryOptions service_discovery = 12;
    */
   serviceDiscovery?: Settings_ConsulConfiguration_ServiceDiscoveryOptions | undefined;
 
   /**
+   * Address of Consul's HTTP API, `host:port` or a URL. Default: `CONSUL_HTTP_ADDR` of the environment, else
+   * `127.0.0.1:8500`.
+   *
    * @generated from field: string http_address = 13;
    */
   httpAddress: string;
 
   /**
+   * Address of the DNS server that resolves instances whose address is a name. Default: `127.0.0.1:8600`.
+   *
    * @generated from field: string dns_address = 14;
    */
   dnsAddress: string;
 
   /**
+   * How often such names are resolved again. Default: 5s.
+   *
    * @generated from field: google.protobuf.Duration dns_polling_interval = 15;
    */
   dnsPollingInterval?: Duration | undefined;
@@ -764,10 +1028,14 @@ export declare type Settings_ConsulConfiguration = Message<"gloo.solo.io.Setting
 export declare const Settings_ConsulConfigurationSchema: GenMessage<Settings_ConsulConfiguration>;
 
 /**
+ * Discovery of Consul services.
+ *
  * @generated from message gloo.solo.io.Settings.ConsulConfiguration.ServiceDiscoveryOptions
  */
 export declare type Settings_ConsulConfiguration_ServiceDiscoveryOptions = Message<"gloo.solo.io.Settings.ConsulConfiguration.ServiceDiscoveryOptions"> & {
   /**
+   * Data centers whose services and instances count. Default: empty (all).
+   *
    * @generated from field: repeated string data_centers = 1;
    */
   dataCenters: string[];
@@ -780,10 +1048,14 @@ export declare type Settings_ConsulConfiguration_ServiceDiscoveryOptions = Messa
 export declare const Settings_ConsulConfiguration_ServiceDiscoveryOptionsSchema: GenMessage<Settings_ConsulConfiguration_ServiceDiscoveryOptions>;
 
 /**
+ * Consul's key-value store, with keys `<root>/<group>/<version>/<Kind>/<namespace>/<name>`.
+ *
  * @generated from message gloo.solo.io.Settings.ConsulKv
  */
 export declare type Settings_ConsulKv = Message<"gloo.solo.io.Settings.ConsulKv"> & {
   /**
+   * Begin of all keys, so that several control planes can share one Consul. Default: `gloo`.
+   *
    * @generated from field: string root_key = 1;
    */
   rootKey: string;
@@ -796,45 +1068,65 @@ export declare type Settings_ConsulKv = Message<"gloo.solo.io.Settings.ConsulKv"
 export declare const Settings_ConsulKvSchema: GenMessage<Settings_ConsulKv>;
 
 /**
+ * How Upstreams are made from Consul services.
+ *
  * @generated from message gloo.solo.io.Settings.ConsulUpstreamDiscoveryConfiguration
  */
 export declare type Settings_ConsulUpstreamDiscoveryConfiguration = Message<"gloo.solo.io.Settings.ConsulUpstreamDiscoveryConfiguration"> & {
   /**
+   * Turns TLS on for services that carry the tag `tlsTagName`. Needs `rootCa`. Default: false.
+   *
    * @generated from field: bool useTlsTagging = 16;
    */
   useTlsTagging: boolean;
 
   /**
+   * The tag that means TLS. Default: `glooUseTls`.
+   *
    * @generated from field: string tlsTagName = 17;
    */
   tlsTagName: string;
 
   /**
+   * Secret with the root CA that verifies such services.
+   *
    * @generated from field: core.solo.io.ResourceRef rootCa = 18;
    */
   rootCa?: ResourceRef | undefined;
 
   /**
+   * Makes two Upstreams of a service in which some instances carry the tag: `<name>` for those without and
+   * `<name>-tls` for those with it. Default: false (one Upstream, with TLS).
+   *
    * @generated from field: bool splitTlsServices = 19;
    */
   splitTlsServices: boolean;
 
   /**
+   * How fresh Consul's answers must be. Default: DefaultMode.
+   *
    * @generated from field: consul.options.gloo.solo.io.ConsulConsistencyModes consistencyMode = 20;
    */
   consistencyMode: ConsulConsistencyModes;
 
   /**
+   * Further options for the queries to Consul.
+   *
    * @generated from field: consul.options.gloo.solo.io.QueryOptions query_options = 21;
    */
   queryOptions?: QueryOptions | undefined;
 
   /**
+   * Only services with at least one of these tags become Upstreams. Default: empty (all services).
+   *
    * @generated from field: repeated string service_tags_allowlist = 22;
    */
   serviceTagsAllowlist: string[];
 
   /**
+   * Lets Consul hold questions about instances until something changes, which means fewer requests; the agent's cache
+   * helps less then. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue eds_blocking_queries = 23;
    */
   edsBlockingQueries?: boolean | undefined;
@@ -847,10 +1139,14 @@ export declare type Settings_ConsulUpstreamDiscoveryConfiguration = Message<"glo
 export declare const Settings_ConsulUpstreamDiscoveryConfigurationSchema: GenMessage<Settings_ConsulUpstreamDiscoveryConfiguration>;
 
 /**
+ * Files in a folder, as `<plural>/<namespace>/<name>.yaml`.
+ *
  * @generated from message gloo.solo.io.Settings.Directory
  */
 export declare type Settings_Directory = Message<"gloo.solo.io.Settings.Directory"> & {
   /**
+   * Path of the folder.
+   *
    * @generated from field: string directory = 1;
    */
   directory: string;
@@ -863,20 +1159,28 @@ export declare type Settings_Directory = Message<"gloo.solo.io.Settings.Director
 export declare const Settings_DirectorySchema: GenMessage<Settings_Directory>;
 
 /**
+ * Discovery of Upstreams (UDS) and of functions (FDS).
+ *
  * @generated from message gloo.solo.io.Settings.DiscoveryOptions
  */
 export declare type Settings_DiscoveryOptions = Message<"gloo.solo.io.Settings.DiscoveryOptions"> & {
   /**
+   * Where functions are looked for. Default: BLACKLIST if there is a `discovery` block, WHITELIST if there is none.
+   *
    * @generated from field: gloo.solo.io.Settings.DiscoveryOptions.FdsMode fds_mode = 1;
    */
   fdsMode: Settings_DiscoveryOptions_FdsMode;
 
   /**
+   * Discovery of Upstreams.
+   *
    * @generated from field: gloo.solo.io.Settings.DiscoveryOptions.UdsOptions uds_options = 2;
    */
   udsOptions?: Settings_DiscoveryOptions_UdsOptions | undefined;
 
   /**
+   * Discovery of functions.
+   *
    * @generated from field: gloo.solo.io.Settings.DiscoveryOptions.FdsOptions fds_options = 3;
    */
   fdsOptions?: Settings_DiscoveryOptions_FdsOptions | undefined;
@@ -889,6 +1193,8 @@ export declare type Settings_DiscoveryOptions = Message<"gloo.solo.io.Settings.D
 export declare const Settings_DiscoveryOptionsSchema: GenMessage<Settings_DiscoveryOptions>;
 
 /**
+ * Discovery of functions. It has no options now.
+ *
  * @generated from message gloo.solo.io.Settings.DiscoveryOptions.FdsOptions
  */
 export declare type Settings_DiscoveryOptions_FdsOptions = Message<"gloo.solo.io.Settings.DiscoveryOptions.FdsOptions"> & {
@@ -901,15 +1207,21 @@ export declare type Settings_DiscoveryOptions_FdsOptions = Message<"gloo.solo.io
 export declare const Settings_DiscoveryOptions_FdsOptionsSchema: GenMessage<Settings_DiscoveryOptions_FdsOptions>;
 
 /**
+ * Discovery of Upstreams.
+ *
  * @generated from message gloo.solo.io.Settings.DiscoveryOptions.UdsOptions
  */
 export declare type Settings_DiscoveryOptions_UdsOptions = Message<"gloo.solo.io.Settings.DiscoveryOptions.UdsOptions"> & {
   /**
+   * Makes Upstreams from Kubernetes and Consul services. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue enabled = 1;
    */
   enabled?: boolean | undefined;
 
   /**
+   * Labels that a Service must carry to become an Upstream. Default: empty (all Services).
+   *
    * @generated from field: map<string, string> watch_labels = 2;
    */
   watchLabels: { [key: string]: string };
@@ -922,20 +1234,29 @@ export declare type Settings_DiscoveryOptions_UdsOptions = Message<"gloo.solo.io
 export declare const Settings_DiscoveryOptions_UdsOptionsSchema: GenMessage<Settings_DiscoveryOptions_UdsOptions>;
 
 /**
+ * Where functions are looked for. The label `discovery.solo.io/function_discovery` (`enabled` or `disabled`) of a
+ * Service, Upstream or namespace decides the single case.
+ *
  * @generated from enum gloo.solo.io.Settings.DiscoveryOptions.FdsMode
  */
 export enum Settings_DiscoveryOptions_FdsMode {
   /**
+   * Everywhere, except where the label says `disabled` and in the namespaces `kube-system` and `kube-public`.
+   *
    * @generated from enum value: BLACKLIST = 0;
    */
   BLACKLIST = 0,
 
   /**
+   * Only where the label says `enabled`. AWS Upstreams are looked at in any case.
+   *
    * @generated from enum value: WHITELIST = 1;
    */
   WHITELIST = 1,
 
   /**
+   * Nowhere.
+   *
    * @generated from enum value: DISABLED = 2;
    */
   DISABLED = 2,
@@ -947,20 +1268,28 @@ export enum Settings_DiscoveryOptions_FdsMode {
 export declare const Settings_DiscoveryOptions_FdsModeSchema: GenEnum<Settings_DiscoveryOptions_FdsMode>;
 
 /**
+ * Deprecated. Addresses of proxies for Knative.
+ *
  * @generated from message gloo.solo.io.Settings.KnativeOptions
  */
 export declare type Settings_KnativeOptions = Message<"gloo.solo.io.Settings.KnativeOptions"> & {
   /**
+   * Address of the proxy for Knative before 0.8. Default: `clusteringress-proxy.<namespace>.svc.cluster.local`.
+   *
    * @generated from field: string cluster_ingress_proxy_address = 1;
    */
   clusterIngressProxyAddress: string;
 
   /**
+   * Address of the proxy for clients outside. Default: `knative-external-proxy.<namespace>.svc.cluster.local`.
+   *
    * @generated from field: string knative_external_proxy_address = 2;
    */
   knativeExternalProxyAddress: string;
 
   /**
+   * Address of the proxy for clients inside. Default: `knative-internal-proxy.<namespace>.svc.cluster.local`.
+   *
    * @generated from field: string knative_internal_proxy_address = 3;
    */
   knativeInternalProxyAddress: string;
@@ -973,6 +1302,8 @@ export declare type Settings_KnativeOptions = Message<"gloo.solo.io.Settings.Kna
 export declare const Settings_KnativeOptionsSchema: GenMessage<Settings_KnativeOptions>;
 
 /**
+ * Artifacts from ConfigMaps in Kubernetes. It has no options.
+ *
  * @generated from message gloo.solo.io.Settings.KubernetesConfigmaps
  */
 export declare type Settings_KubernetesConfigmaps = Message<"gloo.solo.io.Settings.KubernetesConfigmaps"> & {
@@ -985,10 +1316,14 @@ export declare type Settings_KubernetesConfigmaps = Message<"gloo.solo.io.Settin
 export declare const Settings_KubernetesConfigmapsSchema: GenMessage<Settings_KubernetesConfigmaps>;
 
 /**
+ * How the Kubernetes API is used.
+ *
  * @generated from message gloo.solo.io.Settings.KubernetesConfiguration
  */
 export declare type Settings_KubernetesConfiguration = Message<"gloo.solo.io.Settings.KubernetesConfiguration"> & {
   /**
+   * How much it may be asked.
+   *
    * @generated from field: gloo.solo.io.Settings.KubernetesConfiguration.RateLimits rate_limits = 1;
    */
   rateLimits?: Settings_KubernetesConfiguration_RateLimits | undefined;
@@ -1001,15 +1336,21 @@ export declare type Settings_KubernetesConfiguration = Message<"gloo.solo.io.Set
 export declare const Settings_KubernetesConfigurationSchema: GenMessage<Settings_KubernetesConfiguration>;
 
 /**
+ * How much the Kubernetes API may be asked.
+ *
  * @generated from message gloo.solo.io.Settings.KubernetesConfiguration.RateLimits
  */
 export declare type Settings_KubernetesConfiguration_RateLimits = Message<"gloo.solo.io.Settings.KubernetesConfiguration.RateLimits"> & {
   /**
+   * Requests per second on average. Default: 50.
+   *
    * @generated from field: float QPS = 1;
    */
   QPS: number;
 
   /**
+   * Requests at once. Default: 100.
+   *
    * @generated from field: uint32 burst = 2;
    */
   burst: number;
@@ -1022,6 +1363,8 @@ export declare type Settings_KubernetesConfiguration_RateLimits = Message<"gloo.
 export declare const Settings_KubernetesConfiguration_RateLimitsSchema: GenMessage<Settings_KubernetesConfiguration_RateLimits>;
 
 /**
+ * Configuration from resources in Kubernetes. It has no options.
+ *
  * @generated from message gloo.solo.io.Settings.KubernetesCrds
  */
 export declare type Settings_KubernetesCrds = Message<"gloo.solo.io.Settings.KubernetesCrds"> & {
@@ -1034,6 +1377,8 @@ export declare type Settings_KubernetesCrds = Message<"gloo.solo.io.Settings.Kub
 export declare const Settings_KubernetesCrdsSchema: GenMessage<Settings_KubernetesCrds>;
 
 /**
+ * Secrets from Kubernetes. It has no options.
+ *
  * @generated from message gloo.solo.io.Settings.KubernetesSecrets
  */
 export declare type Settings_KubernetesSecrets = Message<"gloo.solo.io.Settings.KubernetesSecrets"> & {
@@ -1046,15 +1391,22 @@ export declare type Settings_KubernetesSecrets = Message<"gloo.solo.io.Settings.
 export declare const Settings_KubernetesSecretsSchema: GenMessage<Settings_KubernetesSecrets>;
 
 /**
+ * Metrics about the state of resources, and dashboards.
+ *
  * @generated from message gloo.solo.io.Settings.ObservabilityOptions
  */
 export declare type Settings_ObservabilityOptions = Message<"gloo.solo.io.Settings.ObservabilityOptions"> & {
   /**
+   * Dashboards in Grafana. Enterprise feature of Gloo.
+   *
    * @generated from field: gloo.solo.io.Settings.ObservabilityOptions.GrafanaIntegration grafanaIntegration = 1;
    */
   grafanaIntegration?: Settings_ObservabilityOptions_GrafanaIntegration | undefined;
 
   /**
+   * Kind of resource, such as `Upstream.v1.gloo.solo.io`, to the labels of its status metric. A kind that is not
+   * named has no such metric.
+   *
    * @generated from field: map<string, gloo.solo.io.Settings.ObservabilityOptions.MetricLabels> configStatusMetricLabels = 2;
    */
   configStatusMetricLabels: { [key: string]: Settings_ObservabilityOptions_MetricLabels };
@@ -1067,20 +1419,29 @@ export declare type Settings_ObservabilityOptions = Message<"gloo.solo.io.Settin
 export declare const Settings_ObservabilityOptionsSchema: GenMessage<Settings_ObservabilityOptions>;
 
 /**
+ * Dashboards in Grafana. Enterprise feature of Gloo.
+ *
  * @generated from message gloo.solo.io.Settings.ObservabilityOptions.GrafanaIntegration
  */
 export declare type Settings_ObservabilityOptions_GrafanaIntegration = Message<"gloo.solo.io.Settings.ObservabilityOptions.GrafanaIntegration"> & {
   /**
+   * ID (not UID) of the folder for the dashboards of Upstreams. The annotation
+   * `observability.solo.io/dashboard_folder_id` of an Upstream wins. Default: 0 (the general folder).
+   *
    * @generated from field: google.protobuf.UInt32Value default_dashboard_folder_id = 1;
    */
   defaultDashboardFolderId?: number | undefined;
 
   /**
+   * Begin of the names of all dashboards, at most 20 characters.
+   *
    * @generated from field: string dashboard_prefix = 2;
    */
   dashboardPrefix: string;
 
   /**
+   * Conditions that are added to every query, separated by commas, such as `cluster="a"`.
+   *
    * @generated from field: string extra_metric_query_parameters = 3;
    */
   extraMetricQueryParameters: string;
@@ -1093,10 +1454,14 @@ export declare type Settings_ObservabilityOptions_GrafanaIntegration = Message<"
 export declare const Settings_ObservabilityOptions_GrafanaIntegrationSchema: GenMessage<Settings_ObservabilityOptions_GrafanaIntegration>;
 
 /**
+ * Labels of a status metric.
+ *
  * @generated from message gloo.solo.io.Settings.ObservabilityOptions.MetricLabels
  */
 export declare type Settings_ObservabilityOptions_MetricLabels = Message<"gloo.solo.io.Settings.ObservabilityOptions.MetricLabels"> & {
   /**
+   * Name of the label to the field that it shows, as a JSONPath such as `{.metadata.namespace}`.
+   *
    * @generated from field: map<string, string> labelToPath = 1;
    */
   labelToPath: { [key: string]: string };
@@ -1109,10 +1474,14 @@ export declare type Settings_ObservabilityOptions_MetricLabels = Message<"gloo.s
 export declare const Settings_ObservabilityOptions_MetricLabelsSchema: GenMessage<Settings_ObservabilityOptions_MetricLabels>;
 
 /**
+ * Secrets from several sources at once.
+ *
  * @generated from message gloo.solo.io.Settings.SecretOptions
  */
 export declare type Settings_SecretOptions = Message<"gloo.solo.io.Settings.SecretOptions"> & {
   /**
+   * The sources. Whatever their order here, they are asked in the order Kubernetes, directory, Vault.
+   *
    * @generated from field: repeated gloo.solo.io.Settings.SecretOptions.Source sources = 1;
    */
   sources: Settings_SecretOptions_Source[];
@@ -1125,26 +1494,36 @@ export declare type Settings_SecretOptions = Message<"gloo.solo.io.Settings.Secr
 export declare const Settings_SecretOptionsSchema: GenMessage<Settings_SecretOptions>;
 
 /**
+ * One source of Secrets.
+ *
  * @generated from message gloo.solo.io.Settings.SecretOptions.Source
  */
 export declare type Settings_SecretOptions_Source = Message<"gloo.solo.io.Settings.SecretOptions.Source"> & {
   /**
+   * The source.
+   *
    * @generated from oneof gloo.solo.io.Settings.SecretOptions.Source.source
    */
   source: {
     /**
+     * Secrets from Kubernetes.
+     *
      * @generated from field: gloo.solo.io.Settings.KubernetesSecrets kubernetes = 1;
      */
     value: Settings_KubernetesSecrets;
     case: "kubernetes";
   } | {
     /**
+     * Secrets from HashiCorp Vault.
+     *
      * @generated from field: gloo.solo.io.Settings.VaultSecrets vault = 2;
      */
     value: Settings_VaultSecrets;
     case: "vault";
   } | {
     /**
+     * Secrets from files. Here the folder is taken as it is, without a folder `secrets` in it.
+     *
      * @generated from field: gloo.solo.io.Settings.Directory directory = 3;
      */
     value: Settings_Directory;
@@ -1159,45 +1538,63 @@ export declare type Settings_SecretOptions_Source = Message<"gloo.solo.io.Settin
 export declare const Settings_SecretOptions_SourceSchema: GenMessage<Settings_SecretOptions_Source>;
 
 /**
+ * Login to Vault with an AWS identity. The token is renewed before it expires.
+ *
  * @generated from message gloo.solo.io.Settings.VaultAwsAuth
  */
 export declare type Settings_VaultAwsAuth = Message<"gloo.solo.io.Settings.VaultAwsAuth"> & {
   /**
+   * Role in Vault; it need not have the name of the AWS role.
+   *
    * @generated from field: string vault_role = 1;
    */
   vaultRole: string;
 
   /**
+   * AWS region for the login.
+   *
    * @generated from field: string region = 2;
    */
   region: string;
 
   /**
+   * Value of `X-Vault-AWS-IAM-Server-ID`, if Vault wants one.
+   *
    * @generated from field: string iam_server_id_header = 3;
    */
   iamServerIdHeader: string;
 
   /**
+   * Path at which Vault's AWS login is mounted. Default: `aws`.
+   *
    * @generated from field: string mount_path = 4;
    */
   mountPath: string;
 
   /**
+   * Access key ID. Default: credentials of the environment (role of the pod or instance).
+   *
    * @generated from field: string access_key_id = 5;
    */
   accessKeyId: string;
 
   /**
+   * Secret access key. Default: credentials of the environment.
+   *
    * @generated from field: string secret_access_key = 6;
    */
   secretAccessKey: string;
 
   /**
+   * Session token of temporary credentials.
+   *
    * @generated from field: string session_token = 7;
    */
   sessionToken: string;
 
   /**
+   * Lifetime to ask for when the token is renewed, in seconds. Default: 0 (as Vault decides).
+   *
    * @generated from field: int32 lease_increment = 8;
    */
   leaseIncrement: number;
@@ -1210,75 +1607,106 @@ export declare type Settings_VaultAwsAuth = Message<"gloo.solo.io.Settings.Vault
 export declare const Settings_VaultAwsAuthSchema: GenMessage<Settings_VaultAwsAuth>;
 
 /**
+ * HashiCorp Vault with its key-value engine, version 2. Secrets lie at
+ * `<pathPrefix>/data/<rootKey>/gloo.solo.io/v1/Secret/<namespace>/<name>`.
+ *
  * @generated from message gloo.solo.io.Settings.VaultSecrets
  */
 export declare type Settings_VaultSecrets = Message<"gloo.solo.io.Settings.VaultSecrets"> & {
   /**
+   * Deprecated, use `accessToken`. Token for Vault.
+   *
    * @generated from field: string token = 1;
    */
   token: string;
 
   /**
+   * URL of Vault.
+   *
    * @generated from field: string address = 2;
    */
   address: string;
 
   /**
+   * Deprecated, use `tlsConfig.caCert`. Path of a root CA file, PEM.
+   *
    * @generated from field: string ca_cert = 3;
    */
   caCert: string;
 
   /**
+   * Deprecated, use `tlsConfig.caPath`. Path of a folder with root CA files, PEM.
+   *
    * @generated from field: string ca_path = 4;
    */
   caPath: string;
 
   /**
+   * Deprecated, use `tlsConfig.clientCert`. Path of the client certificate.
+   *
    * @generated from field: string client_cert = 5;
    */
   clientCert: string;
 
   /**
+   * Deprecated, use `tlsConfig.clientKey`. Path of the client's private key.
+   *
    * @generated from field: string client_key = 6;
    */
   clientKey: string;
 
   /**
+   * Deprecated, use `tlsConfig.tlsServerName`. Server name for TLS.
+   *
    * @generated from field: string tls_server_name = 7;
    */
   tlsServerName: string;
 
   /**
+   * Deprecated, use `tlsConfig.insecure`. Does not verify Vault's certificate.
+   *
    * @generated from field: google.protobuf.BoolValue insecure = 8;
    */
   insecure?: boolean | undefined;
 
   /**
+   * Begin of all paths below the engine. Default: `gloo`.
+   *
    * @generated from field: string root_key = 9;
    */
   rootKey: string;
 
   /**
+   * Path at which the key-value engine is mounted. Default: `secret`.
+   *
    * @generated from field: string path_prefix = 10;
    */
   pathPrefix: string;
 
   /**
+   * TLS to Vault.
+   *
    * @generated from field: gloo.solo.io.Settings.VaultTlsConfig tls_config = 11;
    */
   tlsConfig?: Settings_VaultTlsConfig | undefined;
 
   /**
+   * How to log in to Vault.
+   *
    * @generated from oneof gloo.solo.io.Settings.VaultSecrets.auth_method
    */
   authMethod: {
     /**
+     * A token for Vault.
+     *
      * @generated from field: string access_token = 12;
      */
     value: string;
     case: "accessToken";
   } | {
     /**
+     * Login with an AWS identity.
+     *
      * @generated from field: gloo.solo.io.Settings.VaultAwsAuth aws = 13;
      */
     value: Settings_VaultAwsAuth;
@@ -1293,35 +1721,49 @@ export declare type Settings_VaultSecrets = Message<"gloo.solo.io.Settings.Vault
 export declare const Settings_VaultSecretsSchema: GenMessage<Settings_VaultSecrets>;
 
 /**
+ * TLS to Vault.
+ *
  * @generated from message gloo.solo.io.Settings.VaultTlsConfig
  */
 export declare type Settings_VaultTlsConfig = Message<"gloo.solo.io.Settings.VaultTlsConfig"> & {
   /**
+   * Path of a root CA file, PEM. Default: the root CAs of the system.
+   *
    * @generated from field: string ca_cert = 1;
    */
   caCert: string;
 
   /**
+   * Path of a folder with root CA files, PEM.
+   *
    * @generated from field: string ca_path = 2;
    */
   caPath: string;
 
   /**
+   * Path of the client certificate, PEM.
+   *
    * @generated from field: string client_cert = 3;
    */
   clientCert: string;
 
   /**
+   * Path of the client's private key, PEM.
+   *
    * @generated from field: string client_key = 4;
    */
   clientKey: string;
 
   /**
+   * Server name to send in the handshake. Default: the host of the address.
+   *
    * @generated from field: string tls_server_name = 5;
    */
   tlsServerName: string;
 
   /**
+   * Does not verify Vault's certificate. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue insecure = 6;
    */
   insecure?: boolean | undefined;
@@ -1334,15 +1776,22 @@ export declare type Settings_VaultTlsConfig = Message<"gloo.solo.io.Settings.Vau
 export declare const Settings_VaultTlsConfigSchema: GenMessage<Settings_VaultTlsConfig>;
 
 /**
+ * Defaults for all Upstreams.
+ *
  * @generated from message gloo.solo.io.UpstreamOptions
  */
 export declare type UpstreamOptions = Message<"gloo.solo.io.UpstreamOptions"> & {
   /**
+   * TLS versions, cipher suites and curves for Upstreams that have none of their own.
+   *
    * @generated from field: gloo.solo.io.SslParameters ssl_parameters = 1;
    */
   sslParameters?: SslParameters | undefined;
 
   /**
+   * Annotations that discovered Kubernetes Services are treated as having, where they do not have them themselves; for
+   * instance `gloo.solo.io/h2_service`.
+   *
    * @generated from field: map<string, string> global_annotations = 2;
    */
   globalAnnotations: { [key: string]: string };
@@ -1355,10 +1804,15 @@ export declare type UpstreamOptions = Message<"gloo.solo.io.UpstreamOptions"> & 
 export declare const UpstreamOptionsSchema: GenMessage<UpstreamOptions>;
 
 /**
+ * Defaults for all virtual services.
+ *
  * @generated from message gloo.solo.io.VirtualServiceOptions
  */
 export declare type VirtualServiceOptions = Message<"gloo.solo.io.VirtualServiceOptions"> & {
   /**
+   * Ignores root CAs in `sslConfig` unless the virtual service says otherwise: clients need no certificate. Default:
+   * false.
+   *
    * @generated from field: google.protobuf.BoolValue one_way_tls = 1;
    */
   oneWayTls?: boolean | undefined;

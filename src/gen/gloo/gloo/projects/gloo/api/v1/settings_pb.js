@@ -172,6 +172,9 @@ export const Settings_DiscoveryOptions_FdsModeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_settings, 6, 4, 0);
 
 /**
+ * Where functions are looked for. The label `discovery.solo.io/function_discovery` (`enabled` or `disabled`) of a
+ * Service, Upstream or namespace decides the single case.
+ *
  * @generated from enum gloo.solo.io.Settings.DiscoveryOptions.FdsMode
  */
 export const Settings_DiscoveryOptions_FdsMode = /*@__PURE__*/

@@ -11,10 +11,14 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_subset: GenFile;
 
 /**
+ * Labels that an endpoint must have.
+ *
  * @generated from message gloo.solo.io.Subset
  */
 export declare type Subset = Message<"gloo.solo.io.Subset"> & {
   /**
+   * Label key to value.
+   *
    * @generated from field: map<string, string> values = 1;
    */
   values: { [key: string]: string };

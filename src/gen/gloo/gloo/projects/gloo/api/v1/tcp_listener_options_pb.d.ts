@@ -14,20 +14,28 @@ import type { TokenBucket } from "./options/local_ratelimit/local_ratelimit_pb.j
 export declare const file_gloo_projects_gloo_api_v1_tcp_listener_options: GenFile;
 
 /**
+ * TCP options of a port.
+ *
  * @generated from message gloo.solo.io.TcpListenerOptions
  */
 export declare type TcpListenerOptions = Message<"gloo.solo.io.TcpListenerOptions"> & {
   /**
+   * Timeouts, attempts and tunnels.
+   *
    * @generated from field: tcp.options.gloo.solo.io.TcpProxySettings tcp_proxy_settings = 3;
    */
   tcpProxySettings?: TcpProxySettings | undefined;
 
   /**
+   * Limit of open connections on this port, for each Envoy.
+   *
    * @generated from field: connection_limit.options.gloo.solo.io.ConnectionLimit connection_limit = 4;
    */
   connectionLimit?: ConnectionLimit | undefined;
 
   /**
+   * Limit of new connections on this port, for each Envoy.
+   *
    * @generated from field: local_ratelimit.options.gloo.solo.io.TokenBucket local_ratelimit = 5;
    */
   localRatelimit?: TokenBucket | undefined;

@@ -30,10 +30,15 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_upstream: GenFile;
 
 /**
+ * What discovery knows of the thing that it made an Upstream from.
+ *
  * @generated from message gloo.solo.io.DiscoveryMetadata
  */
 export declare type DiscoveryMetadata = Message<"gloo.solo.io.DiscoveryMetadata"> & {
   /**
+   * Labels of the discovered thing, such as those of a Kubernetes Service. The label
+   * `discovery.solo.io/function_discovery` (`enabled` or `disabled`) is read from here.
+   *
    * @generated from field: map<string, string> labels = 1;
    */
   labels: { [key: string]: string };
@@ -46,15 +51,21 @@ export declare type DiscoveryMetadata = Message<"gloo.solo.io.DiscoveryMetadata"
 export declare const DiscoveryMetadataSchema: GenMessage<DiscoveryMetadata>;
 
 /**
+ * One header with a fixed value.
+ *
  * @generated from message gloo.solo.io.HeaderValue
  */
 export declare type HeaderValue = Message<"gloo.solo.io.HeaderValue"> & {
   /**
+   * Name of the header.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Value of the header, sent as it is written.
+   *
    * @generated from field: string value = 2;
    */
   value: string;
@@ -67,15 +78,24 @@ export declare type HeaderValue = Message<"gloo.solo.io.HeaderValue"> & {
 export declare const HeaderValueSchema: GenMessage<HeaderValue>;
 
 /**
+ * Opens connections ahead of need, so that a burst of requests does not wait for handshakes. It pays for many
+ * short-lived connections or slow TLS.
+ *
  * @generated from message gloo.solo.io.PreconnectPolicy
  */
 export declare type PreconnectPolicy = Message<"gloo.solo.io.PreconnectPolicy"> & {
   /**
+   * Connections to keep ready for each stream at one endpoint: 1.5 opens a spare connection for every two streams. From
+   * 1 to 3. Default: 1 (nothing is opened ahead).
+   *
    * @generated from field: google.protobuf.DoubleValue per_upstream_preconnect_ratio = 1;
    */
   perUpstreamPreconnectRatio?: number | undefined;
 
   /**
+   * Connections to keep ready across all endpoints for each expected stream, following where the load balancer would go
+   * next. From 1 to 3; useful with little traffic and few endpoints. Default: 1 (nothing is opened ahead).
+   *
    * @generated from field: google.protobuf.DoubleValue predictive_preconnect_ratio = 2;
    */
   predictivePreconnectRatio?: number | undefined;
@@ -88,102 +108,147 @@ export declare type PreconnectPolicy = Message<"gloo.solo.io.PreconnectPolicy"> 
 export declare const PreconnectPolicySchema: GenMessage<PreconnectPolicy>;
 
 /**
+ * A destination for requests and how to reach it. Exactly one upstream type (`static`, `kube`, `consul`, `aws`, …) says
+ * where it is; all other fields say how to talk to it and work with every type. Each Upstream becomes one Envoy cluster
+ * named `<name>_<namespace>`.
+ *
  * @generated from message gloo.solo.io.Upstream
  */
 export declare type Upstream = Message<"gloo.solo.io.Upstream"> & {
   /**
+   * Written by the control plane: whether the Upstream was accepted, for each control plane that looked at it. In
+   * Kubernetes it is the `status` of the object. Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 23;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 2;
    */
   metadata?: Metadata | undefined;
 
   /**
+   * Filled by discovery on the Upstreams that it makes. It does not change how requests are sent.
+   *
    * @generated from field: gloo.solo.io.DiscoveryMetadata discovery_metadata = 3;
    */
   discoveryMetadata?: DiscoveryMetadata | undefined;
 
   /**
+   * Encrypts the connection with TLS. `sslConfig: {}` means TLS without checking who answers: give a root CA to verify
+   * the certificate. Default: no TLS (`static` turns it on by itself for port 443).
+   *
    * @generated from field: gloo.solo.io.UpstreamSslConfig ssl_config = 4;
    */
   sslConfig?: UpstreamSslConfig | undefined;
 
   /**
+   * Limits on connections, requests and retries in flight, for each Envoy. Requests above a limit are answered 503 at
+   * once. Default: `gloo.circuitBreakers` of the Settings, and without it Envoy's own limits.
+   *
    * @generated from field: gloo.solo.io.CircuitBreakerConfig circuit_breakers = 5;
    */
   circuitBreakers?: CircuitBreakerConfig | undefined;
 
   /**
+   * How endpoints are chosen. Default: round robin.
+   *
    * @generated from field: gloo.solo.io.LoadBalancerConfig load_balancer_config = 6;
    */
   loadBalancerConfig?: LoadBalancerConfig | undefined;
 
   /**
+   * Checks that every Envoy makes by itself against every endpoint. An endpoint that fails them gets no requests,
+   * unless so many fail that the panic threshold is reached. Default: no checks.
+   *
    * @generated from field: repeated solo.io.envoy.api.v2.core.HealthCheck health_checks = 8;
    */
   healthChecks: HealthCheck[];
 
   /**
+   * Takes endpoints out of rotation for a while when real requests to them fail. Default: off.
+   *
    * @generated from field: solo.io.envoy.api.v2.cluster.OutlierDetection outlier_detection = 9;
    */
   outlierDetection?: OutlierDetection | undefined;
 
   /**
+   * Where the destination is. One of these must be given; if a file has two of them, the one declared later in this
+   * list counts, and a Warning says so.
+   *
    * @generated from oneof gloo.solo.io.Upstream.upstream_type
    */
   upstreamType: {
     /**
+     * The endpoints of a Kubernetes Service.
+     *
      * @generated from field: kubernetes.options.gloo.solo.io.UpstreamSpec kube = 11;
      */
     value: UpstreamSpec;
     case: "kube";
   } | {
     /**
+     * A fixed list of hosts: IP addresses or DNS names.
+     *
      * @generated from field: static.options.gloo.solo.io.UpstreamSpec static = 12;
      */
     value: UpstreamSpec$1;
     case: "static";
   } | {
     /**
+     * A Unix domain socket on the machine where the proxy runs.
+     *
      * @generated from field: pipe.options.gloo.solo.io.UpstreamSpec pipe = 13;
      */
     value: UpstreamSpec$2;
     case: "pipe";
   } | {
     /**
+     * AWS Lambda functions of one region.
+     *
      * @generated from field: aws.options.gloo.solo.io.UpstreamSpec aws = 14;
      */
     value: UpstreamSpec$3;
     case: "aws";
   } | {
     /**
+     * Azure Functions of one function app.
+     *
      * @generated from field: azure.options.gloo.solo.io.UpstreamSpec azure = 15;
      */
     value: UpstreamSpec$4;
     case: "azure";
   } | {
     /**
+     * The instances of a service in the Consul catalog.
+     *
      * @generated from field: consul.options.gloo.solo.io.UpstreamSpec consul = 16;
      */
     value: UpstreamSpec$5;
     case: "consul";
   } | {
     /**
+     * AWS EC2 instances, found by their tags.
+     *
      * @generated from field: aws_ec2.options.gloo.solo.io.UpstreamSpec aws_ec2 = 17;
      */
     value: UpstreamSpec$6;
     case: "awsEc2";
   } | {
     /**
+     * A Google Cloud service that wants an identity token, such as Cloud Run. Enterprise feature of Gloo.
+     *
      * @generated from field: gcp.options.gloo.solo.io.UpstreamSpec gcp = 34;
      */
     value: UpstreamSpec$7;
     case: "gcp";
   } | {
     /**
+     * A provider of large language models. Enterprise feature of Gloo.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec ai = 35;
      */
     value: UpstreamSpec$8;
@@ -191,86 +256,135 @@ export declare type Upstream = Message<"gloo.solo.io.Upstream"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Where to send requests when the endpoints of this Upstream are not healthy. It needs health checks or outlier
+   * detection. Enterprise feature of Gloo.
+   *
    * @generated from field: gloo.solo.io.Failover failover = 18;
    */
   failover?: Failover | undefined;
 
   /**
+   * Connect timeout, keep-alive, buffer limit and HTTP/1 details of the connections to the endpoints.
+   *
    * @generated from field: gloo.solo.io.ConnectionConfig connection_config = 7;
    */
   connectionConfig?: ConnectionConfig | undefined;
 
   /**
+   * Whether HTTP/1.1 or HTTP/2 is spoken to the endpoints by configuration, or as the client did. Default:
+   * USE_CONFIGURED_PROTOCOL.
+   *
    * @generated from field: gloo.solo.io.Upstream.ClusterProtocolSelection protocol_selection = 25;
    */
   protocolSelection: Upstream_ClusterProtocolSelection;
 
   /**
+   * Speaks HTTP/2 to the endpoints: over TLS by ALPN, without TLS with prior knowledge (h2c). gRPC needs it. Default:
+   * false (HTTP/1.1), except that discovered gRPC services have it set.
+   *
    * @generated from field: google.protobuf.BoolValue use_http2 = 10;
    */
   useHttp2?: boolean | undefined;
 
   /**
+   * HTTP/2 flow-control window of one stream, in bytes, from 65535 to 2147483647. Larger windows help fast links with
+   * high latency and cost memory. Counts only with `useHttp2: true`. Default: 16777216 (16 MiB; 256 MiB in Envoy before
+   * 1.36).
+   *
    * @generated from field: google.protobuf.UInt32Value initial_stream_window_size = 19;
    */
   initialStreamWindowSize?: number | undefined;
 
   /**
+   * HTTP/2 flow-control window of a whole connection, in bytes, from 65535 to 2147483647. Counts only with `useHttp2:
+   * true`. Default: 25165824 (24 MiB; 256 MiB in Envoy before 1.36).
+   *
    * @generated from field: google.protobuf.UInt32Value initial_connection_window_size = 20;
    */
   initialConnectionWindowSize?: number | undefined;
 
   /**
+   * Requests at the same time on one HTTP/2 connection, from 1 to 2147483647; more open another connection. Counts only
+   * with `useHttp2: true`. Default: 1024 (2147483647 in Envoy before 1.36).
+   *
    * @generated from field: google.protobuf.UInt32Value max_concurrent_streams = 24;
    */
   maxConcurrentStreams?: number | undefined;
 
   /**
+   * On an invalid HTTP/2 message from the endpoint, true resets that stream only and false closes the whole connection
+   * with all its streams. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue override_stream_error_on_invalid_http_message = 26;
    */
   overrideStreamErrorOnInvalidHttpMessage?: boolean | undefined;
 
   /**
+   * Reaches the endpoints through an HTTP CONNECT tunnel: the `host:port` to ask the proxy for. The endpoints of this
+   * Upstream are then the proxy, and `sslConfig` is for the traffic inside the tunnel. Default: no tunnel.
+   *
    * @generated from field: google.protobuf.StringValue http_proxy_hostname = 21;
    */
   httpProxyHostname?: string | undefined;
 
   /**
+   * TLS on the connection to the HTTP CONNECT proxy itself. Counts only with `httpProxyHostname`. Default: no TLS on
+   * that hop.
+   *
    * @generated from field: gloo.solo.io.UpstreamSslConfig http_connect_ssl_config = 27;
    */
   httpConnectSslConfig?: UpstreamSslConfig | undefined;
 
   /**
+   * Headers to send with the CONNECT request, for instance `Proxy-Authorization`. Counts only with `httpProxyHostname`.
+   *
    * @generated from field: repeated gloo.solo.io.HeaderValue http_connect_headers = 28;
    */
   httpConnectHeaders: HeaderValue[];
 
   /**
+   * Removes an endpoint as soon as it is gone from discovery. With false, an endpoint that still passes its active
+   * health check is kept. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue ignore_health_on_host_removal = 22;
    */
   ignoreHealthOnHostRemoval?: boolean | undefined;
 
   /**
+   * Resolves DNS names again when the record's TTL ends, in place of the fixed rate `dnsRefreshRate`. Only for types
+   * that resolve names in Envoy (`static` with names, `aws`, `azure`). Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue respect_dns_ttl = 29;
    */
   respectDnsTtl?: boolean | undefined;
 
   /**
+   * How often DNS names are resolved again, at least 1ms. Only for types that resolve names in Envoy (`static` with
+   * names, `aws`, `azure`); elsewhere it is an error. Default: 5s.
+   *
    * @generated from field: google.protobuf.Duration dns_refresh_rate = 30;
    */
   dnsRefreshRate?: Duration | undefined;
 
   /**
+   * Begins every connection with a PROXY protocol header, so that the endpoint learns the client's address. `V1` or
+   * `V2`, nothing else. The endpoint must expect it, and health checks carry it too. Default: no header.
+   *
    * @generated from field: google.protobuf.StringValue proxy_protocol_version = 31;
    */
   proxyProtocolVersion?: string | undefined;
 
   /**
+   * Opens connections before requests need them. Default: off.
+   *
    * @generated from field: gloo.solo.io.PreconnectPolicy preconnect_policy = 32;
    */
   preconnectPolicy?: PreconnectPolicy | undefined;
 
   /**
+   * Leaves this Upstream out of Istio's automatic mTLS when `gloo.istioOptions.enableAutoMtls` is on in the Settings.
+   * Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disable_istio_auto_mtls = 33;
    */
   disableIstioAutoMtls?: boolean | undefined;
@@ -283,15 +397,21 @@ export declare type Upstream = Message<"gloo.solo.io.Upstream"> & {
 export declare const UpstreamSchema: GenMessage<Upstream>;
 
 /**
+ * Who decides which HTTP version is spoken to the endpoints.
+ *
  * @generated from enum gloo.solo.io.Upstream.ClusterProtocolSelection
  */
 export enum Upstream_ClusterProtocolSelection {
   /**
+   * HTTP/2 if `useHttp2` is true, else HTTP/1.1.
+   *
    * @generated from enum value: USE_CONFIGURED_PROTOCOL = 0;
    */
   USE_CONFIGURED_PROTOCOL = 0,
 
   /**
+   * The version that the client speaks to the proxy. Only with this may HTTP/1 and HTTP/2 options be given together.
+   *
    * @generated from enum value: USE_DOWNSTREAM_PROTOCOL = 1;
    */
   USE_DOWNSTREAM_PROTOCOL = 1,

@@ -65,6 +65,8 @@ export const Upstream_ClusterProtocolSelectionSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_upstream, 3, 0);
 
 /**
+ * Who decides which HTTP version is spoken to the endpoints.
+ *
  * @generated from enum gloo.solo.io.Upstream.ClusterProtocolSelection
  */
 export const Upstream_ClusterProtocolSelection = /*@__PURE__*/

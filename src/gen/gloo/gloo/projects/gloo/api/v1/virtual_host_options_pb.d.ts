@@ -26,56 +26,78 @@ import type { RouteSettings } from "./enterprise/options/extproc/extproc_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_virtual_host_options: GenFile;
 
 /**
+ * Options of a virtual host, for all of its routes.
+ *
  * @generated from message gloo.solo.io.VirtualHostOptions
  */
 export declare type VirtualHostOptions = Message<"gloo.solo.io.VirtualHostOptions"> & {
   /**
+   * Free configuration for extensions.
+   *
    * @generated from field: gloo.solo.io.Extensions extensions = 1;
    */
   extensions?: Extensions | undefined;
 
   /**
+   * Tries again when a request fails. Retries of a route win.
+   *
    * @generated from field: retries.options.gloo.solo.io.RetryPolicy retries = 5;
    */
   retries?: RetryPolicy | undefined;
 
   /**
+   * Statistics for groups of requests (virtual clusters).
+   *
    * @generated from field: stats.options.gloo.solo.io.Stats stats = 10;
    */
   stats?: Stats | undefined;
 
   /**
+   * Adds and removes headers of requests and responses.
+   *
    * @generated from field: headers.options.gloo.solo.io.HeaderManipulation header_manipulation = 2;
    */
   headerManipulation?: HeaderManipulation | undefined;
 
   /**
+   * Lets browsers call these routes from other origins.
+   *
    * @generated from field: cors.options.gloo.solo.io.CorsPolicy cors = 3;
    */
   cors?: CorsPolicy | undefined;
 
   /**
+   * Deprecated, use `stagedTransformations`. It has no effect beside `stagedTransformations.regular`.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Transformations transformations = 4 [deprecated = true];
    * @deprecated
    */
   transformations?: Transformations | undefined;
 
   /**
+   * Simple rate limits for known and unknown users. Enterprise feature of Gloo.
+   *
    * @generated from field: ratelimit.options.gloo.solo.io.IngressRateLimit ratelimit_basic = 6;
    */
   ratelimitBasic?: IngressRateLimit | undefined;
 
   /**
+   * Rate limits before authentication.
+   *
    * @generated from oneof gloo.solo.io.VirtualHostOptions.rate_limit_early_config_type
    */
   rateLimitEarlyConfigType: {
     /**
+     * Rate limits before authentication. Enterprise feature of Gloo.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitVhostExtension ratelimit_early = 72;
      */
     value: RateLimitVhostExtension;
     case: "ratelimitEarly";
   } | {
     /**
+     * RateLimitConfig resources to apply before authentication. Enterprise feature of Gloo.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitConfigRefs rate_limit_early_configs = 73;
      */
     value: RateLimitConfigRefs;
@@ -83,16 +105,22 @@ export declare type VirtualHostOptions = Message<"gloo.solo.io.VirtualHostOption
   } | { case: undefined; value?: undefined };
 
   /**
+   * Rate limits.
+   *
    * @generated from oneof gloo.solo.io.VirtualHostOptions.rate_limit_config_type
    */
   rateLimitConfigType: {
     /**
+     * Rate limits, by an external rate limit service or by the proxy itself.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitVhostExtension ratelimit = 70;
      */
     value: RateLimitVhostExtension;
     case: "ratelimit";
   } | {
     /**
+     * RateLimitConfig resources to apply. Enterprise feature of Gloo.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitConfigRefs rate_limit_configs = 71;
      */
     value: RateLimitConfigRefs;
@@ -100,16 +128,22 @@ export declare type VirtualHostOptions = Message<"gloo.solo.io.VirtualHostOption
   } | { case: undefined; value?: undefined };
 
   /**
+   * Rate limits after authentication.
+   *
    * @generated from oneof gloo.solo.io.VirtualHostOptions.rate_limit_regular_config_type
    */
   rateLimitRegularConfigType: {
     /**
+     * Rate limits after authentication. Enterprise feature of Gloo.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitVhostExtension ratelimit_regular = 74;
      */
     value: RateLimitVhostExtension;
     case: "ratelimitRegular";
   } | {
     /**
+     * RateLimitConfig resources to apply after authentication. Enterprise feature of Gloo.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.RateLimitConfigRefs rate_limit_regular_configs = 75;
      */
     value: RateLimitConfigRefs;
@@ -117,15 +151,21 @@ export declare type VirtualHostOptions = Message<"gloo.solo.io.VirtualHostOption
   } | { case: undefined; value?: undefined };
 
   /**
+   * Web application firewall. Enterprise feature of Gloo.
+   *
    * @generated from field: waf.options.gloo.solo.io.Settings waf = 8;
    */
   waf?: Settings | undefined;
 
   /**
+   * Verification of JSON Web Tokens.
+   *
    * @generated from oneof gloo.solo.io.VirtualHostOptions.jwt_config
    */
   jwtConfig: {
     /**
+     * Deprecated, use `jwtStaged`. Verification of JSON Web Tokens. Enterprise feature of Gloo.
+     *
      * @generated from field: jwt.options.gloo.solo.io.VhostExtension jwt = 9 [deprecated = true];
      * @deprecated
      */
@@ -133,6 +173,8 @@ export declare type VirtualHostOptions = Message<"gloo.solo.io.VirtualHostOption
     case: "jwt";
   } | {
     /**
+     * Verification of JSON Web Tokens, before or after external authentication. Enterprise feature of Gloo.
+     *
      * @generated from field: jwt.options.gloo.solo.io.JwtStagedVhostExtension jwt_staged = 19;
      */
     value: JwtStagedVhostExtension;
@@ -140,61 +182,86 @@ export declare type VirtualHostOptions = Message<"gloo.solo.io.VirtualHostOption
   } | { case: undefined; value?: undefined };
 
   /**
+   * Access rules by claims of a JSON Web Token. Enterprise feature of Gloo.
+   *
    * @generated from field: rbac.options.gloo.solo.io.ExtensionSettings rbac = 11;
    */
   rbac?: ExtensionSettings | undefined;
 
   /**
+   * External authentication. Requests are checked only where a virtual host, route or weighted destination asks for it.
+   *
    * @generated from field: enterprise.gloo.solo.io.ExtAuthExtension extauth = 12;
    */
   extauth?: ExtAuthExtension | undefined;
 
   /**
+   * Masks sensitive data in responses and logs. Enterprise feature of Gloo.
+   *
    * @generated from field: dlp.options.gloo.solo.io.Config dlp = 13;
    */
   dlp?: Config | undefined;
 
   /**
+   * Holds each request until it is complete, up to a size, or turns that off. The Gateway must have `buffer` too.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.buffer.v3.BufferPerRoute buffer_per_route = 14;
    */
   bufferPerRoute?: BufferPerRoute | undefined;
 
   /**
+   * Refuses requests that change something and come from another origin.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.csrf.v3.CsrfPolicy csrf = 18;
    */
   csrf?: CsrfPolicy | undefined;
 
   /**
+   * Tells the endpoint in `x-envoy-attempt-count` which attempt a request is. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue include_request_attempt_count = 15;
    */
   includeRequestAttemptCount?: boolean | undefined;
 
   /**
+   * Tells the client in `x-envoy-attempt-count` how many attempts there were. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue include_attempt_count_in_response = 16;
    */
   includeAttemptCountInResponse?: boolean | undefined;
 
   /**
+   * Changes headers and bodies of requests and responses by templates.
+   *
    * @generated from field: transformation.options.gloo.solo.io.TransformationStages staged_transformations = 17;
    */
   stagedTransformations?: TransformationStages | undefined;
 
   /**
+   * External processing before everything else. Enterprise feature of Gloo.
+   *
    * @generated from field: extproc.options.gloo.solo.io.RouteSettings ext_proc_early = 32;
    */
   extProcEarly?: RouteSettings | undefined;
 
   /**
+   * External processing: an external service changes requests and responses. Enterprise feature of Gloo.
+   *
    * @generated from field: extproc.options.gloo.solo.io.RouteSettings ext_proc = 30;
    */
   extProc?: RouteSettings | undefined;
 
   /**
+   * External processing right before the Upstream. Enterprise feature of Gloo.
+   *
    * @generated from field: extproc.options.gloo.solo.io.RouteSettings ext_proc_late = 31;
    */
   extProcLate?: RouteSettings | undefined;
 
   /**
+   * How the CORS policies of the virtual host and of a route are merged. Default: the route's policy replaces that of
+   * the virtual host.
+   *
    * @generated from field: cors.options.gloo.solo.io.CorsPolicyMergeSettings cors_policy_merge_settings = 20;
    */
   corsPolicyMergeSettings?: CorsPolicyMergeSettings | undefined;

@@ -17,41 +17,57 @@ import type { CsrfPolicy } from "../external/envoy/extensions/filters/http/csrf/
 export declare const file_gloo_projects_gloo_api_v1_weighted_destination_options: GenFile;
 
 /**
+ * Options for the requests that go to one of several destinations. They win over those of the route.
+ *
  * @generated from message gloo.solo.io.WeightedDestinationOptions
  */
 export declare type WeightedDestinationOptions = Message<"gloo.solo.io.WeightedDestinationOptions"> & {
   /**
+   * Adds and removes headers of requests and responses.
+   *
    * @generated from field: headers.options.gloo.solo.io.HeaderManipulation header_manipulation = 1;
    */
   headerManipulation?: HeaderManipulation | undefined;
 
   /**
+   * Deprecated, use `stagedTransformations`. It has no effect beside `stagedTransformations.regular`.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Transformations transformations = 2 [deprecated = true];
    * @deprecated
    */
   transformations?: Transformations | undefined;
 
   /**
+   * Free configuration for extensions.
+   *
    * @generated from field: gloo.solo.io.Extensions extensions = 3;
    */
   extensions?: Extensions | undefined;
 
   /**
+   * External authentication: which check applies, or none.
+   *
    * @generated from field: enterprise.gloo.solo.io.ExtAuthExtension extauth = 4;
    */
   extauth?: ExtAuthExtension | undefined;
 
   /**
+   * Holds each request until it is complete, up to a size, or turns that off.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.buffer.v3.BufferPerRoute buffer_per_route = 5;
    */
   bufferPerRoute?: BufferPerRoute | undefined;
 
   /**
+   * Refuses requests that change something and come from another origin.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.csrf.v3.CsrfPolicy csrf = 7;
    */
   csrf?: CsrfPolicy | undefined;
 
   /**
+   * Changes headers and bodies of requests and responses by templates.
+   *
    * @generated from field: transformation.options.gloo.solo.io.TransformationStages staged_transformations = 6;
    */
   stagedTransformations?: TransformationStages | undefined;

@@ -13,20 +13,28 @@ import type { Metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
 export declare const file_gloo_projects_ingress_api_v1_ingress: GenFile;
 
 /**
+ * An Ingress of Kubernetes, as the control plane keeps it.
+ *
  * @generated from message ingress.solo.io.Ingress
  */
 export declare type Ingress = Message<"ingress.solo.io.Ingress"> & {
   /**
+   * Its `spec`.
+   *
    * @generated from field: google.protobuf.Any kube_ingress_spec = 1;
    */
   kubeIngressSpec?: Any | undefined;
 
   /**
+   * Its `status`.
+   *
    * @generated from field: google.protobuf.Any kube_ingress_status = 2;
    */
   kubeIngressStatus?: Any | undefined;
 
   /**
+   * Its metadata.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 7;
    */
   metadata?: Metadata | undefined;

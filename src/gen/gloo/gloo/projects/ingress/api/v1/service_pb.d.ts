@@ -13,20 +13,28 @@ import type { Metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
 export declare const file_gloo_projects_ingress_api_v1_service: GenFile;
 
 /**
+ * A Service of Kubernetes, as the control plane keeps it.
+ *
  * @generated from message ingress.solo.io.KubeService
  */
 export declare type KubeService = Message<"ingress.solo.io.KubeService"> & {
   /**
+   * Its `spec`.
+   *
    * @generated from field: google.protobuf.Any kube_service_spec = 1;
    */
   kubeServiceSpec?: Any | undefined;
 
   /**
+   * Its `status`.
+   *
    * @generated from field: google.protobuf.Any kube_service_status = 2;
    */
   kubeServiceStatus?: Any | undefined;
 
   /**
+   * Its metadata.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 7;
    */
   metadata?: Metadata | undefined;

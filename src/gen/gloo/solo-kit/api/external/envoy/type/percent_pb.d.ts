@@ -57,10 +57,14 @@ export enum FractionalPercent_DenominatorType {
 export declare const FractionalPercent_DenominatorTypeSchema: GenEnum<FractionalPercent_DenominatorType>;
 
 /**
+ * A percentage.
+ *
  * @generated from message solo.io.envoy.type.Percent
  */
 export declare type Percent = Message<"solo.io.envoy.type.Percent"> & {
   /**
+   * From 0 to 100.
+   *
    * @generated from field: double value = 1;
    */
   value: number;

@@ -11,30 +11,43 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_circuit_breaker_circuit_breaker: GenFile;
 
 /**
+ * Limits on what is in flight to one Upstream. Each Envoy counts for itself. Requests above a limit are answered 503
+ * with the header `x-envoy-overloaded`.
+ *
  * @generated from message gloo.solo.io.CircuitBreakerConfig
  */
 export declare type CircuitBreakerConfig = Message<"gloo.solo.io.CircuitBreakerConfig"> & {
   /**
+   * Connections at the same time. Default: 1024.
+   *
    * @generated from field: google.protobuf.UInt32Value max_connections = 1;
    */
   maxConnections?: number | undefined;
 
   /**
+   * Requests waiting for a connection. Default: 1024.
+   *
    * @generated from field: google.protobuf.UInt32Value max_pending_requests = 2;
    */
   maxPendingRequests?: number | undefined;
 
   /**
+   * Requests at the same time. Matters for HTTP/2, where many share one connection. Default: 1024.
+   *
    * @generated from field: google.protobuf.UInt32Value max_requests = 3;
    */
   maxRequests?: number | undefined;
 
   /**
+   * Retries at the same time. Default: 3.
+   *
    * @generated from field: google.protobuf.UInt32Value max_retries = 4;
    */
   maxRetries?: number | undefined;
 
   /**
+   * Publishes how much is left of each limit in Envoy's statistics (`remaining_cx`, `remaining_rq`, …). Default: false.
+   *
    * @generated from field: bool track_remaining = 5;
    */
   trackRemaining: boolean;

@@ -11,15 +11,21 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_filters_stages: GenFile;
 
 /**
+ * A place in the order of filters.
+ *
  * @generated from message filters.gloo.solo.io.FilterStage
  */
 export declare type FilterStage = Message<"filters.gloo.solo.io.FilterStage"> & {
   /**
+   * The stage. Default: FaultStage.
+   *
    * @generated from field: filters.gloo.solo.io.FilterStage.Stage stage = 1;
    */
   stage: FilterStage_Stage;
 
   /**
+   * Where in relation to the stage. Default: During.
+   *
    * @generated from field: filters.gloo.solo.io.FilterStage.Predicate predicate = 2;
    */
   predicate: FilterStage_Predicate;
@@ -32,20 +38,28 @@ export declare type FilterStage = Message<"filters.gloo.solo.io.FilterStage"> & 
 export declare const FilterStageSchema: GenMessage<FilterStage>;
 
 /**
+ * Where in relation to a stage.
+ *
  * @generated from enum filters.gloo.solo.io.FilterStage.Predicate
  */
 export enum FilterStage_Predicate {
   /**
+   * In the stage.
+   *
    * @generated from enum value: During = 0;
    */
   During = 0,
 
   /**
+   * Before the stage.
+   *
    * @generated from enum value: Before = 1;
    */
   Before = 1,
 
   /**
+   * After the stage.
+   *
    * @generated from enum value: After = 2;
    */
   After = 2,
@@ -57,50 +71,70 @@ export enum FilterStage_Predicate {
 export declare const FilterStage_PredicateSchema: GenEnum<FilterStage_Predicate>;
 
 /**
+ * Stages of HTTP filters, in their order.
+ *
  * @generated from enum filters.gloo.solo.io.FilterStage.Stage
  */
 export enum FilterStage_Stage {
   /**
+   * Injection of faults: the first.
+   *
    * @generated from enum value: FaultStage = 0;
    */
   FaultStage = 0,
 
   /**
+   * CORS.
+   *
    * @generated from enum value: CorsStage = 1;
    */
   CorsStage = 1,
 
   /**
+   * Web application firewall.
+   *
    * @generated from enum value: WafStage = 2;
    */
   WafStage = 2,
 
   /**
+   * Who is it?
+   *
    * @generated from enum value: AuthNStage = 3;
    */
   AuthNStage = 3,
 
   /**
+   * What may they do?
+   *
    * @generated from enum value: AuthZStage = 4;
    */
   AuthZStage = 4,
 
   /**
+   * Rate limits.
+   *
    * @generated from enum value: RateLimitStage = 5;
    */
   RateLimitStage = 5,
 
   /**
+   * The request is accepted; headers and bodies are changed.
+   *
    * @generated from enum value: AcceptedStage = 6;
    */
   AcceptedStage = 6,
 
   /**
+   * The proxy proves itself to the Upstream, as for AWS Lambda.
+   *
    * @generated from enum value: OutAuthStage = 7;
    */
   OutAuthStage = 7,
 
   /**
+   * Routing: the last.
+   *
    * @generated from enum value: RouteStage = 8;
    */
   RouteStage = 8,

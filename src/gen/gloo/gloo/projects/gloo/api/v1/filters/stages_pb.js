@@ -24,6 +24,8 @@ export const FilterStage_PredicateSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_filters_stages, 0, 0);
 
 /**
+ * Where in relation to a stage.
+ *
  * @generated from enum filters.gloo.solo.io.FilterStage.Predicate
  */
 export const FilterStage_Predicate = /*@__PURE__*/
@@ -36,6 +38,8 @@ export const FilterStage_StageSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_filters_stages, 0, 1);
 
 /**
+ * Stages of HTTP filters, in their order.
+ *
  * @generated from enum filters.gloo.solo.io.FilterStage.Stage
  */
 export const FilterStage_Stage = /*@__PURE__*/

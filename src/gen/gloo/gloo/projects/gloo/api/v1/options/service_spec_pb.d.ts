@@ -14,20 +14,28 @@ import type { GrpcJsonTranscoder } from "./grpc_json/grpc_json_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_options_service_spec: GenFile;
 
 /**
+ * The functions behind an Upstream, so that routes can name a function in place of a path.
+ *
  * @generated from message options.gloo.solo.io.ServiceSpec
  */
 export declare type ServiceSpec = Message<"options.gloo.solo.io.ServiceSpec"> & {
   /**
+   * The kind of the service.
+   *
    * @generated from oneof options.gloo.solo.io.ServiceSpec.plugin_type
    */
   pluginType: {
     /**
+     * A REST service: named request templates.
+     *
      * @generated from field: rest.options.gloo.solo.io.ServiceSpec rest = 1;
      */
     value: ServiceSpec$1;
     case: "rest";
   } | {
     /**
+     * Deprecated, use `grpcJsonTranscoder`. A gRPC service with generated HTTP bindings.
+     *
      * @generated from field: grpc.options.gloo.solo.io.ServiceSpec grpc = 2 [deprecated = true];
      * @deprecated
      */
@@ -35,6 +43,8 @@ export declare type ServiceSpec = Message<"options.gloo.solo.io.ServiceSpec"> & 
     case: "grpc";
   } | {
     /**
+     * A gRPC service that is offered as JSON over HTTP too, by the `google.api.http` annotations of its protos.
+     *
      * @generated from field: grpc_json.options.gloo.solo.io.GrpcJsonTranscoder grpc_json_transcoder = 3;
      */
     value: GrpcJsonTranscoder;

@@ -11,15 +11,23 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_options_subset_spec: GenFile;
 
 /**
+ * One way to divide the endpoints into subsets.
+ *
  * @generated from message options.gloo.solo.io.Selector
  */
 export declare type Selector = Message<"options.gloo.solo.io.Selector"> & {
   /**
+   * Label keys. Endpoints with the same values for all of them make one subset; a route must name exactly these keys to
+   * use it.
+   *
    * @generated from field: repeated string keys = 1;
    */
   keys: string[];
 
   /**
+   * Says that each subset has one endpoint, which saves memory and work when there are very many. Valid with one key
+   * only. Default: false.
+   *
    * @generated from field: bool single_host_per_subset = 2;
    */
   singleHostPerSubset: boolean;
@@ -32,10 +40,14 @@ export declare type Selector = Message<"options.gloo.solo.io.Selector"> & {
 export declare const SelectorSchema: GenMessage<Selector>;
 
 /**
+ * Values that name one subset.
+ *
  * @generated from message options.gloo.solo.io.Subset
  */
 export declare type Subset = Message<"options.gloo.solo.io.Subset"> & {
   /**
+   * Label key to value.
+   *
    * @generated from field: map<string, string> values = 1;
    */
   values: { [key: string]: string };
@@ -48,20 +60,29 @@ export declare type Subset = Message<"options.gloo.solo.io.Subset"> & {
 export declare const SubsetSchema: GenMessage<Subset>;
 
 /**
+ * Divides the endpoints of an Upstream by labels, so that routes and weighted destinations can send requests to some of
+ * them.
+ *
  * @generated from message options.gloo.solo.io.SubsetSpec
  */
 export declare type SubsetSpec = Message<"options.gloo.solo.io.SubsetSpec"> & {
   /**
+   * The combinations of label keys by which endpoints are grouped. A route's subset must use one of these combinations.
+   *
    * @generated from field: repeated options.gloo.solo.io.Selector selectors = 1;
    */
   selectors: Selector[];
 
   /**
+   * What happens to requests for a subset that has no endpoint. Default: ANY_ENDPOINT.
+   *
    * @generated from field: options.gloo.solo.io.FallbackPolicy fallbackPolicy = 2;
    */
   fallbackPolicy: FallbackPolicy;
 
   /**
+   * The subset to use with the fallback policy `DEFAULT_SUBSET`.
+   *
    * @generated from field: options.gloo.solo.io.Subset default_subset = 3;
    */
   defaultSubset?: Subset | undefined;
@@ -74,20 +95,28 @@ export declare type SubsetSpec = Message<"options.gloo.solo.io.SubsetSpec"> & {
 export declare const SubsetSpecSchema: GenMessage<SubsetSpec>;
 
 /**
+ * What to do with a request whose subset is empty or not named.
+ *
  * @generated from enum options.gloo.solo.io.FallbackPolicy
  */
 export enum FallbackPolicy {
   /**
+   * Any endpoint of the Upstream answers.
+   *
    * @generated from enum value: ANY_ENDPOINT = 0;
    */
   ANY_ENDPOINT = 0,
 
   /**
+   * An endpoint of `defaultSubset` answers.
+   *
    * @generated from enum value: DEFAULT_SUBSET = 1;
    */
   DEFAULT_SUBSET = 1,
 
   /**
+   * The request is answered 503.
+   *
    * @generated from enum value: NO_FALLBACK = 2;
    */
   NO_FALLBACK = 2,

@@ -38,6 +38,8 @@ export const FallbackPolicySchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_subset_spec, 0);
 
 /**
+ * What to do with a request whose subset is empty or not named.
+ *
  * @generated from enum options.gloo.solo.io.FallbackPolicy
  */
 export const FallbackPolicy = /*@__PURE__*/

@@ -13,10 +13,14 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_ssl_ssl: GenFile;
 
 /**
+ * How to prove the proxy's identity to an SDS server. Deprecated: use `clusterName`.
+ *
  * @generated from message gloo.solo.io.CallCredentials
  */
 export declare type CallCredentials = Message<"gloo.solo.io.CallCredentials"> & {
   /**
+   * A token from a file.
+   *
    * @generated from field: gloo.solo.io.CallCredentials.FileCredentialSource file_credential_source = 1;
    */
   fileCredentialSource?: CallCredentials_FileCredentialSource | undefined;
@@ -29,15 +33,21 @@ export declare type CallCredentials = Message<"gloo.solo.io.CallCredentials"> & 
 export declare const CallCredentialsSchema: GenMessage<CallCredentials>;
 
 /**
+ * A token from a file, sent as a header.
+ *
  * @generated from message gloo.solo.io.CallCredentials.FileCredentialSource
  */
 export declare type CallCredentials_FileCredentialSource = Message<"gloo.solo.io.CallCredentials.FileCredentialSource"> & {
   /**
+   * Path of the file, as the proxy sees it.
+   *
    * @generated from field: string token_file_name = 1;
    */
   tokenFileName: string;
 
   /**
+   * Header to send the token in.
+   *
    * @generated from field: string header = 2;
    */
   header: string;
@@ -50,25 +60,38 @@ export declare type CallCredentials_FileCredentialSource = Message<"gloo.solo.io
 export declare const CallCredentials_FileCredentialSourceSchema: GenMessage<CallCredentials_FileCredentialSource>;
 
 /**
+ * Gets certificates from an SDS server (Envoy's secret discovery service), so that they are renewed without a change of
+ * configuration.
+ *
  * @generated from message gloo.solo.io.SDSConfig
  */
 export declare type SDSConfig = Message<"gloo.solo.io.SDSConfig"> & {
   /**
+   * Address of the server, such as `127.0.0.1:8234` or `unix:/var/run/sds.sock`. Used with Envoy's Google gRPC client
+   * unless `clusterName` is given.
+   *
    * @generated from field: string target_uri = 1;
    */
   targetUri: string;
 
   /**
+   * How to reach the server.
+   *
    * @generated from oneof gloo.solo.io.SDSConfig.sds_builder
    */
   sdsBuilder: {
     /**
+     * Deprecated. How to prove the proxy's identity to the server.
+     *
      * @generated from field: gloo.solo.io.CallCredentials call_credentials = 2;
      */
     value: CallCredentials;
     case: "callCredentials";
   } | {
     /**
+     * Name of a cluster in Envoy's bootstrap that is the server. Default: `gateway_proxy_sds`, if `targetUri` is not
+     * given.
+     *
      * @generated from field: string cluster_name = 5;
      */
     value: string;
@@ -76,11 +99,15 @@ export declare type SDSConfig = Message<"gloo.solo.io.SDSConfig"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Name under which the server has the certificate and key. This or `validationContextName` is required.
+   *
    * @generated from field: string certificates_secret_name = 3;
    */
   certificatesSecretName: string;
 
   /**
+   * Name under which the server has the root CA. Needed if `verifySubjectAltName` is given.
+   *
    * @generated from field: string validation_context_name = 4;
    */
   validationContextName: string;
@@ -93,25 +120,35 @@ export declare type SDSConfig = Message<"gloo.solo.io.SDSConfig"> & {
 export declare const SDSConfigSchema: GenMessage<SDSConfig>;
 
 /**
+ * Certificates in files, as the proxy sees them. Envoy reads them, not the control plane.
+ *
  * @generated from message gloo.solo.io.SSLFiles
  */
 export declare type SSLFiles = Message<"gloo.solo.io.SSLFiles"> & {
   /**
+   * Path of the certificate chain, PEM.
+   *
    * @generated from field: string tls_cert = 1;
    */
   tlsCert: string;
 
   /**
+   * Path of the private key, PEM.
+   *
    * @generated from field: string tls_key = 2;
    */
   tlsKey: string;
 
   /**
+   * Path of the root CA certificates that the other side must have, PEM.
+   *
    * @generated from field: string root_ca = 3;
    */
   rootCa: string;
 
   /**
+   * Path of the OCSP response to staple, DER. For listeners only.
+   *
    * @generated from field: string ocsp_staple = 4;
    */
   ocspStaple: string;
@@ -124,26 +161,38 @@ export declare type SSLFiles = Message<"gloo.solo.io.SSLFiles"> & {
 export declare const SSLFilesSchema: GenMessage<SSLFiles>;
 
 /**
+ * TLS of a listener: the certificate to show and which names it is for. Where a root CA is given, clients must show a
+ * certificate too (mutual TLS).
+ *
  * @generated from message gloo.solo.io.SslConfig
  */
 export declare type SslConfig = Message<"gloo.solo.io.SslConfig"> & {
   /**
+   * Where the certificate comes from.
+   *
    * @generated from oneof gloo.solo.io.SslConfig.ssl_secrets
    */
   sslSecrets: {
     /**
+     * Secret with certificate and key: kind `tls`, or a Kubernetes Secret of type `kubernetes.io/tls`. A `ca.crt` in it
+     * turns on mutual TLS unless `oneWayTls` is true.
+     *
      * @generated from field: core.solo.io.ResourceRef secret_ref = 1;
      */
     value: ResourceRef;
     case: "secretRef";
   } | {
     /**
+     * Certificate and key in files on the proxy's machine.
+     *
      * @generated from field: gloo.solo.io.SSLFiles ssl_files = 2;
      */
     value: SSLFiles;
     case: "sslFiles";
   } | {
     /**
+     * Certificate and key from an SDS server.
+     *
      * @generated from field: gloo.solo.io.SDSConfig sds = 4;
      */
     value: SDSConfig;
@@ -151,41 +200,59 @@ export declare type SslConfig = Message<"gloo.solo.io.SslConfig"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Server names (SNI) for which this certificate is used; `*.example.com` covers one level or more. Two virtual
+   * services of a Gateway with the same names and different certificates conflict. Default: empty (all names).
+   *
    * @generated from field: repeated string sni_domains = 3;
    */
   sniDomains: string[];
 
   /**
+   * Subject alternative names, one of which the client's certificate must have exactly. Needs a root CA.
+   *
    * @generated from field: repeated string verify_subject_alt_name = 5;
    */
   verifySubjectAltName: string[];
 
   /**
+   * TLS versions, cipher suites and curves.
+   *
    * @generated from field: gloo.solo.io.SslParameters parameters = 6;
    */
   parameters?: SslParameters | undefined;
 
   /**
+   * Protocols to offer by ALPN, in order. `[allow_empty]` offers none. Default: `h2`, `http/1.1`.
+   *
    * @generated from field: repeated string alpn_protocols = 7;
    */
   alpnProtocols: string[];
 
   /**
+   * Ignores the root CA: clients need no certificate. Default: false, or `gateway.virtualServiceOptions.oneWayTls` of
+   * the Settings.
+   *
    * @generated from field: google.protobuf.BoolValue one_way_tls = 8;
    */
   oneWayTls?: boolean | undefined;
 
   /**
+   * Turns session tickets off. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disable_tls_session_resumption = 9;
    */
   disableTlsSessionResumption?: boolean | undefined;
 
   /**
+   * How long the TLS handshake may take. Default: no limit.
+   *
    * @generated from field: google.protobuf.Duration transport_socket_connect_timeout = 10;
    */
   transportSocketConnectTimeout?: Duration | undefined;
 
   /**
+   * What to do when the certificate has no valid OCSP response to staple. Default: LENIENT_STAPLING.
+   *
    * @generated from field: gloo.solo.io.SslConfig.OcspStaplePolicy ocsp_staple_policy = 11;
    */
   ocspStaplePolicy: SslConfig_OcspStaplePolicy;
@@ -198,20 +265,28 @@ export declare type SslConfig = Message<"gloo.solo.io.SslConfig"> & {
 export declare const SslConfigSchema: GenMessage<SslConfig>;
 
 /**
+ * What to do about OCSP responses.
+ *
  * @generated from enum gloo.solo.io.SslConfig.OcspStaplePolicy
  */
 export enum SslConfig_OcspStaplePolicy {
   /**
+   * Staples a valid response if there is one; goes on without it otherwise.
+   *
    * @generated from enum value: LENIENT_STAPLING = 0;
    */
   LENIENT_STAPLING = 0,
 
   /**
+   * As LENIENT_STAPLING, but refuses connections when the configured response has expired.
+   *
    * @generated from enum value: STRICT_STAPLING = 1;
    */
   STRICT_STAPLING = 1,
 
   /**
+   * Refuses connections unless there is a valid response.
+   *
    * @generated from enum value: MUST_STAPLE = 2;
    */
   MUST_STAPLE = 2,
@@ -223,25 +298,36 @@ export enum SslConfig_OcspStaplePolicy {
 export declare const SslConfig_OcspStaplePolicySchema: GenEnum<SslConfig_OcspStaplePolicy>;
 
 /**
+ * TLS versions and algorithms.
+ *
  * @generated from message gloo.solo.io.SslParameters
  */
 export declare type SslParameters = Message<"gloo.solo.io.SslParameters"> & {
   /**
+   * Oldest version that is accepted. Default: TLSv1_2.
+   *
    * @generated from field: gloo.solo.io.SslParameters.ProtocolVersion minimum_protocol_version = 1;
    */
   minimumProtocolVersion: SslParameters_ProtocolVersion;
 
   /**
+   * Newest version that is accepted. Default: TLSv1_3 for listeners, TLSv1_2 for Upstreams.
+   *
    * @generated from field: gloo.solo.io.SslParameters.ProtocolVersion maximum_protocol_version = 2;
    */
   maximumProtocolVersion: SslParameters_ProtocolVersion;
 
   /**
+   * Cipher suites for TLS 1.2 and older, by BoringSSL's names such as `ECDHE-RSA-AES128-GCM-SHA256`. TLS 1.3 suites
+   * cannot be chosen. Default: Envoy's list.
+   *
    * @generated from field: repeated string cipher_suites = 3;
    */
   cipherSuites: string[];
 
   /**
+   * Curves for the key exchange, such as `X25519` or `P-256`. Default: Envoy's list.
+   *
    * @generated from field: repeated string ecdh_curves = 4;
    */
   ecdhCurves: string[];
@@ -254,30 +340,42 @@ export declare type SslParameters = Message<"gloo.solo.io.SslParameters"> & {
 export declare const SslParametersSchema: GenMessage<SslParameters>;
 
 /**
+ * A version of TLS.
+ *
  * @generated from enum gloo.solo.io.SslParameters.ProtocolVersion
  */
 export enum SslParameters_ProtocolVersion {
   /**
+   * Envoy's choice.
+   *
    * @generated from enum value: TLS_AUTO = 0;
    */
   TLS_AUTO = 0,
 
   /**
+   * TLS 1.0. Insecure.
+   *
    * @generated from enum value: TLSv1_0 = 1;
    */
   TLSv1_0 = 1,
 
   /**
+   * TLS 1.1. Insecure.
+   *
    * @generated from enum value: TLSv1_1 = 2;
    */
   TLSv1_1 = 2,
 
   /**
+   * TLS 1.2.
+   *
    * @generated from enum value: TLSv1_2 = 3;
    */
   TLSv1_2 = 3,
 
   /**
+   * TLS 1.3.
+   *
    * @generated from enum value: TLSv1_3 = 4;
    */
   TLSv1_3 = 4,
@@ -289,26 +387,39 @@ export enum SslParameters_ProtocolVersion {
 export declare const SslParameters_ProtocolVersionSchema: GenEnum<SslParameters_ProtocolVersion>;
 
 /**
+ * TLS to the endpoints of an Upstream. The endpoint's certificate is verified only if a root CA is given; without one,
+ * any certificate is taken.
+ *
  * @generated from message gloo.solo.io.UpstreamSslConfig
  */
 export declare type UpstreamSslConfig = Message<"gloo.solo.io.UpstreamSslConfig"> & {
   /**
+   * Where root CA and client certificate come from. None of them means TLS without verification and without a client
+   * certificate.
+   *
    * @generated from oneof gloo.solo.io.UpstreamSslConfig.ssl_secrets
    */
   sslSecrets: {
     /**
+     * Secret of kind `tls`: its root CA verifies the endpoint, its certificate and key are shown as the client's. A
+     * Secret with the root CA only is fine. If it is missing, the Upstream gets no cluster rather than clear text.
+     *
      * @generated from field: core.solo.io.ResourceRef secret_ref = 1;
      */
     value: ResourceRef;
     case: "secretRef";
   } | {
     /**
+     * The same in files on the proxy's machine.
+     *
      * @generated from field: gloo.solo.io.SSLFiles ssl_files = 2;
      */
     value: SSLFiles;
     case: "sslFiles";
   } | {
     /**
+     * The same from an SDS server.
+     *
      * @generated from field: gloo.solo.io.SDSConfig sds = 4;
      */
     value: SDSConfig;
@@ -316,31 +427,45 @@ export declare type UpstreamSslConfig = Message<"gloo.solo.io.UpstreamSslConfig"
   } | { case: undefined; value?: undefined };
 
   /**
+   * Server name to send in the handshake. On `static` Upstreams each host's own name wins unless `autoSniRewrite` is
+   * false. Default: none, or the host's name for `static`, `aws` and `azure`.
+   *
    * @generated from field: string sni = 3;
    */
   sni: string;
 
   /**
+   * Subject alternative names, one of which the endpoint's certificate must have exactly. Needs a root CA. Default:
+   * empty (any name that the CA signed).
+   *
    * @generated from field: repeated string verify_subject_alt_name = 5;
    */
   verifySubjectAltName: string[];
 
   /**
+   * TLS versions, cipher suites and curves. Default: `upstreamOptions.sslParameters` of the Settings.
+   *
    * @generated from field: gloo.solo.io.SslParameters parameters = 7;
    */
   parameters?: SslParameters | undefined;
 
   /**
+   * Protocols to offer by ALPN, in order. Default: none; `h2` is offered with `useHttp2`.
+   *
    * @generated from field: repeated string alpn_protocols = 8;
    */
   alpnProtocols: string[];
 
   /**
+   * Allows the server to renegotiate TLS. Insecure; only for old servers. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue allow_renegotiation = 10;
    */
   allowRenegotiation?: boolean | undefined;
 
   /**
+   * Shows no client certificate although the Secret has one. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue one_way_tls = 11;
    */
   oneWayTls?: boolean | undefined;

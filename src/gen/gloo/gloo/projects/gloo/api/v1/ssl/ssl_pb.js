@@ -54,6 +54,8 @@ export const SslConfig_OcspStaplePolicySchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_ssl_ssl, 3, 0);
 
 /**
+ * What to do about OCSP responses.
+ *
  * @generated from enum gloo.solo.io.SslConfig.OcspStaplePolicy
  */
 export const SslConfig_OcspStaplePolicy = /*@__PURE__*/
@@ -73,6 +75,8 @@ export const SslParameters_ProtocolVersionSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_ssl_ssl, 4, 0);
 
 /**
+ * A version of TLS.
+ *
  * @generated from enum gloo.solo.io.SslParameters.ProtocolVersion
  */
 export const SslParameters_ProtocolVersion = /*@__PURE__*/

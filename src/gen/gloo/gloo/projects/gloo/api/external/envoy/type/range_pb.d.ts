@@ -32,15 +32,21 @@ export declare type DoubleRange = Message<"solo.io.envoy.type.DoubleRange"> & {
 export declare const DoubleRangeSchema: GenMessage<DoubleRange>;
 
 /**
+ * A range of whole numbers.
+ *
  * @generated from message solo.io.envoy.type.Int64Range
  */
 export declare type Int64Range = Message<"solo.io.envoy.type.Int64Range"> & {
   /**
+   * First number of the range.
+   *
    * @generated from field: int64 start = 1;
    */
   start: bigint;
 
   /**
+   * First number after the range.
+   *
    * @generated from field: int64 end = 2;
    */
   end: bigint;

@@ -11,25 +11,36 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_core_matchers_matchers: GenFile;
 
 /**
+ * A condition on a header.
+ *
  * @generated from message matchers.core.gloo.solo.io.HeaderMatcher
  */
 export declare type HeaderMatcher = Message<"matchers.core.gloo.solo.io.HeaderMatcher"> & {
   /**
+   * Name of the header; `:authority` and `:method` work too. Required.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Value that the header must have, exactly or as a regular expression. Default: empty (the header is there, with any
+   * value).
+   *
    * @generated from field: string value = 2;
    */
   value: string;
 
   /**
+   * Takes `value` as a regular expression (RE2 syntax) for the whole header. Default: false.
+   *
    * @generated from field: bool regex = 3;
    */
   regex: boolean;
 
   /**
+   * Fits when the condition does not hold. Default: false.
+   *
    * @generated from field: bool invert_match = 4;
    */
   invertMatch: boolean;
@@ -42,32 +53,45 @@ export declare type HeaderMatcher = Message<"matchers.core.gloo.solo.io.HeaderMa
 export declare const HeaderMatcherSchema: GenMessage<HeaderMatcher>;
 
 /**
+ * Chooses requests. Everything that is given must fit. A path (`prefix`, `exact`, `regex` or `connectMatcher`) is
+ * required.
+ *
  * @generated from message matchers.core.gloo.solo.io.Matcher
  */
 export declare type Matcher = Message<"matchers.core.gloo.solo.io.Matcher"> & {
   /**
+   * The path, without the query.
+   *
    * @generated from oneof matchers.core.gloo.solo.io.Matcher.path_specifier
    */
   pathSpecifier: {
     /**
+     * The path begins with this. `/api` also fits `/apis`; write `/api/` if that is not meant.
+     *
      * @generated from field: string prefix = 1;
      */
     value: string;
     case: "prefix";
   } | {
     /**
+     * The path is this.
+     *
      * @generated from field: string exact = 2;
      */
     value: string;
     case: "exact";
   } | {
     /**
+     * The whole path fits this regular expression (RE2 syntax).
+     *
      * @generated from field: string regex = 3;
      */
     value: string;
     case: "regex";
   } | {
     /**
+     * CONNECT requests, which have no path.
+     *
      * @generated from field: matchers.core.gloo.solo.io.Matcher.ConnectMatcher connect_matcher = 9;
      */
     value: Matcher_ConnectMatcher;
@@ -75,21 +99,29 @@ export declare type Matcher = Message<"matchers.core.gloo.solo.io.Matcher"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Whether upper and lower case differ in `prefix` and `exact`. It has no effect on `regex`. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue case_sensitive = 4;
    */
   caseSensitive?: boolean | undefined;
 
   /**
+   * Conditions on headers; all must hold.
+   *
    * @generated from field: repeated matchers.core.gloo.solo.io.HeaderMatcher headers = 6;
    */
   headers: HeaderMatcher[];
 
   /**
+   * Conditions on query parameters; all must hold.
+   *
    * @generated from field: repeated matchers.core.gloo.solo.io.QueryParameterMatcher query_parameters = 7;
    */
   queryParameters: QueryParameterMatcher[];
 
   /**
+   * HTTP methods, such as `GET`; one must fit. Default: empty (all methods).
+   *
    * @generated from field: repeated string methods = 8;
    */
   methods: string[];
@@ -102,6 +134,8 @@ export declare type Matcher = Message<"matchers.core.gloo.solo.io.Matcher"> & {
 export declare const MatcherSchema: GenMessage<Matcher>;
 
 /**
+ * Fits CONNECT requests. It has no options.
+ *
  * @generated from message matchers.core.gloo.solo.io.Matcher.ConnectMatcher
  */
 export declare type Matcher_ConnectMatcher = Message<"matchers.core.gloo.solo.io.Matcher.ConnectMatcher"> & {
@@ -114,20 +148,29 @@ export declare type Matcher_ConnectMatcher = Message<"matchers.core.gloo.solo.io
 export declare const Matcher_ConnectMatcherSchema: GenMessage<Matcher_ConnectMatcher>;
 
 /**
+ * A condition on a query parameter.
+ *
  * @generated from message matchers.core.gloo.solo.io.QueryParameterMatcher
  */
 export declare type QueryParameterMatcher = Message<"matchers.core.gloo.solo.io.QueryParameterMatcher"> & {
   /**
+   * Name of the parameter. Required.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Value that the parameter must have, exactly or as a regular expression. Default: empty (the parameter is there,
+   * with any value).
+   *
    * @generated from field: string value = 2;
    */
   value: string;
 
   /**
+   * Takes `value` as a regular expression (RE2 syntax) for the whole value. Default: false.
+   *
    * @generated from field: bool regex = 3;
    */
   regex: boolean;

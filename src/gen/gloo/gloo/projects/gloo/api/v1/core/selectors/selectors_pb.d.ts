@@ -11,20 +11,28 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_core_selectors_selectors: GenFile;
 
 /**
+ * Chooses resources by namespace and labels.
+ *
  * @generated from message selectors.core.gloo.solo.io.Selector
  */
 export declare type Selector = Message<"selectors.core.gloo.solo.io.Selector"> & {
   /**
+   * Namespaces to look in; `*` is all of them. Default: the namespace of the resource that has the selector.
+   *
    * @generated from field: repeated string namespaces = 1;
    */
   namespaces: string[];
 
   /**
+   * Labels that a resource must carry. Not together with `expressions`.
+   *
    * @generated from field: map<string, string> labels = 2;
    */
   labels: { [key: string]: string };
 
   /**
+   * Conditions on the labels of a resource; all must hold. Not together with `labels`.
+   *
    * @generated from field: repeated selectors.core.gloo.solo.io.Selector.Expression expressions = 3;
    */
   expressions: Selector_Expression[];
@@ -37,20 +45,29 @@ export declare type Selector = Message<"selectors.core.gloo.solo.io.Selector"> &
 export declare const SelectorSchema: GenMessage<Selector>;
 
 /**
+ * One condition on a label.
+ *
  * @generated from message selectors.core.gloo.solo.io.Selector.Expression
  */
 export declare type Selector_Expression = Message<"selectors.core.gloo.solo.io.Selector.Expression"> & {
   /**
+   * Key of the label.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * How the label is compared.
+   *
    * @generated from field: selectors.core.gloo.solo.io.Selector.Expression.Operator operator = 2;
    */
   operator: Selector_Expression_Operator;
 
   /**
+   * Values to compare with: none for `Exists` and `DoesNotExist`, one for `Equals`, `NotEquals`, `GreaterThan` and
+   * `LessThan`, one or more for `In` and `NotIn`.
+   *
    * @generated from field: repeated string values = 3;
    */
   values: string[];
@@ -63,50 +80,70 @@ export declare type Selector_Expression = Message<"selectors.core.gloo.solo.io.S
 export declare const Selector_ExpressionSchema: GenMessage<Selector_Expression>;
 
 /**
+ * How a label is compared.
+ *
  * @generated from enum selectors.core.gloo.solo.io.Selector.Expression.Operator
  */
 export enum Selector_Expression_Operator {
   /**
+   * The label has the value.
+   *
    * @generated from enum value: Equals = 0;
    */
   Equals = 0,
 
   /**
+   * The same as Equals.
+   *
    * @generated from enum value: DoubleEquals = 1;
    */
   DoubleEquals = 1,
 
   /**
+   * The label has another value, or is not there.
+   *
    * @generated from enum value: NotEquals = 2;
    */
   NotEquals = 2,
 
   /**
+   * The label has one of the values.
+   *
    * @generated from enum value: In = 3;
    */
   In = 3,
 
   /**
+   * The label has none of the values, or is not there.
+   *
    * @generated from enum value: NotIn = 4;
    */
   NotIn = 4,
 
   /**
+   * The label is there.
+   *
    * @generated from enum value: Exists = 5;
    */
   Exists = 5,
 
   /**
+   * The label is not there.
+   *
    * @generated from enum value: DoesNotExist = 6;
    */
   DoesNotExist = 6,
 
   /**
+   * The label is a whole number above the value.
+   *
    * @generated from enum value: GreaterThan = 7;
    */
   GreaterThan = 7,
 
   /**
+   * The label is a whole number below the value.
+   *
    * @generated from enum value: LessThan = 8;
    */
   LessThan = 8,

@@ -31,6 +31,8 @@ export const Selector_Expression_OperatorSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_core_selectors_selectors, 0, 0, 0);
 
 /**
+ * How a label is compared.
+ *
  * @generated from enum selectors.core.gloo.solo.io.Selector.Expression.Operator
  */
 export const Selector_Expression_Operator = /*@__PURE__*/

@@ -12,10 +12,14 @@ import type { Empty } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_options_advanced_http_advanced_http: GenFile;
 
 /**
+ * A field in JSON.
+ *
  * @generated from message advancedhttp.options.gloo.solo.io.JsonKey
  */
 export declare type JsonKey = Message<"advancedhttp.options.gloo.solo.io.JsonKey"> & {
   /**
+   * Path to the field.
+   *
    * @generated from field: repeated advancedhttp.options.gloo.solo.io.JsonKey.PathSegment path = 2;
    */
   path: JsonKey_PathSegment[];
@@ -28,14 +32,20 @@ export declare type JsonKey = Message<"advancedhttp.options.gloo.solo.io.JsonKey
 export declare const JsonKeySchema: GenMessage<JsonKey>;
 
 /**
+ * A step of the path.
+ *
  * @generated from message advancedhttp.options.gloo.solo.io.JsonKey.PathSegment
  */
 export declare type JsonKey_PathSegment = Message<"advancedhttp.options.gloo.solo.io.JsonKey.PathSegment"> & {
   /**
+   * The step.
+   *
    * @generated from oneof advancedhttp.options.gloo.solo.io.JsonKey.PathSegment.segment
    */
   segment: {
     /**
+     * Name of the field.
+     *
      * @generated from field: string key = 1;
      */
     value: string;
@@ -50,15 +60,21 @@ export declare type JsonKey_PathSegment = Message<"advancedhttp.options.gloo.sol
 export declare const JsonKey_PathSegmentSchema: GenMessage<JsonKey_PathSegment>;
 
 /**
+ * Judges health by the content of a response. Enterprise feature of Gloo.
+ *
  * @generated from message advancedhttp.options.gloo.solo.io.ResponseAssertions
  */
 export declare type ResponseAssertions = Message<"advancedhttp.options.gloo.solo.io.ResponseAssertions"> & {
   /**
+   * Tried in order; the first that fits decides.
+   *
    * @generated from field: repeated advancedhttp.options.gloo.solo.io.ResponseMatcher response_matchers = 1;
    */
   responseMatchers: ResponseMatcher[];
 
   /**
+   * What it means when none fits. Default: default.
+   *
    * @generated from field: advancedhttp.options.gloo.solo.io.HealthCheckResult no_match_health = 2;
    */
   noMatchHealth: HealthCheckResult;
@@ -71,30 +87,42 @@ export declare type ResponseAssertions = Message<"advancedhttp.options.gloo.solo
 export declare const ResponseAssertionsSchema: GenMessage<ResponseAssertions>;
 
 /**
+ * A condition on a response.
+ *
  * @generated from message advancedhttp.options.gloo.solo.io.ResponseMatch
  */
 export declare type ResponseMatch = Message<"advancedhttp.options.gloo.solo.io.ResponseMatch"> & {
   /**
+   * Field of the JSON source to look at. Default: all of it.
+   *
    * @generated from field: advancedhttp.options.gloo.solo.io.JsonKey json_key = 1;
    */
   jsonKey?: JsonKey | undefined;
 
   /**
+   * Takes what is not JSON for not fitting in place of unhealthy. Default: false.
+   *
    * @generated from field: bool ignore_error_on_parse = 2;
    */
   ignoreErrorOnParse: boolean;
 
   /**
+   * What is looked at.
+   *
    * @generated from oneof advancedhttp.options.gloo.solo.io.ResponseMatch.source
    */
   source: {
     /**
+     * Name of a response header.
+     *
      * @generated from field: string header = 3;
      */
     value: string;
     case: "header";
   } | {
     /**
+     * The body.
+     *
      * @generated from field: google.protobuf.Empty body = 4;
      */
     value: Empty;
@@ -102,6 +130,8 @@ export declare type ResponseMatch = Message<"advancedhttp.options.gloo.solo.io.R
   } | { case: undefined; value?: undefined };
 
   /**
+   * Regular expression (RE2 syntax) that the value fits.
+   *
    * @generated from field: string regex = 5;
    */
   regex: string;
@@ -114,15 +144,21 @@ export declare type ResponseMatch = Message<"advancedhttp.options.gloo.solo.io.R
 export declare const ResponseMatchSchema: GenMessage<ResponseMatch>;
 
 /**
+ * What a response means.
+ *
  * @generated from message advancedhttp.options.gloo.solo.io.ResponseMatcher
  */
 export declare type ResponseMatcher = Message<"advancedhttp.options.gloo.solo.io.ResponseMatcher"> & {
   /**
+   * The condition.
+   *
    * @generated from field: advancedhttp.options.gloo.solo.io.ResponseMatch response_match = 1;
    */
   responseMatch?: ResponseMatch | undefined;
 
   /**
+   * What it means when the condition holds. Default: default.
+   *
    * @generated from field: advancedhttp.options.gloo.solo.io.HealthCheckResult match_health = 2;
    */
   matchHealth: HealthCheckResult;
@@ -135,25 +171,35 @@ export declare type ResponseMatcher = Message<"advancedhttp.options.gloo.solo.io
 export declare const ResponseMatcherSchema: GenMessage<ResponseMatcher>;
 
 /**
+ * What a response means for health.
+ *
  * @generated from enum advancedhttp.options.gloo.solo.io.HealthCheckResult
  */
 export enum HealthCheckResult {
   /**
+   * Healthy if it is a match, unhealthy if nothing fits.
+   *
    * @generated from enum value: default = 0;
    */
   default = 0,
 
   /**
+   * Healthy.
+   *
    * @generated from enum value: healthy = 1;
    */
   healthy = 1,
 
   /**
+   * Degraded: used when healthy endpoints do not suffice.
+   *
    * @generated from enum value: degraded = 2;
    */
   degraded = 2,
 
   /**
+   * Unhealthy.
+   *
    * @generated from enum value: unhealthy = 3;
    */
   unhealthy = 3,

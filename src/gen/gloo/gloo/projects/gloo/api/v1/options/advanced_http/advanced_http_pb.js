@@ -53,6 +53,8 @@ export const HealthCheckResultSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_advanced_http_advanced_http, 0);
 
 /**
+ * What a response means for health.
+ *
  * @generated from enum advancedhttp.options.gloo.solo.io.HealthCheckResult
  */
 export const HealthCheckResult = /*@__PURE__*/

@@ -17,26 +17,36 @@ import type { FractionalPercent } from "../../../external/envoy/type/v3/percent_
 export declare const file_gloo_projects_gloo_api_v1_options_als_als: GenFile;
 
 /**
+ * One access log.
+ *
  * @generated from message als.options.gloo.solo.io.AccessLog
  */
 export declare type AccessLog = Message<"als.options.gloo.solo.io.AccessLog"> & {
   /**
+   * Where lines go. One of these must be given.
+   *
    * @generated from oneof als.options.gloo.solo.io.AccessLog.OutputDestination
    */
   OutputDestination: {
     /**
+     * A file, or standard output as `/dev/stdout`.
+     *
      * @generated from field: als.options.gloo.solo.io.FileSink file_sink = 2;
      */
     value: FileSink;
     case: "fileSink";
   } | {
     /**
+     * A service with Envoy's access log protocol (ALS).
+     *
      * @generated from field: als.options.gloo.solo.io.GrpcService grpc_service = 3;
      */
     value: GrpcService;
     case: "grpcService";
   } | {
     /**
+     * A collector with the OpenTelemetry protocol.
+     *
      * @generated from field: als.options.gloo.solo.io.OpenTelemetryService open_telemetry_service = 5;
      */
     value: OpenTelemetryService;
@@ -44,6 +54,8 @@ export declare type AccessLog = Message<"als.options.gloo.solo.io.AccessLog"> & 
   } | { case: undefined; value?: undefined };
 
   /**
+   * Which requests are logged. Default: all.
+   *
    * @generated from field: als.options.gloo.solo.io.AccessLogFilter filter = 4;
    */
   filter?: AccessLogFilter | undefined;
@@ -56,68 +68,92 @@ export declare type AccessLog = Message<"als.options.gloo.solo.io.AccessLog"> & 
 export declare const AccessLogSchema: GenMessage<AccessLog>;
 
 /**
+ * Chooses what is logged. Exactly one condition.
+ *
  * @generated from message als.options.gloo.solo.io.AccessLogFilter
  */
 export declare type AccessLogFilter = Message<"als.options.gloo.solo.io.AccessLogFilter"> & {
   /**
+   * The condition.
+   *
    * @generated from oneof als.options.gloo.solo.io.AccessLogFilter.filter_specifier
    */
   filterSpecifier: {
     /**
+     * By the status of the response.
+     *
      * @generated from field: als.options.gloo.solo.io.StatusCodeFilter status_code_filter = 1;
      */
     value: StatusCodeFilter;
     case: "statusCodeFilter";
   } | {
     /**
+     * By how long the request took.
+     *
      * @generated from field: als.options.gloo.solo.io.DurationFilter duration_filter = 2;
      */
     value: DurationFilter;
     case: "durationFilter";
   } | {
     /**
+     * All but health checks.
+     *
      * @generated from field: als.options.gloo.solo.io.NotHealthCheckFilter not_health_check_filter = 3;
      */
     value: NotHealthCheckFilter;
     case: "notHealthCheckFilter";
   } | {
     /**
+     * Requests that are traced.
+     *
      * @generated from field: als.options.gloo.solo.io.TraceableFilter traceable_filter = 4;
      */
     value: TraceableFilter;
     case: "traceableFilter";
   } | {
     /**
+     * A random share.
+     *
      * @generated from field: als.options.gloo.solo.io.RuntimeFilter runtime_filter = 5;
      */
     value: RuntimeFilter;
     case: "runtimeFilter";
   } | {
     /**
+     * All of several conditions.
+     *
      * @generated from field: als.options.gloo.solo.io.AndFilter and_filter = 6;
      */
     value: AndFilter;
     case: "andFilter";
   } | {
     /**
+     * Any of several conditions.
+     *
      * @generated from field: als.options.gloo.solo.io.OrFilter or_filter = 7;
      */
     value: OrFilter;
     case: "orFilter";
   } | {
     /**
+     * By a request header.
+     *
      * @generated from field: als.options.gloo.solo.io.HeaderFilter header_filter = 8;
      */
     value: HeaderFilter;
     case: "headerFilter";
   } | {
     /**
+     * By Envoy's response flags, which say what went wrong.
+     *
      * @generated from field: als.options.gloo.solo.io.ResponseFlagFilter response_flag_filter = 9;
      */
     value: ResponseFlagFilter;
     case: "responseFlagFilter";
   } | {
     /**
+     * By the gRPC status.
+     *
      * @generated from field: als.options.gloo.solo.io.GrpcStatusFilter grpc_status_filter = 10;
      */
     value: GrpcStatusFilter;
@@ -132,10 +168,14 @@ export declare type AccessLogFilter = Message<"als.options.gloo.solo.io.AccessLo
 export declare const AccessLogFilterSchema: GenMessage<AccessLogFilter>;
 
 /**
+ * Access logs.
+ *
  * @generated from message als.options.gloo.solo.io.AccessLoggingService
  */
 export declare type AccessLoggingService = Message<"als.options.gloo.solo.io.AccessLoggingService"> & {
   /**
+   * The logs; each gets its own copy of every line.
+   *
    * @generated from field: repeated als.options.gloo.solo.io.AccessLog access_log = 1;
    */
   accessLog: AccessLog[];
@@ -148,10 +188,14 @@ export declare type AccessLoggingService = Message<"als.options.gloo.solo.io.Acc
 export declare const AccessLoggingServiceSchema: GenMessage<AccessLoggingService>;
 
 /**
+ * All of these conditions.
+ *
  * @generated from message als.options.gloo.solo.io.AndFilter
  */
 export declare type AndFilter = Message<"als.options.gloo.solo.io.AndFilter"> & {
   /**
+   * The conditions, at least two.
+   *
    * @generated from field: repeated als.options.gloo.solo.io.AccessLogFilter filters = 1;
    */
   filters: AccessLogFilter[];
@@ -164,15 +208,21 @@ export declare type AndFilter = Message<"als.options.gloo.solo.io.AndFilter"> & 
 export declare const AndFilterSchema: GenMessage<AndFilter>;
 
 /**
+ * Compares a number.
+ *
  * @generated from message als.options.gloo.solo.io.ComparisonFilter
  */
 export declare type ComparisonFilter = Message<"als.options.gloo.solo.io.ComparisonFilter"> & {
   /**
+   * How. Default: EQ.
+   *
    * @generated from field: als.options.gloo.solo.io.ComparisonFilter.Op op = 1;
    */
   op: ComparisonFilter_Op;
 
   /**
+   * The number to compare with.
+   *
    * @generated from field: solo.io.envoy.config.core.v3.RuntimeUInt32 value = 2;
    */
   value?: RuntimeUInt32 | undefined;
@@ -185,20 +235,28 @@ export declare type ComparisonFilter = Message<"als.options.gloo.solo.io.Compari
 export declare const ComparisonFilterSchema: GenMessage<ComparisonFilter>;
 
 /**
+ * How numbers are compared.
+ *
  * @generated from enum als.options.gloo.solo.io.ComparisonFilter.Op
  */
 export enum ComparisonFilter_Op {
   /**
+   * Equal.
+   *
    * @generated from enum value: EQ = 0;
    */
   EQ = 0,
 
   /**
+   * Greater or equal.
+   *
    * @generated from enum value: GE = 1;
    */
   GE = 1,
 
   /**
+   * Less or equal.
+   *
    * @generated from enum value: LE = 2;
    */
   LE = 2,
@@ -210,10 +268,14 @@ export enum ComparisonFilter_Op {
 export declare const ComparisonFilter_OpSchema: GenEnum<ComparisonFilter_Op>;
 
 /**
+ * By how long the request took.
+ *
  * @generated from message als.options.gloo.solo.io.DurationFilter
  */
 export declare type DurationFilter = Message<"als.options.gloo.solo.io.DurationFilter"> & {
   /**
+   * How the duration is compared, in milliseconds.
+   *
    * @generated from field: als.options.gloo.solo.io.ComparisonFilter comparison = 1;
    */
   comparison?: ComparisonFilter | undefined;
@@ -226,25 +288,37 @@ export declare type DurationFilter = Message<"als.options.gloo.solo.io.DurationF
 export declare const DurationFilterSchema: GenMessage<DurationFilter>;
 
 /**
+ * A file that the proxy writes.
+ *
  * @generated from message als.options.gloo.solo.io.FileSink
  */
 export declare type FileSink = Message<"als.options.gloo.solo.io.FileSink"> & {
   /**
+   * Path of the file as the proxy sees it, such as `/dev/stdout`.
+   *
    * @generated from field: string path = 1;
    */
   path: string;
 
   /**
+   * How lines look. Default: Envoy's text format.
+   *
    * @generated from oneof als.options.gloo.solo.io.FileSink.output_format
    */
   outputFormat: {
     /**
+     * A line of text with [Envoy's command
+     * operators](https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage), such as
+     * `%REQ(:path)%`. An empty string means Envoy's format. End it with a line break.
+     *
      * @generated from field: string string_format = 2;
      */
     value: string;
     case: "stringFormat";
   } | {
     /**
+     * A JSON object whose strings hold command operators.
+     *
      * @generated from field: google.protobuf.Struct json_format = 3;
      */
     value: JsonObject;
@@ -259,19 +333,27 @@ export declare type FileSink = Message<"als.options.gloo.solo.io.FileSink"> & {
 export declare const FileSinkSchema: GenMessage<FileSink>;
 
 /**
+ * A service with Envoy's access log protocol.
+ *
  * @generated from message als.options.gloo.solo.io.GrpcService
  */
 export declare type GrpcService = Message<"als.options.gloo.solo.io.GrpcService"> & {
   /**
+   * Name of the log, which the service sees.
+   *
    * @generated from field: string log_name = 1;
    */
   logName: string;
 
   /**
+   * The service.
+   *
    * @generated from oneof als.options.gloo.solo.io.GrpcService.service_ref
    */
   serviceRef: {
     /**
+     * Name of the Envoy cluster of the service, from Envoy's bootstrap or an Upstream.
+     *
      * @generated from field: string static_cluster_name = 2;
      */
     value: string;
@@ -279,21 +361,29 @@ export declare type GrpcService = Message<"als.options.gloo.solo.io.GrpcService"
   } | { case: undefined; value?: undefined };
 
   /**
+   * Request headers to send besides the usual ones.
+   *
    * @generated from field: repeated string additional_request_headers_to_log = 4;
    */
   additionalRequestHeadersToLog: string[];
 
   /**
+   * Response headers to send.
+   *
    * @generated from field: repeated string additional_response_headers_to_log = 5;
    */
   additionalResponseHeadersToLog: string[];
 
   /**
+   * Response trailers to send.
+   *
    * @generated from field: repeated string additional_response_trailers_to_log = 6;
    */
   additionalResponseTrailersToLog: string[];
 
   /**
+   * Objects of Envoy's filter state to send.
+   *
    * @generated from field: repeated string filter_state_objects_to_log = 7;
    */
   filterStateObjectsToLog: string[];
@@ -306,15 +396,21 @@ export declare type GrpcService = Message<"als.options.gloo.solo.io.GrpcService"
 export declare const GrpcServiceSchema: GenMessage<GrpcService>;
 
 /**
+ * By the gRPC status.
+ *
  * @generated from message als.options.gloo.solo.io.GrpcStatusFilter
  */
 export declare type GrpcStatusFilter = Message<"als.options.gloo.solo.io.GrpcStatusFilter"> & {
   /**
+   * The statuses.
+   *
    * @generated from field: repeated als.options.gloo.solo.io.GrpcStatusFilter.Status statuses = 1;
    */
   statuses: GrpcStatusFilter_Status[];
 
   /**
+   * Logs all but these. Default: false.
+   *
    * @generated from field: bool exclude = 2;
    */
   exclude: boolean;
@@ -327,90 +423,126 @@ export declare type GrpcStatusFilter = Message<"als.options.gloo.solo.io.GrpcSta
 export declare const GrpcStatusFilterSchema: GenMessage<GrpcStatusFilter>;
 
 /**
+ * Status of a gRPC call.
+ *
  * @generated from enum als.options.gloo.solo.io.GrpcStatusFilter.Status
  */
 export enum GrpcStatusFilter_Status {
   /**
+   * 0: it worked.
+   *
    * @generated from enum value: OK = 0;
    */
   OK = 0,
 
   /**
+   * 1: the client gave up.
+   *
    * @generated from enum value: CANCELED = 1;
    */
   CANCELED = 1,
 
   /**
+   * 2: an error without further information.
+   *
    * @generated from enum value: UNKNOWN = 2;
    */
   UNKNOWN = 2,
 
   /**
+   * 3: the client's argument is wrong.
+   *
    * @generated from enum value: INVALID_ARGUMENT = 3;
    */
   INVALID_ARGUMENT = 3,
 
   /**
+   * 4: too late.
+   *
    * @generated from enum value: DEADLINE_EXCEEDED = 4;
    */
   DEADLINE_EXCEEDED = 4,
 
   /**
+   * 5: there is no such thing.
+   *
    * @generated from enum value: NOT_FOUND = 5;
    */
   NOT_FOUND = 5,
 
   /**
+   * 6: there is such a thing already.
+   *
    * @generated from enum value: ALREADY_EXISTS = 6;
    */
   ALREADY_EXISTS = 6,
 
   /**
+   * 7: not allowed.
+   *
    * @generated from enum value: PERMISSION_DENIED = 7;
    */
   PERMISSION_DENIED = 7,
 
   /**
+   * 8: a quota or resource is used up.
+   *
    * @generated from enum value: RESOURCE_EXHAUSTED = 8;
    */
   RESOURCE_EXHAUSTED = 8,
 
   /**
+   * 9: the system is not in the right state.
+   *
    * @generated from enum value: FAILED_PRECONDITION = 9;
    */
   FAILED_PRECONDITION = 9,
 
   /**
+   * 10: aborted, for instance by a conflict.
+   *
    * @generated from enum value: ABORTED = 10;
    */
   ABORTED = 10,
 
   /**
+   * 11: beyond the end.
+   *
    * @generated from enum value: OUT_OF_RANGE = 11;
    */
   OUT_OF_RANGE = 11,
 
   /**
+   * 12: there is no such method.
+   *
    * @generated from enum value: UNIMPLEMENTED = 12;
    */
   UNIMPLEMENTED = 12,
 
   /**
+   * 13: an error inside the server.
+   *
    * @generated from enum value: INTERNAL = 13;
    */
   INTERNAL = 13,
 
   /**
+   * 14: not there at the moment; try again.
+   *
    * @generated from enum value: UNAVAILABLE = 14;
    */
   UNAVAILABLE = 14,
 
   /**
+   * 15: data is lost or damaged.
+   *
    * @generated from enum value: DATA_LOSS = 15;
    */
   DATA_LOSS = 15,
 
   /**
+   * 16: no valid credentials.
+   *
    * @generated from enum value: UNAUTHENTICATED = 16;
    */
   UNAUTHENTICATED = 16,
@@ -422,10 +554,14 @@ export enum GrpcStatusFilter_Status {
 export declare const GrpcStatusFilter_StatusSchema: GenEnum<GrpcStatusFilter_Status>;
 
 /**
+ * By a request header.
+ *
  * @generated from message als.options.gloo.solo.io.HeaderFilter
  */
 export declare type HeaderFilter = Message<"als.options.gloo.solo.io.HeaderFilter"> & {
   /**
+   * The condition on the header.
+   *
    * @generated from field: solo.io.envoy.config.route.v3.HeaderMatcher header = 1;
    */
   header?: HeaderMatcher | undefined;
@@ -438,6 +574,8 @@ export declare type HeaderFilter = Message<"als.options.gloo.solo.io.HeaderFilte
 export declare const HeaderFilterSchema: GenMessage<HeaderFilter>;
 
 /**
+ * All but health checks. It has no options.
+ *
  * @generated from message als.options.gloo.solo.io.NotHealthCheckFilter
  */
 export declare type NotHealthCheckFilter = Message<"als.options.gloo.solo.io.NotHealthCheckFilter"> & {
@@ -450,35 +588,49 @@ export declare type NotHealthCheckFilter = Message<"als.options.gloo.solo.io.Not
 export declare const NotHealthCheckFilterSchema: GenMessage<NotHealthCheckFilter>;
 
 /**
+ * A collector over gRPC.
+ *
  * @generated from message als.options.gloo.solo.io.OpenTelemetryGrpcCollector
  */
 export declare type OpenTelemetryGrpcCollector = Message<"als.options.gloo.solo.io.OpenTelemetryGrpcCollector"> & {
   /**
+   * Its `host:port`. Required.
+   *
    * @generated from field: string endpoint = 1;
    */
   endpoint: string;
 
   /**
+   * `:authority` header. Default: the host of the endpoint.
+   *
    * @generated from field: string authority = 2;
    */
   authority: string;
 
   /**
+   * Headers to send, for instance a key.
+   *
    * @generated from field: map<string, string> headers = 3;
    */
   headers: { [key: string]: string };
 
   /**
+   * Speaks without TLS. Default: false.
+   *
    * @generated from field: bool insecure = 4;
    */
   insecure: boolean;
 
   /**
+   * TLS to the collector.
+   *
    * @generated from field: gloo.solo.io.UpstreamSslConfig ssl_config = 5;
    */
   sslConfig?: UpstreamSslConfig | undefined;
 
   /**
+   * How long one export may take.
+   *
    * @generated from field: google.protobuf.Duration timeout = 6;
    */
   timeout?: Duration | undefined;
@@ -491,19 +643,27 @@ export declare type OpenTelemetryGrpcCollector = Message<"als.options.gloo.solo.
 export declare const OpenTelemetryGrpcCollectorSchema: GenMessage<OpenTelemetryGrpcCollector>;
 
 /**
+ * A collector with the OpenTelemetry protocol.
+ *
  * @generated from message als.options.gloo.solo.io.OpenTelemetryService
  */
 export declare type OpenTelemetryService = Message<"als.options.gloo.solo.io.OpenTelemetryService"> & {
   /**
+   * Name of the log. It is also the name of the cluster that is made for the collector.
+   *
    * @generated from field: string log_name = 1;
    */
   logName: string;
 
   /**
+   * Where the collector is.
+   *
    * @generated from oneof als.options.gloo.solo.io.OpenTelemetryService.destination
    */
   destination: {
     /**
+     * A collector over gRPC.
+     *
      * @generated from field: als.options.gloo.solo.io.OpenTelemetryGrpcCollector collector = 2;
      */
     value: OpenTelemetryGrpcCollector;
@@ -511,21 +671,29 @@ export declare type OpenTelemetryService = Message<"als.options.gloo.solo.io.Ope
   } | { case: undefined; value?: undefined };
 
   /**
+   * Objects of Envoy's filter state to send.
+   *
    * @generated from field: repeated string filter_state_objects_to_log = 3;
    */
   filterStateObjectsToLog: string[];
 
   /**
+   * Leaves out `log_name`, `zone_name`, `cluster_name` and `node_name`. Default: false.
+   *
    * @generated from field: bool disable_builtin_labels = 4;
    */
   disableBuiltinLabels: boolean;
 
   /**
+   * Body of each record; strings may hold command operators.
+   *
    * @generated from field: opentelemetry.proto.common.v1.AnyValue body = 5;
    */
   body?: AnyValue | undefined;
 
   /**
+   * Attributes of each record; strings may hold command operators.
+   *
    * @generated from field: opentelemetry.proto.common.v1.KeyValueList attributes = 6;
    */
   attributes?: KeyValueList | undefined;
@@ -538,10 +706,14 @@ export declare type OpenTelemetryService = Message<"als.options.gloo.solo.io.Ope
 export declare const OpenTelemetryServiceSchema: GenMessage<OpenTelemetryService>;
 
 /**
+ * Any of these conditions.
+ *
  * @generated from message als.options.gloo.solo.io.OrFilter
  */
 export declare type OrFilter = Message<"als.options.gloo.solo.io.OrFilter"> & {
   /**
+   * The conditions, at least two.
+   *
    * @generated from field: repeated als.options.gloo.solo.io.AccessLogFilter filters = 2;
    */
   filters: AccessLogFilter[];
@@ -554,10 +726,14 @@ export declare type OrFilter = Message<"als.options.gloo.solo.io.OrFilter"> & {
 export declare const OrFilterSchema: GenMessage<OrFilter>;
 
 /**
+ * By Envoy's response flags.
+ *
  * @generated from message als.options.gloo.solo.io.ResponseFlagFilter
  */
 export declare type ResponseFlagFilter = Message<"als.options.gloo.solo.io.ResponseFlagFilter"> & {
   /**
+   * Flags such as `UH` (no healthy endpoint) or `UF` (no connection). Default: empty (any flag).
+   *
    * @generated from field: repeated string flags = 1;
    */
   flags: string[];
@@ -570,20 +746,29 @@ export declare type ResponseFlagFilter = Message<"als.options.gloo.solo.io.Respo
 export declare const ResponseFlagFilterSchema: GenMessage<ResponseFlagFilter>;
 
 /**
+ * A random share of the requests.
+ *
  * @generated from message als.options.gloo.solo.io.RuntimeFilter
  */
 export declare type RuntimeFilter = Message<"als.options.gloo.solo.io.RuntimeFilter"> & {
   /**
+   * Key of Envoy's runtime that sets the share. Required.
+   *
    * @generated from field: string runtime_key = 1;
    */
   runtimeKey: string;
 
   /**
+   * The share, where the runtime says nothing. Default: 0.
+   *
    * @generated from field: solo.io.envoy.type.v3.FractionalPercent percent_sampled = 2;
    */
   percentSampled?: FractionalPercent | undefined;
 
   /**
+   * Draws for each log anew. With false, `x-request-id` decides, so that several logs choose the same requests.
+   * Default: false.
+   *
    * @generated from field: bool use_independent_randomness = 3;
    */
   useIndependentRandomness: boolean;
@@ -596,10 +781,14 @@ export declare type RuntimeFilter = Message<"als.options.gloo.solo.io.RuntimeFil
 export declare const RuntimeFilterSchema: GenMessage<RuntimeFilter>;
 
 /**
+ * By the status of the response.
+ *
  * @generated from message als.options.gloo.solo.io.StatusCodeFilter
  */
 export declare type StatusCodeFilter = Message<"als.options.gloo.solo.io.StatusCodeFilter"> & {
   /**
+   * How the status is compared.
+   *
    * @generated from field: als.options.gloo.solo.io.ComparisonFilter comparison = 1;
    */
   comparison?: ComparisonFilter | undefined;
@@ -612,6 +801,8 @@ export declare type StatusCodeFilter = Message<"als.options.gloo.solo.io.StatusC
 export declare const StatusCodeFilterSchema: GenMessage<StatusCodeFilter>;
 
 /**
+ * Requests that are traced. It has no options.
+ *
  * @generated from message als.options.gloo.solo.io.TraceableFilter
  */
 export declare type TraceableFilter = Message<"als.options.gloo.solo.io.TraceableFilter"> & {

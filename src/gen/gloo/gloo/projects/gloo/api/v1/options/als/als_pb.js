@@ -58,6 +58,8 @@ export const ComparisonFilter_OpSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_als_als, 4, 0);
 
 /**
+ * How numbers are compared.
+ *
  * @generated from enum als.options.gloo.solo.io.ComparisonFilter.Op
  */
 export const ComparisonFilter_Op = /*@__PURE__*/
@@ -98,6 +100,8 @@ export const GrpcStatusFilter_StatusSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_als_als, 8, 0);
 
 /**
+ * Status of a gRPC call.
+ *
  * @generated from enum als.options.gloo.solo.io.GrpcStatusFilter.Status
  */
 export const GrpcStatusFilter_Status = /*@__PURE__*/

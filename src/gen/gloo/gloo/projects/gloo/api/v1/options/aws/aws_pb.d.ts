@@ -12,41 +12,62 @@ import type { ResourceRef } from "../../../../../../../solo-kit/api/v1/ref_pb.js
 export declare const file_gloo_projects_gloo_api_v1_options_aws_aws: GenFile;
 
 /**
+ * Which Lambda function a route calls, and how.
+ *
  * @generated from message aws.options.gloo.solo.io.DestinationSpec
  */
 export declare type DestinationSpec = Message<"aws.options.gloo.solo.io.DestinationSpec"> & {
   /**
+   * The function to call: a `logicalName` of the Upstream. Required, unless `gloo.awsOptions.fallbackToFirstFunction`
+   * is on in the Settings.
+   *
    * @generated from field: string logical_name = 1;
    */
   logicalName: string;
 
   /**
+   * Whether to wait for the function's answer. Default: SYNC.
+   *
    * @generated from field: aws.options.gloo.solo.io.DestinationSpec.InvocationStyle invocation_style = 2;
    */
   invocationStyle: DestinationSpec_InvocationStyle;
 
   /**
+   * Sends the function a JSON event with headers, path, query and body. With false it gets the request body as it is.
+   * Default: false.
+   *
    * @generated from field: bool request_transformation = 6;
    */
   requestTransformation: boolean;
 
   /**
+   * Deprecated, use `unwrapAsApiGateway`. Reads the function's answer as an API Gateway response.
+   *
    * @generated from field: bool response_transformation = 5 [deprecated = true];
    * @deprecated
    */
   responseTransformation: boolean;
 
   /**
+   * Makes an HTTP response of the function's JSON answer as an AWS load balancer does (`statusCode`, `headers`,
+   * `multiValueHeaders`, `body`, `isBase64Encoded`). An answer in another form becomes a 500. Not together with
+   * `unwrapAsApiGateway`. Default: false.
+   *
    * @generated from field: bool unwrap_as_alb = 7;
    */
   unwrapAsAlb: boolean;
 
   /**
+   * Makes an HTTP response of the function's JSON answer as AWS API Gateway does. Headers that were set before are
+   * dropped. Not together with `unwrapAsAlb`. Default: false.
+   *
    * @generated from field: bool unwrap_as_api_gateway = 8;
    */
   unwrapAsApiGateway: boolean;
 
   /**
+   * Sends the function a JSON event as AWS API Gateway does. Enterprise feature of Gloo. Default: false.
+   *
    * @generated from field: bool wrap_as_api_gateway = 9;
    */
   wrapAsApiGateway: boolean;
@@ -59,15 +80,21 @@ export declare type DestinationSpec = Message<"aws.options.gloo.solo.io.Destinat
 export declare const DestinationSpecSchema: GenMessage<DestinationSpec>;
 
 /**
+ * Whether the caller waits.
+ *
  * @generated from enum aws.options.gloo.solo.io.DestinationSpec.InvocationStyle
  */
 export enum DestinationSpec_InvocationStyle {
   /**
+   * Waits for the function and returns what it answers.
+   *
    * @generated from enum value: SYNC = 0;
    */
   SYNC = 0,
 
   /**
+   * Hands the event over and returns at once; the function's answer is lost.
+   *
    * @generated from enum value: ASYNC = 1;
    */
   ASYNC = 1,
@@ -79,20 +106,28 @@ export enum DestinationSpec_InvocationStyle {
 export declare const DestinationSpec_InvocationStyleSchema: GenEnum<DestinationSpec_InvocationStyle>;
 
 /**
+ * One Lambda function.
+ *
  * @generated from message aws.options.gloo.solo.io.LambdaFunctionSpec
  */
 export declare type LambdaFunctionSpec = Message<"aws.options.gloo.solo.io.LambdaFunctionSpec"> & {
   /**
+   * Name by which routes call this function. Default: `lambdaFunctionName`.
+   *
    * @generated from field: string logical_name = 1;
    */
   logicalName: string;
 
   /**
+   * Name of the function in AWS.
+   *
    * @generated from field: string lambda_function_name = 2;
    */
   lambdaFunctionName: string;
 
   /**
+   * Version or alias of the function. Default: `$LATEST`.
+   *
    * @generated from field: string qualifier = 3;
    */
   qualifier: string;
@@ -105,40 +140,59 @@ export declare type LambdaFunctionSpec = Message<"aws.options.gloo.solo.io.Lambd
 export declare const LambdaFunctionSpecSchema: GenMessage<LambdaFunctionSpec>;
 
 /**
+ * AWS Lambda in one region. Requests go to the Lambda API over TLS, signed with the credentials of this Upstream; each
+ * route names the function to call.
+ *
  * @generated from message aws.options.gloo.solo.io.UpstreamSpec
  */
 export declare type UpstreamSpec = Message<"aws.options.gloo.solo.io.UpstreamSpec"> & {
   /**
+   * AWS region of the functions, such as `us-east-1`. Required.
+   *
    * @generated from field: string region = 1;
    */
   region: string;
 
   /**
+   * Secret with AWS credentials (kind `aws`). Default: credentials of the environment, if `gloo.awsOptions` in the
+   * Settings allows it; else the Upstream is in error.
+   *
    * @generated from field: core.solo.io.ResourceRef secret_ref = 2;
    */
   secretRef?: ResourceRef | undefined;
 
   /**
+   * The functions that routes may name. Function discovery fills this list.
+   *
    * @generated from field: repeated aws.options.gloo.solo.io.LambdaFunctionSpec lambda_functions = 3;
    */
   lambdaFunctions: LambdaFunctionSpec[];
 
   /**
+   * Role to assume before calling functions.
+   *
    * @generated from field: string role_arn = 4;
    */
   roleArn: string;
 
   /**
+   * AWS account that owns the functions, when it is not that of the credentials; functions are then called by their
+   * full ARN.
+   *
    * @generated from field: string aws_account_id = 5;
    */
   awsAccountId: string;
 
   /**
+   * Assumes `roleArn` straight from the original identity in place of from the web-identity role. Default: false.
+   *
    * @generated from field: bool disable_role_chaining = 6;
    */
   disableRoleChaining: boolean;
 
   /**
+   * Defaults for the Lambda options of all routes to this Upstream. What a route sets itself wins.
+   *
    * @generated from field: aws.options.gloo.solo.io.DestinationSpec destination_overrides = 7;
    */
   destinationOverrides?: DestinationSpec | undefined;

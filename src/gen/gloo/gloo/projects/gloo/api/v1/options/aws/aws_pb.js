@@ -25,6 +25,8 @@ export const DestinationSpec_InvocationStyleSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_aws_aws, 0, 0);
 
 /**
+ * Whether the caller waits.
+ *
  * @generated from enum aws.options.gloo.solo.io.DestinationSpec.InvocationStyle
  */
 export const DestinationSpec_InvocationStyle = /*@__PURE__*/

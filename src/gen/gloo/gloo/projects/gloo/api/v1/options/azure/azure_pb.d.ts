@@ -12,10 +12,14 @@ import type { ResourceRef } from "../../../../../../../solo-kit/api/v1/ref_pb.js
 export declare const file_gloo_projects_gloo_api_v1_options_azure_azure: GenFile;
 
 /**
+ * Which Azure function a route calls. The request's own path and query are replaced by `/api/<function>`.
+ *
  * @generated from message azure.options.gloo.solo.io.DestinationSpec
  */
 export declare type DestinationSpec = Message<"azure.options.gloo.solo.io.DestinationSpec"> & {
   /**
+   * Name of the function, as listed in the Upstream. Required.
+   *
    * @generated from field: string function_name = 1;
    */
   functionName: string;
@@ -28,20 +32,28 @@ export declare type DestinationSpec = Message<"azure.options.gloo.solo.io.Destin
 export declare const DestinationSpecSchema: GenMessage<DestinationSpec>;
 
 /**
+ * The functions of one Azure function app, reached at `<functionAppName>.azurewebsites.net` over TLS.
+ *
  * @generated from message azure.options.gloo.solo.io.UpstreamSpec
  */
 export declare type UpstreamSpec = Message<"azure.options.gloo.solo.io.UpstreamSpec"> & {
   /**
+   * Name of the function app. Required.
+   *
    * @generated from field: string function_app_name = 1;
    */
   functionAppName: string;
 
   /**
+   * Secret with the function keys (kind `azure`). Needed for functions whose `authLevel` is not Anonymous.
+   *
    * @generated from field: core.solo.io.ResourceRef secret_ref = 2;
    */
   secretRef?: ResourceRef | undefined;
 
   /**
+   * The functions that routes may name.
+   *
    * @generated from field: repeated azure.options.gloo.solo.io.UpstreamSpec.FunctionSpec functions = 3;
    */
   functions: UpstreamSpec_FunctionSpec[];
@@ -54,15 +66,21 @@ export declare type UpstreamSpec = Message<"azure.options.gloo.solo.io.UpstreamS
 export declare const UpstreamSpecSchema: GenMessage<UpstreamSpec>;
 
 /**
+ * One Azure function.
+ *
  * @generated from message azure.options.gloo.solo.io.UpstreamSpec.FunctionSpec
  */
 export declare type UpstreamSpec_FunctionSpec = Message<"azure.options.gloo.solo.io.UpstreamSpec.FunctionSpec"> & {
   /**
+   * Name of the function in Azure, by which routes call it.
+   *
    * @generated from field: string function_name = 1;
    */
   functionName: string;
 
   /**
+   * Which key the function wants. Default: Anonymous.
+   *
    * @generated from field: azure.options.gloo.solo.io.UpstreamSpec.FunctionSpec.AuthLevel auth_level = 2;
    */
   authLevel: UpstreamSpec_FunctionSpec_AuthLevel;
@@ -75,20 +93,28 @@ export declare type UpstreamSpec_FunctionSpec = Message<"azure.options.gloo.solo
 export declare const UpstreamSpec_FunctionSpecSchema: GenMessage<UpstreamSpec_FunctionSpec>;
 
 /**
+ * Authorization level of a function in Azure.
+ *
  * @generated from enum azure.options.gloo.solo.io.UpstreamSpec.FunctionSpec.AuthLevel
  */
 export enum UpstreamSpec_FunctionSpec_AuthLevel {
   /**
+   * No key.
+   *
    * @generated from enum value: Anonymous = 0;
    */
   Anonymous = 0,
 
   /**
+   * The key that the Secret has under the function's name, else its `_master` key.
+   *
    * @generated from enum value: Function = 1;
    */
   Function = 1,
 
   /**
+   * The `_master` key of the Secret.
+   *
    * @generated from enum value: Admin = 2;
    */
   Admin = 2,

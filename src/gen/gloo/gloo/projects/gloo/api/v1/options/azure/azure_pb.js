@@ -39,6 +39,8 @@ export const UpstreamSpec_FunctionSpec_AuthLevelSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_azure_azure, 1, 0, 0);
 
 /**
+ * Authorization level of a function in Azure.
+ *
  * @generated from enum azure.options.gloo.solo.io.UpstreamSpec.FunctionSpec.AuthLevel
  */
 export const UpstreamSpec_FunctionSpec_AuthLevel = /*@__PURE__*/

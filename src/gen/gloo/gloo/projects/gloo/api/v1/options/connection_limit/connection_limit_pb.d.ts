@@ -12,15 +12,22 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_options_connection_limit_connection_limit: GenFile;
 
 /**
+ * Limit of open connections, for each Envoy.
+ *
  * @generated from message connection_limit.options.gloo.solo.io.ConnectionLimit
  */
 export declare type ConnectionLimit = Message<"connection_limit.options.gloo.solo.io.ConnectionLimit"> & {
   /**
+   * Connections at the same time, at least 1. Further ones are closed at once. Required.
+   *
    * @generated from field: google.protobuf.UInt32Value max_active_connections = 1;
    */
   maxActiveConnections?: number | undefined;
 
   /**
+   * Holds a refused connection open for this long before it is closed, to slow down clients that try again. Default:
+   * 0s.
+   *
    * @generated from field: google.protobuf.Duration delay_before_close = 2;
    */
   delayBeforeClose?: Duration | undefined;

@@ -13,55 +13,79 @@ import type { ConsulConsistencyModes, QueryOptions } from "./query_options_pb.js
 export declare const file_gloo_projects_gloo_api_v1_options_consul_consul: GenFile;
 
 /**
+ * A service in the Consul catalog. Its instances are followed as they come and go.
+ *
  * @generated from message consul.options.gloo.solo.io.UpstreamSpec
  */
 export declare type UpstreamSpec = Message<"consul.options.gloo.solo.io.UpstreamSpec"> & {
   /**
+   * Name of the service in the Consul catalog. Required.
+   *
    * @generated from field: string service_name = 1;
    */
   serviceName: string;
 
   /**
+   * Tags that discovery found on the service. They do not choose instances; see `instanceTags`.
+   *
    * @generated from field: repeated string service_tags = 2;
    */
   serviceTags: string[];
 
   /**
+   * Tags by which instances are divided into subsets; a route then picks instances through the `tags` of a Consul
+   * destination. Default: the tags of the service.
+   *
    * @generated from field: repeated string subset_tags = 6;
    */
   subsetTags: string[];
 
   /**
+   * Keeps only instances that carry all these tags. Default: empty (all instances).
+   *
    * @generated from field: repeated string instance_tags = 7;
    */
   instanceTags: string[];
 
   /**
+   * Leaves out instances that carry any of these tags. Default: empty.
+   *
    * @generated from field: repeated string instance_blacklist_tags = 8;
    */
   instanceBlacklistTags: string[];
 
   /**
+   * The functions behind this Upstream (REST or gRPC), when routes should name a function in place of a path.
+   *
    * @generated from field: options.gloo.solo.io.ServiceSpec service_spec = 3;
    */
   serviceSpec?: ServiceSpec | undefined;
 
   /**
+   * How fresh Consul's answers about this service must be. Default: DefaultMode, or `consulDiscovery.consistencyMode`
+   * of the Settings for discovered Upstreams.
+   *
    * @generated from field: consul.options.gloo.solo.io.ConsulConsistencyModes consistencyMode = 9;
    */
   consistencyMode: ConsulConsistencyModes;
 
   /**
+   * Further options for the queries to Consul.
+   *
    * @generated from field: consul.options.gloo.solo.io.QueryOptions query_options = 10;
    */
   queryOptions?: QueryOptions | undefined;
 
   /**
+   * Marks a service of Consul Connect (the service mesh). Default: false.
+   *
    * @generated from field: bool connect_enabled = 4;
    */
   connectEnabled: boolean;
 
   /**
+   * Consul data centers whose instances are used. Default: empty (all data centers that the Settings allow).
+   *
    * @generated from field: repeated string data_centers = 5;
    */
   dataCenters: string[];

@@ -11,10 +11,15 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_options_consul_query_options: GenFile;
 
 /**
+ * Options for queries to Consul.
+ *
  * @generated from message consul.options.gloo.solo.io.QueryOptions
  */
 export declare type QueryOptions = Message<"consul.options.gloo.solo.io.QueryOptions"> & {
   /**
+   * Lets the Consul agent answer from its cache, which spares the servers. Consul caches only some of its endpoints.
+   * Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue use_cache = 1;
    */
   useCache?: boolean | undefined;
@@ -27,20 +32,29 @@ export declare type QueryOptions = Message<"consul.options.gloo.solo.io.QueryOpt
 export declare const QueryOptionsSchema: GenMessage<QueryOptions>;
 
 /**
+ * How fresh the answers of Consul must be; see Consul's API documentation on consistency.
+ *
  * @generated from enum consul.options.gloo.solo.io.ConsulConsistencyModes
  */
 export enum ConsulConsistencyModes {
   /**
+   * The leader answers. Stale only for a short moment while the leader changes.
+   *
    * @generated from enum value: DefaultMode = 0;
    */
   DefaultMode = 0,
 
   /**
+   * Any server answers, also without a leader. Fast and available, usually behind by less than 50ms, without an upper
+   * bound.
+   *
    * @generated from enum value: StaleMode = 1;
    */
   StaleMode = 1,
 
   /**
+   * The leader makes sure that it still leads before it answers. Never stale, one more round trip for each query.
+   *
    * @generated from enum value: ConsistentMode = 2;
    */
   ConsistentMode = 2,

@@ -25,6 +25,8 @@ export const ConsulConsistencyModesSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_consul_query_options, 0);
 
 /**
+ * How fresh the answers of Consul must be; see Consul's API documentation on consistency.
+ *
  * @generated from enum consul.options.gloo.solo.io.ConsulConsistencyModes
  */
 export const ConsulConsistencyModes = /*@__PURE__*/

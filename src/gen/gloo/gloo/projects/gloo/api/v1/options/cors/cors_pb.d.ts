@@ -11,45 +11,65 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_options_cors_cors: GenFile;
 
 /**
+ * Lets browsers call from pages of other origins (CORS). At least one of `allowOrigin` and `allowOriginRegex` is
+ * needed.
+ *
  * @generated from message cors.options.gloo.solo.io.CorsPolicy
  */
 export declare type CorsPolicy = Message<"cors.options.gloo.solo.io.CorsPolicy"> & {
   /**
+   * Origins that may call, exactly as browsers send them, such as `https://app.example.com`; `*` is all of them.
+   *
    * @generated from field: repeated string allow_origin = 1;
    */
   allowOrigin: string[];
 
   /**
+   * Regular expressions (RE2 syntax) for origins that may call; the whole origin must fit.
+   *
    * @generated from field: repeated string allow_origin_regex = 2;
    */
   allowOriginRegex: string[];
 
   /**
+   * Methods for `access-control-allow-methods`.
+   *
    * @generated from field: repeated string allow_methods = 3;
    */
   allowMethods: string[];
 
   /**
+   * Headers for `access-control-allow-headers`.
+   *
    * @generated from field: repeated string allow_headers = 4;
    */
   allowHeaders: string[];
 
   /**
+   * Response headers that scripts may read (`access-control-expose-headers`).
+   *
    * @generated from field: repeated string expose_headers = 5;
    */
   exposeHeaders: string[];
 
   /**
+   * How long browsers may remember the answer, in seconds, as a string such as `"86400"`. Default: the header is not
+   * sent, browsers decide.
+   *
    * @generated from field: string max_age = 6;
    */
   maxAge: string;
 
   /**
+   * Allows cookies and other credentials. Default: false.
+   *
    * @generated from field: bool allow_credentials = 7;
    */
   allowCredentials: boolean;
 
   /**
+   * Turns the CORS policy of the virtual host off for this route. Default: false.
+   *
    * @generated from field: bool disable_for_route = 8;
    */
   disableForRoute: boolean;
@@ -62,10 +82,14 @@ export declare type CorsPolicy = Message<"cors.options.gloo.solo.io.CorsPolicy">
 export declare const CorsPolicySchema: GenMessage<CorsPolicy>;
 
 /**
+ * How the CORS policies of a virtual host and its routes are merged.
+ *
  * @generated from message cors.options.gloo.solo.io.CorsPolicyMergeSettings
  */
 export declare type CorsPolicyMergeSettings = Message<"cors.options.gloo.solo.io.CorsPolicyMergeSettings"> & {
   /**
+   * What happens to `exposeHeaders`. Default: DEFAULT.
+   *
    * @generated from field: cors.options.gloo.solo.io.CorsPolicyMergeSettings.MergeStrategy expose_headers = 5;
    */
   exposeHeaders: CorsPolicyMergeSettings_MergeStrategy;
@@ -78,15 +102,21 @@ export declare type CorsPolicyMergeSettings = Message<"cors.options.gloo.solo.io
 export declare const CorsPolicyMergeSettingsSchema: GenMessage<CorsPolicyMergeSettings>;
 
 /**
+ * How two lists are merged.
+ *
  * @generated from enum cors.options.gloo.solo.io.CorsPolicyMergeSettings.MergeStrategy
  */
 export enum CorsPolicyMergeSettings_MergeStrategy {
   /**
+   * The route's list replaces that of the virtual host.
+   *
    * @generated from enum value: DEFAULT = 0;
    */
   DEFAULT = 0,
 
   /**
+   * Both lists count.
+   *
    * @generated from enum value: UNION = 1;
    */
   UNION = 1,

@@ -31,6 +31,8 @@ export const CorsPolicyMergeSettings_MergeStrategySchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_cors_cors, 1, 0);
 
 /**
+ * How two lists are merged.
+ *
  * @generated from enum cors.options.gloo.solo.io.CorsPolicyMergeSettings.MergeStrategy
  */
 export const CorsPolicyMergeSettings_MergeStrategy = /*@__PURE__*/

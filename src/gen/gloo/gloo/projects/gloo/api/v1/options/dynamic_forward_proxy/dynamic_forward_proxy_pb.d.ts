@@ -15,6 +15,8 @@ import type { CircuitBreakerConfig } from "../../circuit_breaker/circuit_breaker
 export declare const file_gloo_projects_gloo_api_v1_options_dynamic_forward_proxy_dynamic_forward_proxy: GenFile;
 
 /**
+ * The resolver of macOS and iOS. It has no options.
+ *
  * @generated from message dfp.options.gloo.solo.io.AppleDnsResolverConfig
  */
 export declare type AppleDnsResolverConfig = Message<"dfp.options.gloo.solo.io.AppleDnsResolverConfig"> & {
@@ -27,15 +29,21 @@ export declare type AppleDnsResolverConfig = Message<"dfp.options.gloo.solo.io.A
 export declare const AppleDnsResolverConfigSchema: GenMessage<AppleDnsResolverConfig>;
 
 /**
+ * The c-ares resolver.
+ *
  * @generated from message dfp.options.gloo.solo.io.CaresDnsResolverConfig
  */
 export declare type CaresDnsResolverConfig = Message<"dfp.options.gloo.solo.io.CaresDnsResolverConfig"> & {
   /**
+   * Addresses of DNS servers. Default: those of the system.
+   *
    * @generated from field: repeated solo.io.envoy.config.core.v3.Address resolvers = 1;
    */
   resolvers: Address[];
 
   /**
+   * Details of its queries.
+   *
    * @generated from field: dfp.options.gloo.solo.io.DnsResolverOptions dns_resolver_options = 2;
    */
   dnsResolverOptions?: DnsResolverOptions | undefined;
@@ -48,10 +56,14 @@ export declare type CaresDnsResolverConfig = Message<"dfp.options.gloo.solo.io.C
 export declare const CaresDnsResolverConfigSchema: GenMessage<CaresDnsResolverConfig>;
 
 /**
+ * Limit of requests that wait for DNS.
+ *
  * @generated from message dfp.options.gloo.solo.io.DnsCacheCircuitBreakers
  */
 export declare type DnsCacheCircuitBreakers = Message<"dfp.options.gloo.solo.io.DnsCacheCircuitBreakers"> & {
   /**
+   * Requests at the same time. Default: 1024.
+   *
    * @generated from field: google.protobuf.UInt32Value max_pending_requests = 1;
    */
   maxPendingRequests?: number | undefined;
@@ -64,50 +76,70 @@ export declare type DnsCacheCircuitBreakers = Message<"dfp.options.gloo.solo.io.
 export declare const DnsCacheCircuitBreakersSchema: GenMessage<DnsCacheCircuitBreakers>;
 
 /**
+ * How names are resolved and remembered.
+ *
  * @generated from message dfp.options.gloo.solo.io.DnsCacheConfig
  */
 export declare type DnsCacheConfig = Message<"dfp.options.gloo.solo.io.DnsCacheConfig"> & {
   /**
+   * Which IP addresses are looked for. Default: V4_PREFERRED.
+   *
    * @generated from field: dfp.options.gloo.solo.io.DnsLookupFamily dns_lookup_family = 2;
    */
   dnsLookupFamily: DnsLookupFamily;
 
   /**
+   * How often names in use are resolved again, at least 1s. Default: 60s.
+   *
    * @generated from field: google.protobuf.Duration dns_refresh_rate = 3;
    */
   dnsRefreshRate?: Duration | undefined;
 
   /**
+   * How long a name is remembered after its last use. Default: 5m.
+   *
    * @generated from field: google.protobuf.Duration host_ttl = 4;
    */
   hostTtl?: Duration | undefined;
 
   /**
+   * Most names to remember; requests for more get a 503. Default: 1024.
+   *
    * @generated from field: google.protobuf.UInt32Value max_hosts = 5;
    */
   maxHosts?: number | undefined;
 
   /**
+   * How often a name is tried again that could not be resolved. Default: at `dnsRefreshRate`.
+   *
    * @generated from field: dfp.options.gloo.solo.io.RefreshRate dns_failure_refresh_rate = 6;
    */
   dnsFailureRefreshRate?: RefreshRate | undefined;
 
   /**
+   * Limit of requests that wait for DNS.
+   *
    * @generated from field: dfp.options.gloo.solo.io.DnsCacheCircuitBreakers dns_cache_circuit_breaker = 7;
    */
   dnsCacheCircuitBreaker?: DnsCacheCircuitBreakers | undefined;
 
   /**
+   * Which resolver is used.
+   *
    * @generated from oneof dfp.options.gloo.solo.io.DnsCacheConfig.DnsCacheType
    */
   DnsCacheType: {
     /**
+     * Resolves by the c-ares library, with servers of your choice.
+     *
      * @generated from field: dfp.options.gloo.solo.io.CaresDnsResolverConfig cares_dns = 8;
      */
     value: CaresDnsResolverConfig;
     case: "caresDns";
   } | {
     /**
+     * Resolves by the library of macOS and iOS.
+     *
      * @generated from field: dfp.options.gloo.solo.io.AppleDnsResolverConfig apple_dns = 9;
      */
     value: AppleDnsResolverConfig;
@@ -115,11 +147,15 @@ export declare type DnsCacheConfig = Message<"dfp.options.gloo.solo.io.DnsCacheC
   } | { case: undefined; value?: undefined };
 
   /**
+   * Names to resolve at start, so that first requests need not wait.
+   *
    * @generated from field: repeated solo.io.envoy.config.core.v3.SocketAddress preresolve_hostnames = 10;
    */
   preresolveHostnames: SocketAddress[];
 
   /**
+   * How long a DNS query may take. `0s` means no limit. Default: 5s.
+   *
    * @generated from field: google.protobuf.Duration dns_query_timeout = 11;
    */
   dnsQueryTimeout?: Duration | undefined;
@@ -132,15 +168,21 @@ export declare type DnsCacheConfig = Message<"dfp.options.gloo.solo.io.DnsCacheC
 export declare const DnsCacheConfigSchema: GenMessage<DnsCacheConfig>;
 
 /**
+ * Details of DNS queries.
+ *
  * @generated from message dfp.options.gloo.solo.io.DnsResolverOptions
  */
 export declare type DnsResolverOptions = Message<"dfp.options.gloo.solo.io.DnsResolverOptions"> & {
   /**
+   * Asks by TCP in place of UDP. Default: false.
+   *
    * @generated from field: bool use_tcp_for_dns_lookups = 1;
    */
   useTcpForDnsLookups: boolean;
 
   /**
+   * Does not try the search domains of the system. Default: false.
+   *
    * @generated from field: bool no_default_search_domain = 2;
    */
   noDefaultSearchDomain: boolean;
@@ -153,25 +195,35 @@ export declare type DnsResolverOptions = Message<"dfp.options.gloo.solo.io.DnsRe
 export declare const DnsResolverOptionsSchema: GenMessage<DnsResolverOptions>;
 
 /**
+ * DNS and TLS for routes with a `dynamicForwardProxy` action.
+ *
  * @generated from message dfp.options.gloo.solo.io.FilterConfig
  */
 export declare type FilterConfig = Message<"dfp.options.gloo.solo.io.FilterConfig"> & {
   /**
+   * How names are resolved and remembered.
+   *
    * @generated from field: dfp.options.gloo.solo.io.DnsCacheConfig dns_cache_config = 1;
    */
   dnsCacheConfig?: DnsCacheConfig | undefined;
 
   /**
+   * Keeps the resolved address in Envoy's filter state, for access logs. Default: false.
+   *
    * @generated from field: bool save_upstream_address = 2;
    */
   saveUpstreamAddress: boolean;
 
   /**
+   * TLS to the hosts. Default: no TLS.
+   *
    * @generated from field: gloo.solo.io.UpstreamSslConfig ssl_config = 3;
    */
   sslConfig?: UpstreamSslConfig | undefined;
 
   /**
+   * Limits on connections and requests to all such hosts together.
+   *
    * @generated from field: gloo.solo.io.CircuitBreakerConfig circuit_breakers = 4;
    */
   circuitBreakers?: CircuitBreakerConfig | undefined;
@@ -184,20 +236,28 @@ export declare type FilterConfig = Message<"dfp.options.gloo.solo.io.FilterConfi
 export declare const FilterConfigSchema: GenMessage<FilterConfig>;
 
 /**
+ * The host that requests of a route go to.
+ *
  * @generated from message dfp.options.gloo.solo.io.PerRouteConfig
  */
 export declare type PerRouteConfig = Message<"dfp.options.gloo.solo.io.PerRouteConfig"> & {
   /**
+   * Where the host comes from. Default: the `Host` header.
+   *
    * @generated from oneof dfp.options.gloo.solo.io.PerRouteConfig.host_rewrite_specifier
    */
   hostRewriteSpecifier: {
     /**
+     * This host.
+     *
      * @generated from field: string host_rewrite = 1;
      */
     value: string;
     case: "hostRewrite";
   } | {
     /**
+     * Name of the request header that has the host.
+     *
      * @generated from field: string auto_host_rewrite_header = 2;
      */
     value: string;
@@ -212,15 +272,21 @@ export declare type PerRouteConfig = Message<"dfp.options.gloo.solo.io.PerRouteC
 export declare const PerRouteConfigSchema: GenMessage<PerRouteConfig>;
 
 /**
+ * Waiting time between attempts, random, growing from the one bound to the other.
+ *
  * @generated from message dfp.options.gloo.solo.io.RefreshRate
  */
 export declare type RefreshRate = Message<"dfp.options.gloo.solo.io.RefreshRate"> & {
   /**
+   * The first bound, at least 1ms. Required.
+   *
    * @generated from field: google.protobuf.Duration base_interval = 1;
    */
   baseInterval?: Duration | undefined;
 
   /**
+   * The largest bound. Default: 10 times `baseInterval`.
+   *
    * @generated from field: google.protobuf.Duration max_interval = 2;
    */
   maxInterval?: Duration | undefined;
@@ -233,30 +299,42 @@ export declare type RefreshRate = Message<"dfp.options.gloo.solo.io.RefreshRate"
 export declare const RefreshRateSchema: GenMessage<RefreshRate>;
 
 /**
+ * Which IP addresses are looked for.
+ *
  * @generated from enum dfp.options.gloo.solo.io.DnsLookupFamily
  */
 export enum DnsLookupFamily {
   /**
+   * IPv4, and IPv6 if there is none.
+   *
    * @generated from enum value: V4_PREFERRED = 0;
    */
   V4_PREFERRED = 0,
 
   /**
+   * IPv4 only.
+   *
    * @generated from enum value: V4_ONLY = 1;
    */
   V4_ONLY = 1,
 
   /**
+   * IPv6 only.
+   *
    * @generated from enum value: V6_ONLY = 2;
    */
   V6_ONLY = 2,
 
   /**
+   * IPv6, and IPv4 if there is none.
+   *
    * @generated from enum value: AUTO = 3;
    */
   AUTO = 3,
 
   /**
+   * Both.
+   *
    * @generated from enum value: ALL = 4;
    */
   ALL = 4,

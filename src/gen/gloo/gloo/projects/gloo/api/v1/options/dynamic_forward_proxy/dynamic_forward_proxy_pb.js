@@ -77,6 +77,8 @@ export const DnsLookupFamilySchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_dynamic_forward_proxy_dynamic_forward_proxy, 0);
 
 /**
+ * Which IP addresses are looked for.
+ *
  * @generated from enum dfp.options.gloo.solo.io.DnsLookupFamily
  */
 export const DnsLookupFamily = /*@__PURE__*/

@@ -12,15 +12,21 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_options_faultinjection_fault: GenFile;
 
 /**
+ * Answers requests with an error, without asking the Upstream.
+ *
  * @generated from message fault.options.gloo.solo.io.RouteAbort
  */
 export declare type RouteAbort = Message<"fault.options.gloo.solo.io.RouteAbort"> & {
   /**
+   * Share of the requests, in percent from 0 to 100. Default: 0.
+   *
    * @generated from field: float percentage = 1;
    */
   percentage: number;
 
   /**
+   * Status of the answer, from 200 to 599.
+   *
    * @generated from field: uint32 http_status = 2;
    */
   httpStatus: number;
@@ -33,15 +39,21 @@ export declare type RouteAbort = Message<"fault.options.gloo.solo.io.RouteAbort"
 export declare const RouteAbortSchema: GenMessage<RouteAbort>;
 
 /**
+ * Holds requests back.
+ *
  * @generated from message fault.options.gloo.solo.io.RouteDelay
  */
 export declare type RouteDelay = Message<"fault.options.gloo.solo.io.RouteDelay"> & {
   /**
+   * Share of the requests, in percent from 0 to 100. Default: 0.
+   *
    * @generated from field: float percentage = 1;
    */
   percentage: number;
 
   /**
+   * How long they are held. More than 0.
+   *
    * @generated from field: google.protobuf.Duration fixed_delay = 2;
    */
   fixedDelay?: Duration | undefined;
@@ -54,15 +66,21 @@ export declare type RouteDelay = Message<"fault.options.gloo.solo.io.RouteDelay"
 export declare const RouteDelaySchema: GenMessage<RouteDelay>;
 
 /**
+ * Delays or fails requests on purpose, to see what clients do.
+ *
  * @generated from message fault.options.gloo.solo.io.RouteFaults
  */
 export declare type RouteFaults = Message<"fault.options.gloo.solo.io.RouteFaults"> & {
   /**
+   * Answers some requests with an error.
+   *
    * @generated from field: fault.options.gloo.solo.io.RouteAbort abort = 1;
    */
   abort?: RouteAbort | undefined;
 
   /**
+   * Holds some requests back.
+   *
    * @generated from field: fault.options.gloo.solo.io.RouteDelay delay = 2;
    */
   delay?: RouteDelay | undefined;

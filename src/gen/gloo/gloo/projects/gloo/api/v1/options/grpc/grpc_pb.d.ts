@@ -12,25 +12,35 @@ import type { Parameters } from "../transformation/parameters_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_options_grpc_grpc: GenFile;
 
 /**
+ * Which gRPC method a route calls. Deprecated together with `serviceSpec.grpc`.
+ *
  * @generated from message grpc.options.gloo.solo.io.DestinationSpec
  */
 export declare type DestinationSpec = Message<"grpc.options.gloo.solo.io.DestinationSpec"> & {
   /**
+   * Proto package of the service.
+   *
    * @generated from field: string package = 1;
    */
   package: string;
 
   /**
+   * Name of the service, without its package.
+   *
    * @generated from field: string service = 2;
    */
   service: string;
 
   /**
+   * Name of the method.
+   *
    * @generated from field: string function = 3;
    */
   function: string;
 
   /**
+   * Values for the fields of the request message, taken from the path and headers of the request.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Parameters parameters = 4;
    */
   parameters?: Parameters | undefined;
@@ -43,15 +53,21 @@ export declare type DestinationSpec = Message<"grpc.options.gloo.solo.io.Destina
 export declare const DestinationSpecSchema: GenMessage<DestinationSpec>;
 
 /**
+ * Deprecated form of a gRPC service, with generated HTTP bindings.
+ *
  * @generated from message grpc.options.gloo.solo.io.ServiceSpec
  */
 export declare type ServiceSpec = Message<"grpc.options.gloo.solo.io.ServiceSpec"> & {
   /**
+   * Compiled protos (a serialized FileDescriptorSet), base64 in YAML.
+   *
    * @generated from field: bytes descriptors = 1;
    */
   descriptors: Uint8Array;
 
   /**
+   * The services and methods that routes may name.
+   *
    * @generated from field: repeated grpc.options.gloo.solo.io.ServiceSpec.GrpcService grpc_services = 2 [deprecated = true];
    * @deprecated
    */
@@ -65,20 +81,28 @@ export declare type ServiceSpec = Message<"grpc.options.gloo.solo.io.ServiceSpec
 export declare const ServiceSpecSchema: GenMessage<ServiceSpec>;
 
 /**
+ * One gRPC service.
+ *
  * @generated from message grpc.options.gloo.solo.io.ServiceSpec.GrpcService
  */
 export declare type ServiceSpec_GrpcService = Message<"grpc.options.gloo.solo.io.ServiceSpec.GrpcService"> & {
   /**
+   * Proto package of the service.
+   *
    * @generated from field: string package_name = 1;
    */
   packageName: string;
 
   /**
+   * Name of the service, without its package.
+   *
    * @generated from field: string service_name = 2;
    */
   serviceName: string;
 
   /**
+   * Names of its methods.
+   *
    * @generated from field: repeated string function_names = 3;
    */
   functionNames: string[];

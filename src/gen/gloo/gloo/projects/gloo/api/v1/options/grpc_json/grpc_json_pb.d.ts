@@ -12,26 +12,37 @@ import type { ResourceRef } from "../../../../../../../solo-kit/api/v1/ref_pb.js
 export declare const file_gloo_projects_gloo_api_v1_options_grpc_json_grpc_json: GenFile;
 
 /**
+ * Lets clients call gRPC methods with JSON over HTTP, by the `google.api.http` annotations in the protos. On an
+ * Upstream it holds for requests to that Upstream, on a Gateway for all of its requests.
+ *
  * @generated from message grpc_json.options.gloo.solo.io.GrpcJsonTranscoder
  */
 export declare type GrpcJsonTranscoder = Message<"grpc_json.options.gloo.solo.io.GrpcJsonTranscoder"> & {
   /**
+   * Where the compiled protos are. One of these must be given.
+   *
    * @generated from oneof grpc_json.options.gloo.solo.io.GrpcJsonTranscoder.descriptor_set
    */
   descriptorSet: {
     /**
+     * Path of a file with a serialized FileDescriptorSet, as the proxy sees it.
+     *
      * @generated from field: string proto_descriptor = 1;
      */
     value: string;
     case: "protoDescriptor";
   } | {
     /**
+     * A serialized FileDescriptorSet itself, base64 in YAML.
+     *
      * @generated from field: bytes proto_descriptor_bin = 4;
      */
     value: Uint8Array;
     case: "protoDescriptorBin";
   } | {
     /**
+     * A ConfigMap with a serialized FileDescriptorSet, base64 inside `data`.
+     *
      * @generated from field: grpc_json.options.gloo.solo.io.GrpcJsonTranscoder.DescriptorConfigMap proto_descriptor_config_map = 10;
      */
     value: GrpcJsonTranscoder_DescriptorConfigMap;
@@ -39,36 +50,53 @@ export declare type GrpcJsonTranscoder = Message<"grpc_json.options.gloo.solo.io
   } | { case: undefined; value?: undefined };
 
   /**
+   * Full names of the services to offer, such as `shop.v1.Pets`. Services that are not named here are not transcoded.
+   *
    * @generated from field: repeated string services = 2;
    */
   services: string[];
 
   /**
+   * How JSON responses are written.
+   *
    * @generated from field: grpc_json.options.gloo.solo.io.GrpcJsonTranscoder.PrintOptions print_options = 3;
    */
   printOptions?: GrpcJsonTranscoder_PrintOptions | undefined;
 
   /**
+   * Keeps the route that was chosen by the client's path. With false, the route is chosen again by
+   * `/package.Service/Method`, and no route matches if there is none for that path. Default: false.
+   *
    * @generated from field: bool match_incoming_request_route = 5;
    */
   matchIncomingRequestRoute: boolean;
 
   /**
+   * Query parameters that are not fields of the request message and are let through; any other unknown parameter makes
+   * the request fail.
+   *
    * @generated from field: repeated string ignored_query_parameters = 6;
    */
   ignoredQueryParameters: string[];
 
   /**
+   * Also offers methods without an annotation, at `POST /<package>.<Service>/<Method>`. Default: false.
+   *
    * @generated from field: bool auto_mapping = 7;
    */
   autoMapping: boolean;
 
   /**
+   * Lets all unknown query parameters through. Default: false.
+   *
    * @generated from field: bool ignore_unknown_query_parameters = 8;
    */
   ignoreUnknownQueryParameters: boolean;
 
   /**
+   * Writes the gRPC status (`grpc-status-details-bin`) as a JSON body when a call fails. The protos then have to
+   * include `google/rpc/error_details.proto`. Default: false.
+   *
    * @generated from field: bool convert_grpc_status = 9;
    */
   convertGrpcStatus: boolean;
@@ -81,15 +109,21 @@ export declare type GrpcJsonTranscoder = Message<"grpc_json.options.gloo.solo.io
 export declare const GrpcJsonTranscoderSchema: GenMessage<GrpcJsonTranscoder>;
 
 /**
+ * A ConfigMap that holds compiled protos.
+ *
  * @generated from message grpc_json.options.gloo.solo.io.GrpcJsonTranscoder.DescriptorConfigMap
  */
 export declare type GrpcJsonTranscoder_DescriptorConfigMap = Message<"grpc_json.options.gloo.solo.io.GrpcJsonTranscoder.DescriptorConfigMap"> & {
   /**
+   * Name and namespace of the ConfigMap. Required.
+   *
    * @generated from field: core.solo.io.ResourceRef config_map_ref = 1;
    */
   configMapRef?: ResourceRef | undefined;
 
   /**
+   * Key in the ConfigMap's `data`. Default: the only key there; required if there are several.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -102,25 +136,35 @@ export declare type GrpcJsonTranscoder_DescriptorConfigMap = Message<"grpc_json.
 export declare const GrpcJsonTranscoder_DescriptorConfigMapSchema: GenMessage<GrpcJsonTranscoder_DescriptorConfigMap>;
 
 /**
+ * How JSON responses are written.
+ *
  * @generated from message grpc_json.options.gloo.solo.io.GrpcJsonTranscoder.PrintOptions
  */
 export declare type GrpcJsonTranscoder_PrintOptions = Message<"grpc_json.options.gloo.solo.io.GrpcJsonTranscoder.PrintOptions"> & {
   /**
+   * Adds line breaks and indentation. Default: false.
+   *
    * @generated from field: bool add_whitespace = 1;
    */
   addWhitespace: boolean;
 
   /**
+   * Writes numbers, booleans, strings and lists also when they have their default value. Default: false (left out).
+   *
    * @generated from field: bool always_print_primitive_fields = 2;
    */
   alwaysPrintPrimitiveFields: boolean;
 
   /**
+   * Writes enums as numbers. Default: false (names).
+   *
    * @generated from field: bool always_print_enums_as_ints = 3;
    */
   alwaysPrintEnumsAsInts: boolean;
 
   /**
+   * Writes field names as in the proto. Default: false (lowerCamelCase).
+   *
    * @generated from field: bool preserve_proto_field_names = 4;
    */
   preserveProtoFieldNames: boolean;

@@ -11,10 +11,14 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_options_grpc_web_grpc_web: GenFile;
 
 /**
+ * Translation of gRPC-Web.
+ *
  * @generated from message grpc_web.options.gloo.solo.io.GrpcWeb
  */
 export declare type GrpcWeb = Message<"grpc_web.options.gloo.solo.io.GrpcWeb"> & {
   /**
+   * Turns it off. Default: `gloo.disableGrpcWeb` of the Settings, else false.
+   *
    * @generated from field: bool disable = 1;
    */
   disable: boolean;

@@ -16,115 +16,163 @@ import type { EarlyHeaderManipulation } from "../headers/headers_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_options_hcm_hcm: GenFile;
 
 /**
+ * Everything about the HTTP connections of a port.
+ *
  * @generated from message hcm.options.gloo.solo.io.HttpConnectionManagerSettings
  */
 export declare type HttpConnectionManagerSettings = Message<"hcm.options.gloo.solo.io.HttpConnectionManagerSettings"> & {
   /**
+   * Does not append the client's address to `x-forwarded-for`. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue skip_xff_append = 1;
    */
   skipXffAppend?: boolean | undefined;
 
   /**
+   * Value to append to the `via` header. Default: none.
+   *
    * @generated from field: google.protobuf.StringValue via = 2;
    */
   via?: string | undefined;
 
   /**
+   * How many proxies before this one are trusted: the client's address is the one that this many hops from the right of
+   * `x-forwarded-for`. Default: 0.
+   *
    * @generated from field: google.protobuf.UInt32Value xff_num_trusted_hops = 3;
    */
   xffNumTrustedHops?: number | undefined;
 
   /**
+   * Takes the address of the connection as the client's, and appends it to `x-forwarded-for`. True is right for a proxy
+   * at the edge; false trusts what clients write in the header. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue use_remote_address = 4;
    */
   useRemoteAddress?: boolean | undefined;
 
   /**
+   * Gives requests without one an `x-request-id`. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue generate_request_id = 5;
    */
   generateRequestId?: boolean | undefined;
 
   /**
+   * Passes `Expect: 100-continue` on to the endpoint. With false, the proxy answers it. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue proxy_100_continue = 6;
    */
   proxy100Continue?: boolean | undefined;
 
   /**
+   * Ends a request on which no byte moved for this long. `0s` turns it off. `idleTimeout` of a route wins. Default: 5m.
+   *
    * @generated from field: google.protobuf.Duration stream_idle_timeout = 7;
    */
   streamIdleTimeout?: Duration | undefined;
 
   /**
+   * Closes a connection without a request for this long. `0s` turns it off. Default: 1h.
+   *
    * @generated from field: google.protobuf.Duration idle_timeout = 8;
    */
   idleTimeout?: Duration | undefined;
 
   /**
+   * Largest headers of a request, in KiB, up to 8192; larger ones get a 431. Default: 60.
+   *
    * @generated from field: google.protobuf.UInt32Value max_request_headers_kb = 9;
    */
   maxRequestHeadersKb?: number | undefined;
 
   /**
+   * How long a client may take to send a whole request; 408 after that. Default: 0s (no limit).
+   *
    * @generated from field: google.protobuf.Duration request_timeout = 10;
    */
   requestTimeout?: Duration | undefined;
 
   /**
+   * How long a client may take to send the headers; 408 after that. Default: 0s (no limit).
+   *
    * @generated from field: google.protobuf.Duration request_headers_timeout = 11;
    */
   requestHeadersTimeout?: Duration | undefined;
 
   /**
+   * How long a connection stays open after the client was told (HTTP/2 GOAWAY) to use another. Default: 5s.
+   *
    * @generated from field: google.protobuf.Duration drain_timeout = 12;
    */
   drainTimeout?: Duration | undefined;
 
   /**
+   * How long to wait for the client to close after the last answer. Default: 1s.
+   *
    * @generated from field: google.protobuf.Duration delayed_close_timeout = 13;
    */
   delayedCloseTimeout?: Duration | undefined;
 
   /**
+   * Value of the `server` header of responses. Default: `envoy`.
+   *
    * @generated from field: google.protobuf.StringValue server_name = 14;
    */
   serverName?: string | undefined;
 
   /**
+   * Removes the port from the `Host` header before routes are chosen. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue strip_any_host_port = 36;
    */
   stripAnyHostPort?: boolean | undefined;
 
   /**
+   * Accepts HTTP/1.0. Default: false (426).
+   *
    * @generated from field: google.protobuf.BoolValue accept_http_10 = 15;
    */
   acceptHttp10?: boolean | undefined;
 
   /**
+   * `Host` for HTTP/1.0 requests without one. Counts only with `acceptHttp10`.
+   *
    * @generated from field: google.protobuf.StringValue default_host_for_http_10 = 16;
    */
   defaultHostForHttp10?: string | undefined;
 
   /**
+   * Accepts requests with both `content-length` and `transfer-encoding`, ignoring the former. Default: false (400).
+   *
    * @generated from field: google.protobuf.BoolValue allow_chunked_length = 34;
    */
   allowChunkedLength?: boolean | undefined;
 
   /**
+   * Passes trailers of HTTP/1 requests on. Default: false (dropped).
+   *
    * @generated from field: google.protobuf.BoolValue enable_trailers = 35;
    */
   enableTrailers?: boolean | undefined;
 
   /**
+   * How header names of responses are written over HTTP/1. Default: lower case.
+   *
    * @generated from oneof hcm.options.gloo.solo.io.HttpConnectionManagerSettings.header_format
    */
   headerFormat: {
     /**
+     * Writes header names with capitals, such as `X-Request-Id`. Default: false.
+     *
      * @generated from field: google.protobuf.BoolValue proper_case_header_key_format = 22;
      */
     value: BoolValue;
     case: "properCaseHeaderKeyFormat";
   } | {
     /**
+     * Writes header names as the client or server wrote them. Default: false.
+     *
      * @generated from field: google.protobuf.BoolValue preserve_case_header_key_format = 31;
      */
     value: BoolValue;
@@ -132,101 +180,142 @@ export declare type HttpConnectionManagerSettings = Message<"hcm.options.gloo.so
   } | { case: undefined; value?: undefined };
 
   /**
+   * Tracing of requests. Default: off.
+   *
    * @generated from field: tracing.options.gloo.solo.io.ListenerTracingSettings tracing = 17;
    */
   tracing?: ListenerTracingSettings | undefined;
 
   /**
+   * What happens to the header `x-forwarded-client-cert`. Default: SANITIZE.
+   *
    * @generated from field: hcm.options.gloo.solo.io.HttpConnectionManagerSettings.ForwardClientCertDetails forward_client_cert_details = 18;
    */
   forwardClientCertDetails: HttpConnectionManagerSettings_ForwardClientCertDetails;
 
   /**
+   * What the header says about the client's certificate. Counts only with `APPEND_FORWARD` and `SANITIZE_SET`.
+   *
    * @generated from field: hcm.options.gloo.solo.io.HttpConnectionManagerSettings.SetCurrentClientCertDetails set_current_client_cert_details = 19;
    */
   setCurrentClientCertDetails?: HttpConnectionManagerSettings_SetCurrentClientCertDetails | undefined;
 
   /**
+   * Keeps an `x-request-id` that comes from outside. Default: false (replaced).
+   *
    * @generated from field: google.protobuf.BoolValue preserve_external_request_id = 20;
    */
   preserveExternalRequestId?: boolean | undefined;
 
   /**
+   * Protocols that requests may switch to. WebSocket is allowed unless it is named here with `enabled: false`.
+   *
    * @generated from field: repeated protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig upgrades = 21;
    */
   upgrades: ProtocolUpgradeConfig[];
 
   /**
+   * Longest life of a connection; it is drained after that. Default: no limit.
+   *
    * @generated from field: google.protobuf.Duration max_connection_duration = 23;
    */
   maxConnectionDuration?: Duration | undefined;
 
   /**
+   * Longest life of a request with its response. Default: no limit.
+   *
    * @generated from field: google.protobuf.Duration max_stream_duration = 24;
    */
   maxStreamDuration?: Duration | undefined;
 
   /**
+   * Most headers of a request; more get a 431. Default: 100.
+   *
    * @generated from field: google.protobuf.UInt32Value max_headers_count = 27;
    */
   maxHeadersCount?: number | undefined;
 
   /**
+   * What to do with headers whose names contain an underscore. Default: ALLOW.
+   *
    * @generated from field: hcm.options.gloo.solo.io.HttpConnectionManagerSettings.HeadersWithUnderscoreAction headers_with_underscores_action = 32;
    */
   headersWithUnderscoresAction: HttpConnectionManagerSettings_HeadersWithUnderscoreAction;
 
   /**
+   * Closes a connection after this many requests. Default: 0 (no limit).
+   *
    * @generated from field: google.protobuf.UInt32Value max_requests_per_connection = 33;
    */
   maxRequestsPerConnection?: number | undefined;
 
   /**
+   * What happens to a `server` header from the endpoint. Default: OVERWRITE.
+   *
    * @generated from field: hcm.options.gloo.solo.io.HttpConnectionManagerSettings.ServerHeaderTransformation server_header_transformation = 25;
    */
   serverHeaderTransformation: HttpConnectionManagerSettings_ServerHeaderTransformation;
 
   /**
+   * What to do with paths that contain an escaped slash (`%2F`, `%5C`). Default: IMPLEMENTATION_SPECIFIC_DEFAULT.
+   *
    * @generated from field: hcm.options.gloo.solo.io.HttpConnectionManagerSettings.PathWithEscapedSlashesAction path_with_escaped_slashes_action = 26;
    */
   pathWithEscapedSlashesAction: HttpConnectionManagerSettings_PathWithEscapedSlashesAction;
 
   /**
+   * HTTP versions that are spoken. Default: AUTO.
+   *
    * @generated from field: hcm.options.gloo.solo.io.HttpConnectionManagerSettings.CodecType codec_type = 28;
    */
   codecType: HttpConnectionManagerSettings_CodecType;
 
   /**
+   * Makes one slash of several in the path. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue merge_slashes = 29;
    */
   mergeSlashes?: boolean | undefined;
 
   /**
+   * Resolves `.` and `..` in the path (RFC 3986) before routes are chosen. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue normalize_path = 30;
    */
   normalizePath?: boolean | undefined;
 
   /**
+   * How `x-request-id` and tracing go together.
+   *
    * @generated from field: hcm.options.gloo.solo.io.HttpConnectionManagerSettings.UuidRequestIdConfigSettings uuid_request_id_config = 37;
    */
   uuidRequestIdConfig?: HttpConnectionManagerSettings_UuidRequestIdConfigSettings | undefined;
 
   /**
+   * Details of HTTP/2.
+   *
    * @generated from field: protocol.options.gloo.solo.io.Http2ProtocolOptions http2_protocol_options = 39;
    */
   http2ProtocolOptions?: Http2ProtocolOptions | undefined;
 
   /**
+   * Which client addresses count as internal, whose `x-envoy-…` headers are trusted. Default: none (private addresses
+   * in Envoy before 1.36).
+   *
    * @generated from field: hcm.options.gloo.solo.io.HttpConnectionManagerSettings.InternalAddressConfig internal_address_config = 38;
    */
   internalAddressConfig?: HttpConnectionManagerSettings_InternalAddressConfig | undefined;
 
   /**
+   * Adds `x-forwarded-port` with the port of the listener. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue append_x_forwarded_port = 40;
    */
   appendXForwardedPort?: boolean | undefined;
 
   /**
+   * Changes request headers before the route is chosen.
+   *
    * @generated from field: headers.options.gloo.solo.io.EarlyHeaderManipulation early_header_manipulation = 41;
    */
   earlyHeaderManipulation?: EarlyHeaderManipulation | undefined;
@@ -239,15 +328,21 @@ export declare type HttpConnectionManagerSettings = Message<"hcm.options.gloo.so
 export declare const HttpConnectionManagerSettingsSchema: GenMessage<HttpConnectionManagerSettings>;
 
 /**
+ * A range of IP addresses.
+ *
  * @generated from message hcm.options.gloo.solo.io.HttpConnectionManagerSettings.CidrRange
  */
 export declare type HttpConnectionManagerSettings_CidrRange = Message<"hcm.options.gloo.solo.io.HttpConnectionManagerSettings.CidrRange"> & {
   /**
+   * The address, such as `10.0.0.0`.
+   *
    * @generated from field: string address_prefix = 1;
    */
   addressPrefix: string;
 
   /**
+   * How many bits of it count, such as 8. Default: 0 (all addresses).
+   *
    * @generated from field: google.protobuf.UInt32Value prefix_len = 2;
    */
   prefixLen?: number | undefined;
@@ -260,15 +355,21 @@ export declare type HttpConnectionManagerSettings_CidrRange = Message<"hcm.optio
 export declare const HttpConnectionManagerSettings_CidrRangeSchema: GenMessage<HttpConnectionManagerSettings_CidrRange>;
 
 /**
+ * Which client addresses count as internal.
+ *
  * @generated from message hcm.options.gloo.solo.io.HttpConnectionManagerSettings.InternalAddressConfig
  */
 export declare type HttpConnectionManagerSettings_InternalAddressConfig = Message<"hcm.options.gloo.solo.io.HttpConnectionManagerSettings.InternalAddressConfig"> & {
   /**
+   * Whether connections over Unix domain sockets do. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue unix_sockets = 1;
    */
   unixSockets?: boolean | undefined;
 
   /**
+   * Ranges of IP addresses that do.
+   *
    * @generated from field: repeated hcm.options.gloo.solo.io.HttpConnectionManagerSettings.CidrRange cidr_ranges = 2;
    */
   cidrRanges: HttpConnectionManagerSettings_CidrRange[];
@@ -281,30 +382,42 @@ export declare type HttpConnectionManagerSettings_InternalAddressConfig = Messag
 export declare const HttpConnectionManagerSettings_InternalAddressConfigSchema: GenMessage<HttpConnectionManagerSettings_InternalAddressConfig>;
 
 /**
+ * What `x-forwarded-client-cert` says about the client's certificate, besides its hash.
+ *
  * @generated from message hcm.options.gloo.solo.io.HttpConnectionManagerSettings.SetCurrentClientCertDetails
  */
 export declare type HttpConnectionManagerSettings_SetCurrentClientCertDetails = Message<"hcm.options.gloo.solo.io.HttpConnectionManagerSettings.SetCurrentClientCertDetails"> & {
   /**
+   * The subject. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue subject = 1;
    */
   subject?: boolean | undefined;
 
   /**
+   * The certificate itself, PEM in URL encoding. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue cert = 2;
    */
   cert?: boolean | undefined;
 
   /**
+   * The whole chain, PEM in URL encoding. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue chain = 3;
    */
   chain?: boolean | undefined;
 
   /**
+   * DNS names of the certificate. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue dns = 4;
    */
   dns?: boolean | undefined;
 
   /**
+   * URIs of the certificate. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue uri = 5;
    */
   uri?: boolean | undefined;
@@ -317,15 +430,21 @@ export declare type HttpConnectionManagerSettings_SetCurrentClientCertDetails = 
 export declare const HttpConnectionManagerSettings_SetCurrentClientCertDetailsSchema: GenMessage<HttpConnectionManagerSettings_SetCurrentClientCertDetails>;
 
 /**
+ * How `x-request-id` and tracing go together.
+ *
  * @generated from message hcm.options.gloo.solo.io.HttpConnectionManagerSettings.UuidRequestIdConfigSettings
  */
 export declare type HttpConnectionManagerSettings_UuidRequestIdConfigSettings = Message<"hcm.options.gloo.solo.io.HttpConnectionManagerSettings.UuidRequestIdConfigSettings"> & {
   /**
+   * Marks in the ID why a request is traced, which changes one of its digits. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue pack_trace_reason = 1;
    */
   packTraceReason?: boolean | undefined;
 
   /**
+   * Decides by the ID which requests are traced. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue use_request_id_for_trace_sampling = 2;
    */
   useRequestIdForTraceSampling?: boolean | undefined;
@@ -338,20 +457,28 @@ export declare type HttpConnectionManagerSettings_UuidRequestIdConfigSettings = 
 export declare const HttpConnectionManagerSettings_UuidRequestIdConfigSettingsSchema: GenMessage<HttpConnectionManagerSettings_UuidRequestIdConfigSettings>;
 
 /**
+ * HTTP versions that are spoken.
+ *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.CodecType
  */
 export enum HttpConnectionManagerSettings_CodecType {
   /**
+   * What the client begins with, or by ALPN with TLS.
+   *
    * @generated from enum value: AUTO = 0;
    */
   AUTO = 0,
 
   /**
+   * HTTP/1.1 only.
+   *
    * @generated from enum value: HTTP1 = 1;
    */
   HTTP1 = 1,
 
   /**
+   * HTTP/2 only.
+   *
    * @generated from enum value: HTTP2 = 2;
    */
   HTTP2 = 2,
@@ -363,30 +490,42 @@ export enum HttpConnectionManagerSettings_CodecType {
 export declare const HttpConnectionManagerSettings_CodecTypeSchema: GenEnum<HttpConnectionManagerSettings_CodecType>;
 
 /**
+ * What happens to the header `x-forwarded-client-cert` (XFCC).
+ *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.ForwardClientCertDetails
  */
 export enum HttpConnectionManagerSettings_ForwardClientCertDetails {
   /**
+   * Removes it.
+   *
    * @generated from enum value: SANITIZE = 0;
    */
   SANITIZE = 0,
 
   /**
+   * Passes it on if the connection is mutual TLS.
+   *
    * @generated from enum value: FORWARD_ONLY = 1;
    */
   FORWARD_ONLY = 1,
 
   /**
+   * Appends the client's certificate if the connection is mutual TLS.
+   *
    * @generated from enum value: APPEND_FORWARD = 2;
    */
   APPEND_FORWARD = 2,
 
   /**
+   * Replaces it by the client's certificate if the connection is mutual TLS.
+   *
    * @generated from enum value: SANITIZE_SET = 3;
    */
   SANITIZE_SET = 3,
 
   /**
+   * Passes it on in any case.
+   *
    * @generated from enum value: ALWAYS_FORWARD_ONLY = 4;
    */
   ALWAYS_FORWARD_ONLY = 4,
@@ -398,20 +537,28 @@ export enum HttpConnectionManagerSettings_ForwardClientCertDetails {
 export declare const HttpConnectionManagerSettings_ForwardClientCertDetailsSchema: GenEnum<HttpConnectionManagerSettings_ForwardClientCertDetails>;
 
 /**
+ * What to do with headers whose names contain an underscore; some servers take `x_user` and `x-user` for the same.
+ *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.HeadersWithUnderscoreAction
  */
 export enum HttpConnectionManagerSettings_HeadersWithUnderscoreAction {
   /**
+   * Passes them on.
+   *
    * @generated from enum value: ALLOW = 0;
    */
   ALLOW = 0,
 
   /**
+   * Answers HTTP/1 requests with 400 and resets HTTP/2 streams.
+   *
    * @generated from enum value: REJECT_CLIENT_REQUEST = 1;
    */
   REJECT_CLIENT_REQUEST = 1,
 
   /**
+   * Removes such headers and goes on.
+   *
    * @generated from enum value: DROP_HEADER = 2;
    */
   DROP_HEADER = 2,
@@ -423,30 +570,42 @@ export enum HttpConnectionManagerSettings_HeadersWithUnderscoreAction {
 export declare const HttpConnectionManagerSettings_HeadersWithUnderscoreActionSchema: GenEnum<HttpConnectionManagerSettings_HeadersWithUnderscoreAction>;
 
 /**
+ * What to do with paths that contain an escaped slash.
+ *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.PathWithEscapedSlashesAction
  */
 export enum HttpConnectionManagerSettings_PathWithEscapedSlashesAction {
   /**
+   * As Envoy has it, which is KEEP_UNCHANGED.
+   *
    * @generated from enum value: IMPLEMENTATION_SPECIFIC_DEFAULT = 0;
    */
   IMPLEMENTATION_SPECIFIC_DEFAULT = 0,
 
   /**
+   * Leaves the path as it is.
+   *
    * @generated from enum value: KEEP_UNCHANGED = 1;
    */
   KEEP_UNCHANGED = 1,
 
   /**
+   * Answers 400.
+   *
    * @generated from enum value: REJECT_REQUEST = 2;
    */
   REJECT_REQUEST = 2,
 
   /**
+   * Redirects (307) to the path with plain slashes.
+   *
    * @generated from enum value: UNESCAPE_AND_REDIRECT = 3;
    */
   UNESCAPE_AND_REDIRECT = 3,
 
   /**
+   * Goes on with plain slashes. Endpoints never see the escaped ones.
+   *
    * @generated from enum value: UNESCAPE_AND_FORWARD = 4;
    */
   UNESCAPE_AND_FORWARD = 4,
@@ -458,20 +617,28 @@ export enum HttpConnectionManagerSettings_PathWithEscapedSlashesAction {
 export declare const HttpConnectionManagerSettings_PathWithEscapedSlashesActionSchema: GenEnum<HttpConnectionManagerSettings_PathWithEscapedSlashesAction>;
 
 /**
+ * What happens to a `server` header from the endpoint.
+ *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.ServerHeaderTransformation
  */
 export enum HttpConnectionManagerSettings_ServerHeaderTransformation {
   /**
+   * It is replaced by `serverName`.
+   *
    * @generated from enum value: OVERWRITE = 0;
    */
   OVERWRITE = 0,
 
   /**
+   * It is kept, and set to `serverName` if there is none.
+   *
    * @generated from enum value: APPEND_IF_ABSENT = 1;
    */
   APPEND_IF_ABSENT = 1,
 
   /**
+   * It is kept, and nothing is set if there is none.
+   *
    * @generated from enum value: PASS_THROUGH = 2;
    */
   PASS_THROUGH = 2,

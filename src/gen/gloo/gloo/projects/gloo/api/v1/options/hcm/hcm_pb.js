@@ -57,6 +57,8 @@ export const HttpConnectionManagerSettings_CodecTypeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_hcm_hcm, 0, 0);
 
 /**
+ * HTTP versions that are spoken.
+ *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.CodecType
  */
 export const HttpConnectionManagerSettings_CodecType = /*@__PURE__*/
@@ -69,6 +71,8 @@ export const HttpConnectionManagerSettings_ForwardClientCertDetailsSchema = /*@_
   enumDesc(file_gloo_projects_gloo_api_v1_options_hcm_hcm, 0, 1);
 
 /**
+ * What happens to the header `x-forwarded-client-cert` (XFCC).
+ *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.ForwardClientCertDetails
  */
 export const HttpConnectionManagerSettings_ForwardClientCertDetails = /*@__PURE__*/
@@ -81,6 +85,8 @@ export const HttpConnectionManagerSettings_HeadersWithUnderscoreActionSchema = /
   enumDesc(file_gloo_projects_gloo_api_v1_options_hcm_hcm, 0, 2);
 
 /**
+ * What to do with headers whose names contain an underscore; some servers take `x_user` and `x-user` for the same.
+ *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.HeadersWithUnderscoreAction
  */
 export const HttpConnectionManagerSettings_HeadersWithUnderscoreAction = /*@__PURE__*/
@@ -93,6 +99,8 @@ export const HttpConnectionManagerSettings_PathWithEscapedSlashesActionSchema = 
   enumDesc(file_gloo_projects_gloo_api_v1_options_hcm_hcm, 0, 3);
 
 /**
+ * What to do with paths that contain an escaped slash.
+ *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.PathWithEscapedSlashesAction
  */
 export const HttpConnectionManagerSettings_PathWithEscapedSlashesAction = /*@__PURE__*/
@@ -105,6 +113,8 @@ export const HttpConnectionManagerSettings_ServerHeaderTransformationSchema = /*
   enumDesc(file_gloo_projects_gloo_api_v1_options_hcm_hcm, 0, 4);
 
 /**
+ * What happens to a `server` header from the endpoint.
+ *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.ServerHeaderTransformation
  */
 export const HttpConnectionManagerSettings_ServerHeaderTransformation = /*@__PURE__*/

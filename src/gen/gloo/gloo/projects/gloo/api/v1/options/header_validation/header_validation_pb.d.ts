@@ -12,14 +12,20 @@ import type { Empty } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_options_header_validation_header_validation: GenFile;
 
 /**
+ * How strictly headers of requests are checked.
+ *
  * @generated from message header_validation.options.gloo.solo.io.HeaderValidationSettings
  */
 export declare type HeaderValidationSettings = Message<"header_validation.options.gloo.solo.io.HeaderValidationSettings"> & {
   /**
+   * The check of the method. Default: only methods that HTTP defines.
+   *
    * @generated from oneof header_validation.options.gloo.solo.io.HeaderValidationSettings.header_method_validation
    */
   headerMethodValidation: {
     /**
+     * Lets HTTP/1 requests with any method through.
+     *
      * @generated from field: google.protobuf.Empty disable_http1_method_validation = 1;
      */
     value: Empty;

@@ -12,15 +12,21 @@ import type { HeaderValueOption as HeaderValueOption$1 } from "../../../../../..
 export declare const file_gloo_projects_gloo_api_v1_options_headers_headers: GenFile;
 
 /**
+ * Changes request headers before the route is chosen, so that matchers see the result.
+ *
  * @generated from message headers.options.gloo.solo.io.EarlyHeaderManipulation
  */
 export declare type EarlyHeaderManipulation = Message<"headers.options.gloo.solo.io.EarlyHeaderManipulation"> & {
   /**
+   * Headers to add to the request.
+   *
    * @generated from field: repeated solo.io.envoy.api.v2.core.HeaderValueOption headers_to_add = 1;
    */
   headersToAdd: HeaderValueOption$1[];
 
   /**
+   * Names of headers to remove from the request.
+   *
    * @generated from field: repeated string headers_to_remove = 2;
    */
   headersToRemove: string[];
@@ -33,25 +39,35 @@ export declare type EarlyHeaderManipulation = Message<"headers.options.gloo.solo
 export declare const EarlyHeaderManipulationSchema: GenMessage<EarlyHeaderManipulation>;
 
 /**
+ * Adds and removes headers. Removing comes after adding. Headers that begin with `:` and `Host` cannot be changed here.
+ *
  * @generated from message headers.options.gloo.solo.io.HeaderManipulation
  */
 export declare type HeaderManipulation = Message<"headers.options.gloo.solo.io.HeaderManipulation"> & {
   /**
+   * Headers to add to the request.
+   *
    * @generated from field: repeated solo.io.envoy.api.v2.core.HeaderValueOption request_headers_to_add = 1;
    */
   requestHeadersToAdd: HeaderValueOption$1[];
 
   /**
+   * Names of headers to remove from the request.
+   *
    * @generated from field: repeated string request_headers_to_remove = 2;
    */
   requestHeadersToRemove: string[];
 
   /**
+   * Headers to add to the response.
+   *
    * @generated from field: repeated headers.options.gloo.solo.io.HeaderValueOption response_headers_to_add = 3;
    */
   responseHeadersToAdd: HeaderValueOption[];
 
   /**
+   * Names of headers to remove from the response.
+   *
    * @generated from field: repeated string response_headers_to_remove = 4;
    */
   responseHeadersToRemove: string[];
@@ -64,15 +80,22 @@ export declare type HeaderManipulation = Message<"headers.options.gloo.solo.io.H
 export declare const HeaderManipulationSchema: GenMessage<HeaderManipulation>;
 
 /**
+ * One header.
+ *
  * @generated from message headers.options.gloo.solo.io.HeaderValue
  */
 export declare type HeaderValue = Message<"headers.options.gloo.solo.io.HeaderValue"> & {
   /**
+   * Name of the header.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Value of the header. Envoy's command operators are filled in, for instance `%RESPONSE_CODE%`; a literal percent
+   * sign is `%%`.
+   *
    * @generated from field: string value = 2;
    */
   value: string;
@@ -85,15 +108,21 @@ export declare type HeaderValue = Message<"headers.options.gloo.solo.io.HeaderVa
 export declare const HeaderValueSchema: GenMessage<HeaderValue>;
 
 /**
+ * A header to add to the response.
+ *
  * @generated from message headers.options.gloo.solo.io.HeaderValueOption
  */
 export declare type HeaderValueOption = Message<"headers.options.gloo.solo.io.HeaderValueOption"> & {
   /**
+   * The header.
+   *
    * @generated from field: headers.options.gloo.solo.io.HeaderValue header = 1;
    */
   header?: HeaderValue | undefined;
 
   /**
+   * Adds the value beside one that is there already; false replaces it. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue append = 2;
    */
   append?: boolean | undefined;

@@ -11,10 +11,14 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_options_healthcheck_healthcheck: GenFile;
 
 /**
+ * A path on which the proxy itself answers health checks, for the load balancer in front of it.
+ *
  * @generated from message healthcheck.options.gloo.solo.io.HealthCheck
  */
 export declare type HealthCheck = Message<"healthcheck.options.gloo.solo.io.HealthCheck"> & {
   /**
+   * The path, answered with 200, or 503 while the proxy drains. Required.
+   *
    * @generated from field: string path = 1;
    */
   path: string;

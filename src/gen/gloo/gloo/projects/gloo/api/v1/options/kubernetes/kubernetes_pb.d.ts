@@ -13,35 +13,54 @@ import type { SubsetSpec } from "../subset_spec_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_options_kubernetes_kubernetes: GenFile;
 
 /**
+ * A Kubernetes Service. Requests go straight to the addresses of its pods, as the cluster reports them, not through the
+ * Service's virtual address.
+ *
  * @generated from message kubernetes.options.gloo.solo.io.UpstreamSpec
  */
 export declare type UpstreamSpec = Message<"kubernetes.options.gloo.solo.io.UpstreamSpec"> & {
   /**
+   * Name of the Service. Required.
+   *
    * @generated from field: string service_name = 1;
    */
   serviceName: string;
 
   /**
+   * Namespace of the Service. It must be one of the watched namespaces. Required.
+   *
    * @generated from field: string service_namespace = 2;
    */
   serviceNamespace: string;
 
   /**
+   * Port of the Service (not the target port). A Service with one port only matches whatever port its endpoints have;
+   * else the port's name decides. Required.
+   *
    * @generated from field: uint32 service_port = 3;
    */
   servicePort: number;
 
   /**
+   * Keeps only pods that carry all these labels, to split one Service into several Upstreams. Default: empty (all pods
+   * of the Service).
+   *
    * @generated from field: map<string, string> selector = 4;
    */
   selector: { [key: string]: string };
 
   /**
+   * The functions behind this Upstream (REST or gRPC). Discovery fills it in where it finds an OpenAPI document or gRPC
+   * reflection.
+   *
    * @generated from field: options.gloo.solo.io.ServiceSpec service_spec = 5;
    */
   serviceSpec?: ServiceSpec | undefined;
 
   /**
+   * Divides the pods by their labels so that routes can pick some of them (`subset`). A key that a pod does not have
+   * counts as the empty string.
+   *
    * @generated from field: options.gloo.solo.io.SubsetSpec subset_spec = 6;
    */
   subsetSpec?: SubsetSpec | undefined;

@@ -12,20 +12,29 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_options_lbhash_lbhash: GenFile;
 
 /**
+ * A cookie that is hashed.
+ *
  * @generated from message lbhash.options.gloo.solo.io.Cookie
  */
 export declare type Cookie = Message<"lbhash.options.gloo.solo.io.Cookie"> & {
   /**
+   * Name of the cookie. Required.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Makes the cookie when the client has none, with this lifetime; `0s` is a session cookie. Default: no cookie is
+   * made.
+   *
    * @generated from field: google.protobuf.Duration ttl = 2;
    */
   ttl?: Duration | undefined;
 
   /**
+   * Path for which a cookie is made. Default: none (browsers take the path of the request).
+   *
    * @generated from field: string path = 3;
    */
   path: string;
@@ -38,26 +47,36 @@ export declare type Cookie = Message<"lbhash.options.gloo.solo.io.Cookie"> & {
 export declare const CookieSchema: GenMessage<Cookie>;
 
 /**
+ * One thing that goes into the hash.
+ *
  * @generated from message lbhash.options.gloo.solo.io.HashPolicy
  */
 export declare type HashPolicy = Message<"lbhash.options.gloo.solo.io.HashPolicy"> & {
   /**
+   * What is hashed.
+   *
    * @generated from oneof lbhash.options.gloo.solo.io.HashPolicy.KeyType
    */
   KeyType: {
     /**
+     * Name of a request header.
+     *
      * @generated from field: string header = 1;
      */
     value: string;
     case: "header";
   } | {
     /**
+     * A cookie.
+     *
      * @generated from field: lbhash.options.gloo.solo.io.Cookie cookie = 2;
      */
     value: Cookie;
     case: "cookie";
   } | {
     /**
+     * The client's address. Default: false.
+     *
      * @generated from field: bool source_ip = 3;
      */
     value: boolean;
@@ -65,6 +84,8 @@ export declare type HashPolicy = Message<"lbhash.options.gloo.solo.io.HashPolicy
   } | { case: undefined; value?: undefined };
 
   /**
+   * Stops here if this policy gave a value, and leaves the following ones out. Default: false.
+   *
    * @generated from field: bool terminal = 4;
    */
   terminal: boolean;
@@ -77,10 +98,14 @@ export declare type HashPolicy = Message<"lbhash.options.gloo.solo.io.HashPolicy
 export declare const HashPolicySchema: GenMessage<HashPolicy>;
 
 /**
+ * What is hashed to choose the endpoint. It needs `ringHash` or `maglev` on the Upstream.
+ *
  * @generated from message lbhash.options.gloo.solo.io.RouteActionHashConfig
  */
 export declare type RouteActionHashConfig = Message<"lbhash.options.gloo.solo.io.RouteActionHashConfig"> & {
   /**
+   * What goes into the hash, in this order.
+   *
    * @generated from field: repeated lbhash.options.gloo.solo.io.HashPolicy hash_policies = 1;
    */
   hashPolicies: HashPolicy[];

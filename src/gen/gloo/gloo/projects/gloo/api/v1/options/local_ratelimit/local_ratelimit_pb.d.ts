@@ -12,20 +12,28 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_options_local_ratelimit_local_ratelimit: GenFile;
 
 /**
+ * Limits of requests that each Envoy keeps for itself. Requests above the limit get a 429.
+ *
  * @generated from message local_ratelimit.options.gloo.solo.io.Settings
  */
 export declare type Settings = Message<"local_ratelimit.options.gloo.solo.io.Settings"> & {
   /**
+   * The limit for all requests of the port. Routes and virtual hosts can have their own. Default: none.
+   *
    * @generated from field: local_ratelimit.options.gloo.solo.io.TokenBucket default_limit = 1;
    */
   defaultLimit?: TokenBucket | undefined;
 
   /**
+   * Gives each connection a bucket of its own. Default: false (one for all).
+   *
    * @generated from field: google.protobuf.BoolValue local_rate_limit_per_downstream_connection = 2;
    */
   localRateLimitPerDownstreamConnection?: boolean | undefined;
 
   /**
+   * Tells clients their limits in `x-ratelimit-…` headers. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue enable_x_ratelimit_headers = 3;
    */
   enableXRatelimitHeaders?: boolean | undefined;
@@ -38,20 +46,29 @@ export declare type Settings = Message<"local_ratelimit.options.gloo.solo.io.Set
 export declare const SettingsSchema: GenMessage<Settings>;
 
 /**
+ * A limit as a bucket of tokens: each request (or connection) takes one, and there are none left when it is empty. Each
+ * Envoy has its own bucket.
+ *
  * @generated from message local_ratelimit.options.gloo.solo.io.TokenBucket
  */
 export declare type TokenBucket = Message<"local_ratelimit.options.gloo.solo.io.TokenBucket"> & {
   /**
+   * Size of the bucket, at least 1: the largest burst. Required.
+   *
    * @generated from field: uint32 max_tokens = 1;
    */
   maxTokens: number;
 
   /**
+   * Tokens that are added at each fill, at least 1. Default: 1.
+   *
    * @generated from field: google.protobuf.UInt32Value tokens_per_fill = 2;
    */
   tokensPerFill?: number | undefined;
 
   /**
+   * Time between fills, at least 50ms. Default: 1s.
+   *
    * @generated from field: google.protobuf.Duration fill_interval = 3;
    */
   fillInterval?: Duration | undefined;

@@ -12,15 +12,22 @@ import type { ServiceSpec } from "../service_spec_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_options_pipe_pipe: GenFile;
 
 /**
+ * A Unix domain socket.
+ *
  * @generated from message pipe.options.gloo.solo.io.UpstreamSpec
  */
 export declare type UpstreamSpec = Message<"pipe.options.gloo.solo.io.UpstreamSpec"> & {
   /**
+   * Path of the socket as the proxy sees it, such as `/var/run/app.sock`. `@name` means an abstract socket on Linux.
+   * Required.
+   *
    * @generated from field: string path = 1;
    */
   path: string;
 
   /**
+   * The functions behind this Upstream (REST or gRPC), when routes should name a function in place of a path.
+   *
    * @generated from field: options.gloo.solo.io.ServiceSpec service_spec = 2;
    */
   serviceSpec?: ServiceSpec | undefined;

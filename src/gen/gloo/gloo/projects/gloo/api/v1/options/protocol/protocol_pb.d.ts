@@ -12,25 +12,35 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_options_protocol_protocol: GenFile;
 
 /**
+ * Details of HTTP/1.
+ *
  * @generated from message protocol.options.gloo.solo.io.Http1ProtocolOptions
  */
 export declare type Http1ProtocolOptions = Message<"protocol.options.gloo.solo.io.Http1ProtocolOptions"> & {
   /**
+   * Passes trailers of chunked bodies on. With false they are dropped. Default: false.
+   *
    * @generated from field: bool enable_trailers = 1;
    */
   enableTrailers: boolean;
 
   /**
+   * How header names are written. HTTP does not distinguish cases, but some old servers do.
+   *
    * @generated from oneof protocol.options.gloo.solo.io.Http1ProtocolOptions.header_format
    */
   headerFormat: {
     /**
+     * Writes header names with capitals, such as `X-Request-Id`. Default: false (lower case).
+     *
      * @generated from field: bool proper_case_header_key_format = 22;
      */
     value: boolean;
     case: "properCaseHeaderKeyFormat";
   } | {
     /**
+     * Writes header names as the client or server wrote them. Default: false (lower case).
+     *
      * @generated from field: bool preserve_case_header_key_format = 31;
      */
     value: boolean;
@@ -38,6 +48,9 @@ export declare type Http1ProtocolOptions = Message<"protocol.options.gloo.solo.i
   } | { case: undefined; value?: undefined };
 
   /**
+   * Keeps the connection open after an invalid message where that is possible. Default: false (the connection is
+   * closed).
+   *
    * @generated from field: google.protobuf.BoolValue override_stream_error_on_invalid_http_message = 2;
    */
   overrideStreamErrorOnInvalidHttpMessage?: boolean | undefined;
@@ -50,25 +63,38 @@ export declare type Http1ProtocolOptions = Message<"protocol.options.gloo.solo.i
 export declare const Http1ProtocolOptionsSchema: GenMessage<Http1ProtocolOptions>;
 
 /**
+ * Details of HTTP/2 on a listener.
+ *
  * @generated from message protocol.options.gloo.solo.io.Http2ProtocolOptions
  */
 export declare type Http2ProtocolOptions = Message<"protocol.options.gloo.solo.io.Http2ProtocolOptions"> & {
   /**
+   * Requests at the same time that a client may have on one connection, from 1 to 2147483647. Default: 1024 (2147483647
+   * in Envoy before 1.36).
+   *
    * @generated from field: google.protobuf.UInt32Value max_concurrent_streams = 2;
    */
   maxConcurrentStreams?: number | undefined;
 
   /**
+   * Flow-control window of one stream, in bytes, from 65535 to 2147483647. Default: 16777216 (16 MiB; 256 MiB in Envoy
+   * before 1.36).
+   *
    * @generated from field: google.protobuf.UInt32Value initial_stream_window_size = 3;
    */
   initialStreamWindowSize?: number | undefined;
 
   /**
+   * Flow-control window of a connection, in bytes, from 65535 to 2147483647. Default: 25165824 (24 MiB; 256 MiB in
+   * Envoy before 1.36).
+   *
    * @generated from field: google.protobuf.UInt32Value initial_connection_window_size = 4;
    */
   initialConnectionWindowSize?: number | undefined;
 
   /**
+   * On an invalid message, true resets that stream only and false closes the whole connection. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue override_stream_error_on_invalid_http_message = 14;
    */
   overrideStreamErrorOnInvalidHttpMessage?: boolean | undefined;
@@ -81,25 +107,35 @@ export declare type Http2ProtocolOptions = Message<"protocol.options.gloo.solo.i
 export declare const Http2ProtocolOptionsSchema: GenMessage<Http2ProtocolOptions>;
 
 /**
+ * What HTTP/1 and HTTP/2 have in common.
+ *
  * @generated from message protocol.options.gloo.solo.io.HttpProtocolOptions
  */
 export declare type HttpProtocolOptions = Message<"protocol.options.gloo.solo.io.HttpProtocolOptions"> & {
   /**
+   * Closes a connection that had no request for this long. `0s` turns it off. Default: 1h.
+   *
    * @generated from field: google.protobuf.Duration idle_timeout = 1;
    */
   idleTimeout?: Duration | undefined;
 
   /**
+   * Most headers that a message may have; a response with more is answered 503. Default: 100.
+   *
    * @generated from field: uint32 max_headers_count = 2;
    */
   maxHeadersCount: number;
 
   /**
+   * Longest life of one request with its response; it is reset after that. Default: no limit.
+   *
    * @generated from field: google.protobuf.Duration max_stream_duration = 3;
    */
   maxStreamDuration?: Duration | undefined;
 
   /**
+   * What to do with headers whose names contain an underscore. Counts for requests from clients only. Default: ALLOW.
+   *
    * @generated from field: protocol.options.gloo.solo.io.HttpProtocolOptions.HeadersWithUnderscoresAction headers_with_underscores_action = 4;
    */
   headersWithUnderscoresAction: HttpProtocolOptions_HeadersWithUnderscoresAction;
@@ -112,20 +148,28 @@ export declare type HttpProtocolOptions = Message<"protocol.options.gloo.solo.io
 export declare const HttpProtocolOptionsSchema: GenMessage<HttpProtocolOptions>;
 
 /**
+ * What to do with headers whose names contain an underscore; some servers take `x_user` and `x-user` for the same.
+ *
  * @generated from enum protocol.options.gloo.solo.io.HttpProtocolOptions.HeadersWithUnderscoresAction
  */
 export enum HttpProtocolOptions_HeadersWithUnderscoresAction {
   /**
+   * Passes them on.
+   *
    * @generated from enum value: ALLOW = 0;
    */
   ALLOW = 0,
 
   /**
+   * Answers HTTP/1 requests with 400 and resets HTTP/2 streams.
+   *
    * @generated from enum value: REJECT_REQUEST = 1;
    */
   REJECT_REQUEST = 1,
 
   /**
+   * Removes such headers and goes on.
+   *
    * @generated from enum value: DROP_HEADER = 2;
    */
   DROP_HEADER = 2,

@@ -39,6 +39,8 @@ export const HttpProtocolOptions_HeadersWithUnderscoresActionSchema = /*@__PURE_
   enumDesc(file_gloo_projects_gloo_api_v1_options_protocol_protocol, 2, 0);
 
 /**
+ * What to do with headers whose names contain an underscore; some servers take `x_user` and `x-user` for the same.
+ *
  * @generated from enum protocol.options.gloo.solo.io.HttpProtocolOptions.HeadersWithUnderscoresAction
  */
 export const HttpProtocolOptions_HeadersWithUnderscoresAction = /*@__PURE__*/

@@ -11,26 +11,36 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_options_protocol_upgrade_protocol_upgrade: GenFile;
 
 /**
+ * A protocol that requests may switch to, or may not. Each may be named once.
+ *
  * @generated from message protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig
  */
 export declare type ProtocolUpgradeConfig = Message<"protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig"> & {
   /**
+   * The protocol.
+   *
    * @generated from oneof protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig.upgrade_type
    */
   upgradeType: {
     /**
+     * WebSocket.
+     *
      * @generated from field: protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig.ProtocolUpgradeSpec websocket = 1;
      */
     value: ProtocolUpgradeConfig_ProtocolUpgradeSpec;
     case: "websocket";
   } | {
     /**
+     * CONNECT requests, passed on to the Upstream as such.
+     *
      * @generated from field: protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig.ProtocolUpgradeSpec connect = 2;
      */
     value: ProtocolUpgradeConfig_ProtocolUpgradeSpec;
     case: "connect";
   } | {
     /**
+     * CONNECT requests that end here; their content goes to the Upstream as TCP. On routes only.
+     *
      * @generated from field: protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig.ProtocolUpgradeSpec connect_terminate = 3;
      */
     value: ProtocolUpgradeConfig_ProtocolUpgradeSpec;
@@ -45,10 +55,14 @@ export declare type ProtocolUpgradeConfig = Message<"protocol_upgrade.options.gl
 export declare const ProtocolUpgradeConfigSchema: GenMessage<ProtocolUpgradeConfig>;
 
 /**
+ * Whether requests may switch to a protocol.
+ *
  * @generated from message protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig.ProtocolUpgradeSpec
  */
 export declare type ProtocolUpgradeConfig_ProtocolUpgradeSpec = Message<"protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig.ProtocolUpgradeSpec"> & {
   /**
+   * False refuses the upgrade. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue enabled = 1;
    */
   enabled?: boolean | undefined;

@@ -11,15 +11,22 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_options_proxy_protocol_proxy_protocol: GenFile;
 
 /**
+ * Reads a PROXY protocol header (version 1 or 2) at the begin of each connection.
+ *
  * @generated from message proxy_protocol.options.gloo.solo.io.ProxyProtocol
  */
 export declare type ProxyProtocol = Message<"proxy_protocol.options.gloo.solo.io.ProxyProtocol"> & {
   /**
+   * Values of version 2 headers (TLV) to keep as metadata.
+   *
    * @generated from field: repeated proxy_protocol.options.gloo.solo.io.ProxyProtocol.Rule rules = 1;
    */
   rules: ProxyProtocol_Rule[];
 
   /**
+   * Serves connections without the header too. Then any client can pretend another address. Enterprise feature of Gloo.
+   * Default: false.
+   *
    * @generated from field: bool allow_requests_without_proxy_protocol = 2;
    */
   allowRequestsWithoutProxyProtocol: boolean;
@@ -32,15 +39,21 @@ export declare type ProxyProtocol = Message<"proxy_protocol.options.gloo.solo.io
 export declare const ProxyProtocolSchema: GenMessage<ProxyProtocol>;
 
 /**
+ * A place in Envoy's dynamic metadata.
+ *
  * @generated from message proxy_protocol.options.gloo.solo.io.ProxyProtocol.KeyValuePair
  */
 export declare type ProxyProtocol_KeyValuePair = Message<"proxy_protocol.options.gloo.solo.io.ProxyProtocol.KeyValuePair"> & {
   /**
+   * Namespace in the metadata. Default: `envoy.filters.listener.proxy_protocol`.
+   *
    * @generated from field: string metadata_namespace = 1;
    */
   metadataNamespace: string;
 
   /**
+   * Key in the metadata.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -53,15 +66,21 @@ export declare type ProxyProtocol_KeyValuePair = Message<"proxy_protocol.options
 export declare const ProxyProtocol_KeyValuePairSchema: GenMessage<ProxyProtocol_KeyValuePair>;
 
 /**
+ * A value of the header to keep.
+ *
  * @generated from message proxy_protocol.options.gloo.solo.io.ProxyProtocol.Rule
  */
 export declare type ProxyProtocol_Rule = Message<"proxy_protocol.options.gloo.solo.io.ProxyProtocol.Rule"> & {
   /**
+   * Type number of the value, such as 0xEA (234) for AWS.
+   *
    * @generated from field: uint32 tlv_type = 1;
    */
   tlvType: number;
 
   /**
+   * Where to keep it.
+   *
    * @generated from field: proxy_protocol.options.gloo.solo.io.ProxyProtocol.KeyValuePair on_tlv_present = 2;
    */
   onTlvPresent?: ProxyProtocol_KeyValuePair | undefined;

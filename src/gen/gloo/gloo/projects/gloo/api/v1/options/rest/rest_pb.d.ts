@@ -13,20 +13,28 @@ import type { TransformationTemplate } from "../../../external/envoy/extensions/
 export declare const file_gloo_projects_gloo_api_v1_options_rest_rest: GenFile;
 
 /**
+ * Which REST function a route calls, and with what.
+ *
  * @generated from message rest.options.gloo.solo.io.DestinationSpec
  */
 export declare type DestinationSpec = Message<"rest.options.gloo.solo.io.DestinationSpec"> & {
   /**
+   * Name of the function, as in the Upstream's `serviceSpec.rest`. Required.
+   *
    * @generated from field: string function_name = 1;
    */
   functionName: string;
 
   /**
+   * Values for the function's template, taken from the request.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Parameters parameters = 2;
    */
   parameters?: Parameters | undefined;
 
   /**
+   * Changes the function's response before the client gets it. Default: the response is passed on as it is.
+   *
    * @generated from field: envoy.api.v2.filter.http.TransformationTemplate response_transformation = 3;
    */
   responseTransformation?: TransformationTemplate | undefined;
@@ -39,15 +47,21 @@ export declare type DestinationSpec = Message<"rest.options.gloo.solo.io.Destina
 export declare const DestinationSpecSchema: GenMessage<DestinationSpec>;
 
 /**
+ * A REST service: templates that turn a function call into a request.
+ *
  * @generated from message rest.options.gloo.solo.io.ServiceSpec
  */
 export declare type ServiceSpec = Message<"rest.options.gloo.solo.io.ServiceSpec"> & {
   /**
+   * Function name to the template that makes its request: method, path, headers and body.
+   *
    * @generated from field: map<string, envoy.api.v2.filter.http.TransformationTemplate> transformations = 1;
    */
   transformations: { [key: string]: TransformationTemplate };
 
   /**
+   * Where the OpenAPI (Swagger 2.0) document is from which function discovery fills `transformations`.
+   *
    * @generated from field: rest.options.gloo.solo.io.ServiceSpec.SwaggerInfo swagger_info = 2;
    */
   swaggerInfo?: ServiceSpec_SwaggerInfo | undefined;
@@ -60,6 +74,8 @@ export declare type ServiceSpec = Message<"rest.options.gloo.solo.io.ServiceSpec
 export declare const ServiceSpecSchema: GenMessage<ServiceSpec>;
 
 /**
+ * An OpenAPI document.
+ *
  * @generated from message rest.options.gloo.solo.io.ServiceSpec.SwaggerInfo
  */
 export declare type ServiceSpec_SwaggerInfo = Message<"rest.options.gloo.solo.io.ServiceSpec.SwaggerInfo"> & {
@@ -68,12 +84,16 @@ export declare type ServiceSpec_SwaggerInfo = Message<"rest.options.gloo.solo.io
    */
   swaggerSpec: {
     /**
+     * Where to get the document.
+     *
      * @generated from field: string url = 1;
      */
     value: string;
     case: "url";
   } | {
     /**
+     * The document itself.
+     *
      * @generated from field: string inline = 2;
      */
     value: string;

@@ -12,15 +12,21 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_options_retries_retries: GenFile;
 
 /**
+ * Waits as long as the server asks for.
+ *
  * @generated from message retries.options.gloo.solo.io.RateLimitedRetryBackOff
  */
 export declare type RateLimitedRetryBackOff = Message<"retries.options.gloo.solo.io.RateLimitedRetryBackOff"> & {
   /**
+   * Response headers that say how long; the first that is there counts.
+   *
    * @generated from field: repeated retries.options.gloo.solo.io.ResetHeader reset_headers = 1;
    */
   resetHeaders: ResetHeader[];
 
   /**
+   * Longest wait; a larger value is not followed. Default: 300s.
+   *
    * @generated from field: google.protobuf.Duration max_interval = 2;
    */
   maxInterval?: Duration | undefined;
@@ -33,15 +39,21 @@ export declare type RateLimitedRetryBackOff = Message<"retries.options.gloo.solo
 export declare const RateLimitedRetryBackOffSchema: GenMessage<RateLimitedRetryBackOff>;
 
 /**
+ * A response header that says when to try again.
+ *
  * @generated from message retries.options.gloo.solo.io.ResetHeader
  */
 export declare type ResetHeader = Message<"retries.options.gloo.solo.io.ResetHeader"> & {
   /**
+   * Name of the header, such as `Retry-After`.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * How its value is written. Default: SECONDS.
+   *
    * @generated from field: retries.options.gloo.solo.io.ResetHeader.HeaderFormat format = 2;
    */
   format: ResetHeader_HeaderFormat;
@@ -54,15 +66,21 @@ export declare type ResetHeader = Message<"retries.options.gloo.solo.io.ResetHea
 export declare const ResetHeaderSchema: GenMessage<ResetHeader>;
 
 /**
+ * How a point in time is written.
+ *
  * @generated from enum retries.options.gloo.solo.io.ResetHeader.HeaderFormat
  */
 export enum ResetHeader_HeaderFormat {
   /**
+   * Seconds to wait.
+   *
    * @generated from enum value: SECONDS = 0;
    */
   SECONDS = 0,
 
   /**
+   * The point in time in seconds since 1970.
+   *
    * @generated from enum value: UNIX_TIMESTAMP = 1;
    */
   UNIX_TIMESTAMP = 1,
@@ -74,15 +92,21 @@ export enum ResetHeader_HeaderFormat {
 export declare const ResetHeader_HeaderFormatSchema: GenEnum<ResetHeader_HeaderFormat>;
 
 /**
+ * Waiting time before retries: random, up to a bound that doubles with each attempt.
+ *
  * @generated from message retries.options.gloo.solo.io.RetryBackOff
  */
 export declare type RetryBackOff = Message<"retries.options.gloo.solo.io.RetryBackOff"> & {
   /**
+   * The bound before the first retry; more than 0. Required. Default: 25ms if there is no back-off block at all.
+   *
    * @generated from field: google.protobuf.Duration base_interval = 1;
    */
   baseInterval?: Duration | undefined;
 
   /**
+   * The largest bound; not less than `baseInterval`. Default: 10 times `baseInterval`.
+   *
    * @generated from field: google.protobuf.Duration max_interval = 2;
    */
   maxInterval?: Duration | undefined;
@@ -95,34 +119,52 @@ export declare type RetryBackOff = Message<"retries.options.gloo.solo.io.RetryBa
 export declare const RetryBackOffSchema: GenMessage<RetryBackOff>;
 
 /**
+ * When and how failed requests are tried again. The `timeout` of the route holds for all attempts together.
+ *
  * @generated from message retries.options.gloo.solo.io.RetryPolicy
  */
 export declare type RetryPolicy = Message<"retries.options.gloo.solo.io.RetryPolicy"> & {
   /**
+   * Conditions, separated by commas, such as `5xx`, `gateway-error`, `connect-failure`, `reset`,
+   * `retriable-status-codes`, and `unavailable` or `deadline-exceeded` for gRPC; see [Envoy's
+   * list](https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-retry-on).
+   * Required: without it nothing is tried again.
+   *
    * @generated from field: string retry_on = 1;
    */
   retryOn: string;
 
   /**
+   * How often a request is tried again, at most. 0 means 1. Default: 1.
+   *
    * @generated from field: uint32 num_retries = 2;
    */
   numRetries: number;
 
   /**
+   * How long one attempt may take. Default: the timeout of the route.
+   *
    * @generated from field: google.protobuf.Duration per_try_timeout = 3;
    */
   perTryTimeout?: Duration | undefined;
 
   /**
+   * Waiting time before retries. Default: random up to 25ms, 75ms, 175ms …, at most 250ms.
+   *
    * @generated from field: retries.options.gloo.solo.io.RetryBackOff retry_back_off = 4;
    */
   retryBackOff?: RetryBackOff | undefined;
 
   /**
+   * Which endpoints retries may go to.
+   *
    * @generated from oneof retries.options.gloo.solo.io.RetryPolicy.priority_predicate
    */
   priorityPredicate: {
     /**
+     * Retries prefer endpoints of other priorities than those tried before. Only for Upstreams with priorities
+     * (failover).
+     *
      * @generated from field: retries.options.gloo.solo.io.RetryPolicy.PreviousPriorities previous_priorities = 5;
      */
     value: RetryPolicy_PreviousPriorities;
@@ -130,11 +172,15 @@ export declare type RetryPolicy = Message<"retries.options.gloo.solo.io.RetryPol
   } | { case: undefined; value?: undefined };
 
   /**
+   * Status codes that are tried again, if `retryOn` has `retriable-status-codes`.
+   *
    * @generated from field: repeated uint32 retriable_status_codes = 6;
    */
   retriableStatusCodes: number[];
 
   /**
+   * Waits as long as a header of the failed response says.
+   *
    * @generated from field: retries.options.gloo.solo.io.RateLimitedRetryBackOff rate_limited_retry_back_off = 7;
    */
   rateLimitedRetryBackOff?: RateLimitedRetryBackOff | undefined;
@@ -147,10 +193,14 @@ export declare type RetryPolicy = Message<"retries.options.gloo.solo.io.RetryPol
 export declare const RetryPolicySchema: GenMessage<RetryPolicy>;
 
 /**
+ * Retries prefer other priorities than those tried before.
+ *
  * @generated from message retries.options.gloo.solo.io.RetryPolicy.PreviousPriorities
  */
 export declare type RetryPolicy_PreviousPriorities = Message<"retries.options.gloo.solo.io.RetryPolicy.PreviousPriorities"> & {
   /**
+   * After how many attempts the priorities that were tried are left out anew; at least 1.
+   *
    * @generated from field: google.protobuf.UInt32Value update_frequency = 1;
    */
   updateFrequency?: number | undefined;

@@ -32,6 +32,8 @@ export const ResetHeader_HeaderFormatSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_retries_retries, 1, 0);
 
 /**
+ * How a point in time is written.
+ *
  * @generated from enum retries.options.gloo.solo.io.ResetHeader.HeaderFormat
  */
 export const ResetHeader_HeaderFormat = /*@__PURE__*/

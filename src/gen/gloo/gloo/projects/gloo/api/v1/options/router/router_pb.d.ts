@@ -11,15 +11,21 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_options_router_router: GenFile;
 
 /**
+ * Details of the router, the last filter.
+ *
  * @generated from message gloo.solo.io.Router
  */
 export declare type Router = Message<"gloo.solo.io.Router"> & {
   /**
+   * Leaves out the `x-envoy-…` headers that the router adds to requests and responses. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue suppress_envoy_headers = 1;
    */
   suppressEnvoyHeaders?: boolean | undefined;
 
   /**
+   * Keeps statistics for each Upstream and virtual host. Turn it off for measurements only. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue dynamic_stats = 2;
    */
   dynamicStats?: boolean | undefined;

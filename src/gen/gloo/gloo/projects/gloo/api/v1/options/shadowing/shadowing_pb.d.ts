@@ -12,25 +12,36 @@ import type { ResourceRef } from "../../../../../../../solo-kit/api/v1/ref_pb.js
 export declare const file_gloo_projects_gloo_api_v1_options_shadowing_shadowing: GenFile;
 
 /**
+ * Sends copies of requests to another Upstream. Its answers are thrown away and never slow the real ones down.
+ *
  * @generated from message shadowing.options.gloo.solo.io.RouteShadowing
  */
 export declare type RouteShadowing = Message<"shadowing.options.gloo.solo.io.RouteShadowing"> & {
   /**
+   * The Upstream that gets the copies. Required.
+   *
    * @generated from field: core.solo.io.ResourceRef upstream = 1;
    */
   upstream?: ResourceRef | undefined;
 
   /**
+   * Share of the requests that is copied, in percent from 0 to 100, with up to 6 digits. Default: 0.
+   *
    * @generated from field: float percentage = 2;
    */
   percentage: number;
 
   /**
+   * Leaves the `Host` header of the copy as it is. With false, `-shadow` is appended to it. Default: false.
+   *
    * @generated from field: bool disable_shadow_host_suffix_append = 3;
    */
   disableShadowHostSuffixAppend: boolean;
 
   /**
+   * `Host` header of the copy, with port if there is to be one; nothing is appended to it. Default: the host of the
+   * request with `-shadow`.
+   *
    * @generated from field: string host_rewrite_literal = 4;
    */
   hostRewriteLiteral: string;

@@ -12,35 +12,50 @@ import type { ServiceSpec } from "../service_spec_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_options_static_static: GenFile;
 
 /**
+ * One endpoint with a fixed address.
+ *
  * @generated from message static.options.gloo.solo.io.Host
  */
 export declare type Host = Message<"static.options.gloo.solo.io.Host"> & {
   /**
+   * IP address or DNS name. Names are resolved by the proxy, IPv4 only, and every address found gets traffic. Required.
+   *
    * @generated from field: string addr = 1;
    */
   addr: string;
 
   /**
+   * TCP port. Port 443 turns on TLS for the whole Upstream unless `useTls: false` is written. Required.
+   *
    * @generated from field: uint32 port = 2;
    */
   port: number;
 
   /**
+   * Server name to send in the TLS handshake with this host. Default: `addr`, if it is a name.
+   *
    * @generated from field: string sni_addr = 4;
    */
   sniAddr: string;
 
   /**
+   * Share of the requests in relation to the other hosts; at least 1. Default: 1.
+   *
    * @generated from field: google.protobuf.UInt32Value load_balancing_weight = 5;
    */
   loadBalancingWeight?: number | undefined;
 
   /**
+   * Health-check details of this host only. Enterprise feature of Gloo.
+   *
    * @generated from field: static.options.gloo.solo.io.Host.HealthCheckConfig health_check_config = 3;
    */
   healthCheckConfig?: Host_HealthCheckConfig | undefined;
 
   /**
+   * Metadata of this endpoint in Envoy, by filter name. The names `envoy.transport_socket_match` and
+   * `io.solo.health_checkers.advanced_http` are taken.
+   *
    * @generated from field: map<string, google.protobuf.Struct> metadata = 6;
    */
   metadata: { [key: string]: JsonObject };
@@ -53,15 +68,21 @@ export declare type Host = Message<"static.options.gloo.solo.io.Host"> & {
 export declare const HostSchema: GenMessage<Host>;
 
 /**
+ * What differs in the HTTP health check of one host. Enterprise feature of Gloo.
+ *
  * @generated from message static.options.gloo.solo.io.Host.HealthCheckConfig
  */
 export declare type Host_HealthCheckConfig = Message<"static.options.gloo.solo.io.Host.HealthCheckConfig"> & {
   /**
+   * Path to request in place of the health check's own path. Default: the path of the health check.
+   *
    * @generated from field: string path = 1;
    */
   path: string;
 
   /**
+   * HTTP method of the request. Default: the method of the health check.
+   *
    * @generated from field: string method = 2;
    */
   method: string;
@@ -74,25 +95,38 @@ export declare type Host_HealthCheckConfig = Message<"static.options.gloo.solo.i
 export declare const Host_HealthCheckConfigSchema: GenMessage<Host_HealthCheckConfig>;
 
 /**
+ * A fixed list of hosts. If all are IP addresses, Envoy gets them as they are (STATIC); if any is a name, Envoy
+ * resolves names by itself again and again (STRICT_DNS, IPv4 only).
+ *
  * @generated from message static.options.gloo.solo.io.UpstreamSpec
  */
 export declare type UpstreamSpec = Message<"static.options.gloo.solo.io.UpstreamSpec"> & {
   /**
+   * The endpoints. At least one is needed. IP addresses and names may be mixed.
+   *
    * @generated from field: repeated static.options.gloo.solo.io.Host hosts = 1;
    */
   hosts: Host[];
 
   /**
+   * Speaks TLS to every host. Without an `sslConfig` on the Upstream the certificate is not verified. Default: true if
+   * any host has port 443 or the Upstream has an `sslConfig`, else false.
+   *
    * @generated from field: google.protobuf.BoolValue use_tls = 3;
    */
   useTls?: boolean | undefined;
 
   /**
+   * The functions behind this Upstream (REST or gRPC), when routes should name a function in place of a path.
+   *
    * @generated from field: options.gloo.solo.io.ServiceSpec service_spec = 5;
    */
   serviceSpec?: ServiceSpec | undefined;
 
   /**
+   * Sends each host's own name (`sniAddr`, else `addr`) as TLS server name. It wins over `sslConfig.sni`; write false
+   * to use one `sni` for all hosts. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue auto_sni_rewrite = 6;
    */
   autoSniRewrite?: boolean | undefined;

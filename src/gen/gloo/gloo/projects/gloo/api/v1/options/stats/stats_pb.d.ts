@@ -11,10 +11,14 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_options_stats_stats: GenFile;
 
 /**
+ * Further statistics of a virtual host.
+ *
  * @generated from message stats.options.gloo.solo.io.Stats
  */
 export declare type Stats = Message<"stats.options.gloo.solo.io.Stats"> & {
   /**
+   * Groups of requests that are counted apart.
+   *
    * @generated from field: repeated stats.options.gloo.solo.io.VirtualCluster virtual_clusters = 10;
    */
   virtualClusters: VirtualCluster[];
@@ -27,20 +31,28 @@ export declare type Stats = Message<"stats.options.gloo.solo.io.Stats"> & {
 export declare const StatsSchema: GenMessage<Stats>;
 
 /**
+ * A group of requests that is counted apart, under `vhost.<name>.vcluster.<name>`.
+ *
  * @generated from message stats.options.gloo.solo.io.VirtualCluster
  */
 export declare type VirtualCluster = Message<"stats.options.gloo.solo.io.VirtualCluster"> & {
   /**
+   * Name of the group in the statistics. Required.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Regular expression (RE2 syntax) that the whole path fits. Required.
+   *
    * @generated from field: string pattern = 2;
    */
   pattern: string;
 
   /**
+   * HTTP method of the requests. Default: empty (all methods).
+   *
    * @generated from field: string method = 3;
    */
   method: string;

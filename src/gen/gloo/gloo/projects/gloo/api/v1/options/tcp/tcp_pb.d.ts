@@ -12,15 +12,21 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_options_tcp_tcp: GenFile;
 
 /**
+ * One header.
+ *
  * @generated from message tcp.options.gloo.solo.io.HeaderValue
  */
 export declare type HeaderValue = Message<"tcp.options.gloo.solo.io.HeaderValue"> & {
   /**
+   * Name of the header.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Value of the header.
+   *
    * @generated from field: string value = 2;
    */
   value: string;
@@ -33,15 +39,21 @@ export declare type HeaderValue = Message<"tcp.options.gloo.solo.io.HeaderValue"
 export declare const HeaderValueSchema: GenMessage<HeaderValue>;
 
 /**
+ * A header to add.
+ *
  * @generated from message tcp.options.gloo.solo.io.HeaderValueOption
  */
 export declare type HeaderValueOption = Message<"tcp.options.gloo.solo.io.HeaderValueOption"> & {
   /**
+   * The header.
+   *
    * @generated from field: tcp.options.gloo.solo.io.HeaderValue header = 1;
    */
   header?: HeaderValue | undefined;
 
   /**
+   * Adds the value beside one that is there already; false replaces it. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue append = 2;
    */
   append?: boolean | undefined;
@@ -54,25 +66,35 @@ export declare type HeaderValueOption = Message<"tcp.options.gloo.solo.io.Header
 export declare const HeaderValueOptionSchema: GenMessage<HeaderValueOption>;
 
 /**
+ * Timeouts, attempts and tunnels of TCP connections.
+ *
  * @generated from message tcp.options.gloo.solo.io.TcpProxySettings
  */
 export declare type TcpProxySettings = Message<"tcp.options.gloo.solo.io.TcpProxySettings"> & {
   /**
+   * Attempts to connect to an endpoint before the client's connection is closed. Default: 1.
+   *
    * @generated from field: google.protobuf.UInt32Value max_connect_attempts = 1;
    */
   maxConnectAttempts?: number | undefined;
 
   /**
+   * Closes a connection on which no byte moved for this long. `0s` turns it off. Default: 1h.
+   *
    * @generated from field: google.protobuf.Duration idle_timeout = 2;
    */
   idleTimeout?: Duration | undefined;
 
   /**
+   * Wraps the bytes in an HTTP CONNECT request to the Upstream. Default: off.
+   *
    * @generated from field: tcp.options.gloo.solo.io.TcpProxySettings.TunnelingConfig tunneling_config = 12;
    */
   tunnelingConfig?: TcpProxySettings_TunnelingConfig | undefined;
 
   /**
+   * Writes to the access log every so often while a connection is open, at least 1ms. Default: once, when it closes.
+   *
    * @generated from field: google.protobuf.Duration access_log_flush_interval = 15;
    */
   accessLogFlushInterval?: Duration | undefined;
@@ -85,15 +107,21 @@ export declare type TcpProxySettings = Message<"tcp.options.gloo.solo.io.TcpProx
 export declare const TcpProxySettingsSchema: GenMessage<TcpProxySettings>;
 
 /**
+ * Wraps TCP in an HTTP CONNECT request. The Upstream must speak HTTP; HTTP/2 if it has `useHttp2`.
+ *
  * @generated from message tcp.options.gloo.solo.io.TcpProxySettings.TunnelingConfig
  */
 export declare type TcpProxySettings_TunnelingConfig = Message<"tcp.options.gloo.solo.io.TcpProxySettings.TunnelingConfig"> & {
   /**
+   * The `host:port` to ask for. Required.
+   *
    * @generated from field: string hostname = 1;
    */
   hostname: string;
 
   /**
+   * Headers to add to the CONNECT request.
+   *
    * @generated from field: repeated tcp.options.gloo.solo.io.HeaderValueOption headers_to_add = 13;
    */
   headersToAdd: HeaderValueOption[];

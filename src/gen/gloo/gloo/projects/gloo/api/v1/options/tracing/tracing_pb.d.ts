@@ -16,47 +16,65 @@ import type { OpenCensusConfig } from "../../../external/envoy/config/trace/v3/o
 export declare const file_gloo_projects_gloo_api_v1_options_tracing_tracing: GenFile;
 
 /**
+ * Tracing of the requests of a port.
+ *
  * @generated from message tracing.options.gloo.solo.io.ListenerTracingSettings
  */
 export declare type ListenerTracingSettings = Message<"tracing.options.gloo.solo.io.ListenerTracingSettings"> & {
   /**
+   * Request headers to add as tags, under their own names.
+   *
    * @generated from field: repeated google.protobuf.StringValue request_headers_for_tags = 1;
    */
   requestHeadersForTags: StringValue[];
 
   /**
+   * Adds events to spans (for streams, for instance). Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue verbose = 2;
    */
   verbose?: boolean | undefined;
 
   /**
+   * Which share of the requests is traced. Default: all.
+   *
    * @generated from field: tracing.options.gloo.solo.io.TracePercentages trace_percentages = 3;
    */
   tracePercentages?: TracePercentages | undefined;
 
   /**
+   * Where traces go.
+   *
    * @generated from oneof tracing.options.gloo.solo.io.ListenerTracingSettings.provider_config
    */
   providerConfig: {
     /**
+     * Zipkin, or what speaks its protocol (Jaeger).
+     *
      * @generated from field: solo.io.envoy.config.trace.v3.ZipkinConfig zipkin_config = 4;
      */
     value: ZipkinConfig;
     case: "zipkinConfig";
   } | {
     /**
+     * Datadog.
+     *
      * @generated from field: solo.io.envoy.config.trace.v3.DatadogConfig datadog_config = 5;
      */
     value: DatadogConfig;
     case: "datadogConfig";
   } | {
     /**
+     * OpenTelemetry.
+     *
      * @generated from field: solo.io.envoy.config.trace.v3.OpenTelemetryConfig open_telemetry_config = 8;
      */
     value: OpenTelemetryConfig;
     case: "openTelemetryConfig";
   } | {
     /**
+     * OpenCensus. Envoy has removed it; use OpenTelemetry.
+     *
      * @generated from field: solo.io.envoy.config.trace.v3.OpenCensusConfig open_census_config = 9;
      */
     value: OpenCensusConfig;
@@ -64,21 +82,29 @@ export declare type ListenerTracingSettings = Message<"tracing.options.gloo.solo
   } | { case: undefined; value?: undefined };
 
   /**
+   * Tags from environment variables of the proxy.
+   *
    * @generated from field: repeated tracing.options.gloo.solo.io.TracingTagEnvironmentVariable environment_variables_for_tags = 6;
    */
   environmentVariablesForTags: TracingTagEnvironmentVariable[];
 
   /**
+   * Tags with fixed values.
+   *
    * @generated from field: repeated tracing.options.gloo.solo.io.TracingTagLiteral literals_for_tags = 7;
    */
   literalsForTags: TracingTagLiteral[];
 
   /**
+   * Tags from Envoy's metadata.
+   *
    * @generated from field: repeated tracing.options.gloo.solo.io.TracingTagMetadata metadata_for_tags = 11;
    */
   metadataForTags: TracingTagMetadata[];
 
   /**
+   * Makes a span of its own for the request to the endpoint. Default: false.
+   *
    * @generated from field: bool spawn_upstream_span = 10;
    */
   spawnUpstreamSpan: boolean;
@@ -91,20 +117,28 @@ export declare type ListenerTracingSettings = Message<"tracing.options.gloo.solo
 export declare const ListenerTracingSettingsSchema: GenMessage<ListenerTracingSettings>;
 
 /**
+ * Tracing of a route.
+ *
  * @generated from message tracing.options.gloo.solo.io.RouteTracingSettings
  */
 export declare type RouteTracingSettings = Message<"tracing.options.gloo.solo.io.RouteTracingSettings"> & {
   /**
+   * Name of the spans of this route. An `x-envoy-decorator-operation` header wins. Default: Envoy's own name.
+   *
    * @generated from field: string route_descriptor = 1;
    */
   routeDescriptor: string;
 
   /**
+   * Which share of the requests is traced. Default: all.
+   *
    * @generated from field: tracing.options.gloo.solo.io.TracePercentages trace_percentages = 2;
    */
   tracePercentages?: TracePercentages | undefined;
 
   /**
+   * Tells the name of the span to the next hop in the header `x-envoy-decorator-operation`. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue propagate = 3;
    */
   propagate?: boolean | undefined;
@@ -117,20 +151,28 @@ export declare type RouteTracingSettings = Message<"tracing.options.gloo.solo.io
 export declare const RouteTracingSettingsSchema: GenMessage<RouteTracingSettings>;
 
 /**
+ * Which share of the requests is traced.
+ *
  * @generated from message tracing.options.gloo.solo.io.TracePercentages
  */
 export declare type TracePercentages = Message<"tracing.options.gloo.solo.io.TracePercentages"> & {
   /**
+   * Share of the requests that ask for it by `x-client-trace-id`, in percent. Default: 100.
+   *
    * @generated from field: google.protobuf.FloatValue client_sample_percentage = 1;
    */
   clientSamplePercentage?: number | undefined;
 
   /**
+   * Share of all requests, in percent. Default: 100.
+   *
    * @generated from field: google.protobuf.FloatValue random_sample_percentage = 2;
    */
   randomSamplePercentage?: number | undefined;
 
   /**
+   * Upper limit after all other decisions, in percent. Default: 100.
+   *
    * @generated from field: google.protobuf.FloatValue overall_sample_percentage = 3;
    */
   overallSamplePercentage?: number | undefined;
@@ -143,20 +185,28 @@ export declare type TracePercentages = Message<"tracing.options.gloo.solo.io.Tra
 export declare const TracePercentagesSchema: GenMessage<TracePercentages>;
 
 /**
+ * A tag from an environment variable of the proxy.
+ *
  * @generated from message tracing.options.gloo.solo.io.TracingTagEnvironmentVariable
  */
 export declare type TracingTagEnvironmentVariable = Message<"tracing.options.gloo.solo.io.TracingTagEnvironmentVariable"> & {
   /**
+   * Name of the tag.
+   *
    * @generated from field: google.protobuf.StringValue tag = 1;
    */
   tag?: string | undefined;
 
   /**
+   * Name of the variable.
+   *
    * @generated from field: google.protobuf.StringValue name = 2;
    */
   name?: string | undefined;
 
   /**
+   * Value when there is no such variable. Default: the tag is left out.
+   *
    * @generated from field: google.protobuf.StringValue default_value = 3;
    */
   defaultValue?: string | undefined;
@@ -169,15 +219,21 @@ export declare type TracingTagEnvironmentVariable = Message<"tracing.options.glo
 export declare const TracingTagEnvironmentVariableSchema: GenMessage<TracingTagEnvironmentVariable>;
 
 /**
+ * A tag with a fixed value.
+ *
  * @generated from message tracing.options.gloo.solo.io.TracingTagLiteral
  */
 export declare type TracingTagLiteral = Message<"tracing.options.gloo.solo.io.TracingTagLiteral"> & {
   /**
+   * Name of the tag.
+   *
    * @generated from field: google.protobuf.StringValue tag = 1;
    */
   tag?: string | undefined;
 
   /**
+   * Value of the tag.
+   *
    * @generated from field: google.protobuf.StringValue value = 2;
    */
   value?: string | undefined;
@@ -190,25 +246,35 @@ export declare type TracingTagLiteral = Message<"tracing.options.gloo.solo.io.Tr
 export declare const TracingTagLiteralSchema: GenMessage<TracingTagLiteral>;
 
 /**
+ * A tag from Envoy's metadata.
+ *
  * @generated from message tracing.options.gloo.solo.io.TracingTagMetadata
  */
 export declare type TracingTagMetadata = Message<"tracing.options.gloo.solo.io.TracingTagMetadata"> & {
   /**
+   * Name of the tag.
+   *
    * @generated from field: string tag = 1;
    */
   tag: string;
 
   /**
+   * Whose metadata. Default: REQUEST.
+   *
    * @generated from field: tracing.options.gloo.solo.io.TracingTagMetadata.Kind kind = 2;
    */
   kind: TracingTagMetadata_Kind;
 
   /**
+   * Where in the metadata the value is.
+   *
    * @generated from field: tracing.options.gloo.solo.io.TracingTagMetadata.MetadataValue value = 3;
    */
   value?: TracingTagMetadata_MetadataValue | undefined;
 
   /**
+   * Value when there is none. Default: the tag is left out.
+   *
    * @generated from field: string default_value = 4;
    */
   defaultValue: string;
@@ -221,20 +287,28 @@ export declare type TracingTagMetadata = Message<"tracing.options.gloo.solo.io.T
 export declare const TracingTagMetadataSchema: GenMessage<TracingTagMetadata>;
 
 /**
+ * A place in Envoy's metadata.
+ *
  * @generated from message tracing.options.gloo.solo.io.TracingTagMetadata.MetadataValue
  */
 export declare type TracingTagMetadata_MetadataValue = Message<"tracing.options.gloo.solo.io.TracingTagMetadata.MetadataValue"> & {
   /**
+   * Namespace in the metadata, such as a filter's name.
+   *
    * @generated from field: string namespace = 1;
    */
   namespace: string;
 
   /**
+   * Key in the namespace.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
 
   /**
+   * Divides the key into a path of nested fields, such as `.`. Default: empty (the key is one name).
+   *
    * @generated from field: string nested_field_delimiter = 3;
    */
   nestedFieldDelimiter: string;
@@ -247,15 +321,21 @@ export declare type TracingTagMetadata_MetadataValue = Message<"tracing.options.
 export declare const TracingTagMetadata_MetadataValueSchema: GenMessage<TracingTagMetadata_MetadataValue>;
 
 /**
+ * Whose metadata.
+ *
  * @generated from enum tracing.options.gloo.solo.io.TracingTagMetadata.Kind
  */
 export enum TracingTagMetadata_Kind {
   /**
+   * Dynamic metadata of the request.
+   *
    * @generated from enum value: REQUEST = 0;
    */
   REQUEST = 0,
 
   /**
+   * Metadata of the endpoint.
+   *
    * @generated from enum value: ENDPOINT = 1;
    */
   ENDPOINT = 1,

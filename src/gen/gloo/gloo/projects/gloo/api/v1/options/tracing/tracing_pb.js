@@ -71,6 +71,8 @@ export const TracingTagMetadata_KindSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_tracing_tracing, 5, 0);
 
 /**
+ * Whose metadata.
+ *
  * @generated from enum tracing.options.gloo.solo.io.TracingTagMetadata.Kind
  */
 export const TracingTagMetadata_Kind = /*@__PURE__*/

@@ -11,15 +11,22 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_options_transformation_parameters: GenFile;
 
 /**
+ * Patterns that take values out of a request. `{name}` in a pattern matches letters, digits, `-`, `.`, `_` and `%`, and
+ * what it matched becomes the variable `name` of templates.
+ *
  * @generated from message transformation.options.gloo.solo.io.Parameters
  */
 export declare type Parameters = Message<"transformation.options.gloo.solo.io.Parameters"> & {
   /**
+   * Header name to pattern, for instance `x-user: "{id}"`. A pattern without braces takes the whole value.
+   *
    * @generated from field: map<string, string> headers = 1;
    */
   headers: { [key: string]: string };
 
   /**
+   * Pattern for the path, for instance `/pets/{petId}`.
+   *
    * @generated from field: google.protobuf.StringValue path = 2;
    */
   path?: string | undefined;

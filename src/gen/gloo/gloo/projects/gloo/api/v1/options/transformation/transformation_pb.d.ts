@@ -13,20 +13,28 @@ import type { HeaderMatcher, Matcher } from "../../core/matchers/matchers_pb.js"
 export declare const file_gloo_projects_gloo_api_v1_options_transformation_transformation: GenFile;
 
 /**
+ * Takes a value out of a header or the body by a regular expression.
+ *
  * @generated from message transformation.options.gloo.solo.io.Extraction
  */
 export declare type Extraction = Message<"transformation.options.gloo.solo.io.Extraction"> & {
   /**
+   * What is searched.
+   *
    * @generated from oneof transformation.options.gloo.solo.io.Extraction.source
    */
   source: {
     /**
+     * Name of a header; its first value counts. A missing header is an empty string.
+     *
      * @generated from field: string header = 1;
      */
     value: string;
     case: "header";
   } | {
     /**
+     * The body.
+     *
      * @generated from field: google.protobuf.Empty body = 4;
      */
     value: Empty;
@@ -34,21 +42,30 @@ export declare type Extraction = Message<"transformation.options.gloo.solo.io.Ex
   } | { case: undefined; value?: undefined };
 
   /**
+   * Regular expression in ECMAScript syntax (not RE2). It must fit the whole value, except in the mode REPLACE_ALL.
+   *
    * @generated from field: string regex = 2;
    */
   regex: string;
 
   /**
+   * Which group of the expression is the value; 0 is all of it. It must be 0 in the mode REPLACE_ALL. Default: 0.
+   *
    * @generated from field: uint32 subgroup = 3;
    */
   subgroup: number;
 
   /**
+   * What is put in the place of the group. Required for the modes SINGLE_REPLACE and REPLACE_ALL, not allowed for
+   * EXTRACT.
+   *
    * @generated from field: google.protobuf.StringValue replacement_text = 5;
    */
   replacementText?: string | undefined;
 
   /**
+   * What is done with what the expression finds. Default: EXTRACT.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Extraction.Mode mode = 6;
    */
   mode: Extraction_Mode;
@@ -61,20 +78,28 @@ export declare type Extraction = Message<"transformation.options.gloo.solo.io.Ex
 export declare const ExtractionSchema: GenMessage<Extraction>;
 
 /**
+ * What is done with what an expression finds.
+ *
  * @generated from enum transformation.options.gloo.solo.io.Extraction.Mode
  */
 export enum Extraction_Mode {
   /**
+   * The group is the value; empty if the expression does not fit.
+   *
    * @generated from enum value: EXTRACT = 0;
    */
   EXTRACT = 0,
 
   /**
+   * The value is the source with the group replaced; the source as it is if the expression does not fit.
+   *
    * @generated from enum value: SINGLE_REPLACE = 1;
    */
   SINGLE_REPLACE = 1,
 
   /**
+   * The value is the source with everything replaced that fits; `$1` and so on work in the replacement.
+   *
    * @generated from enum value: REPLACE_ALL = 2;
    */
   REPLACE_ALL = 2,
@@ -86,10 +111,14 @@ export enum Extraction_Mode {
 export declare const Extraction_ModeSchema: GenEnum<Extraction_Mode>;
 
 /**
+ * Replaces the body by a JSON object with `headers` and `body`.
+ *
  * @generated from message transformation.options.gloo.solo.io.HeaderBodyTransform
  */
 export declare type HeaderBodyTransform = Message<"transformation.options.gloo.solo.io.HeaderBodyTransform"> & {
   /**
+   * Adds `queryString`, `httpMethod`, `path`, `multiValueHeaders` and the query parameters. Default: false.
+   *
    * @generated from field: bool add_request_metadata = 1;
    */
   addRequestMetadata: boolean;
@@ -102,10 +131,15 @@ export declare type HeaderBodyTransform = Message<"transformation.options.gloo.s
 export declare const HeaderBodyTransformSchema: GenMessage<HeaderBodyTransform>;
 
 /**
+ * A template in the language Inja.
+ *
  * @generated from message transformation.options.gloo.solo.io.InjaTemplate
  */
 export declare type InjaTemplate = Message<"transformation.options.gloo.solo.io.InjaTemplate"> & {
   /**
+   * The template, such as `{{ header("x-user") }}`. A variable that does not exist makes the request fail with 400; use
+   * `default(x, "")`.
+   *
    * @generated from field: string text = 1;
    */
   text: string;
@@ -118,6 +152,8 @@ export declare type InjaTemplate = Message<"transformation.options.gloo.solo.io.
 export declare const InjaTemplateSchema: GenMessage<InjaTemplate>;
 
 /**
+ * Makes the body a JSON object of the old body and the extractors' values. It has no options.
+ *
  * @generated from message transformation.options.gloo.solo.io.MergeExtractorsToBody
  */
 export declare type MergeExtractorsToBody = Message<"transformation.options.gloo.solo.io.MergeExtractorsToBody"> & {
@@ -130,10 +166,14 @@ export declare type MergeExtractorsToBody = Message<"transformation.options.gloo
 export declare const MergeExtractorsToBodySchema: GenMessage<MergeExtractorsToBody>;
 
 /**
+ * Sets keys of the JSON body.
+ *
  * @generated from message transformation.options.gloo.solo.io.MergeJsonKeys
  */
 export declare type MergeJsonKeys = Message<"transformation.options.gloo.solo.io.MergeJsonKeys"> & {
   /**
+   * Key to the template of its value, which must be JSON itself: strings need quotes. Keys may not contain a dot.
+   *
    * @generated from field: map<string, transformation.options.gloo.solo.io.MergeJsonKeys.OverridableTemplate> json_keys = 2;
    */
   jsonKeys: { [key: string]: MergeJsonKeys_OverridableTemplate };
@@ -146,15 +186,21 @@ export declare type MergeJsonKeys = Message<"transformation.options.gloo.solo.io
 export declare const MergeJsonKeysSchema: GenMessage<MergeJsonKeys>;
 
 /**
+ * The value of a key.
+ *
  * @generated from message transformation.options.gloo.solo.io.MergeJsonKeys.OverridableTemplate
  */
 export declare type MergeJsonKeys_OverridableTemplate = Message<"transformation.options.gloo.solo.io.MergeJsonKeys.OverridableTemplate"> & {
   /**
+   * Template of the value.
+   *
    * @generated from field: transformation.options.gloo.solo.io.InjaTemplate tmpl = 1;
    */
   tmpl?: InjaTemplate | undefined;
 
   /**
+   * Sets the key also when the template comes out empty. Default: false (the key stays as it is).
+   *
    * @generated from field: bool override_empty = 2;
    */
   overrideEmpty: boolean;
@@ -167,6 +213,8 @@ export declare type MergeJsonKeys_OverridableTemplate = Message<"transformation.
 export declare const MergeJsonKeys_OverridableTemplateSchema: GenMessage<MergeJsonKeys_OverridableTemplate>;
 
 /**
+ * Leaves the body as it is and does not wait for it. It has no options.
+ *
  * @generated from message transformation.options.gloo.solo.io.Passthrough
  */
 export declare type Passthrough = Message<"transformation.options.gloo.solo.io.Passthrough"> & {
@@ -179,25 +227,35 @@ export declare type Passthrough = Message<"transformation.options.gloo.solo.io.P
 export declare const PassthroughSchema: GenMessage<Passthrough>;
 
 /**
+ * Transformations for some requests.
+ *
  * @generated from message transformation.options.gloo.solo.io.RequestMatch
  */
 export declare type RequestMatch = Message<"transformation.options.gloo.solo.io.RequestMatch"> & {
   /**
+   * The requests. Default: all.
+   *
    * @generated from field: matchers.core.gloo.solo.io.Matcher matcher = 1;
    */
   matcher?: Matcher | undefined;
 
   /**
+   * Chooses the route again after the request was changed. Default: false.
+   *
    * @generated from field: bool clear_route_cache = 2;
    */
   clearRouteCache: boolean;
 
   /**
+   * Changes the request.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Transformation request_transformation = 3;
    */
   requestTransformation?: Transformation | undefined;
 
   /**
+   * Changes the response to it.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Transformation response_transformation = 4;
    */
   responseTransformation?: Transformation | undefined;
@@ -210,15 +268,21 @@ export declare type RequestMatch = Message<"transformation.options.gloo.solo.io.
 export declare const RequestMatchSchema: GenMessage<RequestMatch>;
 
 /**
+ * The transformations of one moment.
+ *
  * @generated from message transformation.options.gloo.solo.io.RequestResponseTransformations
  */
 export declare type RequestResponseTransformations = Message<"transformation.options.gloo.solo.io.RequestResponseTransformations"> & {
   /**
+   * Tried in order on the request; the first whose matcher fits counts, also for the response that belongs to it.
+   *
    * @generated from field: repeated transformation.options.gloo.solo.io.RequestMatch request_transforms = 1;
    */
   requestTransforms: RequestMatch[];
 
   /**
+   * Tried in order on the response, if the request chose no response transformation.
+   *
    * @generated from field: repeated transformation.options.gloo.solo.io.ResponseMatch response_transforms = 2;
    */
   responseTransforms: ResponseMatch[];
@@ -231,20 +295,29 @@ export declare type RequestResponseTransformations = Message<"transformation.opt
 export declare const RequestResponseTransformationsSchema: GenMessage<RequestResponseTransformations>;
 
 /**
+ * A transformation for some responses.
+ *
  * @generated from message transformation.options.gloo.solo.io.ResponseMatch
  */
 export declare type ResponseMatch = Message<"transformation.options.gloo.solo.io.ResponseMatch"> & {
   /**
+   * Conditions on response headers (`:status` too); all must hold. Default: empty (all responses).
+   *
    * @generated from field: repeated matchers.core.gloo.solo.io.HeaderMatcher matchers = 1;
    */
   matchers: HeaderMatcher[];
 
   /**
+   * Regular expression for Envoy's response code details, which say where a response comes from, such as
+   * `ext_authz_denied`. Default: empty (all).
+   *
    * @generated from field: string response_code_details = 2;
    */
   responseCodeDetails: string;
 
   /**
+   * Changes the response.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Transformation response_transformation = 3;
    */
   responseTransformation?: Transformation | undefined;
@@ -257,20 +330,28 @@ export declare type ResponseMatch = Message<"transformation.options.gloo.solo.io
 export declare const ResponseMatchSchema: GenMessage<ResponseMatch>;
 
 /**
+ * One transformation.
+ *
  * @generated from message transformation.options.gloo.solo.io.Transformation
  */
 export declare type Transformation = Message<"transformation.options.gloo.solo.io.Transformation"> & {
   /**
+   * The kind of transformation.
+   *
    * @generated from oneof transformation.options.gloo.solo.io.Transformation.transformation_type
    */
   transformationType: {
     /**
+     * Templates for headers and body.
+     *
      * @generated from field: transformation.options.gloo.solo.io.TransformationTemplate transformation_template = 1;
      */
     value: TransformationTemplate;
     case: "transformationTemplate";
   } | {
     /**
+     * Makes a JSON object of headers and body, as for AWS Lambda.
+     *
      * @generated from field: transformation.options.gloo.solo.io.HeaderBodyTransform header_body_transform = 2;
      */
     value: HeaderBodyTransform;
@@ -278,6 +359,8 @@ export declare type Transformation = Message<"transformation.options.gloo.solo.i
   } | { case: undefined; value?: undefined };
 
   /**
+   * Logs what goes in and out. It may hold secrets. Default: false.
+   *
    * @generated from field: bool log_request_response_info = 4;
    */
   logRequestResponseInfo: boolean;
@@ -290,35 +373,52 @@ export declare type Transformation = Message<"transformation.options.gloo.solo.i
 export declare const TransformationSchema: GenMessage<Transformation>;
 
 /**
+ * Changes headers and bodies of requests and responses by templates, at several moments. The configuration of the
+ * weighted destination, the route or the virtual host counts: the most specific one, as a whole.
+ *
  * @generated from message transformation.options.gloo.solo.io.TransformationStages
  */
 export declare type TransformationStages = Message<"transformation.options.gloo.solo.io.TransformationStages"> & {
   /**
+   * Before authentication and rate limits. Only here are responses of those filters seen.
+   *
    * @generated from field: transformation.options.gloo.solo.io.RequestResponseTransformations early = 1;
    */
   early?: RequestResponseTransformations | undefined;
 
   /**
+   * After authentication and rate limits, before the Upstream is chosen.
+   *
    * @generated from field: transformation.options.gloo.solo.io.RequestResponseTransformations regular = 2;
    */
   regular?: RequestResponseTransformations | undefined;
 
   /**
+   * After the Upstream and endpoint were chosen, so that templates can use their metadata.
+   *
    * @generated from field: transformation.options.gloo.solo.io.RequestResponseTransformations post_routing = 6;
    */
   postRouting?: RequestResponseTransformations | undefined;
 
   /**
+   * Appends the lists of the parent (the delegating route, or the virtual host) to those of this route. Default: false.
+   *
    * @generated from field: bool inherit_transformation = 3;
    */
   inheritTransformation: boolean;
 
   /**
+   * Logs requests and responses before and after each transformation. They may hold secrets. Default:
+   * `gloo.logTransformationRequestResponseInfo` of the Settings, else false.
+   *
    * @generated from field: google.protobuf.BoolValue log_request_response_info = 4;
    */
   logRequestResponseInfo?: boolean | undefined;
 
   /**
+   * Escapes special characters in what templates put out. Default: `gloo.transformationEscapeCharacters` of the
+   * Settings, else false.
+   *
    * @generated from field: google.protobuf.BoolValue escape_characters = 5;
    */
   escapeCharacters?: boolean | undefined;
@@ -331,57 +431,81 @@ export declare type TransformationStages = Message<"transformation.options.gloo.
 export declare const TransformationStagesSchema: GenMessage<TransformationStages>;
 
 /**
+ * Templates for headers and body. The order is: extractors, body, dynamic metadata, `headers`, `headersToRemove`,
+ * `headersToAppend`.
+ *
  * @generated from message transformation.options.gloo.solo.io.TransformationTemplate
  */
 export declare type TransformationTemplate = Message<"transformation.options.gloo.solo.io.TransformationTemplate"> & {
   /**
+   * Extractors' values are read with `extraction("name")`, and variables with paths like `a/b`. With false, they are
+   * variables like the fields of the body. Default: false.
+   *
    * @generated from field: bool advanced_templates = 1;
    */
   advancedTemplates: boolean;
 
   /**
+   * Name to what is taken out of headers or body.
+   *
    * @generated from field: map<string, transformation.options.gloo.solo.io.Extraction> extractors = 2;
    */
   extractors: { [key: string]: Extraction };
 
   /**
+   * Header name to the template of its value; replaces the header, and removes it if the template comes out empty.
+   *
    * @generated from field: map<string, transformation.options.gloo.solo.io.InjaTemplate> headers = 3;
    */
   headers: { [key: string]: InjaTemplate };
 
   /**
+   * Headers that are added beside those that are there.
+   *
    * @generated from field: repeated transformation.options.gloo.solo.io.TransformationTemplate.HeaderToAppend headers_to_append = 10;
    */
   headersToAppend: TransformationTemplate_HeaderToAppend[];
 
   /**
+   * Names of headers to remove.
+   *
    * @generated from field: repeated string headers_to_remove = 11;
    */
   headersToRemove: string[];
 
   /**
+   * What happens to the body. Default: it stays, but is read as a whole.
+   *
    * @generated from oneof transformation.options.gloo.solo.io.TransformationTemplate.body_transformation
    */
   bodyTransformation: {
     /**
+     * Template of the new body. An empty result removes the body.
+     *
      * @generated from field: transformation.options.gloo.solo.io.InjaTemplate body = 4;
      */
     value: InjaTemplate;
     case: "body";
   } | {
     /**
+     * Leaves the body as it is and does not wait for it. Saves memory and time when only headers change.
+     *
      * @generated from field: transformation.options.gloo.solo.io.Passthrough passthrough = 5;
      */
     value: Passthrough;
     case: "passthrough";
   } | {
     /**
+     * Makes the body a JSON object of the old body and the extractors' values.
+     *
      * @generated from field: transformation.options.gloo.solo.io.MergeExtractorsToBody merge_extractors_to_body = 6;
      */
     value: MergeExtractorsToBody;
     case: "mergeExtractorsToBody";
   } | {
     /**
+     * Sets keys of the JSON body. Not with `DontParse` or `advancedTemplates`.
+     *
      * @generated from field: transformation.options.gloo.solo.io.MergeJsonKeys merge_json_keys = 13;
      */
     value: MergeJsonKeys;
@@ -389,26 +513,36 @@ export declare type TransformationTemplate = Message<"transformation.options.glo
   } | { case: undefined; value?: undefined };
 
   /**
+   * Whether the body is read as JSON. Default: ParseAsJson.
+   *
    * @generated from field: transformation.options.gloo.solo.io.TransformationTemplate.RequestBodyParse parse_body_behavior = 7;
    */
   parseBodyBehavior: TransformationTemplate_RequestBodyParse;
 
   /**
+   * Goes on with an empty object when the body is not JSON. With false, such a request gets a 400. Default: false.
+   *
    * @generated from field: bool ignore_error_on_parse = 8;
    */
   ignoreErrorOnParse: boolean;
 
   /**
+   * Values to keep in Envoy's dynamic metadata, for access logs and later filters.
+   *
    * @generated from field: repeated transformation.options.gloo.solo.io.TransformationTemplate.DynamicMetadataValue dynamic_metadata_values = 9;
    */
   dynamicMetadataValues: TransformationTemplate_DynamicMetadataValue[];
 
   /**
+   * Escapes special characters in what templates put out. Default: that of the stages, else false.
+   *
    * @generated from field: google.protobuf.BoolValue escape_characters = 12;
    */
   escapeCharacters?: boolean | undefined;
 
   /**
+   * Sets the name of the tracing span.
+   *
    * @generated from field: transformation.options.gloo.solo.io.TransformationTemplate.SpanTransformer span_transformer = 15;
    */
   spanTransformer?: TransformationTemplate_SpanTransformer | undefined;
@@ -421,25 +555,35 @@ export declare type TransformationTemplate = Message<"transformation.options.glo
 export declare const TransformationTemplateSchema: GenMessage<TransformationTemplate>;
 
 /**
+ * A value for Envoy's dynamic metadata.
+ *
  * @generated from message transformation.options.gloo.solo.io.TransformationTemplate.DynamicMetadataValue
  */
 export declare type TransformationTemplate_DynamicMetadataValue = Message<"transformation.options.gloo.solo.io.TransformationTemplate.DynamicMetadataValue"> & {
   /**
+   * Namespace in the metadata. Default: `io.solo.transformation`.
+   *
    * @generated from field: string metadata_namespace = 1;
    */
   metadataNamespace: string;
 
   /**
+   * Key in the namespace.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
 
   /**
+   * Template of the value. An empty result sets nothing.
+   *
    * @generated from field: transformation.options.gloo.solo.io.InjaTemplate value = 3;
    */
   value?: InjaTemplate | undefined;
 
   /**
+   * Reads the result as JSON, so that the value may be an object. Default: false (a string).
+   *
    * @generated from field: bool json_to_proto = 4;
    */
   jsonToProto: boolean;
@@ -452,15 +596,21 @@ export declare type TransformationTemplate_DynamicMetadataValue = Message<"trans
 export declare const TransformationTemplate_DynamicMetadataValueSchema: GenMessage<TransformationTemplate_DynamicMetadataValue>;
 
 /**
+ * A header to add.
+ *
  * @generated from message transformation.options.gloo.solo.io.TransformationTemplate.HeaderToAppend
  */
 export declare type TransformationTemplate_HeaderToAppend = Message<"transformation.options.gloo.solo.io.TransformationTemplate.HeaderToAppend"> & {
   /**
+   * Name of the header.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Template of its value. An empty result adds nothing.
+   *
    * @generated from field: transformation.options.gloo.solo.io.InjaTemplate value = 2;
    */
   value?: InjaTemplate | undefined;
@@ -473,10 +623,14 @@ export declare type TransformationTemplate_HeaderToAppend = Message<"transformat
 export declare const TransformationTemplate_HeaderToAppendSchema: GenMessage<TransformationTemplate_HeaderToAppend>;
 
 /**
+ * Sets the name of the tracing span. A `routeDescriptor` of the route wins.
+ *
  * @generated from message transformation.options.gloo.solo.io.TransformationTemplate.SpanTransformer
  */
 export declare type TransformationTemplate_SpanTransformer = Message<"transformation.options.gloo.solo.io.TransformationTemplate.SpanTransformer"> & {
   /**
+   * Template of the name.
+   *
    * @generated from field: transformation.options.gloo.solo.io.InjaTemplate name = 1;
    */
   name?: InjaTemplate | undefined;
@@ -489,15 +643,21 @@ export declare type TransformationTemplate_SpanTransformer = Message<"transforma
 export declare const TransformationTemplate_SpanTransformerSchema: GenMessage<TransformationTemplate_SpanTransformer>;
 
 /**
+ * Whether the body is read as JSON.
+ *
  * @generated from enum transformation.options.gloo.solo.io.TransformationTemplate.RequestBodyParse
  */
 export enum TransformationTemplate_RequestBodyParse {
   /**
+   * The body must be JSON; its fields are variables of the templates.
+   *
    * @generated from enum value: ParseAsJson = 0;
    */
   ParseAsJson = 0,
 
   /**
+   * The body is not looked at; `body()` gives its text.
+   *
    * @generated from enum value: DontParse = 1;
    */
   DontParse = 1,
@@ -509,20 +669,28 @@ export enum TransformationTemplate_RequestBodyParse {
 export declare const TransformationTemplate_RequestBodyParseSchema: GenEnum<TransformationTemplate_RequestBodyParse>;
 
 /**
+ * Deprecated form of transformations: one for requests, one for responses.
+ *
  * @generated from message transformation.options.gloo.solo.io.Transformations
  */
 export declare type Transformations = Message<"transformation.options.gloo.solo.io.Transformations"> & {
   /**
+   * Changes the request.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Transformation request_transformation = 1;
    */
   requestTransformation?: Transformation | undefined;
 
   /**
+   * Chooses the route again after the request was changed. Default: false.
+   *
    * @generated from field: bool clear_route_cache = 3;
    */
   clearRouteCache: boolean;
 
   /**
+   * Changes the response.
+   *
    * @generated from field: transformation.options.gloo.solo.io.Transformation response_transformation = 2;
    */
   responseTransformation?: Transformation | undefined;

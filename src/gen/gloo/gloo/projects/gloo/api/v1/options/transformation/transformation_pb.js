@@ -26,6 +26,8 @@ export const Extraction_ModeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_transformation_transformation, 0, 0);
 
 /**
+ * What is done with what an expression finds.
+ *
  * @generated from enum transformation.options.gloo.solo.io.Extraction.Mode
  */
 export const Extraction_Mode = /*@__PURE__*/
@@ -143,6 +145,8 @@ export const TransformationTemplate_RequestBodyParseSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_transformation_transformation, 11, 0);
 
 /**
+ * Whether the body is read as JSON.
+ *
  * @generated from enum transformation.options.gloo.solo.io.TransformationTemplate.RequestBodyParse
  */
 export const TransformationTemplate_RequestBodyParse = /*@__PURE__*/

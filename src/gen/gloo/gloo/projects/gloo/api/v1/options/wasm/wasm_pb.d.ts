@@ -12,15 +12,21 @@ import type { Any } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_options_wasm_wasm: GenFile;
 
 /**
+ * A place in the order of filters.
+ *
  * @generated from message wasm.options.gloo.solo.io.FilterStage
  */
 export declare type FilterStage = Message<"wasm.options.gloo.solo.io.FilterStage"> & {
   /**
+   * The stage. Default: FaultStage.
+   *
    * @generated from field: wasm.options.gloo.solo.io.FilterStage.Stage stage = 1;
    */
   stage: FilterStage_Stage;
 
   /**
+   * Where in relation to the stage. Default: During.
+   *
    * @generated from field: wasm.options.gloo.solo.io.FilterStage.Predicate predicate = 2;
    */
   predicate: FilterStage_Predicate;
@@ -33,20 +39,28 @@ export declare type FilterStage = Message<"wasm.options.gloo.solo.io.FilterStage
 export declare const FilterStageSchema: GenMessage<FilterStage>;
 
 /**
+ * Where in relation to a stage.
+ *
  * @generated from enum wasm.options.gloo.solo.io.FilterStage.Predicate
  */
 export enum FilterStage_Predicate {
   /**
+   * In the stage.
+   *
    * @generated from enum value: During = 0;
    */
   During = 0,
 
   /**
+   * Before the stage.
+   *
    * @generated from enum value: Before = 1;
    */
   Before = 1,
 
   /**
+   * After the stage.
+   *
    * @generated from enum value: After = 2;
    */
   After = 2,
@@ -58,50 +72,70 @@ export enum FilterStage_Predicate {
 export declare const FilterStage_PredicateSchema: GenEnum<FilterStage_Predicate>;
 
 /**
+ * Stages of HTTP filters, in their order.
+ *
  * @generated from enum wasm.options.gloo.solo.io.FilterStage.Stage
  */
 export enum FilterStage_Stage {
   /**
+   * Injection of faults: the first.
+   *
    * @generated from enum value: FaultStage = 0;
    */
   FaultStage = 0,
 
   /**
+   * CORS.
+   *
    * @generated from enum value: CorsStage = 1;
    */
   CorsStage = 1,
 
   /**
+   * Web application firewall.
+   *
    * @generated from enum value: WafStage = 2;
    */
   WafStage = 2,
 
   /**
+   * Who is it?
+   *
    * @generated from enum value: AuthNStage = 3;
    */
   AuthNStage = 3,
 
   /**
+   * What may they do?
+   *
    * @generated from enum value: AuthZStage = 4;
    */
   AuthZStage = 4,
 
   /**
+   * Rate limits.
+   *
    * @generated from enum value: RateLimitStage = 5;
    */
   RateLimitStage = 5,
 
   /**
+   * The request is accepted; headers and bodies are changed.
+   *
    * @generated from enum value: AcceptedStage = 6;
    */
   AcceptedStage = 6,
 
   /**
+   * The proxy proves itself to the Upstream, as for AWS Lambda.
+   *
    * @generated from enum value: OutAuthStage = 7;
    */
   OutAuthStage = 7,
 
   /**
+   * Routing: the last.
+   *
    * @generated from enum value: RouteStage = 8;
    */
   RouteStage = 8,
@@ -113,10 +147,14 @@ export enum FilterStage_Stage {
 export declare const FilterStage_StageSchema: GenEnum<FilterStage_Stage>;
 
 /**
+ * WebAssembly filters. Enterprise feature of Gloo.
+ *
  * @generated from message wasm.options.gloo.solo.io.PluginSource
  */
 export declare type PluginSource = Message<"wasm.options.gloo.solo.io.PluginSource"> & {
   /**
+   * The filters.
+   *
    * @generated from field: repeated wasm.options.gloo.solo.io.WasmFilter filters = 1;
    */
   filters: WasmFilter[];
@@ -129,20 +167,28 @@ export declare type PluginSource = Message<"wasm.options.gloo.solo.io.PluginSour
 export declare const PluginSourceSchema: GenMessage<PluginSource>;
 
 /**
+ * A WebAssembly filter. Enterprise feature of Gloo.
+ *
  * @generated from message wasm.options.gloo.solo.io.WasmFilter
  */
 export declare type WasmFilter = Message<"wasm.options.gloo.solo.io.WasmFilter"> & {
   /**
+   * Where the code comes from.
+   *
    * @generated from oneof wasm.options.gloo.solo.io.WasmFilter.src
    */
   src: {
     /**
+     * Image that holds the code.
+     *
      * @generated from field: string image = 2;
      */
     value: string;
     case: "image";
   } | {
     /**
+     * Path of the code, as the proxy sees it.
+     *
      * @generated from field: string file_path = 8;
      */
     value: string;
@@ -150,31 +196,43 @@ export declare type WasmFilter = Message<"wasm.options.gloo.solo.io.WasmFilter">
   } | { case: undefined; value?: undefined };
 
   /**
+   * Configuration of the filter, with an `@type`. Strings and bytes go to it as they are, objects as JSON.
+   *
    * @generated from field: google.protobuf.Any config = 3;
    */
   config?: Any | undefined;
 
   /**
+   * Where in the order of filters it runs.
+   *
    * @generated from field: wasm.options.gloo.solo.io.FilterStage filter_stage = 4;
    */
   filterStage?: FilterStage | undefined;
 
   /**
+   * Name of the filter, for logs.
+   *
    * @generated from field: string name = 5;
    */
   name: string;
 
   /**
+   * ID of the root context in the code. Required.
+   *
    * @generated from field: string root_id = 6;
    */
   rootId: string;
 
   /**
+   * Virtual machine that runs it. Default: V8.
+   *
    * @generated from field: wasm.options.gloo.solo.io.WasmFilter.VmType vm_type = 7;
    */
   vmType: WasmFilter_VmType;
 
   /**
+   * Goes on without the filter when it has a fatal error. Default: false.
+   *
    * @generated from field: bool fail_open = 9;
    */
   failOpen: boolean;
@@ -187,15 +245,21 @@ export declare type WasmFilter = Message<"wasm.options.gloo.solo.io.WasmFilter">
 export declare const WasmFilterSchema: GenMessage<WasmFilter>;
 
 /**
+ * Virtual machine for WebAssembly.
+ *
  * @generated from enum wasm.options.gloo.solo.io.WasmFilter.VmType
  */
 export enum WasmFilter_VmType {
   /**
+   * V8.
+   *
    * @generated from enum value: V8 = 0;
    */
   V8 = 0,
 
   /**
+   * WAVM, which Envoy does not have any more.
+   *
    * @generated from enum value: WAVM = 1;
    */
   WAVM = 1,

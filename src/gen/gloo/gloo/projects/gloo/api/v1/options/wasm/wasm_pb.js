@@ -25,6 +25,8 @@ export const FilterStage_PredicateSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_wasm_wasm, 0, 0);
 
 /**
+ * Where in relation to a stage.
+ *
  * @generated from enum wasm.options.gloo.solo.io.FilterStage.Predicate
  */
 export const FilterStage_Predicate = /*@__PURE__*/
@@ -37,6 +39,8 @@ export const FilterStage_StageSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_wasm_wasm, 0, 1);
 
 /**
+ * Stages of HTTP filters, in their order.
+ *
  * @generated from enum wasm.options.gloo.solo.io.FilterStage.Stage
  */
 export const FilterStage_Stage = /*@__PURE__*/
@@ -63,6 +67,8 @@ export const WasmFilter_VmTypeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_options_wasm_wasm, 2, 0);
 
 /**
+ * Virtual machine for WebAssembly.
+ *
  * @generated from enum wasm.options.gloo.solo.io.WasmFilter.VmType
  */
 export const WasmFilter_VmType = /*@__PURE__*/

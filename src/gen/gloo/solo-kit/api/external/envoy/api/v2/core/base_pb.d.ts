@@ -168,15 +168,22 @@ export declare type HeaderMap = Message<"solo.io.envoy.api.v2.core.HeaderMap"> &
 export declare const HeaderMapSchema: GenMessage<HeaderMap>;
 
 /**
+ * One header.
+ *
  * @generated from message solo.io.envoy.api.v2.core.HeaderValue
  */
 export declare type HeaderValue = Message<"solo.io.envoy.api.v2.core.HeaderValue"> & {
   /**
+   * Name of the header. It may not begin with `:`, and `Host` cannot be changed this way.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Value of the header. Envoy's command operators are filled in, for instance `%DOWNSTREAM_REMOTE_ADDRESS%`; a literal
+   * percent sign is `%%`.
+   *
    * @generated from field: string value = 2;
    */
   value: string;
@@ -189,20 +196,28 @@ export declare type HeaderValue = Message<"solo.io.envoy.api.v2.core.HeaderValue
 export declare const HeaderValueSchema: GenMessage<HeaderValue>;
 
 /**
+ * A header to add.
+ *
  * @generated from message solo.io.envoy.api.v2.core.HeaderValueOption
  */
 export declare type HeaderValueOption = Message<"solo.io.envoy.api.v2.core.HeaderValueOption"> & {
   /**
+   * Where the header comes from.
+   *
    * @generated from oneof solo.io.envoy.api.v2.core.HeaderValueOption.header_option
    */
   headerOption: {
     /**
+     * The header itself.
+     *
      * @generated from field: solo.io.envoy.api.v2.core.HeaderValue header = 1;
      */
     value: HeaderValue;
     case: "header";
   } | {
     /**
+     * A Secret of kind `header`: all of its headers are added.
+     *
      * @generated from field: core.solo.io.ResourceRef header_secret_ref = 3;
      */
     value: ResourceRef;
@@ -210,6 +225,8 @@ export declare type HeaderValueOption = Message<"solo.io.envoy.api.v2.core.Heade
   } | { case: undefined; value?: undefined };
 
   /**
+   * Adds the value beside one that is there already; false replaces it. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue append = 2;
    */
   append?: boolean | undefined;

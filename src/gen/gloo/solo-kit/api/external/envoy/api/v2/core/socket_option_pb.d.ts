@@ -11,35 +11,50 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_solo_kit_api_external_envoy_api_v2_core_socket_option: GenFile;
 
 /**
+ * A socket option (`setsockopt`) that Envoy does not know by name.
+ *
  * @generated from message solo.io.envoy.api.v2.core.SocketOption
  */
 export declare type SocketOption = Message<"solo.io.envoy.api.v2.core.SocketOption"> & {
   /**
+   * What it is for. Shows in Envoy's log only.
+   *
    * @generated from field: string description = 1;
    */
   description: string;
 
   /**
+   * Level of the option, as the number of the operating system (for example 1 for SOL_SOCKET, 6 for IPPROTO_TCP on
+   * Linux).
+   *
    * @generated from field: int64 level = 2;
    */
   level: bigint;
 
   /**
+   * Name of the option, as the number of the operating system.
+   *
    * @generated from field: int64 name = 3;
    */
   name: bigint;
 
   /**
+   * The value.
+   *
    * @generated from oneof solo.io.envoy.api.v2.core.SocketOption.value
    */
   value: {
     /**
+     * Value as a number.
+     *
      * @generated from field: int64 int_value = 4;
      */
     value: bigint;
     case: "intValue";
   } | {
     /**
+     * Value as bytes, base64 in YAML.
+     *
      * @generated from field: bytes buf_value = 5;
      */
     value: Uint8Array;
@@ -47,6 +62,8 @@ export declare type SocketOption = Message<"solo.io.envoy.api.v2.core.SocketOpti
   } | { case: undefined; value?: undefined };
 
   /**
+   * When the option is set. Default: STATE_PREBIND.
+   *
    * @generated from field: solo.io.envoy.api.v2.core.SocketOption.SocketState state = 6;
    */
   state: SocketOption_SocketState;
@@ -59,20 +76,28 @@ export declare type SocketOption = Message<"solo.io.envoy.api.v2.core.SocketOpti
 export declare const SocketOptionSchema: GenMessage<SocketOption>;
 
 /**
+ * When a socket option is set.
+ *
  * @generated from enum solo.io.envoy.api.v2.core.SocketOption.SocketState
  */
 export enum SocketOption_SocketState {
   /**
+   * Before the socket is bound.
+   *
    * @generated from enum value: STATE_PREBIND = 0;
    */
   STATE_PREBIND = 0,
 
   /**
+   * After it is bound, before it listens.
+   *
    * @generated from enum value: STATE_BOUND = 1;
    */
   STATE_BOUND = 1,
 
   /**
+   * After it listens.
+   *
    * @generated from enum value: STATE_LISTENING = 2;
    */
   STATE_LISTENING = 2,

@@ -24,6 +24,8 @@ export const SocketOption_SocketStateSchema = /*@__PURE__*/
   enumDesc(file_solo_kit_api_external_envoy_api_v2_core_socket_option, 0, 0);
 
 /**
+ * When a socket option is set.
+ *
  * @generated from enum solo.io.envoy.api.v2.core.SocketOption.SocketState
  */
 export const SocketOption_SocketState = /*@__PURE__*/

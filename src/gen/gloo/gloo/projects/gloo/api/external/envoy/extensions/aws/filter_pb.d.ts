@@ -51,25 +51,35 @@ export declare type AWSLambdaConfig = Message<"envoy.config.filter.http.aws_lamb
 export declare const AWSLambdaConfigSchema: GenMessage<AWSLambdaConfig>;
 
 /**
+ * AWS credentials by the web identity of a Kubernetes service account.
+ *
  * @generated from message envoy.config.filter.http.aws_lambda.v2.AWSLambdaConfig.ServiceAccountCredentials
  */
 export declare type AWSLambdaConfig_ServiceAccountCredentials = Message<"envoy.config.filter.http.aws_lambda.v2.AWSLambdaConfig.ServiceAccountCredentials"> & {
   /**
+   * Name of the Envoy cluster of AWS STS. Required.
+   *
    * @generated from field: string cluster = 1;
    */
   cluster: string;
 
   /**
+   * URI of AWS STS. Required.
+   *
    * @generated from field: string uri = 2;
    */
   uri: string;
 
   /**
+   * How long a request to STS may take. Default: 5s.
+   *
    * @generated from field: google.protobuf.Duration timeout = 3;
    */
   timeout?: Duration | undefined;
 
   /**
+   * AWS region of STS. Default: `us-east-1`.
+   *
    * @generated from field: string region = 4;
    */
   region: string;

@@ -11,35 +11,50 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_external_envoy_extensions_proxylatency_proxylatency: GenFile;
 
 /**
+ * Measures the time that the proxy itself needs. Enterprise feature of Gloo.
+ *
  * @generated from message envoy.config.filter.http.proxylatency.v2.ProxyLatency
  */
 export declare type ProxyLatency = Message<"envoy.config.filter.http.proxylatency.v2.ProxyLatency"> & {
   /**
+   * Which moments count for requests. Default: LAST_INCOMING_FIRST_OUTGOING.
+   *
    * @generated from field: envoy.config.filter.http.proxylatency.v2.ProxyLatency.Measurement request = 1;
    */
   request: ProxyLatency_Measurement;
 
   /**
+   * Stops the clock when the filter is done, in place of when the first byte leaves, so that connecting does not count.
+   * Only for modes that end with the first outgoing byte. Default: false.
+   *
    * @generated from field: bool measure_request_internally = 5;
    */
   measureRequestInternally: boolean;
 
   /**
+   * Which moments count for responses. Default: LAST_INCOMING_FIRST_OUTGOING.
+   *
    * @generated from field: envoy.config.filter.http.proxylatency.v2.ProxyLatency.Measurement response = 2;
    */
   response: ProxyLatency_Measurement;
 
   /**
+   * Keeps statistics for each Upstream. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue charge_cluster_stat = 3;
    */
   chargeClusterStat?: boolean | undefined;
 
   /**
+   * Keeps statistics for each listener. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue charge_listener_stat = 4;
    */
   chargeListenerStat?: boolean | undefined;
 
   /**
+   * Writes the time into Envoy's dynamic metadata. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue emit_dynamic_metadata = 6;
    */
   emitDynamicMetadata?: boolean | undefined;
@@ -52,25 +67,35 @@ export declare type ProxyLatency = Message<"envoy.config.filter.http.proxylatenc
 export declare const ProxyLatencySchema: GenMessage<ProxyLatency>;
 
 /**
+ * Between which bytes the time is measured.
+ *
  * @generated from enum envoy.config.filter.http.proxylatency.v2.ProxyLatency.Measurement
  */
 export enum ProxyLatency_Measurement {
   /**
+   * From the last that comes in to the first that goes out.
+   *
    * @generated from enum value: LAST_INCOMING_FIRST_OUTGOING = 0;
    */
   LAST_INCOMING_FIRST_OUTGOING = 0,
 
   /**
+   * From the first that comes in to the first that goes out.
+   *
    * @generated from enum value: FIRST_INCOMING_FIRST_OUTGOING = 1;
    */
   FIRST_INCOMING_FIRST_OUTGOING = 1,
 
   /**
+   * From the last that comes in to the last that goes out.
+   *
    * @generated from enum value: LAST_INCOMING_LAST_OUTGOING = 2;
    */
   LAST_INCOMING_LAST_OUTGOING = 2,
 
   /**
+   * From the first that comes in to the last that goes out.
+   *
    * @generated from enum value: FIRST_INCOMING_LAST_OUTGOING = 3;
    */
   FIRST_INCOMING_LAST_OUTGOING = 3,

@@ -25,6 +25,8 @@ export const ProxyLatency_MeasurementSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_extensions_proxylatency_proxylatency, 0, 0);
 
 /**
+ * Between which bytes the time is measured.
+ *
  * @generated from enum envoy.config.filter.http.proxylatency.v2.ProxyLatency.Measurement
  */
 export const ProxyLatency_Measurement = /*@__PURE__*/

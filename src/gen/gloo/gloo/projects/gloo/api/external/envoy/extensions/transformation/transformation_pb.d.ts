@@ -41,20 +41,28 @@ export declare type AiTransformation = Message<"envoy.api.v2.filter.http.AiTrans
 export declare const AiTransformationSchema: GenMessage<AiTransformation>;
 
 /**
+ * Takes a value out of a header or the body by a regular expression.
+ *
  * @generated from message envoy.api.v2.filter.http.Extraction
  */
 export declare type Extraction = Message<"envoy.api.v2.filter.http.Extraction"> & {
   /**
+   * What is searched.
+   *
    * @generated from oneof envoy.api.v2.filter.http.Extraction.source
    */
   source: {
     /**
+     * Name of a header; its first value counts. A missing header is an empty string.
+     *
      * @generated from field: string header = 1;
      */
     value: string;
     case: "header";
   } | {
     /**
+     * The body.
+     *
      * @generated from field: google.protobuf.Empty body = 4;
      */
     value: Empty;
@@ -62,21 +70,30 @@ export declare type Extraction = Message<"envoy.api.v2.filter.http.Extraction"> 
   } | { case: undefined; value?: undefined };
 
   /**
+   * Regular expression in ECMAScript syntax (not RE2). It must fit the whole value, except in the mode REPLACE_ALL.
+   *
    * @generated from field: string regex = 2;
    */
   regex: string;
 
   /**
+   * Which group of the expression is the value; 0 is all of it. It must be 0 in the mode REPLACE_ALL. Default: 0.
+   *
    * @generated from field: uint32 subgroup = 3;
    */
   subgroup: number;
 
   /**
+   * What is put in the place of the group. Required for the modes SINGLE_REPLACE and REPLACE_ALL, not allowed for
+   * EXTRACT.
+   *
    * @generated from field: google.protobuf.StringValue replacement_text = 5;
    */
   replacementText?: string | undefined;
 
   /**
+   * What is done with what the expression finds. Default: EXTRACT.
+   *
    * @generated from field: envoy.api.v2.filter.http.Extraction.Mode mode = 6;
    */
   mode: Extraction_Mode;
@@ -89,20 +106,28 @@ export declare type Extraction = Message<"envoy.api.v2.filter.http.Extraction"> 
 export declare const ExtractionSchema: GenMessage<Extraction>;
 
 /**
+ * What is done with what an expression finds.
+ *
  * @generated from enum envoy.api.v2.filter.http.Extraction.Mode
  */
 export enum Extraction_Mode {
   /**
+   * The group is the value; empty if the expression does not fit.
+   *
    * @generated from enum value: EXTRACT = 0;
    */
   EXTRACT = 0,
 
   /**
+   * The value is the source with the group replaced; the source as it is if the expression does not fit.
+   *
    * @generated from enum value: SINGLE_REPLACE = 1;
    */
   SINGLE_REPLACE = 1,
 
   /**
+   * The value is the source with everything replaced that fits; `$1` and so on work in the replacement.
+   *
    * @generated from enum value: REPLACE_ALL = 2;
    */
   REPLACE_ALL = 2,
@@ -187,10 +212,15 @@ export declare type HeaderBodyTransform = Message<"envoy.api.v2.filter.http.Head
 export declare const HeaderBodyTransformSchema: GenMessage<HeaderBodyTransform>;
 
 /**
+ * A template in the language Inja.
+ *
  * @generated from message envoy.api.v2.filter.http.InjaTemplate
  */
 export declare type InjaTemplate = Message<"envoy.api.v2.filter.http.InjaTemplate"> & {
   /**
+   * The template, such as `{{ header("x-user") }}`. A variable that does not exist makes the request fail with 400; use
+   * `default(x, "")`.
+   *
    * @generated from field: string text = 1;
    */
   text: string;
@@ -203,6 +233,8 @@ export declare type InjaTemplate = Message<"envoy.api.v2.filter.http.InjaTemplat
 export declare const InjaTemplateSchema: GenMessage<InjaTemplate>;
 
 /**
+ * Makes the body a JSON object of the old body and the extractors' values. It has no options.
+ *
  * @generated from message envoy.api.v2.filter.http.MergeExtractorsToBody
  */
 export declare type MergeExtractorsToBody = Message<"envoy.api.v2.filter.http.MergeExtractorsToBody"> & {
@@ -215,10 +247,14 @@ export declare type MergeExtractorsToBody = Message<"envoy.api.v2.filter.http.Me
 export declare const MergeExtractorsToBodySchema: GenMessage<MergeExtractorsToBody>;
 
 /**
+ * Sets keys of the JSON body.
+ *
  * @generated from message envoy.api.v2.filter.http.MergeJsonKeys
  */
 export declare type MergeJsonKeys = Message<"envoy.api.v2.filter.http.MergeJsonKeys"> & {
   /**
+   * Key to the template of its value, which must be JSON itself: strings need quotes. Keys may not contain a dot.
+   *
    * @generated from field: map<string, envoy.api.v2.filter.http.MergeJsonKeys.OverridableTemplate> json_keys = 2;
    */
   jsonKeys: { [key: string]: MergeJsonKeys_OverridableTemplate };
@@ -231,15 +267,21 @@ export declare type MergeJsonKeys = Message<"envoy.api.v2.filter.http.MergeJsonK
 export declare const MergeJsonKeysSchema: GenMessage<MergeJsonKeys>;
 
 /**
+ * The value of a key.
+ *
  * @generated from message envoy.api.v2.filter.http.MergeJsonKeys.OverridableTemplate
  */
 export declare type MergeJsonKeys_OverridableTemplate = Message<"envoy.api.v2.filter.http.MergeJsonKeys.OverridableTemplate"> & {
   /**
+   * Template of the value.
+   *
    * @generated from field: envoy.api.v2.filter.http.InjaTemplate tmpl = 1;
    */
   tmpl?: InjaTemplate | undefined;
 
   /**
+   * Sets the key also when the template comes out empty. Default: false (the key stays as it is).
+   *
    * @generated from field: bool override_empty = 2;
    */
   overrideEmpty: boolean;
@@ -252,6 +294,8 @@ export declare type MergeJsonKeys_OverridableTemplate = Message<"envoy.api.v2.fi
 export declare const MergeJsonKeys_OverridableTemplateSchema: GenMessage<MergeJsonKeys_OverridableTemplate>;
 
 /**
+ * Leaves the body as it is and does not wait for it. It has no options.
+ *
  * @generated from message envoy.api.v2.filter.http.Passthrough
  */
 export declare type Passthrough = Message<"envoy.api.v2.filter.http.Passthrough"> & {
@@ -564,57 +608,81 @@ export declare type TransformationRule_Transformations = Message<"envoy.api.v2.f
 export declare const TransformationRule_TransformationsSchema: GenMessage<TransformationRule_Transformations>;
 
 /**
+ * Templates for headers and body. The order is: extractors, body, dynamic metadata, `headers`, `headersToRemove`,
+ * `headersToAppend`.
+ *
  * @generated from message envoy.api.v2.filter.http.TransformationTemplate
  */
 export declare type TransformationTemplate = Message<"envoy.api.v2.filter.http.TransformationTemplate"> & {
   /**
+   * Extractors' values are read with `extraction("name")`, and variables with paths like `a/b`. With false, they are
+   * variables like the fields of the body. Default: false.
+   *
    * @generated from field: bool advanced_templates = 1;
    */
   advancedTemplates: boolean;
 
   /**
+   * Name to what is taken out of headers or body.
+   *
    * @generated from field: map<string, envoy.api.v2.filter.http.Extraction> extractors = 2;
    */
   extractors: { [key: string]: Extraction };
 
   /**
+   * Header name to the template of its value; replaces the header, and removes it if the template comes out empty.
+   *
    * @generated from field: map<string, envoy.api.v2.filter.http.InjaTemplate> headers = 3;
    */
   headers: { [key: string]: InjaTemplate };
 
   /**
+   * Headers that are added beside those that are there.
+   *
    * @generated from field: repeated envoy.api.v2.filter.http.TransformationTemplate.HeaderToAppend headers_to_append = 10;
    */
   headersToAppend: TransformationTemplate_HeaderToAppend[];
 
   /**
+   * Names of headers to remove.
+   *
    * @generated from field: repeated string headers_to_remove = 11;
    */
   headersToRemove: string[];
 
   /**
+   * What happens to the body. Default: it stays, but is read as a whole.
+   *
    * @generated from oneof envoy.api.v2.filter.http.TransformationTemplate.body_transformation
    */
   bodyTransformation: {
     /**
+     * Template of the new body. An empty result removes the body.
+     *
      * @generated from field: envoy.api.v2.filter.http.InjaTemplate body = 4;
      */
     value: InjaTemplate;
     case: "body";
   } | {
     /**
+     * Leaves the body as it is and does not wait for it. Saves memory and time when only headers change.
+     *
      * @generated from field: envoy.api.v2.filter.http.Passthrough passthrough = 5;
      */
     value: Passthrough;
     case: "passthrough";
   } | {
     /**
+     * Makes the body a JSON object of the old body and the extractors' values.
+     *
      * @generated from field: envoy.api.v2.filter.http.MergeExtractorsToBody merge_extractors_to_body = 6;
      */
     value: MergeExtractorsToBody;
     case: "mergeExtractorsToBody";
   } | {
     /**
+     * Sets keys of the JSON body. Not with `DontParse` or `advancedTemplates`.
+     *
      * @generated from field: envoy.api.v2.filter.http.MergeJsonKeys merge_json_keys = 13;
      */
     value: MergeJsonKeys;
@@ -622,26 +690,36 @@ export declare type TransformationTemplate = Message<"envoy.api.v2.filter.http.T
   } | { case: undefined; value?: undefined };
 
   /**
+   * Whether the body is read as JSON. Default: ParseAsJson.
+   *
    * @generated from field: envoy.api.v2.filter.http.TransformationTemplate.RequestBodyParse parse_body_behavior = 7;
    */
   parseBodyBehavior: TransformationTemplate_RequestBodyParse;
 
   /**
+   * Goes on with an empty object when the body is not JSON. With false, such a request gets a 400. Default: false.
+   *
    * @generated from field: bool ignore_error_on_parse = 8;
    */
   ignoreErrorOnParse: boolean;
 
   /**
+   * Values to keep in Envoy's dynamic metadata, for access logs and later filters.
+   *
    * @generated from field: repeated envoy.api.v2.filter.http.TransformationTemplate.DynamicMetadataValue dynamic_metadata_values = 9;
    */
   dynamicMetadataValues: TransformationTemplate_DynamicMetadataValue[];
 
   /**
+   * Escapes special characters in what templates put out. Default: that of the stages, else false.
+   *
    * @generated from field: bool escape_characters = 12;
    */
   escapeCharacters: boolean;
 
   /**
+   * Sets the name of the tracing span.
+   *
    * @generated from field: envoy.api.v2.filter.http.TransformationTemplate.SpanTransformer span_transformer = 15;
    */
   spanTransformer?: TransformationTemplate_SpanTransformer | undefined;
@@ -654,25 +732,35 @@ export declare type TransformationTemplate = Message<"envoy.api.v2.filter.http.T
 export declare const TransformationTemplateSchema: GenMessage<TransformationTemplate>;
 
 /**
+ * A value for Envoy's dynamic metadata.
+ *
  * @generated from message envoy.api.v2.filter.http.TransformationTemplate.DynamicMetadataValue
  */
 export declare type TransformationTemplate_DynamicMetadataValue = Message<"envoy.api.v2.filter.http.TransformationTemplate.DynamicMetadataValue"> & {
   /**
+   * Namespace in the metadata. Default: `io.solo.transformation`.
+   *
    * @generated from field: string metadata_namespace = 1;
    */
   metadataNamespace: string;
 
   /**
+   * Key in the namespace.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
 
   /**
+   * Template of the value. An empty result sets nothing.
+   *
    * @generated from field: envoy.api.v2.filter.http.InjaTemplate value = 3;
    */
   value?: InjaTemplate | undefined;
 
   /**
+   * Reads the result as JSON, so that the value may be an object. Default: false (a string).
+   *
    * @generated from field: bool json_to_proto = 4;
    */
   jsonToProto: boolean;
@@ -685,15 +773,21 @@ export declare type TransformationTemplate_DynamicMetadataValue = Message<"envoy
 export declare const TransformationTemplate_DynamicMetadataValueSchema: GenMessage<TransformationTemplate_DynamicMetadataValue>;
 
 /**
+ * A header to add.
+ *
  * @generated from message envoy.api.v2.filter.http.TransformationTemplate.HeaderToAppend
  */
 export declare type TransformationTemplate_HeaderToAppend = Message<"envoy.api.v2.filter.http.TransformationTemplate.HeaderToAppend"> & {
   /**
+   * Name of the header.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Template of its value. An empty result adds nothing.
+   *
    * @generated from field: envoy.api.v2.filter.http.InjaTemplate value = 2;
    */
   value?: InjaTemplate | undefined;
@@ -706,10 +800,14 @@ export declare type TransformationTemplate_HeaderToAppend = Message<"envoy.api.v
 export declare const TransformationTemplate_HeaderToAppendSchema: GenMessage<TransformationTemplate_HeaderToAppend>;
 
 /**
+ * Sets the name of the tracing span. A `routeDescriptor` of the route wins.
+ *
  * @generated from message envoy.api.v2.filter.http.TransformationTemplate.SpanTransformer
  */
 export declare type TransformationTemplate_SpanTransformer = Message<"envoy.api.v2.filter.http.TransformationTemplate.SpanTransformer"> & {
   /**
+   * Template of the name.
+   *
    * @generated from field: envoy.api.v2.filter.http.InjaTemplate name = 1;
    */
   name?: InjaTemplate | undefined;
@@ -722,15 +820,21 @@ export declare type TransformationTemplate_SpanTransformer = Message<"envoy.api.
 export declare const TransformationTemplate_SpanTransformerSchema: GenMessage<TransformationTemplate_SpanTransformer>;
 
 /**
+ * Whether the body is read as JSON.
+ *
  * @generated from enum envoy.api.v2.filter.http.TransformationTemplate.RequestBodyParse
  */
 export enum TransformationTemplate_RequestBodyParse {
   /**
+   * The body must be JSON; its fields are variables of the templates.
+   *
    * @generated from enum value: ParseAsJson = 0;
    */
   ParseAsJson = 0,
 
   /**
+   * The body is not looked at; `body()` gives its text.
+   *
    * @generated from enum value: DontParse = 1;
    */
   DontParse = 1,

@@ -35,6 +35,8 @@ export const Extraction_ModeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_extensions_transformation_transformation, 1, 0);
 
 /**
+ * What is done with what an expression finds.
+ *
  * @generated from enum envoy.api.v2.filter.http.Extraction.Mode
  */
 export const Extraction_Mode = /*@__PURE__*/
@@ -208,6 +210,8 @@ export const TransformationTemplate_RequestBodyParseSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_extensions_transformation_transformation, 15, 0);
 
 /**
+ * Whether the body is read as JSON.
+ *
  * @generated from enum envoy.api.v2.filter.http.TransformationTemplate.RequestBodyParse
  */
 export const TransformationTemplate_RequestBodyParse = /*@__PURE__*/

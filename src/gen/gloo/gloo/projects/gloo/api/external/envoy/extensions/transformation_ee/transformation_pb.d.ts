@@ -169,15 +169,21 @@ export declare type FilterTransformations = Message<"envoy.config.filter.http.tr
 export declare const FilterTransformationsSchema: GenMessage<FilterTransformations>;
 
 /**
+ * What a regular expression finds.
+ *
  * @generated from message envoy.config.filter.http.transformation_ee.v2.RegexAction
  */
 export declare type RegexAction = Message<"envoy.config.filter.http.transformation_ee.v2.RegexAction"> & {
   /**
+   * The expression.
+   *
    * @generated from field: string regex = 1;
    */
   regex: string;
 
   /**
+   * Which group of it counts; 0 is all of it. Default: 0.
+   *
    * @generated from field: uint32 subgroup = 2;
    */
   subgroup: number;

@@ -12,15 +12,21 @@ import type { DlpTransformation } from "../transformation_ee/transformation_pb.j
 export declare const file_gloo_projects_gloo_api_external_envoy_extensions_waf_waf: GenFile;
 
 /**
+ * Audit logs of the web application firewall.
+ *
  * @generated from message envoy.config.filter.http.modsecurity.v2.AuditLogging
  */
 export declare type AuditLogging = Message<"envoy.config.filter.http.modsecurity.v2.AuditLogging"> & {
   /**
+   * When there is one. Default: NEVER.
+   *
    * @generated from field: envoy.config.filter.http.modsecurity.v2.AuditLogging.AuditLogAction action = 1;
    */
   action: AuditLogging_AuditLogAction;
 
   /**
+   * Where it goes. Default: FILTER_STATE.
+   *
    * @generated from field: envoy.config.filter.http.modsecurity.v2.AuditLogging.AuditLogLocation location = 2;
    */
   location: AuditLogging_AuditLogLocation;
@@ -33,20 +39,28 @@ export declare type AuditLogging = Message<"envoy.config.filter.http.modsecurity
 export declare const AuditLoggingSchema: GenMessage<AuditLogging>;
 
 /**
+ * When there is an audit log.
+ *
  * @generated from enum envoy.config.filter.http.modsecurity.v2.AuditLogging.AuditLogAction
  */
 export enum AuditLogging_AuditLogAction {
   /**
+   * Never.
+   *
    * @generated from enum value: NEVER = 0;
    */
   NEVER = 0,
 
   /**
+   * For requests that the rules call relevant.
+   *
    * @generated from enum value: RELEVANT_ONLY = 1;
    */
   RELEVANT_ONLY = 1,
 
   /**
+   * For every request.
+   *
    * @generated from enum value: ALWAYS = 2;
    */
   ALWAYS = 2,
@@ -58,15 +72,21 @@ export enum AuditLogging_AuditLogAction {
 export declare const AuditLogging_AuditLogActionSchema: GenEnum<AuditLogging_AuditLogAction>;
 
 /**
+ * Where an audit log goes.
+ *
  * @generated from enum envoy.config.filter.http.modsecurity.v2.AuditLogging.AuditLogLocation
  */
 export enum AuditLogging_AuditLogLocation {
   /**
+   * Envoy's filter state, under `io.solo.modsecurity.audit_log`.
+   *
    * @generated from enum value: FILTER_STATE = 0;
    */
   FILTER_STATE = 0,
 
   /**
+   * Envoy's dynamic metadata, under `io.solo.filters.http.modsecurity`.
+   *
    * @generated from enum value: DYNAMIC_METADATA = 1;
    */
   DYNAMIC_METADATA = 1,
@@ -175,20 +195,28 @@ export declare type ModSecurityPerRoute = Message<"envoy.config.filter.http.mods
 export declare const ModSecurityPerRouteSchema: GenMessage<ModSecurityPerRoute>;
 
 /**
+ * Rules of the web application firewall.
+ *
  * @generated from message envoy.config.filter.http.modsecurity.v2.RuleSet
  */
 export declare type RuleSet = Message<"envoy.config.filter.http.modsecurity.v2.RuleSet"> & {
   /**
+   * Rules as text.
+   *
    * @generated from field: string rule_str = 1;
    */
   ruleStr: string;
 
   /**
+   * Paths of files with rules, as the proxy sees them.
+   *
    * @generated from field: repeated string files = 3;
    */
   files: string[];
 
   /**
+   * Path of a folder whose `.conf` files are rules.
+   *
    * @generated from field: string directory = 4;
    */
   directory: string;

@@ -25,6 +25,8 @@ export const AuditLogging_AuditLogActionSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_extensions_waf_waf, 0, 0);
 
 /**
+ * When there is an audit log.
+ *
  * @generated from enum envoy.config.filter.http.modsecurity.v2.AuditLogging.AuditLogAction
  */
 export const AuditLogging_AuditLogAction = /*@__PURE__*/
@@ -37,6 +39,8 @@ export const AuditLogging_AuditLogLocationSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_extensions_waf_waf, 0, 1);
 
 /**
+ * Where an audit log goes.
+ *
  * @generated from enum envoy.config.filter.http.modsecurity.v2.AuditLogging.AuditLogLocation
  */
 export const AuditLogging_AuditLogLocation = /*@__PURE__*/

@@ -11,15 +11,21 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_external_envoy_type_v3_percent: GenFile;
 
 /**
+ * A share as a fraction.
+ *
  * @generated from message solo.io.envoy.type.v3.FractionalPercent
  */
 export declare type FractionalPercent = Message<"solo.io.envoy.type.v3.FractionalPercent"> & {
   /**
+   * Numerator of the fraction.
+   *
    * @generated from field: uint32 numerator = 1;
    */
   numerator: number;
 
   /**
+   * Denominator of the fraction. Default: HUNDRED (percent).
+   *
    * @generated from field: solo.io.envoy.type.v3.FractionalPercent.DenominatorType denominator = 2;
    */
   denominator: FractionalPercent_DenominatorType;
@@ -32,20 +38,28 @@ export declare type FractionalPercent = Message<"solo.io.envoy.type.v3.Fractiona
 export declare const FractionalPercentSchema: GenMessage<FractionalPercent>;
 
 /**
+ * Denominator of a fraction.
+ *
  * @generated from enum solo.io.envoy.type.v3.FractionalPercent.DenominatorType
  */
 export enum FractionalPercent_DenominatorType {
   /**
+   * 100: the numerator is in percent.
+   *
    * @generated from enum value: HUNDRED = 0;
    */
   HUNDRED = 0,
 
   /**
+   * 10,000.
+   *
    * @generated from enum value: TEN_THOUSAND = 1;
    */
   TEN_THOUSAND = 1,
 
   /**
+   * 1,000,000.
+   *
    * @generated from enum value: MILLION = 2;
    */
   MILLION = 2,

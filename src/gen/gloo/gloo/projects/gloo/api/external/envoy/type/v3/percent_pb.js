@@ -24,6 +24,8 @@ export const FractionalPercent_DenominatorTypeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_type_v3_percent, 0, 0);
 
 /**
+ * Denominator of a fraction.
+ *
  * @generated from enum solo.io.envoy.type.v3.FractionalPercent.DenominatorType
  */
 export const FractionalPercent_DenominatorType = /*@__PURE__*/

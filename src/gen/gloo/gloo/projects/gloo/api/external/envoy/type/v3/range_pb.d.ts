@@ -53,15 +53,21 @@ export declare type Int32Range = Message<"solo.io.envoy.type.v3.Int32Range"> & {
 export declare const Int32RangeSchema: GenMessage<Int32Range>;
 
 /**
+ * A range of whole numbers.
+ *
  * @generated from message solo.io.envoy.type.v3.Int64Range
  */
 export declare type Int64Range = Message<"solo.io.envoy.type.v3.Int64Range"> & {
   /**
+   * First number of the range.
+   *
    * @generated from field: int64 start = 1;
    */
   start: bigint;
 
   /**
+   * First number after the range.
+   *
    * @generated from field: int64 end = 2;
    */
   end: bigint;

@@ -11,50 +11,68 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_external_opentelemetry_common_v1_common: GenFile;
 
 /**
+ * A value of any kind.
+ *
  * @generated from message opentelemetry.proto.common.v1.AnyValue
  */
 export declare type AnyValue = Message<"opentelemetry.proto.common.v1.AnyValue"> & {
   /**
+   * The value.
+   *
    * @generated from oneof opentelemetry.proto.common.v1.AnyValue.value
    */
   value: {
     /**
+     * A string.
+     *
      * @generated from field: string string_value = 1;
      */
     value: string;
     case: "stringValue";
   } | {
     /**
+     * A boolean.
+     *
      * @generated from field: bool bool_value = 2;
      */
     value: boolean;
     case: "boolValue";
   } | {
     /**
+     * A whole number.
+     *
      * @generated from field: int64 int_value = 3;
      */
     value: bigint;
     case: "intValue";
   } | {
     /**
+     * A number.
+     *
      * @generated from field: double double_value = 4;
      */
     value: number;
     case: "doubleValue";
   } | {
     /**
+     * A list.
+     *
      * @generated from field: opentelemetry.proto.common.v1.ArrayValue array_value = 5;
      */
     value: ArrayValue;
     case: "arrayValue";
   } | {
     /**
+     * An object.
+     *
      * @generated from field: opentelemetry.proto.common.v1.KeyValueList kvlist_value = 6;
      */
     value: KeyValueList;
     case: "kvlistValue";
   } | {
     /**
+     * Bytes, base64 in YAML.
+     *
      * @generated from field: bytes bytes_value = 7;
      */
     value: Uint8Array;
@@ -69,10 +87,14 @@ export declare type AnyValue = Message<"opentelemetry.proto.common.v1.AnyValue">
 export declare const AnyValueSchema: GenMessage<AnyValue>;
 
 /**
+ * A list of values.
+ *
  * @generated from message opentelemetry.proto.common.v1.ArrayValue
  */
 export declare type ArrayValue = Message<"opentelemetry.proto.common.v1.ArrayValue"> & {
   /**
+   * The values.
+   *
    * @generated from field: repeated opentelemetry.proto.common.v1.AnyValue values = 1;
    */
   values: AnyValue[];
@@ -85,15 +107,21 @@ export declare type ArrayValue = Message<"opentelemetry.proto.common.v1.ArrayVal
 export declare const ArrayValueSchema: GenMessage<ArrayValue>;
 
 /**
+ * A key with its value.
+ *
  * @generated from message opentelemetry.proto.common.v1.KeyValue
  */
 export declare type KeyValue = Message<"opentelemetry.proto.common.v1.KeyValue"> & {
   /**
+   * The key.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * The value.
+   *
    * @generated from field: opentelemetry.proto.common.v1.AnyValue value = 2;
    */
   value?: AnyValue | undefined;
@@ -106,10 +134,14 @@ export declare type KeyValue = Message<"opentelemetry.proto.common.v1.KeyValue">
 export declare const KeyValueSchema: GenMessage<KeyValue>;
 
 /**
+ * Keys with values.
+ *
  * @generated from message opentelemetry.proto.common.v1.KeyValueList
  */
 export declare type KeyValueList = Message<"opentelemetry.proto.common.v1.KeyValueList"> & {
   /**
+   * The pairs; keys must differ.
+   *
    * @generated from field: repeated opentelemetry.proto.common.v1.KeyValue values = 1;
    */
   values: KeyValue[];

@@ -13,15 +13,21 @@ import type { ResourceRef } from "../../../../../../../../solo-kit/api/v1/ref_pb
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_ai_ai: GenFile;
 
 /**
+ * Adds messages to prompts. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptEnrichment
  */
 export declare type AIPromptEnrichment = Message<"ai.options.gloo.solo.io.AIPromptEnrichment"> & {
   /**
+   * Messages before those of the request.
+   *
    * @generated from field: repeated ai.options.gloo.solo.io.AIPromptEnrichment.Message prepend = 2;
    */
   prepend: AIPromptEnrichment_Message[];
 
   /**
+   * Messages after those of the request.
+   *
    * @generated from field: repeated ai.options.gloo.solo.io.AIPromptEnrichment.Message append = 3;
    */
   append: AIPromptEnrichment_Message[];
@@ -34,15 +40,21 @@ export declare type AIPromptEnrichment = Message<"ai.options.gloo.solo.io.AIProm
 export declare const AIPromptEnrichmentSchema: GenMessage<AIPromptEnrichment>;
 
 /**
+ * A message. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptEnrichment.Message
  */
 export declare type AIPromptEnrichment_Message = Message<"ai.options.gloo.solo.io.AIPromptEnrichment.Message"> & {
   /**
+   * Who says it, such as `SYSTEM` or `USER`.
+   *
    * @generated from field: string role = 1;
    */
   role: string;
 
   /**
+   * What is said.
+   *
    * @generated from field: string content = 2;
    */
   content: string;
@@ -55,15 +67,21 @@ export declare type AIPromptEnrichment_Message = Message<"ai.options.gloo.solo.i
 export declare const AIPromptEnrichment_MessageSchema: GenMessage<AIPromptEnrichment_Message>;
 
 /**
+ * Refuses or masks prompts and answers. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptGuard
  */
 export declare type AIPromptGuard = Message<"ai.options.gloo.solo.io.AIPromptGuard"> & {
   /**
+   * For prompts.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Request request = 1;
    */
   request?: AIPromptGuard_Request | undefined;
 
   /**
+   * For answers.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Response response = 2;
    */
   response?: AIPromptGuard_Response | undefined;
@@ -76,14 +94,20 @@ export declare type AIPromptGuard = Message<"ai.options.gloo.solo.io.AIPromptGua
 export declare const AIPromptGuardSchema: GenMessage<AIPromptGuard>;
 
 /**
+ * Asks a moderation model. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptGuard.Moderation
  */
 export declare type AIPromptGuard_Moderation = Message<"ai.options.gloo.solo.io.AIPromptGuard.Moderation"> & {
   /**
+   * The provider.
+   *
    * @generated from oneof ai.options.gloo.solo.io.AIPromptGuard.Moderation.moderation
    */
   moderation: {
     /**
+     * OpenAI.
+     *
      * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Moderation.OpenAI openai = 1;
      */
     value: AIPromptGuard_Moderation_OpenAI;
@@ -98,19 +122,27 @@ export declare type AIPromptGuard_Moderation = Message<"ai.options.gloo.solo.io.
 export declare const AIPromptGuard_ModerationSchema: GenMessage<AIPromptGuard_Moderation>;
 
 /**
+ * OpenAI's moderation. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptGuard.Moderation.OpenAI
  */
 export declare type AIPromptGuard_Moderation_OpenAI = Message<"ai.options.gloo.solo.io.AIPromptGuard.Moderation.OpenAI"> & {
   /**
+   * The model. Default: `omni-moderation-latest`.
+   *
    * @generated from field: string model = 1;
    */
   model: string;
 
   /**
+   * Where the token comes from.
+   *
    * @generated from oneof ai.options.gloo.solo.io.AIPromptGuard.Moderation.OpenAI.auth_token_source
    */
   authTokenSource: {
     /**
+     * Token for the provider.
+     *
      * @generated from field: ai.options.gloo.solo.io.SingleAuthToken auth_token = 2;
      */
     value: SingleAuthToken;
@@ -125,20 +157,28 @@ export declare type AIPromptGuard_Moderation_OpenAI = Message<"ai.options.gloo.s
 export declare const AIPromptGuard_Moderation_OpenAISchema: GenMessage<AIPromptGuard_Moderation_OpenAI>;
 
 /**
+ * Finds data by regular expressions. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptGuard.Regex
  */
 export declare type AIPromptGuard_Regex = Message<"ai.options.gloo.solo.io.AIPromptGuard.Regex"> & {
   /**
+   * Own expressions.
+   *
    * @generated from field: repeated ai.options.gloo.solo.io.AIPromptGuard.Regex.RegexMatch matches = 1;
    */
   matches: AIPromptGuard_Regex_RegexMatch[];
 
   /**
+   * Ready-made ones.
+   *
    * @generated from field: repeated ai.options.gloo.solo.io.AIPromptGuard.Regex.BuiltIn builtins = 2;
    */
   builtins: AIPromptGuard_Regex_BuiltIn[];
 
   /**
+   * What happens when one fits, for prompts; answers are always masked. Default: MASK.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Regex.Action action = 3;
    */
   action: AIPromptGuard_Regex_Action;
@@ -151,15 +191,21 @@ export declare type AIPromptGuard_Regex = Message<"ai.options.gloo.solo.io.AIPro
 export declare const AIPromptGuard_RegexSchema: GenMessage<AIPromptGuard_Regex>;
 
 /**
+ * An expression. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptGuard.Regex.RegexMatch
  */
 export declare type AIPromptGuard_Regex_RegexMatch = Message<"ai.options.gloo.solo.io.AIPromptGuard.Regex.RegexMatch"> & {
   /**
+   * The expression.
+   *
    * @generated from field: string pattern = 1;
    */
   pattern: string;
 
   /**
+   * Its name, which shows in the place of what was masked.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
@@ -172,15 +218,21 @@ export declare type AIPromptGuard_Regex_RegexMatch = Message<"ai.options.gloo.so
 export declare const AIPromptGuard_Regex_RegexMatchSchema: GenMessage<AIPromptGuard_Regex_RegexMatch>;
 
 /**
+ * What happens to a prompt.
+ *
  * @generated from enum ai.options.gloo.solo.io.AIPromptGuard.Regex.Action
  */
 export enum AIPromptGuard_Regex_Action {
   /**
+   * What was found is masked.
+   *
    * @generated from enum value: MASK = 0;
    */
   MASK = 0,
 
   /**
+   * The prompt is refused.
+   *
    * @generated from enum value: REJECT = 1;
    */
   REJECT = 1,
@@ -192,25 +244,35 @@ export enum AIPromptGuard_Regex_Action {
 export declare const AIPromptGuard_Regex_ActionSchema: GenEnum<AIPromptGuard_Regex_Action>;
 
 /**
+ * Ready-made expressions.
+ *
  * @generated from enum ai.options.gloo.solo.io.AIPromptGuard.Regex.BuiltIn
  */
 export enum AIPromptGuard_Regex_BuiltIn {
   /**
+   * US social security numbers.
+   *
    * @generated from enum value: SSN = 0;
    */
   SSN = 0,
 
   /**
+   * Card numbers.
+   *
    * @generated from enum value: CREDIT_CARD = 1;
    */
   CREDIT_CARD = 1,
 
   /**
+   * Phone numbers.
+   *
    * @generated from enum value: PHONE_NUMBER = 2;
    */
   PHONE_NUMBER = 2,
 
   /**
+   * Mail addresses.
+   *
    * @generated from enum value: EMAIL = 3;
    */
   EMAIL = 3,
@@ -222,25 +284,35 @@ export enum AIPromptGuard_Regex_BuiltIn {
 export declare const AIPromptGuard_Regex_BuiltInSchema: GenEnum<AIPromptGuard_Regex_BuiltIn>;
 
 /**
+ * Checks of prompts. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptGuard.Request
  */
 export declare type AIPromptGuard_Request = Message<"ai.options.gloo.solo.io.AIPromptGuard.Request"> & {
   /**
+   * The answer when a prompt is refused.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Request.CustomResponse custom_response = 1;
    */
   customResponse?: AIPromptGuard_Request_CustomResponse | undefined;
 
   /**
+   * Finds data by regular expressions.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Regex regex = 2;
    */
   regex?: AIPromptGuard_Regex | undefined;
 
   /**
+   * Asks a service of your own.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Webhook webhook = 3;
    */
   webhook?: AIPromptGuard_Webhook | undefined;
 
   /**
+   * Asks a moderation model.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Moderation moderation = 4;
    */
   moderation?: AIPromptGuard_Moderation | undefined;
@@ -253,15 +325,21 @@ export declare type AIPromptGuard_Request = Message<"ai.options.gloo.solo.io.AIP
 export declare const AIPromptGuard_RequestSchema: GenMessage<AIPromptGuard_Request>;
 
 /**
+ * The answer when a prompt is refused. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptGuard.Request.CustomResponse
  */
 export declare type AIPromptGuard_Request_CustomResponse = Message<"ai.options.gloo.solo.io.AIPromptGuard.Request.CustomResponse"> & {
   /**
+   * Its text.
+   *
    * @generated from field: string message = 1;
    */
   message: string;
 
   /**
+   * Its status. Default: 403.
+   *
    * @generated from field: uint32 status_code = 2;
    */
   statusCode: number;
@@ -274,15 +352,21 @@ export declare type AIPromptGuard_Request_CustomResponse = Message<"ai.options.g
 export declare const AIPromptGuard_Request_CustomResponseSchema: GenMessage<AIPromptGuard_Request_CustomResponse>;
 
 /**
+ * Checks of answers. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptGuard.Response
  */
 export declare type AIPromptGuard_Response = Message<"ai.options.gloo.solo.io.AIPromptGuard.Response"> & {
   /**
+   * Finds data by regular expressions.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Regex regex = 1;
    */
   regex?: AIPromptGuard_Regex | undefined;
 
   /**
+   * Asks a service of your own.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Webhook webhook = 2;
    */
   webhook?: AIPromptGuard_Webhook | undefined;
@@ -295,20 +379,28 @@ export declare type AIPromptGuard_Response = Message<"ai.options.gloo.solo.io.AI
 export declare const AIPromptGuard_ResponseSchema: GenMessage<AIPromptGuard_Response>;
 
 /**
+ * Asks a service of your own. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptGuard.Webhook
  */
 export declare type AIPromptGuard_Webhook = Message<"ai.options.gloo.solo.io.AIPromptGuard.Webhook"> & {
   /**
+   * Its host.
+   *
    * @generated from field: string host = 1;
    */
   host: string;
 
   /**
+   * Its port.
+   *
    * @generated from field: uint32 port = 2;
    */
   port: number;
 
   /**
+   * Headers that it gets.
+   *
    * @generated from field: repeated ai.options.gloo.solo.io.AIPromptGuard.Webhook.HeaderMatch forwardHeaders = 3;
    */
   forwardHeaders: AIPromptGuard_Webhook_HeaderMatch[];
@@ -321,15 +413,21 @@ export declare type AIPromptGuard_Webhook = Message<"ai.options.gloo.solo.io.AIP
 export declare const AIPromptGuard_WebhookSchema: GenMessage<AIPromptGuard_Webhook>;
 
 /**
+ * A condition on the name of a header. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.AIPromptGuard.Webhook.HeaderMatch
  */
 export declare type AIPromptGuard_Webhook_HeaderMatch = Message<"ai.options.gloo.solo.io.AIPromptGuard.Webhook.HeaderMatch"> & {
   /**
+   * What it is compared with; upper and lower case differ.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * How. Default: EXACT.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard.Webhook.HeaderMatch.MatchType match_type = 2;
    */
   matchType: AIPromptGuard_Webhook_HeaderMatch_MatchType;
@@ -342,30 +440,42 @@ export declare type AIPromptGuard_Webhook_HeaderMatch = Message<"ai.options.gloo
 export declare const AIPromptGuard_Webhook_HeaderMatchSchema: GenMessage<AIPromptGuard_Webhook_HeaderMatch>;
 
 /**
+ * How strings are compared.
+ *
  * @generated from enum ai.options.gloo.solo.io.AIPromptGuard.Webhook.HeaderMatch.MatchType
  */
 export enum AIPromptGuard_Webhook_HeaderMatch_MatchType {
   /**
+   * It is this.
+   *
    * @generated from enum value: EXACT = 0;
    */
   EXACT = 0,
 
   /**
+   * It begins with this.
+   *
    * @generated from enum value: PREFIX = 1;
    */
   PREFIX = 1,
 
   /**
+   * It ends with this.
+   *
    * @generated from enum value: SUFFIX = 2;
    */
   SUFFIX = 2,
 
   /**
+   * It contains this.
+   *
    * @generated from enum value: CONTAINS = 3;
    */
   CONTAINS = 3,
 
   /**
+   * It fits this regular expression.
+   *
    * @generated from enum value: REGEX = 4;
    */
   REGEX = 4,
@@ -377,20 +487,28 @@ export enum AIPromptGuard_Webhook_HeaderMatch_MatchType {
 export declare const AIPromptGuard_Webhook_HeaderMatch_MatchTypeSchema: GenEnum<AIPromptGuard_Webhook_HeaderMatch_MatchType>;
 
 /**
+ * How texts become vectors. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.Embedding
  */
 export declare type Embedding = Message<"ai.options.gloo.solo.io.Embedding"> & {
   /**
+   * The provider.
+   *
    * @generated from oneof ai.options.gloo.solo.io.Embedding.embedding
    */
   embedding: {
     /**
+     * OpenAI.
+     *
      * @generated from field: ai.options.gloo.solo.io.Embedding.OpenAI openai = 1;
      */
     value: Embedding_OpenAI;
     case: "openai";
   } | {
     /**
+     * OpenAI at Azure.
+     *
      * @generated from field: ai.options.gloo.solo.io.Embedding.AzureOpenAI azure_openai = 2;
      */
     value: Embedding_AzureOpenAI;
@@ -405,14 +523,20 @@ export declare type Embedding = Message<"ai.options.gloo.solo.io.Embedding"> & {
 export declare const EmbeddingSchema: GenMessage<Embedding>;
 
 /**
+ * Vectors by OpenAI at Azure. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.Embedding.AzureOpenAI
  */
 export declare type Embedding_AzureOpenAI = Message<"ai.options.gloo.solo.io.Embedding.AzureOpenAI"> & {
   /**
+   * Where the token comes from.
+   *
    * @generated from oneof ai.options.gloo.solo.io.Embedding.AzureOpenAI.auth_token_source
    */
   authTokenSource: {
     /**
+     * Token for the provider.
+     *
      * @generated from field: ai.options.gloo.solo.io.SingleAuthToken auth_token = 1;
      */
     value: SingleAuthToken;
@@ -420,16 +544,22 @@ export declare type Embedding_AzureOpenAI = Message<"ai.options.gloo.solo.io.Emb
   } | { case: undefined; value?: undefined };
 
   /**
+   * Version of the API.
+   *
    * @generated from field: string api_version = 2;
    */
   apiVersion: string;
 
   /**
+   * Host of the resource.
+   *
    * @generated from field: string endpoint = 3;
    */
   endpoint: string;
 
   /**
+   * Name of the deployment.
+   *
    * @generated from field: string deployment_name = 4;
    */
   deploymentName: string;
@@ -442,14 +572,20 @@ export declare type Embedding_AzureOpenAI = Message<"ai.options.gloo.solo.io.Emb
 export declare const Embedding_AzureOpenAISchema: GenMessage<Embedding_AzureOpenAI>;
 
 /**
+ * Vectors by OpenAI. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.Embedding.OpenAI
  */
 export declare type Embedding_OpenAI = Message<"ai.options.gloo.solo.io.Embedding.OpenAI"> & {
   /**
+   * Where the token comes from.
+   *
    * @generated from oneof ai.options.gloo.solo.io.Embedding.OpenAI.auth_token_source
    */
   authTokenSource: {
     /**
+     * Token for the provider.
+     *
      * @generated from field: ai.options.gloo.solo.io.SingleAuthToken auth_token = 1;
      */
     value: SingleAuthToken;
@@ -464,20 +600,28 @@ export declare type Embedding_OpenAI = Message<"ai.options.gloo.solo.io.Embeddin
 export declare const Embedding_OpenAISchema: GenMessage<Embedding_OpenAI>;
 
 /**
+ * A value for a field of the request. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.FieldDefault
  */
 export declare type FieldDefault = Message<"ai.options.gloo.solo.io.FieldDefault"> & {
   /**
+   * Name of the field.
+   *
    * @generated from field: string field = 1;
    */
   field: string;
 
   /**
+   * The value, any JSON.
+   *
    * @generated from field: google.protobuf.Value value = 2;
    */
   value?: Value | undefined;
 
   /**
+   * Replaces a value that is there. Default: false.
+   *
    * @generated from field: bool override = 3;
    */
   override: boolean;
@@ -490,15 +634,21 @@ export declare type FieldDefault = Message<"ai.options.gloo.solo.io.FieldDefault
 export declare const FieldDefaultSchema: GenMessage<FieldDefault>;
 
 /**
+ * A PostgreSQL database with vectors. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.Postgres
  */
 export declare type Postgres = Message<"ai.options.gloo.solo.io.Postgres"> & {
   /**
+   * How to reach it.
+   *
    * @generated from field: string connection_string = 1;
    */
   connectionString: string;
 
   /**
+   * Name of the collection.
+   *
    * @generated from field: string collection_name = 2;
    */
   collectionName: string;
@@ -511,20 +661,28 @@ export declare type Postgres = Message<"ai.options.gloo.solo.io.Postgres"> & {
 export declare const PostgresSchema: GenMessage<Postgres>;
 
 /**
+ * Adds documents that fit the prompt. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.RAG
  */
 export declare type RAG = Message<"ai.options.gloo.solo.io.RAG"> & {
   /**
+   * Where documents are.
+   *
    * @generated from field: ai.options.gloo.solo.io.RAG.DataStore datastore = 1;
    */
   datastore?: RAG_DataStore | undefined;
 
   /**
+   * How texts become vectors.
+   *
    * @generated from field: ai.options.gloo.solo.io.Embedding embedding = 2;
    */
   embedding?: Embedding | undefined;
 
   /**
+   * Template of the prompt with the documents.
+   *
    * @generated from field: string prompt_template = 3;
    */
   promptTemplate: string;
@@ -537,14 +695,20 @@ export declare type RAG = Message<"ai.options.gloo.solo.io.RAG"> & {
 export declare const RAGSchema: GenMessage<RAG>;
 
 /**
+ * Where documents are. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.RAG.DataStore
  */
 export declare type RAG_DataStore = Message<"ai.options.gloo.solo.io.RAG.DataStore"> & {
   /**
+   * The kind of database.
+   *
    * @generated from oneof ai.options.gloo.solo.io.RAG.DataStore.datastore
    */
   datastore: {
     /**
+     * PostgreSQL.
+     *
      * @generated from field: ai.options.gloo.solo.io.Postgres postgres = 1;
      */
     value: Postgres;
@@ -559,35 +723,49 @@ export declare type RAG_DataStore = Message<"ai.options.gloo.solo.io.RAG.DataSto
 export declare const RAG_DataStoreSchema: GenMessage<RAG_DataStore>;
 
 /**
+ * Options of routes to language models. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.RouteSettings
  */
 export declare type RouteSettings = Message<"ai.options.gloo.solo.io.RouteSettings"> & {
   /**
+   * Adds messages to prompts.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptEnrichment prompt_enrichment = 1;
    */
   promptEnrichment?: AIPromptEnrichment | undefined;
 
   /**
+   * Refuses or masks prompts and answers.
+   *
    * @generated from field: ai.options.gloo.solo.io.AIPromptGuard prompt_guard = 2;
    */
   promptGuard?: AIPromptGuard | undefined;
 
   /**
+   * Adds documents that fit the prompt (retrieval augmented generation).
+   *
    * @generated from field: ai.options.gloo.solo.io.RAG rag = 3;
    */
   rag?: RAG | undefined;
 
   /**
+   * Answers prompts of the same meaning from a cache.
+   *
    * @generated from field: ai.options.gloo.solo.io.SemanticCache semantic_cache = 4;
    */
   semanticCache?: SemanticCache | undefined;
 
   /**
+   * Values for fields of the request.
+   *
    * @generated from field: repeated ai.options.gloo.solo.io.FieldDefault defaults = 5;
    */
   defaults: FieldDefault[];
 
   /**
+   * How answers are sent. Default: CHAT.
+   *
    * @generated from field: ai.options.gloo.solo.io.RouteSettings.RouteType route_type = 6;
    */
   routeType: RouteSettings_RouteType;
@@ -600,15 +778,21 @@ export declare type RouteSettings = Message<"ai.options.gloo.solo.io.RouteSettin
 export declare const RouteSettingsSchema: GenMessage<RouteSettings>;
 
 /**
+ * How answers are sent.
+ *
  * @generated from enum ai.options.gloo.solo.io.RouteSettings.RouteType
  */
 export enum RouteSettings_RouteType {
   /**
+   * As a whole.
+   *
    * @generated from enum value: CHAT = 0;
    */
   CHAT = 0,
 
   /**
+   * Piece by piece.
+   *
    * @generated from enum value: CHAT_STREAMING = 1;
    */
   CHAT_STREAMING = 1,
@@ -620,30 +804,42 @@ export enum RouteSettings_RouteType {
 export declare const RouteSettings_RouteTypeSchema: GenEnum<RouteSettings_RouteType>;
 
 /**
+ * Answers prompts of the same meaning from a cache. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.SemanticCache
  */
 export declare type SemanticCache = Message<"ai.options.gloo.solo.io.SemanticCache"> & {
   /**
+   * Where answers are kept.
+   *
    * @generated from field: ai.options.gloo.solo.io.SemanticCache.DataStore datastore = 1;
    */
   datastore?: SemanticCache_DataStore | undefined;
 
   /**
+   * How texts become vectors.
+   *
    * @generated from field: ai.options.gloo.solo.io.Embedding embedding = 2;
    */
   embedding?: Embedding | undefined;
 
   /**
+   * How long answers are kept, in seconds. Default: 0 (for ever).
+   *
    * @generated from field: uint32 ttl = 3;
    */
   ttl: number;
 
   /**
+   * Whether new answers are kept. Default: READ_WRITE.
+   *
    * @generated from field: ai.options.gloo.solo.io.SemanticCache.Mode mode = 4;
    */
   mode: SemanticCache_Mode;
 
   /**
+   * How far two prompts may differ.
+   *
    * @generated from field: float distance_threshold = 5;
    */
   distanceThreshold: number;
@@ -656,20 +852,28 @@ export declare type SemanticCache = Message<"ai.options.gloo.solo.io.SemanticCac
 export declare const SemanticCacheSchema: GenMessage<SemanticCache>;
 
 /**
+ * Where answers are kept. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.SemanticCache.DataStore
  */
 export declare type SemanticCache_DataStore = Message<"ai.options.gloo.solo.io.SemanticCache.DataStore"> & {
   /**
+   * The kind of database.
+   *
    * @generated from oneof ai.options.gloo.solo.io.SemanticCache.DataStore.datastore
    */
   datastore: {
     /**
+     * Redis.
+     *
      * @generated from field: ai.options.gloo.solo.io.SemanticCache.Redis redis = 1;
      */
     value: SemanticCache_Redis;
     case: "redis";
   } | {
     /**
+     * Weaviate.
+     *
      * @generated from field: ai.options.gloo.solo.io.SemanticCache.Weaviate weaviate = 2;
      */
     value: SemanticCache_Weaviate;
@@ -684,15 +888,21 @@ export declare type SemanticCache_DataStore = Message<"ai.options.gloo.solo.io.S
 export declare const SemanticCache_DataStoreSchema: GenMessage<SemanticCache_DataStore>;
 
 /**
+ * Redis. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.SemanticCache.Redis
  */
 export declare type SemanticCache_Redis = Message<"ai.options.gloo.solo.io.SemanticCache.Redis"> & {
   /**
+   * How to reach it.
+   *
    * @generated from field: string connection_string = 1;
    */
   connectionString: string;
 
   /**
+   * How far two prompts may differ.
+   *
    * @generated from field: float score_threshold = 2;
    */
   scoreThreshold: number;
@@ -705,25 +915,35 @@ export declare type SemanticCache_Redis = Message<"ai.options.gloo.solo.io.Seman
 export declare const SemanticCache_RedisSchema: GenMessage<SemanticCache_Redis>;
 
 /**
+ * Weaviate. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.SemanticCache.Weaviate
  */
 export declare type SemanticCache_Weaviate = Message<"ai.options.gloo.solo.io.SemanticCache.Weaviate"> & {
   /**
+   * Its host.
+   *
    * @generated from field: string host = 1;
    */
   host: string;
 
   /**
+   * Its port for HTTP. Default: 8080.
+   *
    * @generated from field: uint32 http_port = 2;
    */
   httpPort: number;
 
   /**
+   * Its port for gRPC. Default: 50051.
+   *
    * @generated from field: uint32 grpc_port = 3;
    */
   grpcPort: number;
 
   /**
+   * Whether TLS is left out.
+   *
    * @generated from field: bool insecure = 4;
    */
   insecure: boolean;
@@ -736,15 +956,21 @@ export declare type SemanticCache_Weaviate = Message<"ai.options.gloo.solo.io.Se
 export declare const SemanticCache_WeaviateSchema: GenMessage<SemanticCache_Weaviate>;
 
 /**
+ * Whether new answers are kept.
+ *
  * @generated from enum ai.options.gloo.solo.io.SemanticCache.Mode
  */
 export enum SemanticCache_Mode {
   /**
+   * New answers are kept.
+   *
    * @generated from enum value: READ_WRITE = 0;
    */
   READ_WRITE = 0,
 
   /**
+   * Only what is there is used.
+   *
    * @generated from enum value: READ_ONLY = 1;
    */
   READ_ONLY = 1,
@@ -756,26 +982,36 @@ export enum SemanticCache_Mode {
 export declare const SemanticCache_ModeSchema: GenEnum<SemanticCache_Mode>;
 
 /**
+ * A token for a provider. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.SingleAuthToken
  */
 export declare type SingleAuthToken = Message<"ai.options.gloo.solo.io.SingleAuthToken"> & {
   /**
+   * Where it comes from.
+   *
    * @generated from oneof ai.options.gloo.solo.io.SingleAuthToken.auth_token_source
    */
   authTokenSource: {
     /**
+     * Written here. Better keep it in a Secret.
+     *
      * @generated from field: string inline = 1;
      */
     value: string;
     case: "inline";
   } | {
     /**
+     * A Secret whose header `Authorization` is the token.
+     *
      * @generated from field: core.solo.io.ResourceRef secret_ref = 2;
      */
     value: ResourceRef;
     case: "secretRef";
   } | {
     /**
+     * The token of the client's own request.
+     *
      * @generated from field: ai.options.gloo.solo.io.SingleAuthToken.Passthrough passthrough = 3;
      */
     value: SingleAuthToken_Passthrough;
@@ -790,6 +1026,8 @@ export declare type SingleAuthToken = Message<"ai.options.gloo.solo.io.SingleAut
 export declare const SingleAuthTokenSchema: GenMessage<SingleAuthToken>;
 
 /**
+ * The token of the client's own request. It has no options.
+ *
  * @generated from message ai.options.gloo.solo.io.SingleAuthToken.Passthrough
  */
 export declare type SingleAuthToken_Passthrough = Message<"ai.options.gloo.solo.io.SingleAuthToken.Passthrough"> & {
@@ -802,56 +1040,76 @@ export declare type SingleAuthToken_Passthrough = Message<"ai.options.gloo.solo.
 export declare const SingleAuthToken_PassthroughSchema: GenMessage<SingleAuthToken_Passthrough>;
 
 /**
+ * A provider of large language models. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec
  */
 export declare type UpstreamSpec = Message<"ai.options.gloo.solo.io.UpstreamSpec"> & {
   /**
+   * The provider.
+   *
    * @generated from oneof ai.options.gloo.solo.io.UpstreamSpec.llm
    */
   llm: {
     /**
+     * OpenAI.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.OpenAI openai = 1;
      */
     value: UpstreamSpec_OpenAI;
     case: "openai";
   } | {
     /**
+     * Mistral.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.Mistral mistral = 2;
      */
     value: UpstreamSpec_Mistral;
     case: "mistral";
   } | {
     /**
+     * Anthropic.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.Anthropic anthropic = 3;
      */
     value: UpstreamSpec_Anthropic;
     case: "anthropic";
   } | {
     /**
+     * OpenAI at Azure.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.AzureOpenAI azure_openai = 4;
      */
     value: UpstreamSpec_AzureOpenAI;
     case: "azureOpenai";
   } | {
     /**
+     * Several, by priority.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.MultiPool multi = 5;
      */
     value: UpstreamSpec_MultiPool;
     case: "multi";
   } | {
     /**
+     * Google Gemini.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.Gemini gemini = 6;
      */
     value: UpstreamSpec_Gemini;
     case: "gemini";
   } | {
     /**
+     * Google Vertex AI.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.VertexAI vertex_ai = 7;
      */
     value: UpstreamSpec_VertexAI;
     case: "vertexAi";
   } | {
     /**
+     * AWS Bedrock.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.Bedrock bedrock = 8;
      */
     value: UpstreamSpec_Bedrock;
@@ -866,20 +1124,28 @@ export declare type UpstreamSpec = Message<"ai.options.gloo.solo.io.UpstreamSpec
 export declare const UpstreamSpecSchema: GenMessage<UpstreamSpec>;
 
 /**
+ * AWS credentials that are written here. Better keep them in a Secret. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.AWSInline
  */
 export declare type UpstreamSpec_AWSInline = Message<"ai.options.gloo.solo.io.UpstreamSpec.AWSInline"> & {
   /**
+   * Access key ID.
+   *
    * @generated from field: string access_key_id = 1;
    */
   accessKeyId: string;
 
   /**
+   * Secret access key.
+   *
    * @generated from field: string secret_access_key = 2;
    */
   secretAccessKey: string;
 
   /**
+   * Session token of temporary credentials.
+   *
    * @generated from field: string session_token = 3;
    */
   sessionToken: string;
@@ -892,25 +1158,35 @@ export declare type UpstreamSpec_AWSInline = Message<"ai.options.gloo.solo.io.Up
 export declare const UpstreamSpec_AWSInlineSchema: GenMessage<UpstreamSpec_AWSInline>;
 
 /**
+ * Anthropic. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.Anthropic
  */
 export declare type UpstreamSpec_Anthropic = Message<"ai.options.gloo.solo.io.UpstreamSpec.Anthropic"> & {
   /**
+   * Token for the provider.
+   *
    * @generated from field: ai.options.gloo.solo.io.SingleAuthToken auth_token = 1;
    */
   authToken?: SingleAuthToken | undefined;
 
   /**
+   * Another host. Default: that of the provider.
+   *
    * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.CustomHost custom_host = 2;
    */
   customHost?: UpstreamSpec_CustomHost | undefined;
 
   /**
+   * Version of the API (header `anthropic-version`).
+   *
    * @generated from field: string version = 3;
    */
   version: string;
 
   /**
+   * Model to use. Default: that of the request.
+   *
    * @generated from field: string model = 4;
    */
   model: string;
@@ -923,20 +1199,28 @@ export declare type UpstreamSpec_Anthropic = Message<"ai.options.gloo.solo.io.Up
 export declare const UpstreamSpec_AnthropicSchema: GenMessage<UpstreamSpec_Anthropic>;
 
 /**
+ * AWS credentials. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.AwsCredentialProvider
  */
 export declare type UpstreamSpec_AwsCredentialProvider = Message<"ai.options.gloo.solo.io.UpstreamSpec.AwsCredentialProvider"> & {
   /**
+   * Where they come from.
+   *
    * @generated from oneof ai.options.gloo.solo.io.UpstreamSpec.AwsCredentialProvider.auth_token_source
    */
   authTokenSource: {
     /**
+     * A Secret of kind `aws`.
+     *
      * @generated from field: core.solo.io.ResourceRef secret_ref = 1;
      */
     value: ResourceRef;
     case: "secretRef";
   } | {
     /**
+     * Written here.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.AWSInline inline = 2;
      */
     value: UpstreamSpec_AWSInline;
@@ -951,14 +1235,20 @@ export declare type UpstreamSpec_AwsCredentialProvider = Message<"ai.options.glo
 export declare const UpstreamSpec_AwsCredentialProviderSchema: GenMessage<UpstreamSpec_AwsCredentialProvider>;
 
 /**
+ * OpenAI at Azure. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.AzureOpenAI
  */
 export declare type UpstreamSpec_AzureOpenAI = Message<"ai.options.gloo.solo.io.UpstreamSpec.AzureOpenAI"> & {
   /**
+   * Where the token comes from.
+   *
    * @generated from oneof ai.options.gloo.solo.io.UpstreamSpec.AzureOpenAI.auth_token_source
    */
   authTokenSource: {
     /**
+     * Token for the provider.
+     *
      * @generated from field: ai.options.gloo.solo.io.SingleAuthToken auth_token = 1;
      */
     value: SingleAuthToken;
@@ -966,21 +1256,29 @@ export declare type UpstreamSpec_AzureOpenAI = Message<"ai.options.gloo.solo.io.
   } | { case: undefined; value?: undefined };
 
   /**
+   * Host of the resource, such as `my.openai.azure.com`.
+   *
    * @generated from field: string endpoint = 2;
    */
   endpoint: string;
 
   /**
+   * Name of the deployment.
+   *
    * @generated from field: string deployment_name = 3;
    */
   deploymentName: string;
 
   /**
+   * Version of the API.
+   *
    * @generated from field: string api_version = 4;
    */
   apiVersion: string;
 
   /**
+   * Another host. Default: `endpoint`.
+   *
    * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.CustomHost custom_host = 5;
    */
   customHost?: UpstreamSpec_CustomHost | undefined;
@@ -993,25 +1291,35 @@ export declare type UpstreamSpec_AzureOpenAI = Message<"ai.options.gloo.solo.io.
 export declare const UpstreamSpec_AzureOpenAISchema: GenMessage<UpstreamSpec_AzureOpenAI>;
 
 /**
+ * AWS Bedrock. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.Bedrock
  */
 export declare type UpstreamSpec_Bedrock = Message<"ai.options.gloo.solo.io.UpstreamSpec.Bedrock"> & {
   /**
+   * AWS credentials. Default: those of the environment.
+   *
    * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.AwsCredentialProvider credential_provider = 1;
    */
   credentialProvider?: UpstreamSpec_AwsCredentialProvider | undefined;
 
   /**
+   * Another host. Default: that of the provider.
+   *
    * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.CustomHost custom_host = 2;
    */
   customHost?: UpstreamSpec_CustomHost | undefined;
 
   /**
+   * Model to use.
+   *
    * @generated from field: string model = 3;
    */
   model: string;
 
   /**
+   * AWS region.
+   *
    * @generated from field: string region = 4;
    */
   region: string;
@@ -1024,25 +1332,35 @@ export declare type UpstreamSpec_Bedrock = Message<"ai.options.gloo.solo.io.Upst
 export declare const UpstreamSpec_BedrockSchema: GenMessage<UpstreamSpec_Bedrock>;
 
 /**
+ * Another host that speaks the provider's protocol. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.CustomHost
  */
 export declare type UpstreamSpec_CustomHost = Message<"ai.options.gloo.solo.io.UpstreamSpec.CustomHost"> & {
   /**
+   * Name or IP address.
+   *
    * @generated from field: string host = 1;
    */
   host: string;
 
   /**
+   * TCP port.
+   *
    * @generated from field: uint32 port = 2;
    */
   port: number;
 
   /**
+   * `Host` header and TLS server name. Default: `host`.
+   *
    * @generated from field: google.protobuf.StringValue hostname = 3;
    */
   hostname?: string | undefined;
 
   /**
+   * Another path.
+   *
    * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.PathOverride path_override = 4;
    */
   pathOverride?: UpstreamSpec_PathOverride | undefined;
@@ -1055,14 +1373,20 @@ export declare type UpstreamSpec_CustomHost = Message<"ai.options.gloo.solo.io.U
 export declare const UpstreamSpec_CustomHostSchema: GenMessage<UpstreamSpec_CustomHost>;
 
 /**
+ * Google Gemini. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.Gemini
  */
 export declare type UpstreamSpec_Gemini = Message<"ai.options.gloo.solo.io.UpstreamSpec.Gemini"> & {
   /**
+   * Where the token comes from.
+   *
    * @generated from oneof ai.options.gloo.solo.io.UpstreamSpec.Gemini.auth_token_source
    */
   authTokenSource: {
     /**
+     * Token for the provider.
+     *
      * @generated from field: ai.options.gloo.solo.io.SingleAuthToken auth_token = 1;
      */
     value: SingleAuthToken;
@@ -1070,16 +1394,22 @@ export declare type UpstreamSpec_Gemini = Message<"ai.options.gloo.solo.io.Upstr
   } | { case: undefined; value?: undefined };
 
   /**
+   * Model to use.
+   *
    * @generated from field: string model = 2;
    */
   model: string;
 
   /**
+   * Version of the API.
+   *
    * @generated from field: string api_version = 3;
    */
   apiVersion: string;
 
   /**
+   * Another host. Default: that of the provider.
+   *
    * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.CustomHost custom_host = 4;
    */
   customHost?: UpstreamSpec_CustomHost | undefined;
@@ -1092,20 +1422,28 @@ export declare type UpstreamSpec_Gemini = Message<"ai.options.gloo.solo.io.Upstr
 export declare const UpstreamSpec_GeminiSchema: GenMessage<UpstreamSpec_Gemini>;
 
 /**
+ * Mistral. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.Mistral
  */
 export declare type UpstreamSpec_Mistral = Message<"ai.options.gloo.solo.io.UpstreamSpec.Mistral"> & {
   /**
+   * Token for the provider.
+   *
    * @generated from field: ai.options.gloo.solo.io.SingleAuthToken auth_token = 1;
    */
   authToken?: SingleAuthToken | undefined;
 
   /**
+   * Another host. Default: that of the provider.
+   *
    * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.CustomHost custom_host = 2;
    */
   customHost?: UpstreamSpec_CustomHost | undefined;
 
   /**
+   * Model to use. Default: that of the request.
+   *
    * @generated from field: string model = 3;
    */
   model: string;
@@ -1118,10 +1456,14 @@ export declare type UpstreamSpec_Mistral = Message<"ai.options.gloo.solo.io.Upst
 export declare const UpstreamSpec_MistralSchema: GenMessage<UpstreamSpec_Mistral>;
 
 /**
+ * Several providers: when those of one priority fail, those of the next are used. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.MultiPool
  */
 export declare type UpstreamSpec_MultiPool = Message<"ai.options.gloo.solo.io.UpstreamSpec.MultiPool"> & {
   /**
+   * The pools, first choice first.
+   *
    * @generated from field: repeated ai.options.gloo.solo.io.UpstreamSpec.MultiPool.Priority priorities = 1;
    */
   priorities: UpstreamSpec_MultiPool_Priority[];
@@ -1134,50 +1476,68 @@ export declare type UpstreamSpec_MultiPool = Message<"ai.options.gloo.solo.io.Up
 export declare const UpstreamSpec_MultiPoolSchema: GenMessage<UpstreamSpec_MultiPool>;
 
 /**
+ * One provider of several. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.MultiPool.Backend
  */
 export declare type UpstreamSpec_MultiPool_Backend = Message<"ai.options.gloo.solo.io.UpstreamSpec.MultiPool.Backend"> & {
   /**
+   * The provider.
+   *
    * @generated from oneof ai.options.gloo.solo.io.UpstreamSpec.MultiPool.Backend.llm
    */
   llm: {
     /**
+     * OpenAI.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.OpenAI openai = 1;
      */
     value: UpstreamSpec_OpenAI;
     case: "openai";
   } | {
     /**
+     * Mistral.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.Mistral mistral = 2;
      */
     value: UpstreamSpec_Mistral;
     case: "mistral";
   } | {
     /**
+     * Anthropic.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.Anthropic anthropic = 3;
      */
     value: UpstreamSpec_Anthropic;
     case: "anthropic";
   } | {
     /**
+     * OpenAI at Azure.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.AzureOpenAI azure_openai = 4;
      */
     value: UpstreamSpec_AzureOpenAI;
     case: "azureOpenai";
   } | {
     /**
+     * Google Gemini.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.Gemini gemini = 5;
      */
     value: UpstreamSpec_Gemini;
     case: "gemini";
   } | {
     /**
+     * Google Vertex AI.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.VertexAI vertex_ai = 6;
      */
     value: UpstreamSpec_VertexAI;
     case: "vertexAi";
   } | {
     /**
+     * AWS Bedrock.
+     *
      * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.Bedrock bedrock = 7;
      */
     value: UpstreamSpec_Bedrock;
@@ -1192,10 +1552,14 @@ export declare type UpstreamSpec_MultiPool_Backend = Message<"ai.options.gloo.so
 export declare const UpstreamSpec_MultiPool_BackendSchema: GenMessage<UpstreamSpec_MultiPool_Backend>;
 
 /**
+ * Providers of one priority. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.MultiPool.Priority
  */
 export declare type UpstreamSpec_MultiPool_Priority = Message<"ai.options.gloo.solo.io.UpstreamSpec.MultiPool.Priority"> & {
   /**
+   * The providers, used in turn.
+   *
    * @generated from field: repeated ai.options.gloo.solo.io.UpstreamSpec.MultiPool.Backend pool = 1;
    */
   pool: UpstreamSpec_MultiPool_Backend[];
@@ -1208,20 +1572,28 @@ export declare type UpstreamSpec_MultiPool_Priority = Message<"ai.options.gloo.s
 export declare const UpstreamSpec_MultiPool_PrioritySchema: GenMessage<UpstreamSpec_MultiPool_Priority>;
 
 /**
+ * OpenAI. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.OpenAI
  */
 export declare type UpstreamSpec_OpenAI = Message<"ai.options.gloo.solo.io.UpstreamSpec.OpenAI"> & {
   /**
+   * Token for the provider.
+   *
    * @generated from field: ai.options.gloo.solo.io.SingleAuthToken auth_token = 1;
    */
   authToken?: SingleAuthToken | undefined;
 
   /**
+   * Another host. Default: that of the provider.
+   *
    * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.CustomHost custom_host = 2;
    */
   customHost?: UpstreamSpec_CustomHost | undefined;
 
   /**
+   * Model to use. Default: that of the request.
+   *
    * @generated from field: string model = 3;
    */
   model: string;
@@ -1234,20 +1606,28 @@ export declare type UpstreamSpec_OpenAI = Message<"ai.options.gloo.solo.io.Upstr
 export declare const UpstreamSpec_OpenAISchema: GenMessage<UpstreamSpec_OpenAI>;
 
 /**
+ * Another path at the provider. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.PathOverride
  */
 export declare type UpstreamSpec_PathOverride = Message<"ai.options.gloo.solo.io.UpstreamSpec.PathOverride"> & {
   /**
+   * How the path is changed.
+   *
    * @generated from oneof ai.options.gloo.solo.io.UpstreamSpec.PathOverride.override_type
    */
   overrideType: {
     /**
+     * Replaces the whole path with its query.
+     *
      * @generated from field: string full_path = 1;
      */
     value: string;
     case: "fullPath";
   } | {
     /**
+     * Is put before the path of the request.
+     *
      * @generated from field: string base_path = 2;
      */
     value: string;
@@ -1262,14 +1642,20 @@ export declare type UpstreamSpec_PathOverride = Message<"ai.options.gloo.solo.io
 export declare const UpstreamSpec_PathOverrideSchema: GenMessage<UpstreamSpec_PathOverride>;
 
 /**
+ * Google Vertex AI. Enterprise feature of Gloo.
+ *
  * @generated from message ai.options.gloo.solo.io.UpstreamSpec.VertexAI
  */
 export declare type UpstreamSpec_VertexAI = Message<"ai.options.gloo.solo.io.UpstreamSpec.VertexAI"> & {
   /**
+   * Where the token comes from.
+   *
    * @generated from oneof ai.options.gloo.solo.io.UpstreamSpec.VertexAI.auth_token_source
    */
   authTokenSource: {
     /**
+     * Token for the provider.
+     *
      * @generated from field: ai.options.gloo.solo.io.SingleAuthToken auth_token = 1;
      */
     value: SingleAuthToken;
@@ -1277,41 +1663,57 @@ export declare type UpstreamSpec_VertexAI = Message<"ai.options.gloo.solo.io.Ups
   } | { case: undefined; value?: undefined };
 
   /**
+   * Model to use.
+   *
    * @generated from field: string model = 2;
    */
   model: string;
 
   /**
+   * Version of the API.
+   *
    * @generated from field: string api_version = 3;
    */
   apiVersion: string;
 
   /**
+   * ID of the Google Cloud project.
+   *
    * @generated from field: string project_id = 4;
    */
   projectId: string;
 
   /**
+   * Location of the project, such as `us-central1`.
+   *
    * @generated from field: string location = 5;
    */
   location: string;
 
   /**
+   * Last part of the path. Default: `generateContent`.
+   *
    * @generated from field: string model_path = 6;
    */
   modelPath: string;
 
   /**
+   * Publisher of the model. Default: GOOGLE.
+   *
    * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.VertexAI.Publisher publisher = 7;
    */
   publisher: UpstreamSpec_VertexAI_Publisher;
 
   /**
+   * Form of requests and responses. Default: GEMINI.
+   *
    * @generated from field: ai.options.gloo.solo.io.ApiJsonSchema json_schema = 8;
    */
   jsonSchema: ApiJsonSchema;
 
   /**
+   * Another host. Default: that of the provider.
+   *
    * @generated from field: ai.options.gloo.solo.io.UpstreamSpec.CustomHost custom_host = 9;
    */
   customHost?: UpstreamSpec_CustomHost | undefined;
@@ -1324,10 +1726,14 @@ export declare type UpstreamSpec_VertexAI = Message<"ai.options.gloo.solo.io.Ups
 export declare const UpstreamSpec_VertexAISchema: GenMessage<UpstreamSpec_VertexAI>;
 
 /**
+ * Publishers of models.
+ *
  * @generated from enum ai.options.gloo.solo.io.UpstreamSpec.VertexAI.Publisher
  */
 export enum UpstreamSpec_VertexAI_Publisher {
   /**
+   * Google.
+   *
    * @generated from enum value: GOOGLE = 0;
    */
   GOOGLE = 0,
@@ -1339,25 +1745,35 @@ export enum UpstreamSpec_VertexAI_Publisher {
 export declare const UpstreamSpec_VertexAI_PublisherSchema: GenEnum<UpstreamSpec_VertexAI_Publisher>;
 
 /**
+ * Form of requests and responses.
+ *
  * @generated from enum ai.options.gloo.solo.io.ApiJsonSchema
  */
 export enum ApiJsonSchema {
   /**
+   * None given.
+   *
    * @generated from enum value: NOT_SET = 0;
    */
   NOT_SET = 0,
 
   /**
+   * As Anthropic has it.
+   *
    * @generated from enum value: ANTHROPIC = 1;
    */
   ANTHROPIC = 1,
 
   /**
+   * As Gemini has it.
+   *
    * @generated from enum value: GEMINI = 2;
    */
   GEMINI = 2,
 
   /**
+   * As OpenAI has it.
+   *
    * @generated from enum value: OPENAI = 3;
    */
   OPENAI = 3,

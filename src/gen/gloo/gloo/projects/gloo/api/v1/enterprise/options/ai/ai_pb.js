@@ -68,6 +68,8 @@ export const AIPromptGuard_Regex_ActionSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_ai_ai, 1, 1, 0);
 
 /**
+ * What happens to a prompt.
+ *
  * @generated from enum ai.options.gloo.solo.io.AIPromptGuard.Regex.Action
  */
 export const AIPromptGuard_Regex_Action = /*@__PURE__*/
@@ -80,6 +82,8 @@ export const AIPromptGuard_Regex_BuiltInSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_ai_ai, 1, 1, 1);
 
 /**
+ * Ready-made expressions.
+ *
  * @generated from enum ai.options.gloo.solo.io.AIPromptGuard.Regex.BuiltIn
  */
 export const AIPromptGuard_Regex_BuiltIn = /*@__PURE__*/
@@ -127,6 +131,8 @@ export const AIPromptGuard_Webhook_HeaderMatch_MatchTypeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_ai_ai, 1, 4, 0, 0);
 
 /**
+ * How strings are compared.
+ *
  * @generated from enum ai.options.gloo.solo.io.AIPromptGuard.Webhook.HeaderMatch.MatchType
  */
 export const AIPromptGuard_Webhook_HeaderMatch_MatchType = /*@__PURE__*/
@@ -195,6 +201,8 @@ export const RouteSettings_RouteTypeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_ai_ai, 6, 0);
 
 /**
+ * How answers are sent.
+ *
  * @generated from enum ai.options.gloo.solo.io.RouteSettings.RouteType
  */
 export const RouteSettings_RouteType = /*@__PURE__*/
@@ -235,6 +243,8 @@ export const SemanticCache_ModeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_ai_ai, 7, 0);
 
 /**
+ * Whether new answers are kept.
+ *
  * @generated from enum ai.options.gloo.solo.io.SemanticCache.Mode
  */
 export const SemanticCache_Mode = /*@__PURE__*/
@@ -366,6 +376,8 @@ export const UpstreamSpec_VertexAI_PublisherSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_ai_ai, 9, 11, 0);
 
 /**
+ * Publishers of models.
+ *
  * @generated from enum ai.options.gloo.solo.io.UpstreamSpec.VertexAI.Publisher
  */
 export const UpstreamSpec_VertexAI_Publisher = /*@__PURE__*/
@@ -378,6 +390,8 @@ export const ApiJsonSchemaSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_ai_ai, 0);
 
 /**
+ * Form of requests and responses.
+ *
  * @generated from enum ai.options.gloo.solo.io.ApiJsonSchema
  */
 export const ApiJsonSchema = /*@__PURE__*/

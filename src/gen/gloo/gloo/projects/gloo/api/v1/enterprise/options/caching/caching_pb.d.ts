@@ -14,25 +14,35 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_caching_caching: GenFile;
 
 /**
+ * Caching of responses by a caching server. Enterprise feature of Gloo.
+ *
  * @generated from message caching.options.gloo.solo.io.Settings
  */
 export declare type Settings = Message<"caching.options.gloo.solo.io.Settings"> & {
   /**
+   * Upstream of the caching server.
+   *
    * @generated from field: core.solo.io.ResourceRef caching_service_ref = 1;
    */
   cachingServiceRef?: ResourceRef | undefined;
 
   /**
+   * Headers that responses may vary by (`vary`) and still be cached.
+   *
    * @generated from field: repeated solo.io.envoy.type.matcher.v3.StringMatcher allowed_vary_headers = 2;
    */
   allowedVaryHeaders: StringMatcher[];
 
   /**
+   * How long the caching server may take.
+   *
    * @generated from field: google.protobuf.Duration timeout = 3;
    */
   timeout?: Duration | undefined;
 
   /**
+   * Largest body to cache, in bytes.
+   *
    * @generated from field: google.protobuf.UInt32Value max_payload_size = 4;
    */
   maxPayloadSize?: number | undefined;

@@ -14,25 +14,35 @@ import type { Matcher } from "../../../core/matchers/matchers_pb.js";
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_dlp_dlp: GenFile;
 
 /**
+ * What is masked.
+ *
  * @generated from message dlp.options.gloo.solo.io.Action
  */
 export declare type Action = Message<"dlp.options.gloo.solo.io.Action"> & {
   /**
+   * The kind of data. Default: CUSTOM.
+   *
    * @generated from field: dlp.options.gloo.solo.io.Action.ActionType action_type = 1;
    */
   actionType: Action_ActionType;
 
   /**
+   * Data that regular expressions find. For CUSTOM.
+   *
    * @generated from field: dlp.options.gloo.solo.io.CustomAction custom_action = 2;
    */
   customAction?: CustomAction | undefined;
 
   /**
+   * Values of a header or dynamic metadata. For KEYVALUE.
+   *
    * @generated from field: dlp.options.gloo.solo.io.KeyValueAction key_value_action = 4;
    */
   keyValueAction?: KeyValueAction | undefined;
 
   /**
+   * Only counts, and masks nothing. Default: false.
+   *
    * @generated from field: bool shadow = 3;
    */
   shadow: boolean;
@@ -45,65 +55,91 @@ export declare type Action = Message<"dlp.options.gloo.solo.io.Action"> & {
 export declare const ActionSchema: GenMessage<Action>;
 
 /**
+ * Kinds of data.
+ *
  * @generated from enum dlp.options.gloo.solo.io.Action.ActionType
  */
 export enum Action_ActionType {
   /**
+   * As `customAction` says.
+   *
    * @generated from enum value: CUSTOM = 0;
    */
   CUSTOM = 0,
 
   /**
+   * US social security numbers.
+   *
    * @generated from enum value: SSN = 1;
    */
   SSN = 1,
 
   /**
+   * Mastercard numbers.
+   *
    * @generated from enum value: MASTERCARD = 2;
    */
   MASTERCARD = 2,
 
   /**
+   * Visa numbers.
+   *
    * @generated from enum value: VISA = 3;
    */
   VISA = 3,
 
   /**
+   * American Express numbers.
+   *
    * @generated from enum value: AMEX = 4;
    */
   AMEX = 4,
 
   /**
+   * Discover numbers.
+   *
    * @generated from enum value: DISCOVER = 5;
    */
   DISCOVER = 5,
 
   /**
+   * JCB numbers.
+   *
    * @generated from enum value: JCB = 6;
    */
   JCB = 6,
 
   /**
+   * Diners Club numbers.
+   *
    * @generated from enum value: DINERS_CLUB = 7;
    */
   DINERS_CLUB = 7,
 
   /**
+   * Magnetic stripe data.
+   *
    * @generated from enum value: CREDIT_CARD_TRACKERS = 8;
    */
   CREDIT_CARD_TRACKERS = 8,
 
   /**
+   * All card numbers, one expression after the other.
+   *
    * @generated from enum value: ALL_CREDIT_CARDS = 9;
    */
   ALL_CREDIT_CARDS = 9,
 
   /**
+   * As `keyValueAction` says.
+   *
    * @generated from enum value: KEYVALUE = 10;
    */
   KEYVALUE = 10,
 
   /**
+   * All card numbers in one expression, which is faster.
+   *
    * @generated from enum value: ALL_CREDIT_CARDS_COMBINED = 11;
    */
   ALL_CREDIT_CARDS_COMBINED = 11,
@@ -115,15 +151,21 @@ export enum Action_ActionType {
 export declare const Action_ActionTypeSchema: GenEnum<Action_ActionType>;
 
 /**
+ * Masks sensitive data of a virtual host or route. Enterprise feature of Gloo.
+ *
  * @generated from message dlp.options.gloo.solo.io.Config
  */
 export declare type Config = Message<"dlp.options.gloo.solo.io.Config"> & {
   /**
+   * What is masked, in this order.
+   *
    * @generated from field: repeated dlp.options.gloo.solo.io.Action actions = 1;
    */
   actions: Action[];
 
   /**
+   * What is masked. Default: RESPONSE_BODY.
+   *
    * @generated from field: dlp.options.gloo.solo.io.Config.EnableFor enabled_for = 2;
    */
   enabledFor: Config_EnableFor;
@@ -136,20 +178,28 @@ export declare type Config = Message<"dlp.options.gloo.solo.io.Config"> & {
 export declare const ConfigSchema: GenMessage<Config>;
 
 /**
+ * What is masked.
+ *
  * @generated from enum dlp.options.gloo.solo.io.Config.EnableFor
  */
 export enum Config_EnableFor {
   /**
+   * Bodies of responses.
+   *
    * @generated from enum value: RESPONSE_BODY = 0;
    */
   RESPONSE_BODY = 0,
 
   /**
+   * Access logs.
+   *
    * @generated from enum value: ACCESS_LOGS = 1;
    */
   ACCESS_LOGS = 1,
 
   /**
+   * Both.
+   *
    * @generated from enum value: ALL = 2;
    */
   ALL = 2,
@@ -161,31 +211,43 @@ export enum Config_EnableFor {
 export declare const Config_EnableForSchema: GenEnum<Config_EnableFor>;
 
 /**
+ * Data that regular expressions find.
+ *
  * @generated from message dlp.options.gloo.solo.io.CustomAction
  */
 export declare type CustomAction = Message<"dlp.options.gloo.solo.io.CustomAction"> & {
   /**
+   * Name of the action.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Expressions; what they find is masked. Use `regexActions` to mask a group only.
+   *
    * @generated from field: repeated string regex = 2 [deprecated = true];
    * @deprecated
    */
   regex: string[];
 
   /**
+   * Character to put in the place of others. Default: X.
+   *
    * @generated from field: string mask_char = 3;
    */
   maskChar: string;
 
   /**
+   * How much of it is masked, in percent. Default: 75.
+   *
    * @generated from field: solo.io.envoy.type.Percent percent = 4;
    */
   percent?: Percent | undefined;
 
   /**
+   * Expressions with the group to mask.
+   *
    * @generated from field: repeated envoy.config.filter.http.transformation_ee.v2.RegexAction regex_actions = 5;
    */
   regexActions: RegexAction[];
@@ -198,15 +260,21 @@ export declare type CustomAction = Message<"dlp.options.gloo.solo.io.CustomActio
 export declare const CustomActionSchema: GenMessage<CustomAction>;
 
 /**
+ * Which requests are masked how.
+ *
  * @generated from message dlp.options.gloo.solo.io.DlpRule
  */
 export declare type DlpRule = Message<"dlp.options.gloo.solo.io.DlpRule"> & {
   /**
+   * The requests. Default: all.
+   *
    * @generated from field: matchers.core.gloo.solo.io.Matcher matcher = 1;
    */
   matcher?: Matcher | undefined;
 
   /**
+   * What is masked, in this order.
+   *
    * @generated from field: repeated dlp.options.gloo.solo.io.Action actions = 2;
    */
   actions: Action[];
@@ -219,15 +287,21 @@ export declare type DlpRule = Message<"dlp.options.gloo.solo.io.DlpRule"> & {
 export declare const DlpRuleSchema: GenMessage<DlpRule>;
 
 /**
+ * Masks sensitive data. Enterprise feature of Gloo.
+ *
  * @generated from message dlp.options.gloo.solo.io.FilterConfig
  */
 export declare type FilterConfig = Message<"dlp.options.gloo.solo.io.FilterConfig"> & {
   /**
+   * Rules, tried in order; the first whose matcher fits counts.
+   *
    * @generated from field: repeated dlp.options.gloo.solo.io.DlpRule dlp_rules = 1;
    */
   dlpRules: DlpRule[];
 
   /**
+   * What is masked. Default: RESPONSE_BODY.
+   *
    * @generated from field: dlp.options.gloo.solo.io.FilterConfig.EnableFor enabled_for = 2;
    */
   enabledFor: FilterConfig_EnableFor;
@@ -240,20 +314,28 @@ export declare type FilterConfig = Message<"dlp.options.gloo.solo.io.FilterConfi
 export declare const FilterConfigSchema: GenMessage<FilterConfig>;
 
 /**
+ * What is masked.
+ *
  * @generated from enum dlp.options.gloo.solo.io.FilterConfig.EnableFor
  */
 export enum FilterConfig_EnableFor {
   /**
+   * Bodies of responses.
+   *
    * @generated from enum value: RESPONSE_BODY = 0;
    */
   RESPONSE_BODY = 0,
 
   /**
+   * Access logs.
+   *
    * @generated from enum value: ACCESS_LOGS = 1;
    */
   ACCESS_LOGS = 1,
 
   /**
+   * Both.
+   *
    * @generated from enum value: ALL = 2;
    */
   ALL = 2,
@@ -265,25 +347,35 @@ export enum FilterConfig_EnableFor {
 export declare const FilterConfig_EnableForSchema: GenEnum<FilterConfig_EnableFor>;
 
 /**
+ * Values by their key. For access logs only.
+ *
  * @generated from message dlp.options.gloo.solo.io.KeyValueAction
  */
 export declare type KeyValueAction = Message<"dlp.options.gloo.solo.io.KeyValueAction"> & {
   /**
+   * Name of the action.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Character to put in the place of others. Default: X.
+   *
    * @generated from field: string mask_char = 2;
    */
   maskChar: string;
 
   /**
+   * How much of it is masked, in percent. Default: 75.
+   *
    * @generated from field: solo.io.envoy.type.Percent percent = 3;
    */
   percent?: Percent | undefined;
 
   /**
+   * The key.
+   *
    * @generated from field: string key_to_mask = 4;
    */
   keyToMask: string;

@@ -27,6 +27,8 @@ export const Action_ActionTypeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_dlp_dlp, 0, 0);
 
 /**
+ * Kinds of data.
+ *
  * @generated from enum dlp.options.gloo.solo.io.Action.ActionType
  */
 export const Action_ActionType = /*@__PURE__*/
@@ -46,6 +48,8 @@ export const Config_EnableForSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_dlp_dlp, 1, 0);
 
 /**
+ * What is masked.
+ *
  * @generated from enum dlp.options.gloo.solo.io.Config.EnableFor
  */
 export const Config_EnableFor = /*@__PURE__*/
@@ -79,6 +83,8 @@ export const FilterConfig_EnableForSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_dlp_dlp, 4, 0);
 
 /**
+ * What is masked.
+ *
  * @generated from enum dlp.options.gloo.solo.io.FilterConfig.EnableFor
  */
 export const FilterConfig_EnableFor = /*@__PURE__*/

@@ -18,30 +18,42 @@ import type { HeaderMutationRules } from "../../../../external/envoy/config/comm
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_extproc_extproc: GenFile;
 
 /**
+ * The service.
+ *
  * @generated from message extproc.options.gloo.solo.io.GrpcService
  */
 export declare type GrpcService = Message<"extproc.options.gloo.solo.io.GrpcService"> & {
   /**
+   * Upstream of the service. It needs `useHttp2: true`. Required.
+   *
    * @generated from field: core.solo.io.ResourceRef ext_proc_server_ref = 1;
    */
   extProcServerRef?: ResourceRef | undefined;
 
   /**
+   * `:authority` header. Default: the name of the cluster.
+   *
    * @generated from field: google.protobuf.StringValue authority = 2;
    */
   authority?: string | undefined;
 
   /**
+   * When the stream is opened again.
+   *
    * @generated from field: solo.io.envoy.config.core.v3.RetryPolicy retry_policy = 3;
    */
   retryPolicy?: RetryPolicy | undefined;
 
   /**
+   * How long the stream may live. Default: no limit.
+   *
    * @generated from field: google.protobuf.Duration timeout = 4;
    */
   timeout?: Duration | undefined;
 
   /**
+   * Headers to send when it is opened.
+   *
    * @generated from field: repeated solo.io.envoy.config.core.v3.HeaderValue initial_metadata = 5;
    */
   initialMetadata: HeaderValue[];
@@ -54,15 +66,21 @@ export declare type GrpcService = Message<"extproc.options.gloo.solo.io.GrpcServ
 export declare const GrpcServiceSchema: GenMessage<GrpcService>;
 
 /**
+ * Which headers the service gets.
+ *
  * @generated from message extproc.options.gloo.solo.io.HeaderForwardingRules
  */
 export declare type HeaderForwardingRules = Message<"extproc.options.gloo.solo.io.HeaderForwardingRules"> & {
   /**
+   * Only these. Default: all.
+   *
    * @generated from field: solo.io.envoy.type.matcher.v3.ListStringMatcher allowed_headers = 1;
    */
   allowedHeaders?: ListStringMatcher | undefined;
 
   /**
+   * Not these; wins over `allowedHeaders`.
+   *
    * @generated from field: solo.io.envoy.type.matcher.v3.ListStringMatcher disallowed_headers = 2;
    */
   disallowedHeaders?: ListStringMatcher | undefined;
@@ -75,40 +93,56 @@ export declare type HeaderForwardingRules = Message<"extproc.options.gloo.solo.i
 export declare const HeaderForwardingRulesSchema: GenMessage<HeaderForwardingRules>;
 
 /**
+ * Options that replace those of the listener.
+ *
  * @generated from message extproc.options.gloo.solo.io.Overrides
  */
 export declare type Overrides = Message<"extproc.options.gloo.solo.io.Overrides"> & {
   /**
+   * What the service gets to see.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode processing_mode = 1;
    */
   processingMode?: ProcessingMode | undefined;
 
   /**
+   * Does not wait for it. Default: that of the listener.
+   *
    * @generated from field: google.protobuf.BoolValue async_mode = 2;
    */
   asyncMode?: boolean | undefined;
 
   /**
+   * Attributes to send with requests.
+   *
    * @generated from field: repeated string request_attributes = 3;
    */
   requestAttributes: string[];
 
   /**
+   * Attributes to send with responses.
+   *
    * @generated from field: repeated string response_attributes = 4;
    */
   responseAttributes: string[];
 
   /**
+   * Another service.
+   *
    * @generated from field: extproc.options.gloo.solo.io.GrpcService grpc_service = 5;
    */
   grpcService?: GrpcService | undefined;
 
   /**
+   * Namespaces of dynamic metadata to send.
+   *
    * @generated from field: repeated string metadata_context_namespaces = 6;
    */
   metadataContextNamespaces: string[];
 
   /**
+   * Namespaces of typed dynamic metadata to send.
+   *
    * @generated from field: repeated string typed_metadata_context_namespaces = 7;
    */
   typedMetadataContextNamespaces: string[];
@@ -121,20 +155,28 @@ export declare type Overrides = Message<"extproc.options.gloo.solo.io.Overrides"
 export declare const OverridesSchema: GenMessage<Overrides>;
 
 /**
+ * What differs for a virtual host or route. Enterprise feature of Gloo.
+ *
  * @generated from message extproc.options.gloo.solo.io.RouteSettings
  */
 export declare type RouteSettings = Message<"extproc.options.gloo.solo.io.RouteSettings"> & {
   /**
+   * What differs.
+   *
    * @generated from oneof extproc.options.gloo.solo.io.RouteSettings.override
    */
   override: {
     /**
+     * No external processing here.
+     *
      * @generated from field: google.protobuf.BoolValue disabled = 1;
      */
     value: BoolValue;
     case: "disabled";
   } | {
     /**
+     * Other options.
+     *
      * @generated from field: extproc.options.gloo.solo.io.Overrides overrides = 2;
      */
     value: Overrides;
@@ -149,90 +191,127 @@ export declare type RouteSettings = Message<"extproc.options.gloo.solo.io.RouteS
 export declare const RouteSettingsSchema: GenMessage<RouteSettings>;
 
 /**
+ * External processing: a service sees requests and responses and may change them (Envoy's ext_proc). Enterprise feature
+ * of Gloo.
+ *
  * @generated from message extproc.options.gloo.solo.io.Settings
  */
 export declare type Settings = Message<"extproc.options.gloo.solo.io.Settings"> & {
   /**
+   * The service.
+   *
    * @generated from field: extproc.options.gloo.solo.io.GrpcService grpc_service = 1;
    */
   grpcService?: GrpcService | undefined;
 
   /**
+   * Where in the order of filters it is asked.
+   *
    * @generated from field: filters.gloo.solo.io.FilterStage filter_stage = 2;
    */
   filterStage?: FilterStage | undefined;
 
   /**
+   * Goes on without it when the service fails. Default: false (500).
+   *
    * @generated from field: google.protobuf.BoolValue failure_mode_allow = 3;
    */
   failureModeAllow?: boolean | undefined;
 
   /**
+   * What it gets to see.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode processing_mode = 4;
    */
   processingMode?: ProcessingMode | undefined;
 
   /**
+   * Does not wait for it. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue async_mode = 5;
    */
   asyncMode?: boolean | undefined;
 
   /**
+   * Attributes to send with requests, such as `request.path`.
+   *
    * @generated from field: repeated string request_attributes = 6;
    */
   requestAttributes: string[];
 
   /**
+   * Attributes to send with responses.
+   *
    * @generated from field: repeated string response_attributes = 7;
    */
   responseAttributes: string[];
 
   /**
+   * How long one answer may take. Default: 200ms.
+   *
    * @generated from field: google.protobuf.Duration message_timeout = 8;
    */
   messageTimeout?: Duration | undefined;
 
   /**
+   * Name in Envoy's statistics.
+   *
    * @generated from field: google.protobuf.StringValue stat_prefix = 9;
    */
   statPrefix?: string | undefined;
 
   /**
+   * Which headers it may change.
+   *
    * @generated from field: solo.io.envoy.config.common.mutation_rules.v3.HeaderMutationRules mutation_rules = 10;
    */
   mutationRules?: HeaderMutationRules | undefined;
 
   /**
+   * Longest time that the service may ask for. Default: 0s (it may not).
+   *
    * @generated from field: google.protobuf.Duration max_message_timeout = 11;
    */
   maxMessageTimeout?: Duration | undefined;
 
   /**
+   * Does not choose the route again when the service asks for it. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disable_clear_route_cache = 12;
    */
   disableClearRouteCache?: boolean | undefined;
 
   /**
+   * Which headers it gets. Default: all.
+   *
    * @generated from field: extproc.options.gloo.solo.io.HeaderForwardingRules forward_rules = 13;
    */
   forwardRules?: HeaderForwardingRules | undefined;
 
   /**
+   * Metadata of the filter, for access logs.
+   *
    * @generated from field: google.protobuf.Struct filter_metadata = 14;
    */
   filterMetadata?: JsonObject | undefined;
 
   /**
+   * Lets the service change the processing mode. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue allow_mode_override = 15;
    */
   allowModeOverride?: boolean | undefined;
 
   /**
+   * Namespaces of dynamic metadata to send.
+   *
    * @generated from field: repeated string metadata_context_namespaces = 16;
    */
   metadataContextNamespaces: string[];
 
   /**
+   * Namespaces of typed dynamic metadata to send.
+   *
    * @generated from field: repeated string typed_metadata_context_namespaces = 17;
    */
   typedMetadataContextNamespaces: string[];

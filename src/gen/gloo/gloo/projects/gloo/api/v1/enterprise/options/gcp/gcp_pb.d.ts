@@ -11,15 +11,21 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_gcp_gcp: GenFile;
 
 /**
+ * A Google Cloud service that wants an identity token. Enterprise feature of Gloo.
+ *
  * @generated from message gcp.options.gloo.solo.io.UpstreamSpec
  */
 export declare type UpstreamSpec = Message<"gcp.options.gloo.solo.io.UpstreamSpec"> & {
   /**
+   * Name of the service, such as `app-xyz.a.run.app`. Reached at port 443 over TLS. Required.
+   *
    * @generated from field: string host = 1;
    */
   host: string;
 
   /**
+   * Audience of the identity token. Default: `https://<host>`.
+   *
    * @generated from field: string audience = 2;
    */
   audience: string;

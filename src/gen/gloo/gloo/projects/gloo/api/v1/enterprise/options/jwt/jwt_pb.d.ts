@@ -14,20 +14,28 @@ import type { JwksAsyncFetch } from "../../../../external/envoy/extensions/filte
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_jwt_jwt: GenFile;
 
 /**
+ * A claim to pass on as a header.
+ *
  * @generated from message jwt.options.gloo.solo.io.ClaimToHeader
  */
 export declare type ClaimToHeader = Message<"jwt.options.gloo.solo.io.ClaimToHeader"> & {
   /**
+   * Name of the claim.
+   *
    * @generated from field: string claim = 1;
    */
   claim: string;
 
   /**
+   * Name of the header.
+   *
    * @generated from field: string header = 2;
    */
   header: string;
 
   /**
+   * Appends to the header in place of replacing it. Default: false.
+   *
    * @generated from field: bool append = 4;
    */
   append: boolean;
@@ -40,20 +48,28 @@ export declare type ClaimToHeader = Message<"jwt.options.gloo.solo.io.ClaimToHea
 export declare const ClaimToHeaderSchema: GenMessage<ClaimToHeader>;
 
 /**
+ * Keys that verify signatures.
+ *
  * @generated from message jwt.options.gloo.solo.io.Jwks
  */
 export declare type Jwks = Message<"jwt.options.gloo.solo.io.Jwks"> & {
   /**
+   * Where they are.
+   *
    * @generated from oneof jwt.options.gloo.solo.io.Jwks.jwks
    */
   jwks: {
     /**
+     * From a URL.
+     *
      * @generated from field: jwt.options.gloo.solo.io.RemoteJwks remote = 1;
      */
     value: RemoteJwks;
     case: "remote";
   } | {
     /**
+     * Written here.
+     *
      * @generated from field: jwt.options.gloo.solo.io.LocalJwks local = 2;
      */
     value: LocalJwks;
@@ -68,15 +84,21 @@ export declare type Jwks = Message<"jwt.options.gloo.solo.io.Jwks"> & {
 export declare const JwksSchema: GenMessage<Jwks>;
 
 /**
+ * Turns verification off for a route. Enterprise feature of Gloo.
+ *
  * @generated from message jwt.options.gloo.solo.io.JwtStagedRouteExtension
  */
 export declare type JwtStagedRouteExtension = Message<"jwt.options.gloo.solo.io.JwtStagedRouteExtension"> & {
   /**
+   * That before external authentication.
+   *
    * @generated from field: jwt.options.gloo.solo.io.RouteExtension before_ext_auth = 1;
    */
   beforeExtAuth?: RouteExtension | undefined;
 
   /**
+   * That after external authentication.
+   *
    * @generated from field: jwt.options.gloo.solo.io.RouteExtension after_ext_auth = 2;
    */
   afterExtAuth?: RouteExtension | undefined;
@@ -89,15 +111,21 @@ export declare type JwtStagedRouteExtension = Message<"jwt.options.gloo.solo.io.
 export declare const JwtStagedRouteExtensionSchema: GenMessage<JwtStagedRouteExtension>;
 
 /**
+ * Verification of JSON Web Tokens of a route. Enterprise feature of Gloo.
+ *
  * @generated from message jwt.options.gloo.solo.io.JwtStagedRouteProvidersExtension
  */
 export declare type JwtStagedRouteProvidersExtension = Message<"jwt.options.gloo.solo.io.JwtStagedRouteProvidersExtension"> & {
   /**
+   * Before external authentication.
+   *
    * @generated from field: jwt.options.gloo.solo.io.VhostExtension before_ext_auth = 1;
    */
   beforeExtAuth?: VhostExtension | undefined;
 
   /**
+   * After external authentication.
+   *
    * @generated from field: jwt.options.gloo.solo.io.VhostExtension after_ext_auth = 2;
    */
   afterExtAuth?: VhostExtension | undefined;
@@ -110,15 +138,21 @@ export declare type JwtStagedRouteProvidersExtension = Message<"jwt.options.gloo
 export declare const JwtStagedRouteProvidersExtensionSchema: GenMessage<JwtStagedRouteProvidersExtension>;
 
 /**
+ * Verification of JSON Web Tokens, before or after external authentication. Enterprise feature of Gloo.
+ *
  * @generated from message jwt.options.gloo.solo.io.JwtStagedVhostExtension
  */
 export declare type JwtStagedVhostExtension = Message<"jwt.options.gloo.solo.io.JwtStagedVhostExtension"> & {
   /**
+   * Before it.
+   *
    * @generated from field: jwt.options.gloo.solo.io.VhostExtension before_ext_auth = 1;
    */
   beforeExtAuth?: VhostExtension | undefined;
 
   /**
+   * After it.
+   *
    * @generated from field: jwt.options.gloo.solo.io.VhostExtension after_ext_auth = 2;
    */
   afterExtAuth?: VhostExtension | undefined;
@@ -131,10 +165,14 @@ export declare type JwtStagedVhostExtension = Message<"jwt.options.gloo.solo.io.
 export declare const JwtStagedVhostExtensionSchema: GenMessage<JwtStagedVhostExtension>;
 
 /**
+ * Keys that are written here.
+ *
  * @generated from message jwt.options.gloo.solo.io.LocalJwks
  */
 export declare type LocalJwks = Message<"jwt.options.gloo.solo.io.LocalJwks"> & {
   /**
+   * A key set as JSON, or a public key as PEM.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
@@ -147,45 +185,64 @@ export declare type LocalJwks = Message<"jwt.options.gloo.solo.io.LocalJwks"> & 
 export declare const LocalJwksSchema: GenMessage<LocalJwks>;
 
 /**
+ * Who issues tokens, and how they are verified.
+ *
  * @generated from message jwt.options.gloo.solo.io.Provider
  */
 export declare type Provider = Message<"jwt.options.gloo.solo.io.Provider"> & {
   /**
+   * Keys that verify the signature. Required.
+   *
    * @generated from field: jwt.options.gloo.solo.io.Jwks jwks = 1;
    */
   jwks?: Jwks | undefined;
 
   /**
+   * Audiences (`aud`), one of which the token must have. Default: empty (not checked).
+   *
    * @generated from field: repeated string audiences = 2;
    */
   audiences: string[];
 
   /**
+   * Issuer (`iss`) that the token must have. Default: empty (not checked).
+   *
    * @generated from field: string issuer = 3;
    */
   issuer: string;
 
   /**
+   * Where in the request the token is. Default: the header `authorization: Bearer …` and the query parameter
+   * `access_token`.
+   *
    * @generated from field: jwt.options.gloo.solo.io.TokenSource token_source = 4;
    */
   tokenSource?: TokenSource | undefined;
 
   /**
+   * Passes the token on to the Upstream. Default: false.
+   *
    * @generated from field: bool keep_token = 5;
    */
   keepToken: boolean;
 
   /**
+   * Claims to pass on as headers.
+   *
    * @generated from field: repeated jwt.options.gloo.solo.io.ClaimToHeader claims_to_headers = 6;
    */
   claimsToHeaders: ClaimToHeader[];
 
   /**
+   * How far clocks may differ, in seconds. Default: 60.
+   *
    * @generated from field: google.protobuf.UInt32Value clock_skew_seconds = 8;
    */
   clockSkewSeconds?: number | undefined;
 
   /**
+   * Key in Envoy's dynamic metadata under which to say why a token failed.
+   *
    * @generated from field: string attach_failed_status_to_metadata = 9;
    */
   attachFailedStatusToMetadata: string;
@@ -198,25 +255,35 @@ export declare type Provider = Message<"jwt.options.gloo.solo.io.Provider"> & {
 export declare const ProviderSchema: GenMessage<Provider>;
 
 /**
+ * Keys from a URL.
+ *
  * @generated from message jwt.options.gloo.solo.io.RemoteJwks
  */
 export declare type RemoteJwks = Message<"jwt.options.gloo.solo.io.RemoteJwks"> & {
   /**
+   * The URL. Required.
+   *
    * @generated from field: string url = 1;
    */
   url: string;
 
   /**
+   * Upstream through which it is fetched. Required.
+   *
    * @generated from field: core.solo.io.ResourceRef upstream_ref = 2;
    */
   upstreamRef?: ResourceRef | undefined;
 
   /**
+   * How long the keys are kept. Default: 5m.
+   *
    * @generated from field: google.protobuf.Duration cache_duration = 4;
    */
   cacheDuration?: Duration | undefined;
 
   /**
+   * Fetches the keys before the first request.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.jwt_authn.v3.JwksAsyncFetch async_fetch = 3;
    */
   asyncFetch?: JwksAsyncFetch | undefined;
@@ -229,10 +296,14 @@ export declare type RemoteJwks = Message<"jwt.options.gloo.solo.io.RemoteJwks"> 
 export declare const RemoteJwksSchema: GenMessage<RemoteJwks>;
 
 /**
+ * Turns verification off for a route. Enterprise feature of Gloo.
+ *
  * @generated from message jwt.options.gloo.solo.io.RouteExtension
  */
 export declare type RouteExtension = Message<"jwt.options.gloo.solo.io.RouteExtension"> & {
   /**
+   * Turns it off. Default: false.
+   *
    * @generated from field: bool disable = 1;
    */
   disable: boolean;
@@ -245,15 +316,21 @@ export declare type RouteExtension = Message<"jwt.options.gloo.solo.io.RouteExte
 export declare const RouteExtensionSchema: GenMessage<RouteExtension>;
 
 /**
+ * Where in the request the token is.
+ *
  * @generated from message jwt.options.gloo.solo.io.TokenSource
  */
 export declare type TokenSource = Message<"jwt.options.gloo.solo.io.TokenSource"> & {
   /**
+   * Headers to look in.
+   *
    * @generated from field: repeated jwt.options.gloo.solo.io.TokenSource.HeaderSource headers = 1;
    */
   headers: TokenSource_HeaderSource[];
 
   /**
+   * Query parameters to look in.
+   *
    * @generated from field: repeated string query_params = 2;
    */
   queryParams: string[];
@@ -266,15 +343,21 @@ export declare type TokenSource = Message<"jwt.options.gloo.solo.io.TokenSource"
 export declare const TokenSourceSchema: GenMessage<TokenSource>;
 
 /**
+ * A header with a token.
+ *
  * @generated from message jwt.options.gloo.solo.io.TokenSource.HeaderSource
  */
 export declare type TokenSource_HeaderSource = Message<"jwt.options.gloo.solo.io.TokenSource.HeaderSource"> & {
   /**
+   * Name of the header.
+   *
    * @generated from field: string header = 1;
    */
   header: string;
 
   /**
+   * What stands before the token, such as `Bearer `.
+   *
    * @generated from field: string prefix = 2;
    */
   prefix: string;
@@ -287,21 +370,29 @@ export declare type TokenSource_HeaderSource = Message<"jwt.options.gloo.solo.io
 export declare const TokenSource_HeaderSourceSchema: GenMessage<TokenSource_HeaderSource>;
 
 /**
+ * Verification of JSON Web Tokens. Enterprise feature of Gloo.
+ *
  * @generated from message jwt.options.gloo.solo.io.VhostExtension
  */
 export declare type VhostExtension = Message<"jwt.options.gloo.solo.io.VhostExtension"> & {
   /**
+   * Name to who issues tokens. A token of any of them is enough.
+   *
    * @generated from field: map<string, jwt.options.gloo.solo.io.Provider> providers = 4;
    */
   providers: { [key: string]: Provider };
 
   /**
+   * Deprecated, use `validationPolicy`. Lets requests without a valid token through. Default: false.
+   *
    * @generated from field: bool allow_missing_or_failed_jwt = 2 [deprecated = true];
    * @deprecated
    */
   allowMissingOrFailedJwt: boolean;
 
   /**
+   * Which requests are let through. Default: REQUIRE_VALID.
+   *
    * @generated from field: jwt.options.gloo.solo.io.VhostExtension.ValidationPolicy validation_policy = 3;
    */
   validationPolicy: VhostExtension_ValidationPolicy;
@@ -314,20 +405,28 @@ export declare type VhostExtension = Message<"jwt.options.gloo.solo.io.VhostExte
 export declare const VhostExtensionSchema: GenMessage<VhostExtension>;
 
 /**
+ * Which requests are let through.
+ *
  * @generated from enum jwt.options.gloo.solo.io.VhostExtension.ValidationPolicy
  */
 export enum VhostExtension_ValidationPolicy {
   /**
+   * Only those with a valid token.
+   *
    * @generated from enum value: REQUIRE_VALID = 0;
    */
   REQUIRE_VALID = 0,
 
   /**
+   * Those with a valid token or none.
+   *
    * @generated from enum value: ALLOW_MISSING = 1;
    */
   ALLOW_MISSING = 1,
 
   /**
+   * All. Claims are there only if the token is valid.
+   *
    * @generated from enum value: ALLOW_MISSING_OR_FAILED = 2;
    */
   ALLOW_MISSING_OR_FAILED = 2,

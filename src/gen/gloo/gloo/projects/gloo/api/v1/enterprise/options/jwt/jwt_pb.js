@@ -104,6 +104,8 @@ export const VhostExtension_ValidationPolicySchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_jwt_jwt, 10, 0);
 
 /**
+ * Which requests are let through.
+ *
  * @generated from enum jwt.options.gloo.solo.io.VhostExtension.ValidationPolicy
  */
 export const VhostExtension_ValidationPolicy = /*@__PURE__*/

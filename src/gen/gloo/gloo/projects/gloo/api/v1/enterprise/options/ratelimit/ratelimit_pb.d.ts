@@ -15,10 +15,14 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_ratelimit_ratelimit: GenFile;
 
 /**
+ * Options of the connection to the service.
+ *
  * @generated from message ratelimit.options.gloo.solo.io.GrpcService
  */
 export declare type GrpcService = Message<"ratelimit.options.gloo.solo.io.GrpcService"> & {
   /**
+   * `:authority` header. Default: the name of the cluster.
+   *
    * @generated from field: string authority = 1;
    */
   authority: string;
@@ -31,15 +35,21 @@ export declare type GrpcService = Message<"ratelimit.options.gloo.solo.io.GrpcSe
 export declare const GrpcServiceSchema: GenMessage<GrpcService>;
 
 /**
+ * Simple rate limits for each client. Enterprise feature of Gloo.
+ *
  * @generated from message ratelimit.options.gloo.solo.io.IngressRateLimit
  */
 export declare type IngressRateLimit = Message<"ratelimit.options.gloo.solo.io.IngressRateLimit"> & {
   /**
+   * Limit of a client who is logged in, by the user's ID.
+   *
    * @generated from field: ratelimit.api.solo.io.RateLimit authorized_limits = 1;
    */
   authorizedLimits?: RateLimit | undefined;
 
   /**
+   * Limit of other clients, by IP address.
+   *
    * @generated from field: ratelimit.api.solo.io.RateLimit anonymous_limits = 2;
    */
   anonymousLimits?: RateLimit | undefined;
@@ -52,15 +62,21 @@ export declare type IngressRateLimit = Message<"ratelimit.options.gloo.solo.io.I
 export declare const IngressRateLimitSchema: GenMessage<IngressRateLimit>;
 
 /**
+ * Points to a RateLimitConfig.
+ *
  * @generated from message ratelimit.options.gloo.solo.io.RateLimitConfigRef
  */
 export declare type RateLimitConfigRef = Message<"ratelimit.options.gloo.solo.io.RateLimitConfigRef"> & {
   /**
+   * Its name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Its namespace.
+   *
    * @generated from field: string namespace = 2;
    */
   namespace: string;
@@ -73,10 +89,14 @@ export declare type RateLimitConfigRef = Message<"ratelimit.options.gloo.solo.io
 export declare const RateLimitConfigRefSchema: GenMessage<RateLimitConfigRef>;
 
 /**
+ * RateLimitConfig resources. Enterprise feature of Gloo.
+ *
  * @generated from message ratelimit.options.gloo.solo.io.RateLimitConfigRefs
  */
 export declare type RateLimitConfigRefs = Message<"ratelimit.options.gloo.solo.io.RateLimitConfigRefs"> & {
   /**
+   * The resources; all of them apply.
+   *
    * @generated from field: repeated ratelimit.options.gloo.solo.io.RateLimitConfigRef refs = 1;
    */
   refs: RateLimitConfigRef[];
@@ -89,20 +109,28 @@ export declare type RateLimitConfigRefs = Message<"ratelimit.options.gloo.solo.i
 export declare const RateLimitConfigRefsSchema: GenMessage<RateLimitConfigRefs>;
 
 /**
+ * Rate limits of a route.
+ *
  * @generated from message ratelimit.options.gloo.solo.io.RateLimitRouteExtension
  */
 export declare type RateLimitRouteExtension = Message<"ratelimit.options.gloo.solo.io.RateLimitRouteExtension"> & {
   /**
+   * Applies the limits of the virtual host too. Default: false.
+   *
    * @generated from field: bool include_vh_rate_limits = 1;
    */
   includeVhRateLimits: boolean;
 
   /**
+   * What the rate limit service is asked about each request. Without a service it has no effect.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.RateLimitActions rate_limits = 2;
    */
   rateLimits: RateLimitActions[];
 
   /**
+   * A limit that each Envoy keeps for itself.
+   *
    * @generated from field: local_ratelimit.options.gloo.solo.io.TokenBucket local_ratelimit = 3;
    */
   localRatelimit?: TokenBucket | undefined;
@@ -115,15 +143,21 @@ export declare type RateLimitRouteExtension = Message<"ratelimit.options.gloo.so
 export declare const RateLimitRouteExtensionSchema: GenMessage<RateLimitRouteExtension>;
 
 /**
+ * Rate limits of a virtual host.
+ *
  * @generated from message ratelimit.options.gloo.solo.io.RateLimitVhostExtension
  */
 export declare type RateLimitVhostExtension = Message<"ratelimit.options.gloo.solo.io.RateLimitVhostExtension"> & {
   /**
+   * What the rate limit service is asked about each request. Without a service it has no effect.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.RateLimitActions rate_limits = 1;
    */
   rateLimits: RateLimitActions[];
 
   /**
+   * A limit that each Envoy keeps for itself.
+   *
    * @generated from field: local_ratelimit.options.gloo.solo.io.TokenBucket local_ratelimit = 2;
    */
   localRatelimit?: TokenBucket | undefined;
@@ -136,15 +170,21 @@ export declare type RateLimitVhostExtension = Message<"ratelimit.options.gloo.so
 export declare const RateLimitVhostExtensionSchema: GenMessage<RateLimitVhostExtension>;
 
 /**
+ * Rate limits of the rate limit service. Enterprise feature of Gloo.
+ *
  * @generated from message ratelimit.options.gloo.solo.io.ServiceSettings
  */
 export declare type ServiceSettings = Message<"ratelimit.options.gloo.solo.io.ServiceSettings"> & {
   /**
+   * Limits as a tree of descriptors.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.Descriptor descriptors = 1;
    */
   descriptors: Descriptor[];
 
   /**
+   * Limits by sets of descriptors, whose order does not matter.
+   *
    * @generated from field: repeated ratelimit.api.solo.io.SetDescriptor set_descriptors = 2;
    */
   setDescriptors: SetDescriptor[];
@@ -157,39 +197,55 @@ export declare type ServiceSettings = Message<"ratelimit.options.gloo.solo.io.Se
 export declare const ServiceSettingsSchema: GenMessage<ServiceSettings>;
 
 /**
+ * A rate limit service that speaks Envoy's protocol. The proxy asks it with the domain `custom`.
+ *
  * @generated from message ratelimit.options.gloo.solo.io.Settings
  */
 export declare type Settings = Message<"ratelimit.options.gloo.solo.io.Settings"> & {
   /**
+   * Upstream of the service. It needs `useHttp2: true`. Required.
+   *
    * @generated from field: core.solo.io.ResourceRef ratelimit_server_ref = 1;
    */
   ratelimitServerRef?: ResourceRef | undefined;
 
   /**
+   * How long the service may take. Default: 100ms.
+   *
    * @generated from field: google.protobuf.Duration request_timeout = 2;
    */
   requestTimeout?: Duration | undefined;
 
   /**
+   * Refuses requests when the service cannot be reached. Default: false (lets them through).
+   *
    * @generated from field: bool deny_on_fail = 3;
    */
   denyOnFail: boolean;
 
   /**
+   * Tells clients their limits in `x-ratelimit-…` headers. Default: false.
+   *
    * @generated from field: bool enable_x_ratelimit_headers = 4;
    */
   enableXRatelimitHeaders: boolean;
 
   /**
+   * Asks before authentication, not after it. Default: false.
+   *
    * @generated from field: bool rate_limit_before_auth = 9;
    */
   rateLimitBeforeAuth: boolean;
 
   /**
+   * How the service is asked.
+   *
    * @generated from oneof ratelimit.options.gloo.solo.io.Settings.service_type
    */
   serviceType: {
     /**
+     * Options of the connection.
+     *
      * @generated from field: ratelimit.options.gloo.solo.io.GrpcService grpc_service = 10;
      */
     value: GrpcService;

@@ -11,15 +11,22 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_rbac_rbac: GenFile;
 
 /**
+ * Access rules by claims of a JSON Web Token. A request that no policy allows is refused (403). Enterprise feature of
+ * Gloo.
+ *
  * @generated from message rbac.options.gloo.solo.io.ExtensionSettings
  */
 export declare type ExtensionSettings = Message<"rbac.options.gloo.solo.io.ExtensionSettings"> & {
   /**
+   * Turns the rules off here. Default: false.
+   *
    * @generated from field: bool disable = 1;
    */
   disable: boolean;
 
   /**
+   * Name to policy.
+   *
    * @generated from field: map<string, rbac.options.gloo.solo.io.Policy> policies = 2;
    */
   policies: { [key: string]: Policy };
@@ -32,20 +39,28 @@ export declare type ExtensionSettings = Message<"rbac.options.gloo.solo.io.Exten
 export declare const ExtensionSettingsSchema: GenMessage<ExtensionSettings>;
 
 /**
+ * Someone with a JSON Web Token.
+ *
  * @generated from message rbac.options.gloo.solo.io.JWTPrincipal
  */
 export declare type JWTPrincipal = Message<"rbac.options.gloo.solo.io.JWTPrincipal"> & {
   /**
+   * Claims that the token must have, with their values.
+   *
    * @generated from field: map<string, string> claims = 1;
    */
   claims: { [key: string]: string };
 
   /**
+   * Name of the provider of the token. Default: any.
+   *
    * @generated from field: string provider = 2;
    */
   provider: string;
 
   /**
+   * How values are compared. Default: EXACT_STRING.
+   *
    * @generated from field: rbac.options.gloo.solo.io.JWTPrincipal.ClaimMatcher matcher = 3;
    */
   matcher: JWTPrincipal_ClaimMatcher;
@@ -58,25 +73,35 @@ export declare type JWTPrincipal = Message<"rbac.options.gloo.solo.io.JWTPrincip
 export declare const JWTPrincipalSchema: GenMessage<JWTPrincipal>;
 
 /**
+ * How the value of a claim is compared.
+ *
  * @generated from enum rbac.options.gloo.solo.io.JWTPrincipal.ClaimMatcher
  */
 export enum JWTPrincipal_ClaimMatcher {
   /**
+   * It is this string.
+   *
    * @generated from enum value: EXACT_STRING = 0;
    */
   EXACT_STRING = 0,
 
   /**
+   * It is this boolean.
+   *
    * @generated from enum value: BOOLEAN = 1;
    */
   BOOLEAN = 1,
 
   /**
+   * It is a list with this string.
+   *
    * @generated from enum value: LIST_CONTAINS = 2;
    */
   LIST_CONTAINS = 2,
 
   /**
+   * It fits this regular expression.
+   *
    * @generated from enum value: REGEX_MATCH = 3;
    */
   REGEX_MATCH = 3,
@@ -88,15 +113,21 @@ export enum JWTPrincipal_ClaimMatcher {
 export declare const JWTPrincipal_ClaimMatcherSchema: GenEnum<JWTPrincipal_ClaimMatcher>;
 
 /**
+ * What someone may do.
+ *
  * @generated from message rbac.options.gloo.solo.io.Permissions
  */
 export declare type Permissions = Message<"rbac.options.gloo.solo.io.Permissions"> & {
   /**
+   * Paths that begin with this. Default: all.
+   *
    * @generated from field: string path_prefix = 1;
    */
   pathPrefix: string;
 
   /**
+   * These HTTP methods. Default: all.
+   *
    * @generated from field: repeated string methods = 2;
    */
   methods: string[];
@@ -109,20 +140,28 @@ export declare type Permissions = Message<"rbac.options.gloo.solo.io.Permissions
 export declare const PermissionsSchema: GenMessage<Permissions>;
 
 /**
+ * Who may do what.
+ *
  * @generated from message rbac.options.gloo.solo.io.Policy
  */
 export declare type Policy = Message<"rbac.options.gloo.solo.io.Policy"> & {
   /**
+   * Who: any of these.
+   *
    * @generated from field: repeated rbac.options.gloo.solo.io.Principal principals = 1;
    */
   principals: Principal[];
 
   /**
+   * What they may do.
+   *
    * @generated from field: rbac.options.gloo.solo.io.Permissions permissions = 2;
    */
   permissions?: Permissions | undefined;
 
   /**
+   * Divides names of claims into paths, such as `.`. Default: empty (names are not divided).
+   *
    * @generated from field: string nested_claim_delimiter = 3;
    */
   nestedClaimDelimiter: string;
@@ -135,10 +174,14 @@ export declare type Policy = Message<"rbac.options.gloo.solo.io.Policy"> & {
 export declare const PolicySchema: GenMessage<Policy>;
 
 /**
+ * Who.
+ *
  * @generated from message rbac.options.gloo.solo.io.Principal
  */
 export declare type Principal = Message<"rbac.options.gloo.solo.io.Principal"> & {
   /**
+   * Someone with a JSON Web Token.
+   *
    * @generated from field: rbac.options.gloo.solo.io.JWTPrincipal jwt_principal = 1;
    */
   jwtPrincipal?: JWTPrincipal | undefined;
@@ -151,10 +194,14 @@ export declare type Principal = Message<"rbac.options.gloo.solo.io.Principal"> &
 export declare const PrincipalSchema: GenMessage<Principal>;
 
 /**
+ * Access rules for all virtual services. Enterprise feature of Gloo.
+ *
  * @generated from message rbac.options.gloo.solo.io.Settings
  */
 export declare type Settings = Message<"rbac.options.gloo.solo.io.Settings"> & {
   /**
+   * Refuses requests to virtual services without access rules. Default: false.
+   *
    * @generated from field: bool require_rbac = 1;
    */
   requireRbac: boolean;

@@ -31,6 +31,8 @@ export const JWTPrincipal_ClaimMatcherSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_rbac_rbac, 1, 0);
 
 /**
+ * How the value of a claim is compared.
+ *
  * @generated from enum rbac.options.gloo.solo.io.JWTPrincipal.ClaimMatcher
  */
 export const JWTPrincipal_ClaimMatcher = /*@__PURE__*/

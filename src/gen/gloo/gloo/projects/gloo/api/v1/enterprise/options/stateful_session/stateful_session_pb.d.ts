@@ -12,10 +12,14 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_stateful_session_stateful_session: GenFile;
 
 /**
+ * Remembers the endpoint in a cookie.
+ *
  * @generated from message stateful_session.options.gloo.solo.io.CookieBasedSessionState
  */
 export declare type CookieBasedSessionState = Message<"stateful_session.options.gloo.solo.io.CookieBasedSessionState"> & {
   /**
+   * The cookie.
+   *
    * @generated from field: stateful_session.options.gloo.solo.io.CookieBasedSessionState.Cookie cookie = 1;
    */
   cookie?: CookieBasedSessionState_Cookie | undefined;
@@ -28,20 +32,28 @@ export declare type CookieBasedSessionState = Message<"stateful_session.options.
 export declare const CookieBasedSessionStateSchema: GenMessage<CookieBasedSessionState>;
 
 /**
+ * The cookie.
+ *
  * @generated from message stateful_session.options.gloo.solo.io.CookieBasedSessionState.Cookie
  */
 export declare type CookieBasedSessionState_Cookie = Message<"stateful_session.options.gloo.solo.io.CookieBasedSessionState.Cookie"> & {
   /**
+   * Its name. Required.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Its path. Default: empty (all paths).
+   *
    * @generated from field: string path = 2;
    */
   path: string;
 
   /**
+   * Its lifetime. Default: 0s (a session cookie).
+   *
    * @generated from field: google.protobuf.Duration ttl = 3;
    */
   ttl?: Duration | undefined;
@@ -54,10 +66,14 @@ export declare type CookieBasedSessionState_Cookie = Message<"stateful_session.o
 export declare const CookieBasedSessionState_CookieSchema: GenMessage<CookieBasedSessionState_Cookie>;
 
 /**
+ * Remembers the endpoint in a header.
+ *
  * @generated from message stateful_session.options.gloo.solo.io.HeaderBasedSessionState
  */
 export declare type HeaderBasedSessionState = Message<"stateful_session.options.gloo.solo.io.HeaderBasedSessionState"> & {
   /**
+   * Name of the header. Required.
+   *
    * @generated from field: string header_name = 1;
    */
   headerName: string;
@@ -70,6 +86,8 @@ export declare type HeaderBasedSessionState = Message<"stateful_session.options.
 export declare const HeaderBasedSessionStateSchema: GenMessage<HeaderBasedSessionState>;
 
 /**
+ * Keeps a client at one endpoint. Enterprise feature of Gloo.
+ *
  * @generated from message stateful_session.options.gloo.solo.io.StatefulSession
  */
 export declare type StatefulSession = Message<"stateful_session.options.gloo.solo.io.StatefulSession"> & {
@@ -78,12 +96,16 @@ export declare type StatefulSession = Message<"stateful_session.options.gloo.sol
    */
   SessionState: {
     /**
+     * In a cookie.
+     *
      * @generated from field: stateful_session.options.gloo.solo.io.CookieBasedSessionState cookie_based = 1;
      */
     value: CookieBasedSessionState;
     case: "cookieBased";
   } | {
     /**
+     * In a header.
+     *
      * @generated from field: stateful_session.options.gloo.solo.io.HeaderBasedSessionState header_based = 2;
      */
     value: HeaderBasedSessionState;
@@ -91,6 +113,8 @@ export declare type StatefulSession = Message<"stateful_session.options.gloo.sol
   } | { case: undefined; value?: undefined };
 
   /**
+   * Answers 503 when that endpoint is not there. Default: false (another one is used).
+   *
    * @generated from field: bool strict = 3;
    */
   strict: boolean;

@@ -13,10 +13,14 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_tap_tap: GenFile;
 
 /**
+ * A gRPC service.
+ *
  * @generated from message tap.options.gloo.solo.io.GrpcService
  */
 export declare type GrpcService = Message<"tap.options.gloo.solo.io.GrpcService"> & {
   /**
+   * Its Upstream.
+   *
    * @generated from field: core.solo.io.ResourceRef tap_server = 1;
    */
   tapServer?: ResourceRef | undefined;
@@ -29,15 +33,21 @@ export declare type GrpcService = Message<"tap.options.gloo.solo.io.GrpcService"
 export declare const GrpcServiceSchema: GenMessage<GrpcService>;
 
 /**
+ * An HTTP service.
+ *
  * @generated from message tap.options.gloo.solo.io.HttpService
  */
 export declare type HttpService = Message<"tap.options.gloo.solo.io.HttpService"> & {
   /**
+   * Its Upstream.
+   *
    * @generated from field: core.solo.io.ResourceRef tap_server = 1;
    */
   tapServer?: ResourceRef | undefined;
 
   /**
+   * How long it may take.
+   *
    * @generated from field: google.protobuf.Duration timeout = 2;
    */
   timeout?: Duration | undefined;
@@ -50,20 +60,28 @@ export declare type HttpService = Message<"tap.options.gloo.solo.io.HttpService"
 export declare const HttpServiceSchema: GenMessage<HttpService>;
 
 /**
+ * Where copies go.
+ *
  * @generated from message tap.options.gloo.solo.io.Sink
  */
 export declare type Sink = Message<"tap.options.gloo.solo.io.Sink"> & {
   /**
+   * The kind of service.
+   *
    * @generated from oneof tap.options.gloo.solo.io.Sink.SinkType
    */
   SinkType: {
     /**
+     * A gRPC service.
+     *
      * @generated from field: tap.options.gloo.solo.io.GrpcService grpc_service = 1;
      */
     value: GrpcService;
     case: "grpcService";
   } | {
     /**
+     * An HTTP service.
+     *
      * @generated from field: tap.options.gloo.solo.io.HttpService http_service = 2;
      */
     value: HttpService;
@@ -78,30 +96,42 @@ export declare type Sink = Message<"tap.options.gloo.solo.io.Sink"> & {
 export declare const SinkSchema: GenMessage<Sink>;
 
 /**
+ * Copies requests and responses to an external service. Enterprise feature of Gloo.
+ *
  * @generated from message tap.options.gloo.solo.io.Tap
  */
 export declare type Tap = Message<"tap.options.gloo.solo.io.Tap"> & {
   /**
+   * Where copies go. Exactly one.
+   *
    * @generated from field: repeated tap.options.gloo.solo.io.Sink sinks = 1;
    */
   sinks: Sink[];
 
   /**
+   * Most bytes of a request to copy. Default: 1024.
+   *
    * @generated from field: google.protobuf.UInt32Value max_buffered_rx_bytes = 2;
    */
   maxBufferedRxBytes?: number | undefined;
 
   /**
+   * Most bytes of a response to copy. Default: 1024.
+   *
    * @generated from field: google.protobuf.UInt32Value max_buffered_tx_bytes = 3;
    */
   maxBufferedTxBytes?: number | undefined;
 
   /**
+   * Adds the time at which headers came. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue record_headers_received_time = 4;
    */
   recordHeadersReceivedTime?: boolean | undefined;
 
   /**
+   * Adds the addresses of the connection. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue record_downstream_connection = 5;
    */
   recordDownstreamConnection?: boolean | undefined;

@@ -13,20 +13,28 @@ import type { AuditLogging, RuleSet } from "../../../../external/envoy/extension
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_waf_waf: GenFile;
 
 /**
+ * The OWASP core rule set. Enterprise feature of Gloo.
+ *
  * @generated from message waf.options.gloo.solo.io.CoreRuleSet
  */
 export declare type CoreRuleSet = Message<"waf.options.gloo.solo.io.CoreRuleSet"> & {
   /**
+   * Its settings.
+   *
    * @generated from oneof waf.options.gloo.solo.io.CoreRuleSet.CustomSettingsType
    */
   CustomSettingsType: {
     /**
+     * Settings as text.
+     *
      * @generated from field: string custom_settings_string = 2;
      */
     value: string;
     case: "customSettingsString";
   } | {
     /**
+     * Path of a file with settings, as the proxy sees it.
+     *
      * @generated from field: string custom_settings_file = 3;
      */
     value: string;
@@ -41,15 +49,21 @@ export declare type CoreRuleSet = Message<"waf.options.gloo.solo.io.CoreRuleSet"
 export declare const CoreRuleSetSchema: GenMessage<CoreRuleSet>;
 
 /**
+ * Rules from a ConfigMap.
+ *
  * @generated from message waf.options.gloo.solo.io.RuleSetFromConfigMap
  */
 export declare type RuleSetFromConfigMap = Message<"waf.options.gloo.solo.io.RuleSetFromConfigMap"> & {
   /**
+   * The ConfigMap.
+   *
    * @generated from field: core.solo.io.ResourceRef config_map_ref = 1;
    */
   configMapRef?: ResourceRef | undefined;
 
   /**
+   * Keys in it to take, in this order. Default: empty (all, sorted by name).
+   *
    * @generated from field: repeated string data_map_keys = 2;
    */
   dataMapKeys: string[];
@@ -62,45 +76,63 @@ export declare type RuleSetFromConfigMap = Message<"waf.options.gloo.solo.io.Rul
 export declare const RuleSetFromConfigMapSchema: GenMessage<RuleSetFromConfigMap>;
 
 /**
+ * Web application firewall (ModSecurity). Enterprise feature of Gloo.
+ *
  * @generated from message waf.options.gloo.solo.io.Settings
  */
 export declare type Settings = Message<"waf.options.gloo.solo.io.Settings"> & {
   /**
+   * Turns it off here. Default: false.
+   *
    * @generated from field: bool disabled = 1;
    */
   disabled: boolean;
 
   /**
+   * Body of the answer when a request is refused.
+   *
    * @generated from field: string custom_intervention_message = 2;
    */
   customInterventionMessage: string;
 
   /**
+   * The OWASP core rule set.
+   *
    * @generated from field: waf.options.gloo.solo.io.CoreRuleSet core_rule_set = 3;
    */
   coreRuleSet?: CoreRuleSet | undefined;
 
   /**
+   * Own rules.
+   *
    * @generated from field: repeated envoy.config.filter.http.modsecurity.v2.RuleSet rule_sets = 4;
    */
   ruleSets: RuleSet[];
 
   /**
+   * Own rules from ConfigMaps.
+   *
    * @generated from field: repeated waf.options.gloo.solo.io.RuleSetFromConfigMap config_map_rule_sets = 8;
    */
   configMapRuleSets: RuleSetFromConfigMap[];
 
   /**
+   * Audit logs.
+   *
    * @generated from field: envoy.config.filter.http.modsecurity.v2.AuditLogging audit_logging = 5;
    */
   auditLogging?: AuditLogging | undefined;
 
   /**
+   * Looks at the headers of requests only. Default: false.
+   *
    * @generated from field: bool request_headers_only = 6;
    */
   requestHeadersOnly: boolean;
 
   /**
+   * Looks at the headers of responses only. Default: false.
+   *
    * @generated from field: bool response_headers_only = 7;
    */
   responseHeadersOnly: boolean;

@@ -12,6 +12,8 @@ import type { ResourceRef } from "../../../../../../../../solo-kit/api/v1/ref_pb
 export declare const file_gloo_projects_gloo_api_v1_options_aws_ec2_aws_ec2: GenFile;
 
 /**
+ * One condition on the tags of an instance.
+ *
  * @generated from message aws_ec2.options.gloo.solo.io.TagFilter
  */
 export declare type TagFilter = Message<"aws_ec2.options.gloo.solo.io.TagFilter"> & {
@@ -20,12 +22,16 @@ export declare type TagFilter = Message<"aws_ec2.options.gloo.solo.io.TagFilter"
    */
   spec: {
     /**
+     * The instance has a tag with this key, whatever its value. Upper and lower case are the same.
+     *
      * @generated from field: string key = 1;
      */
     value: string;
     case: "key";
   } | {
     /**
+     * The instance has a tag with this key and this value.
+     *
      * @generated from field: aws_ec2.options.gloo.solo.io.TagFilter.KvPair kv_pair = 2;
      */
     value: TagFilter_KvPair;
@@ -40,15 +46,21 @@ export declare type TagFilter = Message<"aws_ec2.options.gloo.solo.io.TagFilter"
 export declare const TagFilterSchema: GenMessage<TagFilter>;
 
 /**
+ * A tag with its value.
+ *
  * @generated from message aws_ec2.options.gloo.solo.io.TagFilter.KvPair
  */
 export declare type TagFilter_KvPair = Message<"aws_ec2.options.gloo.solo.io.TagFilter.KvPair"> & {
   /**
+   * Key of the tag. Upper and lower case are the same.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Value of the tag.
+   *
    * @generated from field: string value = 2;
    */
   value: string;
@@ -61,35 +73,53 @@ export declare type TagFilter_KvPair = Message<"aws_ec2.options.gloo.solo.io.Tag
 export declare const TagFilter_KvPairSchema: GenMessage<TagFilter_KvPair>;
 
 /**
+ * Running EC2 instances of one AWS region, chosen by tags. AWS is asked every 30s, or at the `refreshRate` of the
+ * Settings if that is longer.
+ *
  * @generated from message aws_ec2.options.gloo.solo.io.UpstreamSpec
  */
 export declare type UpstreamSpec = Message<"aws_ec2.options.gloo.solo.io.UpstreamSpec"> & {
   /**
+   * AWS region of the instances, such as `us-east-1`. Required.
+   *
    * @generated from field: string region = 1;
    */
   region: string;
 
   /**
+   * Secret with AWS credentials (kind `aws`) that may call `ec2:DescribeInstances`. Default: the credentials of the
+   * environment.
+   *
    * @generated from field: core.solo.io.ResourceRef secret_ref = 2;
    */
   secretRef?: ResourceRef | undefined;
 
   /**
+   * Role to assume for listing instances.
+   *
    * @generated from field: string role_arn = 7;
    */
   roleArn: string;
 
   /**
+   * Conditions on the tags of an instance. All must hold. Default: empty (all running instances of the region that the
+   * credentials can see).
+   *
    * @generated from field: repeated aws_ec2.options.gloo.solo.io.TagFilter filters = 3;
    */
   filters: TagFilter[];
 
   /**
+   * Uses the public address of an instance in place of the private one. Instances without one are left out. Default:
+   * false.
+   *
    * @generated from field: bool public_ip = 4;
    */
   publicIp: boolean;
 
   /**
+   * TCP port of the service on every instance. Default: 80.
+   *
    * @generated from field: uint32 port = 5;
    */
   port: number;

@@ -12,80 +12,118 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_external_envoy_api_v2_cluster_outlier_detection: GenFile;
 
 /**
+ * Takes an endpoint out of rotation for a while when requests to it fail. Each Envoy judges by the requests that it
+ * sends itself. Enforcing values are chances in percent: 0 only counts in statistics.
+ *
  * @generated from message solo.io.envoy.api.v2.cluster.OutlierDetection
  */
 export declare type OutlierDetection = Message<"solo.io.envoy.api.v2.cluster.OutlierDetection"> & {
   /**
+   * Failures in a row (5xx and connection errors) that eject an endpoint. Default: 5.
+   *
    * @generated from field: google.protobuf.UInt32Value consecutive_5xx = 1;
    */
   consecutive5xx?: number | undefined;
 
   /**
+   * How often endpoints are looked at. Required by Gloo. Default: 10s.
+   *
    * @generated from field: google.protobuf.Duration interval = 2;
    */
   interval?: Duration | undefined;
 
   /**
+   * How long the first ejection lasts; it grows with each further one, up to 300s. Default: 30s.
+   *
    * @generated from field: google.protobuf.Duration base_ejection_time = 3;
    */
   baseEjectionTime?: Duration | undefined;
 
   /**
+   * Most endpoints that may be out at once, in percent; at least one may be in any case. Default: 10.
+   *
    * @generated from field: google.protobuf.UInt32Value max_ejection_percent = 4;
    */
   maxEjectionPercent?: number | undefined;
 
   /**
+   * Chance that an endpoint is ejected for `consecutive5xx`, in percent. Default: 100.
+   *
    * @generated from field: google.protobuf.UInt32Value enforcing_consecutive_5xx = 5;
    */
   enforcingConsecutive5xx?: number | undefined;
 
   /**
+   * Chance that an endpoint is ejected for its success rate, in percent. Default: 100.
+   *
    * @generated from field: google.protobuf.UInt32Value enforcing_success_rate = 6;
    */
   enforcingSuccessRate?: number | undefined;
 
   /**
+   * Fewest endpoints with enough requests for success rates to be compared. Default: 5.
+   *
    * @generated from field: google.protobuf.UInt32Value success_rate_minimum_hosts = 7;
    */
   successRateMinimumHosts?: number | undefined;
 
   /**
+   * Fewest requests to an endpoint in one interval for its success rate to count. Default: 100.
+   *
    * @generated from field: google.protobuf.UInt32Value success_rate_request_volume = 8;
    */
   successRateRequestVolume?: number | undefined;
 
   /**
+   * How far below the mean a success rate must lie to eject: this number divided by 1000, in standard deviations.
+   * Default: 1900 (1.9 standard deviations).
+   *
    * @generated from field: google.protobuf.UInt32Value success_rate_stdev_factor = 9;
    */
   successRateStdevFactor?: number | undefined;
 
   /**
+   * Gateway failures in a row (502, 503, 504 and connection errors) that eject an endpoint. Default: 5.
+   *
    * @generated from field: google.protobuf.UInt32Value consecutive_gateway_failure = 10;
    */
   consecutiveGatewayFailure?: number | undefined;
 
   /**
+   * Chance that an endpoint is ejected for `consecutiveGatewayFailure`, in percent. Default: 0 (only counted).
+   *
    * @generated from field: google.protobuf.UInt32Value enforcing_consecutive_gateway_failure = 11;
    */
   enforcingConsecutiveGatewayFailure?: number | undefined;
 
   /**
+   * Counts errors that arise at the proxy (connect timeout, reset) apart from those that the endpoint answers. Default:
+   * false.
+   *
    * @generated from field: bool split_external_local_origin_errors = 12;
    */
   splitExternalLocalOriginErrors: boolean;
 
   /**
+   * Errors of the proxy's own in a row that eject an endpoint. Counts only with `splitExternalLocalOriginErrors`.
+   * Default: 5.
+   *
    * @generated from field: google.protobuf.UInt32Value consecutive_local_origin_failure = 13;
    */
   consecutiveLocalOriginFailure?: number | undefined;
 
   /**
+   * Chance that an endpoint is ejected for `consecutiveLocalOriginFailure`, in percent. Counts only with
+   * `splitExternalLocalOriginErrors`. Default: 100.
+   *
    * @generated from field: google.protobuf.UInt32Value enforcing_consecutive_local_origin_failure = 14;
    */
   enforcingConsecutiveLocalOriginFailure?: number | undefined;
 
   /**
+   * Chance that an endpoint is ejected for its rate of the proxy's own errors, in percent. Counts only with
+   * `splitExternalLocalOriginErrors`. Default: 100.
+   *
    * @generated from field: google.protobuf.UInt32Value enforcing_local_origin_success_rate = 15;
    */
   enforcingLocalOriginSuccessRate?: number | undefined;

@@ -16,72 +16,102 @@ import type { RequestMethod } from "../../../config/core/v3/base_pb.js";
 export declare const file_gloo_projects_gloo_api_external_envoy_api_v2_core_health_check: GenFile;
 
 /**
+ * A check that each Envoy makes against each endpoint. `timeout`, `interval`, both thresholds and a checker are
+ * required.
+ *
  * @generated from message solo.io.envoy.api.v2.core.HealthCheck
  */
 export declare type HealthCheck = Message<"solo.io.envoy.api.v2.core.HealthCheck"> & {
   /**
+   * How long one check may take. Required.
+   *
    * @generated from field: google.protobuf.Duration timeout = 1;
    */
   timeout?: Duration | undefined;
 
   /**
+   * Time between checks. Required.
+   *
    * @generated from field: google.protobuf.Duration interval = 2;
    */
   interval?: Duration | undefined;
 
   /**
+   * Random delay up to this long before the first check, so that many proxies do not check at once. Default: 0s.
+   *
    * @generated from field: google.protobuf.Duration initial_jitter = 20;
    */
   initialJitter?: Duration | undefined;
 
   /**
+   * Random time up to this long added to each interval. Default: 0s.
+   *
    * @generated from field: google.protobuf.Duration interval_jitter = 3;
    */
   intervalJitter?: Duration | undefined;
 
   /**
+   * Random share of the interval added to it, in percent. With `intervalJitter`, both are added. Default: 0.
+   *
    * @generated from field: uint32 interval_jitter_percent = 18;
    */
   intervalJitterPercent: number;
 
   /**
+   * Failed checks in a row that make an endpoint unhealthy. An HTTP answer with an unexpected status does it at once.
+   * Required.
+   *
    * @generated from field: google.protobuf.UInt32Value unhealthy_threshold = 4;
    */
   unhealthyThreshold?: number | undefined;
 
   /**
+   * Passed checks in a row that make an endpoint healthy again. The first check after start needs one only. Required.
+   *
    * @generated from field: google.protobuf.UInt32Value healthy_threshold = 5;
    */
   healthyThreshold?: number | undefined;
 
   /**
+   * Uses one connection for several checks. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue reuse_connection = 7;
    */
   reuseConnection?: boolean | undefined;
 
   /**
+   * What is checked. One of these is required.
+   *
    * @generated from oneof solo.io.envoy.api.v2.core.HealthCheck.health_checker
    */
   healthChecker: {
     /**
+     * An HTTP request; 200 means healthy unless `expectedStatuses` says otherwise.
+     *
      * @generated from field: solo.io.envoy.api.v2.core.HealthCheck.HttpHealthCheck http_health_check = 8;
      */
     value: HealthCheck_HttpHealthCheck;
     case: "httpHealthCheck";
   } | {
     /**
+     * A TCP connection, optionally with bytes to send and expect.
+     *
      * @generated from field: solo.io.envoy.api.v2.core.HealthCheck.TcpHealthCheck tcp_health_check = 9;
      */
     value: HealthCheck_TcpHealthCheck;
     case: "tcpHealthCheck";
   } | {
     /**
+     * The gRPC health checking protocol (`grpc.health.v1.Health`). It needs `useHttp2: true` on the Upstream.
+     *
      * @generated from field: solo.io.envoy.api.v2.core.HealthCheck.GrpcHealthCheck grpc_health_check = 11;
      */
     value: HealthCheck_GrpcHealthCheck;
     case: "grpcHealthCheck";
   } | {
     /**
+     * A health checker extension of Envoy, for example Redis.
+     *
      * @generated from field: solo.io.envoy.api.v2.core.HealthCheck.CustomHealthCheck custom_health_check = 13;
      */
     value: HealthCheck_CustomHealthCheck;
@@ -89,31 +119,44 @@ export declare type HealthCheck = Message<"solo.io.envoy.api.v2.core.HealthCheck
   } | { case: undefined; value?: undefined };
 
   /**
+   * Time between checks while an Upstream never got a request. Keep it small if the first request must find checked
+   * endpoints. Default: 60s.
+   *
    * @generated from field: google.protobuf.Duration no_traffic_interval = 12;
    */
   noTrafficInterval?: Duration | undefined;
 
   /**
+   * Time between checks of an unhealthy endpoint. Default: `interval`.
+   *
    * @generated from field: google.protobuf.Duration unhealthy_interval = 14;
    */
   unhealthyInterval?: Duration | undefined;
 
   /**
+   * Time to the next check right after an endpoint turned unhealthy. Default: `unhealthyInterval`.
+   *
    * @generated from field: google.protobuf.Duration unhealthy_edge_interval = 15;
    */
   unhealthyEdgeInterval?: Duration | undefined;
 
   /**
+   * Time to the next check right after an endpoint turned healthy. Default: `interval`.
+   *
    * @generated from field: google.protobuf.Duration healthy_edge_interval = 16;
    */
   healthyEdgeInterval?: Duration | undefined;
 
   /**
+   * File to which the proxy writes an event for each ejection and return. Default: no log.
+   *
    * @generated from field: string event_log_path = 17;
    */
   eventLogPath: string;
 
   /**
+   * Writes every failed check to the event log, in place of only the first. Default: false.
+   *
    * @generated from field: bool always_log_health_check_failures = 19;
    */
   alwaysLogHealthCheckFailures: boolean;
@@ -126,10 +169,14 @@ export declare type HealthCheck = Message<"solo.io.envoy.api.v2.core.HealthCheck
 export declare const HealthCheckSchema: GenMessage<HealthCheck>;
 
 /**
+ * A health checker extension of Envoy.
+ *
  * @generated from message solo.io.envoy.api.v2.core.HealthCheck.CustomHealthCheck
  */
 export declare type HealthCheck_CustomHealthCheck = Message<"solo.io.envoy.api.v2.core.HealthCheck.CustomHealthCheck"> & {
   /**
+   * Registered name of the health checker.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -139,12 +186,16 @@ export declare type HealthCheck_CustomHealthCheck = Message<"solo.io.envoy.api.v
    */
   configType: {
     /**
+     * Deprecated form of its configuration; use `typedConfig`.
+     *
      * @generated from field: google.protobuf.Struct config = 2;
      */
     value: JsonObject;
     case: "config";
   } | {
     /**
+     * Its configuration, with an `@type`.
+     *
      * @generated from field: google.protobuf.Any typed_config = 3;
      */
     value: Any;
@@ -159,20 +210,28 @@ export declare type HealthCheck_CustomHealthCheck = Message<"solo.io.envoy.api.v
 export declare const HealthCheck_CustomHealthCheckSchema: GenMessage<HealthCheck_CustomHealthCheck>;
 
 /**
+ * A health check by the gRPC health checking protocol.
+ *
  * @generated from message solo.io.envoy.api.v2.core.HealthCheck.GrpcHealthCheck
  */
 export declare type HealthCheck_GrpcHealthCheck = Message<"solo.io.envoy.api.v2.core.HealthCheck.GrpcHealthCheck"> & {
   /**
+   * Service name to ask about. Default: empty (the server as a whole).
+   *
    * @generated from field: string service_name = 1;
    */
   serviceName: string;
 
   /**
+   * `:authority` header of the request. Default: the name of the Envoy cluster.
+   *
    * @generated from field: string authority = 2;
    */
   authority: string;
 
   /**
+   * Headers to add to the request.
+   *
    * @generated from field: repeated solo.io.envoy.api.v2.core.HeaderValueOption initial_metadata = 3;
    */
   initialMetadata: HeaderValueOption[];
@@ -185,50 +244,71 @@ export declare type HealthCheck_GrpcHealthCheck = Message<"solo.io.envoy.api.v2.
 export declare const HealthCheck_GrpcHealthCheckSchema: GenMessage<HealthCheck_GrpcHealthCheck>;
 
 /**
+ * A health check by HTTP request.
+ *
  * @generated from message solo.io.envoy.api.v2.core.HealthCheck.HttpHealthCheck
  */
 export declare type HealthCheck_HttpHealthCheck = Message<"solo.io.envoy.api.v2.core.HealthCheck.HttpHealthCheck"> & {
   /**
+   * `Host` header of the request. Default: the name of the Envoy cluster, or for `static` hosts their address.
+   *
    * @generated from field: string host = 1;
    */
   host: string;
 
   /**
+   * Path to request, such as `/healthz`. Required.
+   *
    * @generated from field: string path = 2;
    */
   path: string;
 
   /**
+   * Only passes if the response header `x-envoy-upstream-healthchecked-cluster` begins with this name. Guards against
+   * addresses that now belong to another service.
+   *
    * @generated from field: string service_name = 5;
    */
   serviceName: string;
 
   /**
+   * Headers to add to the request.
+   *
    * @generated from field: repeated solo.io.envoy.api.v2.core.HeaderValueOption request_headers_to_add = 6;
    */
   requestHeadersToAdd: HeaderValueOption[];
 
   /**
+   * Headers to leave out of the request.
+   *
    * @generated from field: repeated string request_headers_to_remove = 8;
    */
   requestHeadersToRemove: string[];
 
   /**
+   * Makes the request with HTTP/2. Default: false.
+   *
    * @generated from field: bool use_http2 = 7;
    */
   useHttp2: boolean;
 
   /**
+   * Ranges of status codes that mean healthy; the start is included, the end is not. Default: 200 only.
+   *
    * @generated from field: repeated solo.io.envoy.type.Int64Range expected_statuses = 9;
    */
   expectedStatuses: Int64Range[];
 
   /**
+   * Judges health by headers or JSON body of the response. Enterprise feature of Gloo.
+   *
    * @generated from field: advancedhttp.options.gloo.solo.io.ResponseAssertions response_assertions = 10;
    */
   responseAssertions?: ResponseAssertions | undefined;
 
   /**
+   * HTTP method; CONNECT is not allowed. Default: GET.
+   *
    * @generated from field: solo.io.envoy.config.core.v3.RequestMethod method = 11;
    */
   method: RequestMethod;
@@ -241,6 +321,8 @@ export declare type HealthCheck_HttpHealthCheck = Message<"solo.io.envoy.api.v2.
 export declare const HealthCheck_HttpHealthCheckSchema: GenMessage<HealthCheck_HttpHealthCheck>;
 
 /**
+ * Bytes to send or to expect.
+ *
  * @generated from message solo.io.envoy.api.v2.core.HealthCheck.Payload
  */
 export declare type HealthCheck_Payload = Message<"solo.io.envoy.api.v2.core.HealthCheck.Payload"> & {
@@ -249,6 +331,8 @@ export declare type HealthCheck_Payload = Message<"solo.io.envoy.api.v2.core.Hea
    */
   payload: {
     /**
+     * The bytes as hexadecimal digits, such as `50494e47` for `PING`.
+     *
      * @generated from field: string text = 1;
      */
     value: string;
@@ -279,15 +363,21 @@ export declare type HealthCheck_RedisHealthCheck = Message<"solo.io.envoy.api.v2
 export declare const HealthCheck_RedisHealthCheckSchema: GenMessage<HealthCheck_RedisHealthCheck>;
 
 /**
+ * A health check by TCP connection.
+ *
  * @generated from message solo.io.envoy.api.v2.core.HealthCheck.TcpHealthCheck
  */
 export declare type HealthCheck_TcpHealthCheck = Message<"solo.io.envoy.api.v2.core.HealthCheck.TcpHealthCheck"> & {
   /**
+   * Bytes to send after connecting. Default: none (connecting is enough).
+   *
    * @generated from field: solo.io.envoy.api.v2.core.HealthCheck.Payload send = 1;
    */
   send?: HealthCheck_Payload | undefined;
 
   /**
+   * Bytes to expect, in this order; other bytes may stand between the parts.
+   *
    * @generated from field: repeated solo.io.envoy.api.v2.core.HealthCheck.Payload receive = 2;
    */
   receive: HealthCheck_Payload[];

@@ -12,20 +12,28 @@ import type { SocketOption } from "./socket_option_pb.js";
 export declare const file_gloo_projects_gloo_api_external_envoy_config_core_v3_address: GenFile;
 
 /**
+ * An address.
+ *
  * @generated from message solo.io.envoy.config.core.v3.Address
  */
 export declare type Address = Message<"solo.io.envoy.config.core.v3.Address"> & {
   /**
+   * The kind of address.
+   *
    * @generated from oneof solo.io.envoy.config.core.v3.Address.address
    */
   address: {
     /**
+     * An IP address and port.
+     *
      * @generated from field: solo.io.envoy.config.core.v3.SocketAddress socket_address = 1;
      */
     value: SocketAddress;
     case: "socketAddress";
   } | {
     /**
+     * A Unix domain socket.
+     *
      * @generated from field: solo.io.envoy.config.core.v3.Pipe pipe = 2;
      */
     value: Pipe;
@@ -66,15 +74,21 @@ export declare type BindConfig = Message<"solo.io.envoy.config.core.v3.BindConfi
 export declare const BindConfigSchema: GenMessage<BindConfig>;
 
 /**
+ * A range of IP addresses.
+ *
  * @generated from message solo.io.envoy.config.core.v3.CidrRange
  */
 export declare type CidrRange = Message<"solo.io.envoy.config.core.v3.CidrRange"> & {
   /**
+   * The address, such as `10.0.0.0`.
+   *
    * @generated from field: string address_prefix = 1;
    */
   addressPrefix: string;
 
   /**
+   * How many bits of it count, such as 8. Default: 0 (all addresses).
+   *
    * @generated from field: google.protobuf.UInt32Value prefix_len = 2;
    */
   prefixLen?: number | undefined;
@@ -87,15 +101,21 @@ export declare type CidrRange = Message<"solo.io.envoy.config.core.v3.CidrRange"
 export declare const CidrRangeSchema: GenMessage<CidrRange>;
 
 /**
+ * A Unix domain socket.
+ *
  * @generated from message solo.io.envoy.config.core.v3.Pipe
  */
 export declare type Pipe = Message<"solo.io.envoy.config.core.v3.Pipe"> & {
   /**
+   * Path of the socket; `@name` means an abstract socket on Linux.
+   *
    * @generated from field: string path = 1;
    */
   path: string;
 
   /**
+   * Permissions of the socket when it is made, as a number. Default: 0 (those of the system).
+   *
    * @generated from field: uint32 mode = 2;
    */
   mode: number;
@@ -108,30 +128,42 @@ export declare type Pipe = Message<"solo.io.envoy.config.core.v3.Pipe"> & {
 export declare const PipeSchema: GenMessage<Pipe>;
 
 /**
+ * An IP address and port.
+ *
  * @generated from message solo.io.envoy.config.core.v3.SocketAddress
  */
 export declare type SocketAddress = Message<"solo.io.envoy.config.core.v3.SocketAddress"> & {
   /**
+   * TCP or UDP. Default: TCP.
+   *
    * @generated from field: solo.io.envoy.config.core.v3.SocketAddress.Protocol protocol = 1;
    */
   protocol: SocketAddress_Protocol;
 
   /**
+   * IP address, or a name where names are allowed.
+   *
    * @generated from field: string address = 2;
    */
   address: string;
 
   /**
+   * The port.
+   *
    * @generated from oneof solo.io.envoy.config.core.v3.SocketAddress.port_specifier
    */
   portSpecifier: {
     /**
+     * Number of the port.
+     *
      * @generated from field: uint32 port_value = 3;
      */
     value: number;
     case: "portValue";
   } | {
     /**
+     * Name of the port, for a resolver that knows it.
+     *
      * @generated from field: string named_port = 4;
      */
     value: string;
@@ -139,11 +171,15 @@ export declare type SocketAddress = Message<"solo.io.envoy.config.core.v3.Socket
   } | { case: undefined; value?: undefined };
 
   /**
+   * Name of a resolver extension. Default: the address must be an IP address, or is resolved by DNS.
+   *
    * @generated from field: string resolver_name = 5;
    */
   resolverName: string;
 
   /**
+   * Accepts IPv4 too on an IPv6 address such as `::`. Default: false.
+   *
    * @generated from field: bool ipv4_compat = 6;
    */
   ipv4Compat: boolean;
@@ -156,15 +192,21 @@ export declare type SocketAddress = Message<"solo.io.envoy.config.core.v3.Socket
 export declare const SocketAddressSchema: GenMessage<SocketAddress>;
 
 /**
+ * Transport protocol.
+ *
  * @generated from enum solo.io.envoy.config.core.v3.SocketAddress.Protocol
  */
 export enum SocketAddress_Protocol {
   /**
+   * TCP.
+   *
    * @generated from enum value: TCP = 0;
    */
   TCP = 0,
 
   /**
+   * UDP.
+   *
    * @generated from enum value: UDP = 1;
    */
   UDP = 1,

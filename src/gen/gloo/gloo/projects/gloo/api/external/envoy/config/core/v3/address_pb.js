@@ -54,6 +54,8 @@ export const SocketAddress_ProtocolSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_config_core_v3_address, 4, 0);
 
 /**
+ * Transport protocol.
+ *
  * @generated from enum solo.io.envoy.config.core.v3.SocketAddress.Protocol
  */
 export const SocketAddress_Protocol = /*@__PURE__*/

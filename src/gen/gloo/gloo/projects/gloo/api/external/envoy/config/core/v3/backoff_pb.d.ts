@@ -12,15 +12,21 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_external_envoy_config_core_v3_backoff: GenFile;
 
 /**
+ * Waiting time between attempts, growing from one bound to the other.
+ *
  * @generated from message solo.io.envoy.config.core.v3.BackoffStrategy
  */
 export declare type BackoffStrategy = Message<"solo.io.envoy.config.core.v3.BackoffStrategy"> & {
   /**
+   * The first bound, at least 1ms.
+   *
    * @generated from field: google.protobuf.Duration base_interval = 1;
    */
   baseInterval?: Duration | undefined;
 
   /**
+   * The largest bound. Default: 10 times `baseInterval`.
+   *
    * @generated from field: google.protobuf.Duration max_interval = 2;
    */
   maxInterval?: Duration | undefined;

@@ -168,15 +168,21 @@ export declare type HeaderMap = Message<"solo.io.envoy.config.core.v3.HeaderMap"
 export declare const HeaderMapSchema: GenMessage<HeaderMap>;
 
 /**
+ * One header.
+ *
  * @generated from message solo.io.envoy.config.core.v3.HeaderValue
  */
 export declare type HeaderValue = Message<"solo.io.envoy.config.core.v3.HeaderValue"> & {
   /**
+   * Name of the header.
+   *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
+   * Value of the header.
+   *
    * @generated from field: string value = 2;
    */
   value: string;
@@ -346,15 +352,21 @@ export declare type RemoteDataSource = Message<"solo.io.envoy.config.core.v3.Rem
 export declare const RemoteDataSourceSchema: GenMessage<RemoteDataSource>;
 
 /**
+ * How often something is tried again.
+ *
  * @generated from message solo.io.envoy.config.core.v3.RetryPolicy
  */
 export declare type RetryPolicy = Message<"solo.io.envoy.config.core.v3.RetryPolicy"> & {
   /**
+   * Waiting time between attempts. Default: from 1s to 30s.
+   *
    * @generated from field: solo.io.envoy.config.core.v3.BackoffStrategy retry_back_off = 1;
    */
   retryBackOff?: BackoffStrategy | undefined;
 
   /**
+   * How often it is tried again. Default: 1.
+   *
    * @generated from field: google.protobuf.UInt32Value num_retries = 2;
    */
   numRetries?: number | undefined;
@@ -409,15 +421,21 @@ export declare type RuntimeFeatureFlag = Message<"solo.io.envoy.config.core.v3.R
 export declare const RuntimeFeatureFlagSchema: GenMessage<RuntimeFeatureFlag>;
 
 /**
+ * A share that Envoy's runtime can change.
+ *
  * @generated from message solo.io.envoy.config.core.v3.RuntimeFractionalPercent
  */
 export declare type RuntimeFractionalPercent = Message<"solo.io.envoy.config.core.v3.RuntimeFractionalPercent"> & {
   /**
+   * The share, where the runtime says nothing.
+   *
    * @generated from field: solo.io.envoy.type.v3.FractionalPercent default_value = 1;
    */
   defaultValue?: FractionalPercent | undefined;
 
   /**
+   * Key of Envoy's runtime.
+   *
    * @generated from field: string runtime_key = 2;
    */
   runtimeKey: string;
@@ -430,15 +448,21 @@ export declare type RuntimeFractionalPercent = Message<"solo.io.envoy.config.cor
 export declare const RuntimeFractionalPercentSchema: GenMessage<RuntimeFractionalPercent>;
 
 /**
+ * A number that Envoy's runtime can change.
+ *
  * @generated from message solo.io.envoy.config.core.v3.RuntimeUInt32
  */
 export declare type RuntimeUInt32 = Message<"solo.io.envoy.config.core.v3.RuntimeUInt32"> & {
   /**
+   * The number, where the runtime says nothing.
+   *
    * @generated from field: uint32 default_value = 2;
    */
   defaultValue: number;
 
   /**
+   * Key of Envoy's runtime.
+   *
    * @generated from field: string runtime_key = 3;
    */
   runtimeKey: string;
@@ -478,55 +502,77 @@ export declare type TransportSocket = Message<"solo.io.envoy.config.core.v3.Tran
 export declare const TransportSocketSchema: GenMessage<TransportSocket>;
 
 /**
+ * HTTP methods.
+ *
  * @generated from enum solo.io.envoy.config.core.v3.RequestMethod
  */
 export enum RequestMethod {
   /**
+   * None given.
+   *
    * @generated from enum value: METHOD_UNSPECIFIED = 0;
    */
   METHOD_UNSPECIFIED = 0,
 
   /**
+   * GET.
+   *
    * @generated from enum value: GET = 1;
    */
   GET = 1,
 
   /**
+   * HEAD.
+   *
    * @generated from enum value: HEAD = 2;
    */
   HEAD = 2,
 
   /**
+   * POST.
+   *
    * @generated from enum value: POST = 3;
    */
   POST = 3,
 
   /**
+   * PUT.
+   *
    * @generated from enum value: PUT = 4;
    */
   PUT = 4,
 
   /**
+   * DELETE.
+   *
    * @generated from enum value: DELETE = 5;
    */
   DELETE = 5,
 
   /**
+   * CONNECT.
+   *
    * @generated from enum value: CONNECT = 6;
    */
   CONNECT = 6,
 
   /**
+   * OPTIONS.
+   *
    * @generated from enum value: OPTIONS = 7;
    */
   OPTIONS = 7,
 
   /**
+   * TRACE.
+   *
    * @generated from enum value: TRACE = 8;
    */
   TRACE = 8,
 
   /**
+   * PATCH.
+   *
    * @generated from enum value: PATCH = 9;
    */
   PATCH = 9,

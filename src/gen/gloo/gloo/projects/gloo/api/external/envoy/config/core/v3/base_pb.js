@@ -149,6 +149,8 @@ export const RequestMethodSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_config_core_v3_base, 0);
 
 /**
+ * HTTP methods.
+ *
  * @generated from enum solo.io.envoy.config.core.v3.RequestMethod
  */
 export const RequestMethod = /*@__PURE__*/

@@ -136,49 +136,67 @@ export declare type FilterAction = Message<"solo.io.envoy.config.route.v3.Filter
 export declare const FilterActionSchema: GenMessage<FilterAction>;
 
 /**
+ * A condition on a header.
+ *
  * @generated from message solo.io.envoy.config.route.v3.HeaderMatcher
  */
 export declare type HeaderMatcher = Message<"solo.io.envoy.config.route.v3.HeaderMatcher"> & {
   /**
+   * Name of the header.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * How the value is compared. Default: the header is there, with any value.
+   *
    * @generated from oneof solo.io.envoy.config.route.v3.HeaderMatcher.header_match_specifier
    */
   headerMatchSpecifier: {
     /**
+     * The value is this.
+     *
      * @generated from field: string exact_match = 4;
      */
     value: string;
     case: "exactMatch";
   } | {
     /**
+     * The whole value fits this regular expression.
+     *
      * @generated from field: solo.io.envoy.type.matcher.v3.RegexMatcher safe_regex_match = 11;
      */
     value: RegexMatcher;
     case: "safeRegexMatch";
   } | {
     /**
+     * The value is a whole number in this range.
+     *
      * @generated from field: solo.io.envoy.type.v3.Int64Range range_match = 6;
      */
     value: Int64Range;
     case: "rangeMatch";
   } | {
     /**
+     * The header is there (true) or not (false).
+     *
      * @generated from field: bool present_match = 7;
      */
     value: boolean;
     case: "presentMatch";
   } | {
     /**
+     * The value begins with this.
+     *
      * @generated from field: string prefix_match = 9;
      */
     value: string;
     case: "prefixMatch";
   } | {
     /**
+     * The value ends with this.
+     *
      * @generated from field: string suffix_match = 10;
      */
     value: string;
@@ -186,6 +204,8 @@ export declare type HeaderMatcher = Message<"solo.io.envoy.config.route.v3.Heade
   } | { case: undefined; value?: undefined };
 
   /**
+   * Fits when the condition does not hold. Default: false.
+   *
    * @generated from field: bool invert_match = 8;
    */
   invertMatch: boolean;

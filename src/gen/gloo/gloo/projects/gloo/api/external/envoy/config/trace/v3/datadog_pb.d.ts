@@ -13,20 +13,28 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_gloo_projects_gloo_api_external_envoy_config_trace_v3_datadog: GenFile;
 
 /**
+ * Datadog.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.DatadogConfig
  */
 export declare type DatadogConfig = Message<"solo.io.envoy.config.trace.v3.DatadogConfig"> & {
   /**
+   * The agent. One of these must be given.
+   *
    * @generated from oneof solo.io.envoy.config.trace.v3.DatadogConfig.collector_cluster
    */
   collectorCluster: {
     /**
+     * Upstream of the Datadog agent.
+     *
      * @generated from field: core.solo.io.ResourceRef collector_upstream_ref = 1;
      */
     value: ResourceRef;
     case: "collectorUpstreamRef";
   } | {
     /**
+     * Name of a cluster in Envoy's bootstrap.
+     *
      * @generated from field: string cluster_name = 3;
      */
     value: string;
@@ -34,16 +42,22 @@ export declare type DatadogConfig = Message<"solo.io.envoy.config.trace.v3.Datad
   } | { case: undefined; value?: undefined };
 
   /**
+   * Name of this service in traces. Required.
+   *
    * @generated from field: google.protobuf.StringValue service_name = 2;
    */
   serviceName?: string | undefined;
 
   /**
+   * `Host` header for the agent. Default: the name of the cluster.
+   *
    * @generated from field: string collector_hostname = 4;
    */
   collectorHostname: string;
 
   /**
+   * Configuration of tracing by the agent.
+   *
    * @generated from field: solo.io.envoy.config.trace.v3.DatadogRemoteConfig remote_config = 5;
    */
   remoteConfig?: DatadogRemoteConfig | undefined;
@@ -56,15 +70,21 @@ export declare type DatadogConfig = Message<"solo.io.envoy.config.trace.v3.Datad
 export declare const DatadogConfigSchema: GenMessage<DatadogConfig>;
 
 /**
+ * Configuration of tracing by the Datadog agent.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.DatadogRemoteConfig
  */
 export declare type DatadogRemoteConfig = Message<"solo.io.envoy.config.trace.v3.DatadogRemoteConfig"> & {
   /**
+   * How often the agent is asked. Default: as Datadog's library has it.
+   *
    * @generated from field: google.protobuf.Duration polling_interval = 1;
    */
   pollingInterval?: Duration | undefined;
 
   /**
+   * Turns it off. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disabled = 2;
    */
   disabled?: boolean | undefined;

@@ -11,10 +11,14 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opencensus: GenFile;
 
 /**
+ * The same decision for all requests.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.ConstantSampler
  */
 export declare type ConstantSampler = Message<"solo.io.envoy.config.trace.v3.ConstantSampler"> & {
   /**
+   * The decision. Default: ALWAYS_OFF.
+   *
    * @generated from field: solo.io.envoy.config.trace.v3.ConstantSampler.ConstantDecision decision = 1;
    */
   decision: ConstantSampler_ConstantDecision;
@@ -27,20 +31,28 @@ export declare type ConstantSampler = Message<"solo.io.envoy.config.trace.v3.Con
 export declare const ConstantSamplerSchema: GenMessage<ConstantSampler>;
 
 /**
+ * Which requests are traced.
+ *
  * @generated from enum solo.io.envoy.config.trace.v3.ConstantSampler.ConstantDecision
  */
 export enum ConstantSampler_ConstantDecision {
   /**
+   * None.
+   *
    * @generated from enum value: ALWAYS_OFF = 0;
    */
   ALWAYS_OFF = 0,
 
   /**
+   * All.
+   *
    * @generated from enum value: ALWAYS_ON = 1;
    */
   ALWAYS_ON = 1,
 
   /**
+   * Those that the caller traces.
+   *
    * @generated from enum value: ALWAYS_PARENT = 2;
    */
   ALWAYS_PARENT = 2,
@@ -52,30 +64,42 @@ export enum ConstantSampler_ConstantDecision {
 export declare const ConstantSampler_ConstantDecisionSchema: GenEnum<ConstantSampler_ConstantDecision>;
 
 /**
+ * OpenCensus. Envoy has removed this tracer; use OpenTelemetry.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.OpenCensusConfig
  */
 export declare type OpenCensusConfig = Message<"solo.io.envoy.config.trace.v3.OpenCensusConfig"> & {
   /**
+   * Sampling and limits.
+   *
    * @generated from field: solo.io.envoy.config.trace.v3.TraceConfig trace_config = 1;
    */
   traceConfig?: TraceConfig | undefined;
 
   /**
+   * Sends spans to an OpenCensus agent. Default: false.
+   *
    * @generated from field: bool ocagent_exporter_enabled = 2;
    */
   ocagentExporterEnabled: boolean;
 
   /**
+   * Address of the agent.
+   *
    * @generated from oneof solo.io.envoy.config.trace.v3.OpenCensusConfig.ocagent_address
    */
   ocagentAddress: {
     /**
+     * Address of the agent for HTTP.
+     *
      * @generated from field: string http_address = 3;
      */
     value: string;
     case: "httpAddress";
   } | {
     /**
+     * Address of the agent for gRPC.
+     *
      * @generated from field: solo.io.envoy.config.trace.v3.OpenCensusConfig.OcagentGrpcAddress grpc_address = 4;
      */
     value: OpenCensusConfig_OcagentGrpcAddress;
@@ -83,11 +107,15 @@ export declare type OpenCensusConfig = Message<"solo.io.envoy.config.trace.v3.Op
   } | { case: undefined; value?: undefined };
 
   /**
+   * Headers from which a trace is taken over; the first that is there counts.
+   *
    * @generated from field: repeated solo.io.envoy.config.trace.v3.OpenCensusConfig.TraceContext incoming_trace_context = 5;
    */
   incomingTraceContext: OpenCensusConfig_TraceContext[];
 
   /**
+   * Headers in which the trace is passed on.
+   *
    * @generated from field: repeated solo.io.envoy.config.trace.v3.OpenCensusConfig.TraceContext outgoing_trace_context = 6;
    */
   outgoingTraceContext: OpenCensusConfig_TraceContext[];
@@ -100,15 +128,21 @@ export declare type OpenCensusConfig = Message<"solo.io.envoy.config.trace.v3.Op
 export declare const OpenCensusConfigSchema: GenMessage<OpenCensusConfig>;
 
 /**
+ * Address of an OpenCensus agent for gRPC.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.OpenCensusConfig.OcagentGrpcAddress
  */
 export declare type OpenCensusConfig_OcagentGrpcAddress = Message<"solo.io.envoy.config.trace.v3.OpenCensusConfig.OcagentGrpcAddress"> & {
   /**
+   * Its `host:port`.
+   *
    * @generated from field: string target_uri = 1;
    */
   targetUri: string;
 
   /**
+   * Name in Envoy's statistics.
+   *
    * @generated from field: string stat_prefix = 2;
    */
   statPrefix: string;
@@ -121,30 +155,42 @@ export declare type OpenCensusConfig_OcagentGrpcAddress = Message<"solo.io.envoy
 export declare const OpenCensusConfig_OcagentGrpcAddressSchema: GenMessage<OpenCensusConfig_OcagentGrpcAddress>;
 
 /**
+ * How a trace is written in headers.
+ *
  * @generated from enum solo.io.envoy.config.trace.v3.OpenCensusConfig.TraceContext
  */
 export enum OpenCensusConfig_TraceContext {
   /**
+   * Not at all.
+   *
    * @generated from enum value: NONE = 0;
    */
   NONE = 0,
 
   /**
+   * `traceparent` (W3C).
+   *
    * @generated from enum value: TRACE_CONTEXT = 1;
    */
   TRACE_CONTEXT = 1,
 
   /**
+   * `grpc-trace-bin`.
+   *
    * @generated from enum value: GRPC_TRACE_BIN = 2;
    */
   GRPC_TRACE_BIN = 2,
 
   /**
+   * `x-cloud-trace-context` (Google Cloud).
+   *
    * @generated from enum value: CLOUD_TRACE_CONTEXT = 3;
    */
   CLOUD_TRACE_CONTEXT = 3,
 
   /**
+   * `x-b3-…` (Zipkin).
+   *
    * @generated from enum value: B3 = 4;
    */
   B3 = 4,
@@ -156,10 +202,14 @@ export enum OpenCensusConfig_TraceContext {
 export declare const OpenCensusConfig_TraceContextSchema: GenEnum<OpenCensusConfig_TraceContext>;
 
 /**
+ * A random share of the requests.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.ProbabilitySampler
  */
 export declare type ProbabilitySampler = Message<"solo.io.envoy.config.trace.v3.ProbabilitySampler"> & {
   /**
+   * The share, from 0 to 1.
+   *
    * @generated from field: double samplingProbability = 1;
    */
   samplingProbability: number;
@@ -172,10 +222,14 @@ export declare type ProbabilitySampler = Message<"solo.io.envoy.config.trace.v3.
 export declare const ProbabilitySamplerSchema: GenMessage<ProbabilitySampler>;
 
 /**
+ * So many requests per second.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.RateLimitingSampler
  */
 export declare type RateLimitingSampler = Message<"solo.io.envoy.config.trace.v3.RateLimitingSampler"> & {
   /**
+   * Requests per second.
+   *
    * @generated from field: int64 qps = 1;
    */
   qps: bigint;
@@ -188,26 +242,36 @@ export declare type RateLimitingSampler = Message<"solo.io.envoy.config.trace.v3
 export declare const RateLimitingSamplerSchema: GenMessage<RateLimitingSampler>;
 
 /**
+ * Sampling and limits of OpenCensus.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.TraceConfig
  */
 export declare type TraceConfig = Message<"solo.io.envoy.config.trace.v3.TraceConfig"> & {
   /**
+   * Which requests are traced.
+   *
    * @generated from oneof solo.io.envoy.config.trace.v3.TraceConfig.sampler
    */
   sampler: {
     /**
+     * A random share.
+     *
      * @generated from field: solo.io.envoy.config.trace.v3.ProbabilitySampler probability_sampler = 1;
      */
     value: ProbabilitySampler;
     case: "probabilitySampler";
   } | {
     /**
+     * All, none, or as the caller decided.
+     *
      * @generated from field: solo.io.envoy.config.trace.v3.ConstantSampler constant_sampler = 2;
      */
     value: ConstantSampler;
     case: "constantSampler";
   } | {
     /**
+     * So many per second.
+     *
      * @generated from field: solo.io.envoy.config.trace.v3.RateLimitingSampler rate_limiting_sampler = 3;
      */
     value: RateLimitingSampler;
@@ -215,21 +279,29 @@ export declare type TraceConfig = Message<"solo.io.envoy.config.trace.v3.TraceCo
   } | { case: undefined; value?: undefined };
 
   /**
+   * Most attributes of a span.
+   *
    * @generated from field: int64 max_number_of_attributes = 4;
    */
   maxNumberOfAttributes: bigint;
 
   /**
+   * Most annotations of a span.
+   *
    * @generated from field: int64 max_number_of_annotations = 5;
    */
   maxNumberOfAnnotations: bigint;
 
   /**
+   * Most message events of a span.
+   *
    * @generated from field: int64 max_number_of_message_events = 6;
    */
   maxNumberOfMessageEvents: bigint;
 
   /**
+   * Most links of a span.
+   *
    * @generated from field: int64 max_number_of_links = 7;
    */
   maxNumberOfLinks: bigint;

@@ -24,6 +24,8 @@ export const ConstantSampler_ConstantDecisionSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opencensus, 0, 0);
 
 /**
+ * Which requests are traced.
+ *
  * @generated from enum solo.io.envoy.config.trace.v3.ConstantSampler.ConstantDecision
  */
 export const ConstantSampler_ConstantDecision = /*@__PURE__*/
@@ -50,6 +52,8 @@ export const OpenCensusConfig_TraceContextSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opencensus, 1, 0);
 
 /**
+ * How a trace is written in headers.
+ *
  * @generated from enum solo.io.envoy.config.trace.v3.OpenCensusConfig.TraceContext
  */
 export const OpenCensusConfig_TraceContext = /*@__PURE__*/

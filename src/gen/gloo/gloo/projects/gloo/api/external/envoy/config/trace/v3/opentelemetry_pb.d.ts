@@ -12,10 +12,14 @@ import type { ResourceRef } from "../../../../../../../../../solo-kit/api/v1/ref
 export declare const file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opentelemetry: GenFile;
 
 /**
+ * Sends spans over gRPC.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.GrpcService
  */
 export declare type GrpcService = Message<"solo.io.envoy.config.trace.v3.GrpcService"> & {
   /**
+   * `:authority` header. Default: the name of the cluster.
+   *
    * @generated from field: string authority = 1;
    */
   authority: string;
@@ -28,20 +32,28 @@ export declare type GrpcService = Message<"solo.io.envoy.config.trace.v3.GrpcSer
 export declare const GrpcServiceSchema: GenMessage<GrpcService>;
 
 /**
+ * OpenTelemetry.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.OpenTelemetryConfig
  */
 export declare type OpenTelemetryConfig = Message<"solo.io.envoy.config.trace.v3.OpenTelemetryConfig"> & {
   /**
+   * The collector. One of these must be given.
+   *
    * @generated from oneof solo.io.envoy.config.trace.v3.OpenTelemetryConfig.collector_cluster
    */
   collectorCluster: {
     /**
+     * Upstream of the collector. It needs `useHttp2: true`.
+     *
      * @generated from field: core.solo.io.ResourceRef collector_upstream_ref = 1;
      */
     value: ResourceRef;
     case: "collectorUpstreamRef";
   } | {
     /**
+     * Name of a cluster in Envoy's bootstrap.
+     *
      * @generated from field: string cluster_name = 2;
      */
     value: string;
@@ -49,6 +61,8 @@ export declare type OpenTelemetryConfig = Message<"solo.io.envoy.config.trace.v3
   } | { case: undefined; value?: undefined };
 
   /**
+   * Name of this service in traces. Default: the name of the listener with the namespace of its Gateway.
+   *
    * @generated from field: string service_name = 3;
    */
   serviceName: string;
@@ -58,6 +72,8 @@ export declare type OpenTelemetryConfig = Message<"solo.io.envoy.config.trace.v3
    */
   serviceType: {
     /**
+     * Sends spans over gRPC.
+     *
      * @generated from field: solo.io.envoy.config.trace.v3.GrpcService grpc_service = 4;
      */
     value: GrpcService;
@@ -65,6 +81,8 @@ export declare type OpenTelemetryConfig = Message<"solo.io.envoy.config.trace.v3
   } | { case: undefined; value?: undefined };
 
   /**
+   * Spans that are kept while the collector cannot be reached; older ones are dropped. Default: 1024.
+   *
    * @generated from field: google.protobuf.UInt32Value max_cache_size = 5;
    */
   maxCacheSize?: number | undefined;

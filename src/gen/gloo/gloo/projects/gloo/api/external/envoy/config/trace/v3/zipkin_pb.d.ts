@@ -12,20 +12,28 @@ import type { ResourceRef } from "../../../../../../../../../solo-kit/api/v1/ref
 export declare const file_gloo_projects_gloo_api_external_envoy_config_trace_v3_zipkin: GenFile;
 
 /**
+ * Zipkin, or what speaks its protocol.
+ *
  * @generated from message solo.io.envoy.config.trace.v3.ZipkinConfig
  */
 export declare type ZipkinConfig = Message<"solo.io.envoy.config.trace.v3.ZipkinConfig"> & {
   /**
+   * The collector. One of these must be given.
+   *
    * @generated from oneof solo.io.envoy.config.trace.v3.ZipkinConfig.collector_cluster
    */
   collectorCluster: {
     /**
+     * Upstream of the collector.
+     *
      * @generated from field: core.solo.io.ResourceRef collector_upstream_ref = 1;
      */
     value: ResourceRef;
     case: "collectorUpstreamRef";
   } | {
     /**
+     * Name of a cluster in Envoy's bootstrap.
+     *
      * @generated from field: string cluster_name = 6;
      */
     value: string;
@@ -33,21 +41,29 @@ export declare type ZipkinConfig = Message<"solo.io.envoy.config.trace.v3.Zipkin
   } | { case: undefined; value?: undefined };
 
   /**
+   * Path to which spans are sent, such as `/api/v2/spans`. Required.
+   *
    * @generated from field: string collector_endpoint = 2;
    */
   collectorEndpoint: string;
 
   /**
+   * Makes trace IDs of 128 bits. Default: false (64 bits).
+   *
    * @generated from field: google.protobuf.BoolValue trace_id_128bit = 3;
    */
   traceId128bit?: boolean | undefined;
 
   /**
+   * Client and server share one span. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue shared_span_context = 4;
    */
   sharedSpanContext?: boolean | undefined;
 
   /**
+   * Format of the spans. Default: HTTP_JSON.
+   *
    * @generated from field: solo.io.envoy.config.trace.v3.ZipkinConfig.CollectorEndpointVersion collector_endpoint_version = 5;
    */
   collectorEndpointVersion: ZipkinConfig_CollectorEndpointVersion;
@@ -60,21 +76,29 @@ export declare type ZipkinConfig = Message<"solo.io.envoy.config.trace.v3.Zipkin
 export declare const ZipkinConfigSchema: GenMessage<ZipkinConfig>;
 
 /**
+ * Format of the spans.
+ *
  * @generated from enum solo.io.envoy.config.trace.v3.ZipkinConfig.CollectorEndpointVersion
  */
 export enum ZipkinConfig_CollectorEndpointVersion {
   /**
+   * Version 1 of the protocol, which Envoy has removed. It counts as HTTP_JSON.
+   *
    * @generated from enum value: DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE = 0 [deprecated = true];
    * @deprecated
    */
   DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE = 0,
 
   /**
+   * Version 2, JSON.
+   *
    * @generated from enum value: HTTP_JSON = 1;
    */
   HTTP_JSON = 1,
 
   /**
+   * Version 2, Protobuf.
+   *
    * @generated from enum value: HTTP_PROTO = 2;
    */
   HTTP_PROTO = 2,

@@ -26,6 +26,8 @@ export const ZipkinConfig_CollectorEndpointVersionSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_config_trace_v3_zipkin, 0, 0);
 
 /**
+ * Format of the spans.
+ *
  * @generated from enum solo.io.envoy.config.trace.v3.ZipkinConfig.CollectorEndpointVersion
  */
 export const ZipkinConfig_CollectorEndpointVersion = /*@__PURE__*/

@@ -11,15 +11,21 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_regex: GenFile;
 
 /**
+ * Finds and replaces by a regular expression.
+ *
  * @generated from message solo.io.envoy.type.matcher.v3.RegexMatchAndSubstitute
  */
 export declare type RegexMatchAndSubstitute = Message<"solo.io.envoy.type.matcher.v3.RegexMatchAndSubstitute"> & {
   /**
+   * What to find. Everything that fits is replaced.
+   *
    * @generated from field: solo.io.envoy.type.matcher.v3.RegexMatcher pattern = 1;
    */
   pattern?: RegexMatcher | undefined;
 
   /**
+   * What to put there; `\1` and so on are groups of the expression.
+   *
    * @generated from field: string substitution = 2;
    */
   substitution: string;
@@ -32,14 +38,20 @@ export declare type RegexMatchAndSubstitute = Message<"solo.io.envoy.type.matche
 export declare const RegexMatchAndSubstituteSchema: GenMessage<RegexMatchAndSubstitute>;
 
 /**
+ * A regular expression.
+ *
  * @generated from message solo.io.envoy.type.matcher.v3.RegexMatcher
  */
 export declare type RegexMatcher = Message<"solo.io.envoy.type.matcher.v3.RegexMatcher"> & {
   /**
+   * The engine.
+   *
    * @generated from oneof solo.io.envoy.type.matcher.v3.RegexMatcher.engine_type
    */
   engineType: {
     /**
+     * RE2, the only engine. It may be left out.
+     *
      * @generated from field: solo.io.envoy.type.matcher.v3.RegexMatcher.GoogleRE2 google_re2 = 1;
      */
     value: RegexMatcher_GoogleRE2;
@@ -47,6 +59,8 @@ export declare type RegexMatcher = Message<"solo.io.envoy.type.matcher.v3.RegexM
   } | { case: undefined; value?: undefined };
 
   /**
+   * The expression, in RE2 syntax.
+   *
    * @generated from field: string regex = 2;
    */
   regex: string;
@@ -59,10 +73,14 @@ export declare type RegexMatcher = Message<"solo.io.envoy.type.matcher.v3.RegexM
 export declare const RegexMatcherSchema: GenMessage<RegexMatcher>;
 
 /**
+ * Options of RE2.
+ *
  * @generated from message solo.io.envoy.type.matcher.v3.RegexMatcher.GoogleRE2
  */
 export declare type RegexMatcher_GoogleRE2 = Message<"solo.io.envoy.type.matcher.v3.RegexMatcher.GoogleRE2"> & {
   /**
+   * Largest compiled expression. Default: `gloo.regexMaxProgramSize` of the Settings, else no limit.
+   *
    * @generated from field: google.protobuf.UInt32Value max_program_size = 1 [deprecated = true];
    * @deprecated
    */

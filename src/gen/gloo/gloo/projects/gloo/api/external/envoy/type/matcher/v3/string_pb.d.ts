@@ -12,10 +12,14 @@ import type { RegexMatcher } from "./regex_pb.js";
 export declare const file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string: GenFile;
 
 /**
+ * Any of several conditions on a string.
+ *
  * @generated from message solo.io.envoy.type.matcher.v3.ListStringMatcher
  */
 export declare type ListStringMatcher = Message<"solo.io.envoy.type.matcher.v3.ListStringMatcher"> & {
   /**
+   * The conditions.
+   *
    * @generated from field: repeated solo.io.envoy.type.matcher.v3.StringMatcher patterns = 1;
    */
   patterns: StringMatcher[];
@@ -28,32 +32,44 @@ export declare type ListStringMatcher = Message<"solo.io.envoy.type.matcher.v3.L
 export declare const ListStringMatcherSchema: GenMessage<ListStringMatcher>;
 
 /**
+ * A condition on a string.
+ *
  * @generated from message solo.io.envoy.type.matcher.v3.StringMatcher
  */
 export declare type StringMatcher = Message<"solo.io.envoy.type.matcher.v3.StringMatcher"> & {
   /**
+   * How it is compared. One of these must be given.
+   *
    * @generated from oneof solo.io.envoy.type.matcher.v3.StringMatcher.match_pattern
    */
   matchPattern: {
     /**
+     * It is this.
+     *
      * @generated from field: string exact = 1;
      */
     value: string;
     case: "exact";
   } | {
     /**
+     * It begins with this.
+     *
      * @generated from field: string prefix = 2;
      */
     value: string;
     case: "prefix";
   } | {
     /**
+     * It ends with this.
+     *
      * @generated from field: string suffix = 3;
      */
     value: string;
     case: "suffix";
   } | {
     /**
+     * All of it fits this regular expression.
+     *
      * @generated from field: solo.io.envoy.type.matcher.v3.RegexMatcher safe_regex = 5;
      */
     value: RegexMatcher;
@@ -61,6 +77,8 @@ export declare type StringMatcher = Message<"solo.io.envoy.type.matcher.v3.Strin
   } | { case: undefined; value?: undefined };
 
   /**
+   * Upper and lower case are the same. No effect on `safeRegex`. Default: false.
+   *
    * @generated from field: bool ignore_case = 6;
    */
   ignoreCase: boolean;

@@ -15,14 +15,20 @@ import type { Metadata } from "../../../../../../../../../solo-kit/api/v1/metada
 export declare const file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth: GenFile;
 
 /**
+ * Verification of access tokens. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.AccessTokenValidation
  */
 export declare type AccessTokenValidation = Message<"enterprise.gloo.solo.io.AccessTokenValidation"> & {
   /**
+   * How tokens are verified.
+   *
    * @generated from oneof enterprise.gloo.solo.io.AccessTokenValidation.validation_type
    */
   validationType: {
     /**
+     * Deprecated, use `introspection`. URL that says whether a token is valid.
+     *
      * @generated from field: string introspection_url = 1 [deprecated = true];
      * @deprecated
      */
@@ -30,12 +36,16 @@ export declare type AccessTokenValidation = Message<"enterprise.gloo.solo.io.Acc
     case: "introspectionUrl";
   } | {
     /**
+     * By their signature.
+     *
      * @generated from field: enterprise.gloo.solo.io.JwtValidation jwt = 2;
      */
     value: JwtValidation;
     case: "jwt";
   } | {
     /**
+     * By asking the provider.
+     *
      * @generated from field: enterprise.gloo.solo.io.IntrospectionValidation introspection = 3;
      */
     value: IntrospectionValidation;
@@ -43,20 +53,28 @@ export declare type AccessTokenValidation = Message<"enterprise.gloo.solo.io.Acc
   } | { case: undefined; value?: undefined };
 
   /**
+   * URL for data about the user.
+   *
    * @generated from field: string userinfo_url = 4;
    */
   userinfoUrl: string;
 
   /**
+   * How long an answer is remembered. `0s` never. Default: 10m.
+   *
    * @generated from field: google.protobuf.Duration cache_timeout = 5;
    */
   cacheTimeout?: Duration | undefined;
 
   /**
+   * Which scopes they must have.
+   *
    * @generated from oneof enterprise.gloo.solo.io.AccessTokenValidation.scope_validation
    */
   scopeValidation: {
     /**
+     * Scopes that a token must have.
+     *
      * @generated from field: enterprise.gloo.solo.io.AccessTokenValidation.ScopeList required_scopes = 6;
      */
     value: AccessTokenValidation_ScopeList;
@@ -64,11 +82,15 @@ export declare type AccessTokenValidation = Message<"enterprise.gloo.solo.io.Acc
   } | { case: undefined; value?: undefined };
 
   /**
+   * Claims to keep in Envoy's dynamic metadata.
+   *
    * @generated from field: map<string, string> dynamic_metadata_from_claims = 7;
    */
   dynamicMetadataFromClaims: { [key: string]: string };
 
   /**
+   * Claims to pass on as headers.
+   *
    * @generated from field: repeated enterprise.gloo.solo.io.ClaimToHeader claims_to_headers = 8;
    */
   claimsToHeaders: ClaimToHeader[];
@@ -78,12 +100,16 @@ export declare type AccessTokenValidation = Message<"enterprise.gloo.solo.io.Acc
    */
   Provider: {
     /**
+     * No peculiarities.
+     *
      * @generated from field: enterprise.gloo.solo.io.AccessTokenValidation.Default default = 9;
      */
     value: AccessTokenValidation_Default;
     case: "default";
   } | {
     /**
+     * Microsoft Entra ID (Azure AD).
+     *
      * @generated from field: enterprise.gloo.solo.io.Azure azure = 10;
      */
     value: Azure;
@@ -98,6 +124,8 @@ export declare type AccessTokenValidation = Message<"enterprise.gloo.solo.io.Acc
 export declare const AccessTokenValidationSchema: GenMessage<AccessTokenValidation>;
 
 /**
+ * No peculiarities. It has no options.
+ *
  * @generated from message enterprise.gloo.solo.io.AccessTokenValidation.Default
  */
 export declare type AccessTokenValidation_Default = Message<"enterprise.gloo.solo.io.AccessTokenValidation.Default"> & {
@@ -110,10 +138,14 @@ export declare type AccessTokenValidation_Default = Message<"enterprise.gloo.sol
 export declare const AccessTokenValidation_DefaultSchema: GenMessage<AccessTokenValidation_Default>;
 
 /**
+ * Scopes. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.AccessTokenValidation.ScopeList
  */
 export declare type AccessTokenValidation_ScopeList = Message<"enterprise.gloo.solo.io.AccessTokenValidation.ScopeList"> & {
   /**
+   * The scopes; all of them.
+   *
    * @generated from field: repeated string scope = 1;
    */
   scope: string[];
@@ -126,45 +158,63 @@ export declare type AccessTokenValidation_ScopeList = Message<"enterprise.gloo.s
 export declare const AccessTokenValidation_ScopeListSchema: GenMessage<AccessTokenValidation_ScopeList>;
 
 /**
+ * API keys in Aerospike. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.AerospikeApiKeyStorage
  */
 export declare type AerospikeApiKeyStorage = Message<"enterprise.gloo.solo.io.AerospikeApiKeyStorage"> & {
   /**
+   * Host of the server.
+   *
    * @generated from field: string hostname = 1;
    */
   hostname: string;
 
   /**
+   * Namespace in the database. Default: `solo-namespace`.
+   *
    * @generated from field: string namespace = 2;
    */
   namespace: string;
 
   /**
+   * Set in the namespace. Default: `apikeys`.
+   *
    * @generated from field: string set = 3;
    */
   set: string;
 
   /**
+   * Port of the server. Default: 3000.
+   *
    * @generated from field: int32 port = 4;
    */
   port: number;
 
   /**
+   * Keys that are sent at once. Default: 5000.
+   *
    * @generated from field: int32 batch_size = 5;
    */
   batchSize: number;
 
   /**
+   * When a write counts as done.
+   *
    * @generated from oneof enterprise.gloo.solo.io.AerospikeApiKeyStorage.commit_level
    */
   commitLevel: {
     /**
+     * A write counts when all replicas have it. This is the default.
+     *
      * @generated from field: uint32 commit_all = 6;
      */
     value: number;
     case: "commitAll";
   } | {
     /**
+     * A write counts when the master has it.
+     *
      * @generated from field: uint32 commit_master = 7;
      */
     value: number;
@@ -172,51 +222,71 @@ export declare type AerospikeApiKeyStorage = Message<"enterprise.gloo.solo.io.Ae
   } | { case: undefined; value?: undefined };
 
   /**
+   * How to read with strong consistency. Default: `readModeScSession`.
+   *
    * @generated from field: enterprise.gloo.solo.io.AerospikeApiKeyStorage.readModeSc read_mode_sc = 8;
    */
   readModeSc?: AerospikeApiKeyStorage_readModeSc | undefined;
 
   /**
+   * How to read otherwise. Default: `readModeApOne`.
+   *
    * @generated from field: enterprise.gloo.solo.io.AerospikeApiKeyStorage.readModeAp read_mode_ap = 9;
    */
   readModeAp?: AerospikeApiKeyStorage_readModeAp | undefined;
 
   /**
+   * Server name for TLS.
+   *
    * @generated from field: string node_tls_name = 10;
    */
   nodeTlsName: string;
 
   /**
+   * Path of the client certificate.
+   *
    * @generated from field: string cert_path = 11;
    */
   certPath: string;
 
   /**
+   * Path of the client's private key.
+   *
    * @generated from field: string key_path = 12;
    */
   keyPath: string;
 
   /**
+   * Does not verify the server's certificate. Default: false.
+   *
    * @generated from field: bool allow_insecure = 13;
    */
   allowInsecure: boolean;
 
   /**
+   * Path of a root CA file. Default: the root CAs of the system.
+   *
    * @generated from field: string root_ca_path = 14;
    */
   rootCaPath: string;
 
   /**
+   * Version of TLS. Default: 1.3.
+   *
    * @generated from field: string tls_version = 15;
    */
   tlsVersion: string;
 
   /**
+   * Curves for the key exchange.
+   *
    * @generated from field: repeated enterprise.gloo.solo.io.AerospikeApiKeyStorage.tlsCurveID tls_curve_groups = 16;
    */
   tlsCurveGroups: AerospikeApiKeyStorage_tlsCurveID[];
 
   /**
+   * Labels of the keys.
+   *
    * @generated from field: map<string, string> label_selector = 17;
    */
   labelSelector: { [key: string]: string };
@@ -229,20 +299,28 @@ export declare type AerospikeApiKeyStorage = Message<"enterprise.gloo.solo.io.Ae
 export declare const AerospikeApiKeyStorageSchema: GenMessage<AerospikeApiKeyStorage>;
 
 /**
+ * How to read without strong consistency. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.AerospikeApiKeyStorage.readModeAp
  */
 export declare type AerospikeApiKeyStorage_readModeAp = Message<"enterprise.gloo.solo.io.AerospikeApiKeyStorage.readModeAp"> & {
   /**
+   * How.
+   *
    * @generated from oneof enterprise.gloo.solo.io.AerospikeApiKeyStorage.readModeAp.read_mode_ap
    */
   readModeAp: {
     /**
+     * From one replica.
+     *
      * @generated from field: uint32 read_mode_ap_one = 1;
      */
     value: number;
     case: "readModeApOne";
   } | {
     /**
+     * From all replicas.
+     *
      * @generated from field: uint32 read_mode_ap_all = 2;
      */
     value: number;
@@ -257,32 +335,44 @@ export declare type AerospikeApiKeyStorage_readModeAp = Message<"enterprise.gloo
 export declare const AerospikeApiKeyStorage_readModeApSchema: GenMessage<AerospikeApiKeyStorage_readModeAp>;
 
 /**
+ * How to read with strong consistency. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.AerospikeApiKeyStorage.readModeSc
  */
 export declare type AerospikeApiKeyStorage_readModeSc = Message<"enterprise.gloo.solo.io.AerospikeApiKeyStorage.readModeSc"> & {
   /**
+   * How.
+   *
    * @generated from oneof enterprise.gloo.solo.io.AerospikeApiKeyStorage.readModeSc.read_mode_sc
    */
   readModeSc: {
     /**
+     * Never older than what this client read before.
+     *
      * @generated from field: uint32 read_mode_sc_session = 1;
      */
     value: number;
     case: "readModeScSession";
   } | {
     /**
+     * Never older than what anyone read before.
+     *
      * @generated from field: uint32 read_mode_sc_linearize = 2;
      */
     value: number;
     case: "readModeScLinearize";
   } | {
     /**
+     * From any replica.
+     *
      * @generated from field: uint32 read_mode_sc_replica = 3;
      */
     value: number;
     case: "readModeScReplica";
   } | {
     /**
+     * Also from partitions that are not available.
+     *
      * @generated from field: uint32 read_mode_sc_allow_unavailable = 4;
      */
     value: number;
@@ -297,32 +387,44 @@ export declare type AerospikeApiKeyStorage_readModeSc = Message<"enterprise.gloo
 export declare const AerospikeApiKeyStorage_readModeScSchema: GenMessage<AerospikeApiKeyStorage_readModeSc>;
 
 /**
+ * A curve for the key exchange. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.AerospikeApiKeyStorage.tlsCurveID
  */
 export declare type AerospikeApiKeyStorage_tlsCurveID = Message<"enterprise.gloo.solo.io.AerospikeApiKeyStorage.tlsCurveID"> & {
   /**
+   * The curve.
+   *
    * @generated from oneof enterprise.gloo.solo.io.AerospikeApiKeyStorage.tlsCurveID.curve_id
    */
   curveId: {
     /**
+     * P-256.
+     *
      * @generated from field: uint32 curve_p256 = 1;
      */
     value: number;
     case: "curveP256";
   } | {
     /**
+     * P-384.
+     *
      * @generated from field: uint32 curve_p384 = 2;
      */
     value: number;
     case: "curveP384";
   } | {
     /**
+     * P-521.
+     *
      * @generated from field: uint32 curve_p521 = 3;
      */
     value: number;
     case: "curveP521";
   } | {
     /**
+     * X25519.
+     *
      * @generated from field: uint32 x_25519 = 4;
      */
     value: number;
@@ -337,25 +439,35 @@ export declare type AerospikeApiKeyStorage_tlsCurveID = Message<"enterprise.gloo
 export declare const AerospikeApiKeyStorage_tlsCurveIDSchema: GenMessage<AerospikeApiKeyStorage_tlsCurveID>;
 
 /**
+ * An API key. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.ApiKey
  */
 export declare type ApiKey = Message<"enterprise.gloo.solo.io.ApiKey"> & {
   /**
+   * The key that clients send.
+   *
    * @generated from field: string api_key = 2;
    */
   apiKey: string;
 
   /**
+   * Deprecated, use labels of the Secret. Labels by which an AuthConfig selects keys.
+   *
    * @generated from field: repeated string labels = 3;
    */
   labels: string[];
 
   /**
+   * Data of the key's owner, which can be passed on as headers.
+   *
    * @generated from field: map<string, string> metadata = 4;
    */
   metadata: { [key: string]: string };
 
   /**
+   * ID of the key, made when it was created.
+   *
    * @generated from field: string uuid = 5;
    */
   uuid: string;
@@ -368,48 +480,66 @@ export declare type ApiKey = Message<"enterprise.gloo.solo.io.ApiKey"> & {
 export declare const ApiKeySchema: GenMessage<ApiKey>;
 
 /**
+ * API keys. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.ApiKeyAuth
  */
 export declare type ApiKeyAuth = Message<"enterprise.gloo.solo.io.ApiKeyAuth"> & {
   /**
+   * Deprecated, use `k8sSecretApikeyStorage`. Labels of the Secrets.
+   *
    * @generated from field: map<string, string> label_selector = 1 [deprecated = true];
    * @deprecated
    */
   labelSelector: { [key: string]: string };
 
   /**
+   * Deprecated, use `k8sSecretApikeyStorage`. The Secrets.
+   *
    * @generated from field: repeated core.solo.io.ResourceRef api_key_secret_refs = 2 [deprecated = true];
    * @deprecated
    */
   apiKeySecretRefs: ResourceRef[];
 
   /**
+   * Header with the key. Default: `api-key`.
+   *
    * @generated from field: string header_name = 3;
    */
   headerName: string;
 
   /**
+   * Deprecated, use `headersFromMetadataEntry`. Headers to set from the key's metadata.
+   *
    * @generated from field: map<string, enterprise.gloo.solo.io.ApiKeyAuth.SecretKey> headers_from_metadata = 4 [deprecated = true];
    * @deprecated
    */
   headersFromMetadata: { [key: string]: ApiKeyAuth_SecretKey };
 
   /**
+   * Header to the entry of the key's metadata that is its value.
+   *
    * @generated from field: map<string, enterprise.gloo.solo.io.ApiKeyAuth.MetadataEntry> headers_from_metadata_entry = 5;
    */
   headersFromMetadataEntry: { [key: string]: ApiKeyAuth_MetadataEntry };
 
   /**
+   * Where keys are kept.
+   *
    * @generated from oneof enterprise.gloo.solo.io.ApiKeyAuth.storage_backend
    */
   storageBackend: {
     /**
+     * In Secrets of Kubernetes.
+     *
      * @generated from field: enterprise.gloo.solo.io.K8sSecretApiKeyStorage k8s_secret_apikey_storage = 6;
      */
     value: K8sSecretApiKeyStorage;
     case: "k8sSecretApikeyStorage";
   } | {
     /**
+     * In Aerospike.
+     *
      * @generated from field: enterprise.gloo.solo.io.AerospikeApiKeyStorage aerospike_apikey_storage = 7;
      */
     value: AerospikeApiKeyStorage;
@@ -417,21 +547,29 @@ export declare type ApiKeyAuth = Message<"enterprise.gloo.solo.io.ApiKeyAuth"> &
   } | { case: undefined; value?: undefined };
 
   /**
+   * Does not check whether metadata is fit for headers. Default: false.
+   *
    * @generated from field: bool skip_metadata_validation = 8;
    */
   skipMetadataValidation: boolean;
 
   /**
+   * Keys are kept as HMACs.
+   *
    * @generated from field: enterprise.gloo.solo.io.ApiKeyHmac hmac = 9;
    */
   hmac?: ApiKeyHmac | undefined;
 
   /**
+   * Keys are kept as hashes.
+   *
    * @generated from field: enterprise.gloo.solo.io.ApiKeyDigest digest = 10;
    */
   digest?: ApiKeyDigest | undefined;
 
   /**
+   * Where in the request the key is.
+   *
    * @generated from field: enterprise.gloo.solo.io.ApiKeyMatch match = 11;
    */
   match?: ApiKeyMatch | undefined;
@@ -444,15 +582,21 @@ export declare type ApiKeyAuth = Message<"enterprise.gloo.solo.io.ApiKeyAuth"> &
 export declare const ApiKeyAuthSchema: GenMessage<ApiKeyAuth>;
 
 /**
+ * An entry of a key's metadata. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.ApiKeyAuth.MetadataEntry
  */
 export declare type ApiKeyAuth_MetadataEntry = Message<"enterprise.gloo.solo.io.ApiKeyAuth.MetadataEntry"> & {
   /**
+   * Name of the entry.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Refuses keys without it. Default: false.
+   *
    * @generated from field: bool required = 2;
    */
   required: boolean;
@@ -465,15 +609,21 @@ export declare type ApiKeyAuth_MetadataEntry = Message<"enterprise.gloo.solo.io.
 export declare const ApiKeyAuth_MetadataEntrySchema: GenMessage<ApiKeyAuth_MetadataEntry>;
 
 /**
+ * A key in the data of a Secret. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.ApiKeyAuth.SecretKey
  */
 export declare type ApiKeyAuth_SecretKey = Message<"enterprise.gloo.solo.io.ApiKeyAuth.SecretKey"> & {
   /**
+   * Name of the key.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Refuses API keys whose Secret does not have it. Default: false.
+   *
    * @generated from field: bool required = 2;
    */
   required: boolean;
@@ -486,10 +636,14 @@ export declare type ApiKeyAuth_SecretKey = Message<"enterprise.gloo.solo.io.ApiK
 export declare const ApiKeyAuth_SecretKeySchema: GenMessage<ApiKeyAuth_SecretKey>;
 
 /**
+ * Keys are kept as hashes. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.ApiKeyDigest
  */
 export declare type ApiKeyDigest = Message<"enterprise.gloo.solo.io.ApiKeyDigest"> & {
   /**
+   * The algorithm. Default: SHA256.
+   *
    * @generated from field: enterprise.gloo.solo.io.ApiKeyDigest.Algorithm algorithm = 1;
    */
   algorithm: ApiKeyDigest_Algorithm;
@@ -502,15 +656,21 @@ export declare type ApiKeyDigest = Message<"enterprise.gloo.solo.io.ApiKeyDigest
 export declare const ApiKeyDigestSchema: GenMessage<ApiKeyDigest>;
 
 /**
+ * Hash algorithms.
+ *
  * @generated from enum enterprise.gloo.solo.io.ApiKeyDigest.Algorithm
  */
 export enum ApiKeyDigest_Algorithm {
   /**
+   * As the default of the field.
+   *
    * @generated from enum value: ALGORITHM_UNSPECIFIED = 0;
    */
   ALGORITHM_UNSPECIFIED = 0,
 
   /**
+   * SHA-256.
+   *
    * @generated from enum value: SHA256 = 1;
    */
   SHA256 = 1,
@@ -522,15 +682,21 @@ export enum ApiKeyDigest_Algorithm {
 export declare const ApiKeyDigest_AlgorithmSchema: GenEnum<ApiKeyDigest_Algorithm>;
 
 /**
+ * Keys are kept as HMACs. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.ApiKeyHmac
  */
 export declare type ApiKeyHmac = Message<"enterprise.gloo.solo.io.ApiKeyHmac"> & {
   /**
+   * The algorithm. Default: HMAC_SHA256.
+   *
    * @generated from field: enterprise.gloo.solo.io.ApiKeyHmac.Algorithm algorithm = 1;
    */
   algorithm: ApiKeyHmac_Algorithm;
 
   /**
+   * Secret with the key of the HMAC.
+   *
    * @generated from field: core.solo.io.ResourceRef shared_secret_ref = 2;
    */
   sharedSecretRef?: ResourceRef | undefined;
@@ -543,15 +709,21 @@ export declare type ApiKeyHmac = Message<"enterprise.gloo.solo.io.ApiKeyHmac"> &
 export declare const ApiKeyHmacSchema: GenMessage<ApiKeyHmac>;
 
 /**
+ * HMAC algorithms.
+ *
  * @generated from enum enterprise.gloo.solo.io.ApiKeyHmac.Algorithm
  */
 export enum ApiKeyHmac_Algorithm {
   /**
+   * As the default of the field.
+   *
    * @generated from enum value: ALGORITHM_UNSPECIFIED = 0;
    */
   ALGORITHM_UNSPECIFIED = 0,
 
   /**
+   * HMAC with SHA-256.
+   *
    * @generated from enum value: HMAC_SHA256 = 1;
    */
   HMAC_SHA256 = 1,
@@ -563,10 +735,14 @@ export enum ApiKeyHmac_Algorithm {
 export declare const ApiKeyHmac_AlgorithmSchema: GenEnum<ApiKeyHmac_Algorithm>;
 
 /**
+ * Where in the request the key is. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.ApiKeyMatch
  */
 export declare type ApiKeyMatch = Message<"enterprise.gloo.solo.io.ApiKeyMatch"> & {
   /**
+   * Headers to look in.
+   *
    * @generated from field: repeated enterprise.gloo.solo.io.HeaderMatch headers = 1;
    */
   headers: HeaderMatch[];
@@ -605,30 +781,42 @@ export declare type ApiKeySecret = Message<"enterprise.gloo.solo.io.ApiKeySecret
 export declare const ApiKeySecretSchema: GenMessage<ApiKeySecret>;
 
 /**
+ * How clients prove who they are, checked by Gloo's external authentication service. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.AuthConfig
  */
 export declare type AuthConfig = Message<"enterprise.gloo.solo.io.AuthConfig"> & {
   /**
+   * Written by the control plane. In Kubernetes it is the `status` of the object. Clients never set it.
+   *
    * @generated from field: core.solo.io.NamespacedStatuses namespaced_statuses = 13;
    */
   namespacedStatuses?: NamespacedStatuses | undefined;
 
   /**
+   * Name, namespace, labels and annotations. In Kubernetes this is the metadata of the object.
+   *
    * @generated from field: core.solo.io.Metadata metadata = 2;
    */
   metadata?: Metadata | undefined;
 
   /**
+   * The checks, in this order.
+   *
    * @generated from field: repeated enterprise.gloo.solo.io.AuthConfig.Config configs = 3;
    */
   configs: AuthConfig_Config[];
 
   /**
+   * How the checks go together: their names with `&&`, `||`, `!` and brackets. Default: all must pass.
+   *
    * @generated from field: google.protobuf.StringValue boolean_expr = 10;
    */
   booleanExpr?: string | undefined;
 
   /**
+   * Refuses (401) in place of redirecting to the login of OpenID Connect. Default: false.
+   *
    * @generated from field: bool fail_on_redirect = 11;
    */
   failOnRedirect: boolean;
@@ -641,25 +829,35 @@ export declare type AuthConfig = Message<"enterprise.gloo.solo.io.AuthConfig"> &
 export declare const AuthConfigSchema: GenMessage<AuthConfig>;
 
 /**
+ * One check. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.AuthConfig.Config
  */
 export declare type AuthConfig_Config = Message<"enterprise.gloo.solo.io.AuthConfig.Config"> & {
   /**
+   * Name of the check, for `booleanExpr`.
+   *
    * @generated from field: google.protobuf.StringValue name = 9;
    */
   name?: string | undefined;
 
   /**
+   * The kind of check.
+   *
    * @generated from oneof enterprise.gloo.solo.io.AuthConfig.Config.auth_config
    */
   authConfig: {
     /**
+     * User name and password.
+     *
      * @generated from field: enterprise.gloo.solo.io.BasicAuth basic_auth = 1;
      */
     value: BasicAuth;
     case: "basicAuth";
   } | {
     /**
+     * Deprecated, use `oauth2`. OpenID Connect.
+     *
      * @generated from field: enterprise.gloo.solo.io.OAuth oauth = 2 [deprecated = true];
      * @deprecated
      */
@@ -667,18 +865,24 @@ export declare type AuthConfig_Config = Message<"enterprise.gloo.solo.io.AuthCon
     case: "oauth";
   } | {
     /**
+     * OAuth 2.0 and OpenID Connect.
+     *
      * @generated from field: enterprise.gloo.solo.io.OAuth2 oauth2 = 8;
      */
     value: OAuth2;
     case: "oauth2";
   } | {
     /**
+     * API keys.
+     *
      * @generated from field: enterprise.gloo.solo.io.ApiKeyAuth api_key_auth = 4;
      */
     value: ApiKeyAuth;
     case: "apiKeyAuth";
   } | {
     /**
+     * Deprecated. A plug-in in Go.
+     *
      * @generated from field: enterprise.gloo.solo.io.AuthPlugin plugin_auth = 5 [deprecated = true];
      * @deprecated
      */
@@ -686,42 +890,56 @@ export declare type AuthConfig_Config = Message<"enterprise.gloo.solo.io.AuthCon
     case: "pluginAuth";
   } | {
     /**
+     * Rules for Open Policy Agent, run in the authentication service.
+     *
      * @generated from field: enterprise.gloo.solo.io.OpaAuth opa_auth = 6;
      */
     value: OpaAuth;
     case: "opaAuth";
   } | {
     /**
+     * An LDAP directory.
+     *
      * @generated from field: enterprise.gloo.solo.io.Ldap ldap = 7;
      */
     value: Ldap;
     case: "ldap";
   } | {
     /**
+     * A JSON Web Token that was verified before, for use in `booleanExpr`.
+     *
      * @generated from field: google.protobuf.Empty jwt = 11;
      */
     value: Empty;
     case: "jwt";
   } | {
     /**
+     * A service of your own.
+     *
      * @generated from field: enterprise.gloo.solo.io.PassThroughAuth pass_through_auth = 12;
      */
     value: PassThroughAuth;
     case: "passThroughAuth";
   } | {
     /**
+     * Signed requests (HMAC).
+     *
      * @generated from field: enterprise.gloo.solo.io.HmacAuth hmac_auth = 13;
      */
     value: HmacAuth;
     case: "hmacAuth";
   } | {
     /**
+     * An Open Policy Agent server.
+     *
      * @generated from field: enterprise.gloo.solo.io.OpaServerAuth opa_server_auth = 14;
      */
     value: OpaServerAuth;
     case: "opaServerAuth";
   } | {
     /**
+     * API keys of a developer portal.
+     *
      * @generated from field: enterprise.gloo.solo.io.PortalAuth portal_auth = 15;
      */
     value: PortalAuth;
@@ -736,25 +954,35 @@ export declare type AuthConfig_Config = Message<"enterprise.gloo.solo.io.AuthCon
 export declare const AuthConfig_ConfigSchema: GenMessage<AuthConfig_Config>;
 
 /**
+ * A plug-in in Go. Deprecated. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.AuthPlugin
  */
 export declare type AuthPlugin = Message<"enterprise.gloo.solo.io.AuthPlugin"> & {
   /**
+   * Name of the plug-in.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * File of the plug-in. Default: `<name>.so`.
+   *
    * @generated from field: string plugin_file_name = 2;
    */
   pluginFileName: string;
 
   /**
+   * Symbol in the file. Default: `name`.
+   *
    * @generated from field: string exported_symbol_name = 3;
    */
   exportedSymbolName: string;
 
   /**
+   * Configuration of the plug-in.
+   *
    * @generated from field: google.protobuf.Struct config = 4;
    */
   config?: JsonObject | undefined;
@@ -767,10 +995,14 @@ export declare type AuthPlugin = Message<"enterprise.gloo.solo.io.AuthPlugin"> &
 export declare const AuthPluginSchema: GenMessage<AuthPlugin>;
 
 /**
+ * Takes parameters from Envoy's metadata. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.AutoMapFromMetadata
  */
 export declare type AutoMapFromMetadata = Message<"enterprise.gloo.solo.io.AutoMapFromMetadata"> & {
   /**
+   * Namespace in the metadata. Default: `solo_authconfig_oidc`.
+   *
    * @generated from field: string namespace = 1;
    */
   namespace: string;
@@ -783,25 +1015,35 @@ export declare type AutoMapFromMetadata = Message<"enterprise.gloo.solo.io.AutoM
 export declare const AutoMapFromMetadataSchema: GenMessage<AutoMapFromMetadata>;
 
 /**
+ * Microsoft Entra ID (Azure AD). Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.Azure
  */
 export declare type Azure = Message<"enterprise.gloo.solo.io.Azure"> & {
   /**
+   * ID of this client for the Graph API.
+   *
    * @generated from field: string client_id = 1;
    */
   clientId: string;
 
   /**
+   * ID of the tenant.
+   *
    * @generated from field: string tenant_id = 2;
    */
   tenantId: string;
 
   /**
+   * Secret of kind `oauth`.
+   *
    * @generated from field: core.solo.io.ResourceRef client_secret = 3;
    */
   clientSecret?: ResourceRef | undefined;
 
   /**
+   * Redis in which claims are kept.
+   *
    * @generated from field: enterprise.gloo.solo.io.RedisOptions claims_caching_options = 4;
    */
   claimsCachingOptions?: RedisOptions | undefined;
@@ -814,15 +1056,21 @@ export declare type Azure = Message<"enterprise.gloo.solo.io.Azure"> & {
 export declare const AzureSchema: GenMessage<Azure>;
 
 /**
+ * Waiting time between attempts, growing from one bound to the other. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.BackoffStrategy
  */
 export declare type BackoffStrategy = Message<"enterprise.gloo.solo.io.BackoffStrategy"> & {
   /**
+   * The first bound.
+   *
    * @generated from field: google.protobuf.Duration base_interval = 1;
    */
   baseInterval?: Duration | undefined;
 
   /**
+   * The largest bound. Default: 10 times `baseInterval`.
+   *
    * @generated from field: google.protobuf.Duration max_interval = 2;
    */
   maxInterval?: Duration | undefined;
@@ -835,29 +1083,41 @@ export declare type BackoffStrategy = Message<"enterprise.gloo.solo.io.BackoffSt
 export declare const BackoffStrategySchema: GenMessage<BackoffStrategy>;
 
 /**
+ * User name and password. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.BasicAuth
  */
 export declare type BasicAuth = Message<"enterprise.gloo.solo.io.BasicAuth"> & {
   /**
+   * Realm that clients see. Default: empty.
+   *
    * @generated from field: string realm = 1;
    */
   realm: string;
 
   /**
+   * Users with APR1 hashes (`htpasswd`).
+   *
    * @generated from field: enterprise.gloo.solo.io.BasicAuth.Apr apr = 2;
    */
   apr?: BasicAuth_Apr | undefined;
 
   /**
+   * How passwords of `userList` are hashed.
+   *
    * @generated from field: enterprise.gloo.solo.io.BasicAuth.EncryptionType encryption = 3;
    */
   encryption?: BasicAuth_EncryptionType | undefined;
 
   /**
+   * Where users come from.
+   *
    * @generated from oneof enterprise.gloo.solo.io.BasicAuth.user_source
    */
   userSource: {
     /**
+     * Users with hashes of the kind `encryption`.
+     *
      * @generated from field: enterprise.gloo.solo.io.BasicAuth.UserList user_list = 4;
      */
     value: BasicAuth_UserList;
@@ -872,10 +1132,14 @@ export declare type BasicAuth = Message<"enterprise.gloo.solo.io.BasicAuth"> & {
 export declare const BasicAuthSchema: GenMessage<BasicAuth>;
 
 /**
+ * Users with APR1 hashes. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.BasicAuth.Apr
  */
 export declare type BasicAuth_Apr = Message<"enterprise.gloo.solo.io.BasicAuth.Apr"> & {
   /**
+   * User name to hash.
+   *
    * @generated from field: map<string, enterprise.gloo.solo.io.BasicAuth.Apr.SaltedHashedPassword> users = 2;
    */
   users: { [key: string]: BasicAuth_Apr_SaltedHashedPassword };
@@ -888,15 +1152,21 @@ export declare type BasicAuth_Apr = Message<"enterprise.gloo.solo.io.BasicAuth.A
 export declare const BasicAuth_AprSchema: GenMessage<BasicAuth_Apr>;
 
 /**
+ * An APR1 hash. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.BasicAuth.Apr.SaltedHashedPassword
  */
 export declare type BasicAuth_Apr_SaltedHashedPassword = Message<"enterprise.gloo.solo.io.BasicAuth.Apr.SaltedHashedPassword"> & {
   /**
+   * The salt.
+   *
    * @generated from field: string salt = 1;
    */
   salt: string;
 
   /**
+   * The hash.
+   *
    * @generated from field: string hashed_password = 2;
    */
   hashedPassword: string;
@@ -909,20 +1179,28 @@ export declare type BasicAuth_Apr_SaltedHashedPassword = Message<"enterprise.glo
 export declare const BasicAuth_Apr_SaltedHashedPasswordSchema: GenMessage<BasicAuth_Apr_SaltedHashedPassword>;
 
 /**
+ * How passwords are hashed. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.BasicAuth.EncryptionType
  */
 export declare type BasicAuth_EncryptionType = Message<"enterprise.gloo.solo.io.BasicAuth.EncryptionType"> & {
   /**
+   * The algorithm.
+   *
    * @generated from oneof enterprise.gloo.solo.io.BasicAuth.EncryptionType.algorithm
    */
   algorithm: {
     /**
+     * APR1 (MD5).
+     *
      * @generated from field: enterprise.gloo.solo.io.BasicAuth.EncryptionType.Apr apr = 1;
      */
     value: BasicAuth_EncryptionType_Apr;
     case: "apr";
   } | {
     /**
+     * SHA-1.
+     *
      * @generated from field: enterprise.gloo.solo.io.BasicAuth.EncryptionType.Sha1 sha1 = 2;
      */
     value: BasicAuth_EncryptionType_Sha1;
@@ -937,6 +1215,8 @@ export declare type BasicAuth_EncryptionType = Message<"enterprise.gloo.solo.io.
 export declare const BasicAuth_EncryptionTypeSchema: GenMessage<BasicAuth_EncryptionType>;
 
 /**
+ * APR1. It has no options.
+ *
  * @generated from message enterprise.gloo.solo.io.BasicAuth.EncryptionType.Apr
  */
 export declare type BasicAuth_EncryptionType_Apr = Message<"enterprise.gloo.solo.io.BasicAuth.EncryptionType.Apr"> & {
@@ -949,6 +1229,8 @@ export declare type BasicAuth_EncryptionType_Apr = Message<"enterprise.gloo.solo
 export declare const BasicAuth_EncryptionType_AprSchema: GenMessage<BasicAuth_EncryptionType_Apr>;
 
 /**
+ * SHA-1. It has no options.
+ *
  * @generated from message enterprise.gloo.solo.io.BasicAuth.EncryptionType.Sha1
  */
 export declare type BasicAuth_EncryptionType_Sha1 = Message<"enterprise.gloo.solo.io.BasicAuth.EncryptionType.Sha1"> & {
@@ -961,15 +1243,21 @@ export declare type BasicAuth_EncryptionType_Sha1 = Message<"enterprise.gloo.sol
 export declare const BasicAuth_EncryptionType_Sha1Schema: GenMessage<BasicAuth_EncryptionType_Sha1>;
 
 /**
+ * A user's hash. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.BasicAuth.User
  */
 export declare type BasicAuth_User = Message<"enterprise.gloo.solo.io.BasicAuth.User"> & {
   /**
+   * The salt.
+   *
    * @generated from field: string salt = 1;
    */
   salt: string;
 
   /**
+   * The hash.
+   *
    * @generated from field: string hashed_password = 2;
    */
   hashedPassword: string;
@@ -982,10 +1270,14 @@ export declare type BasicAuth_User = Message<"enterprise.gloo.solo.io.BasicAuth.
 export declare const BasicAuth_UserSchema: GenMessage<BasicAuth_User>;
 
 /**
+ * Users. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.BasicAuth.UserList
  */
 export declare type BasicAuth_UserList = Message<"enterprise.gloo.solo.io.BasicAuth.UserList"> & {
   /**
+   * User name to hash.
+   *
    * @generated from field: map<string, enterprise.gloo.solo.io.BasicAuth.User> users = 1;
    */
   users: { [key: string]: BasicAuth_User };
@@ -998,20 +1290,28 @@ export declare type BasicAuth_UserList = Message<"enterprise.gloo.solo.io.BasicA
 export declare const BasicAuth_UserListSchema: GenMessage<BasicAuth_UserList>;
 
 /**
+ * How much of a request's body is sent to the server.
+ *
  * @generated from message enterprise.gloo.solo.io.BufferSettings
  */
 export declare type BufferSettings = Message<"enterprise.gloo.solo.io.BufferSettings"> & {
   /**
+   * Most bytes; larger requests get a 413 unless `allowPartialMessage` is true. 0 means 4096. Default: 4096.
+   *
    * @generated from field: uint32 max_request_bytes = 1;
    */
   maxRequestBytes: number;
 
   /**
+   * Sends the first `maxRequestBytes` of larger bodies. Default: false.
+   *
    * @generated from field: bool allow_partial_message = 2;
    */
   allowPartialMessage: boolean;
 
   /**
+   * Sends the body as bytes in place of a UTF-8 string. Counts only for gRPC. Default: false.
+   *
    * @generated from field: bool pack_as_bytes = 3;
    */
   packAsBytes: boolean;
@@ -1024,20 +1324,28 @@ export declare type BufferSettings = Message<"enterprise.gloo.solo.io.BufferSett
 export declare const BufferSettingsSchema: GenMessage<BufferSettings>;
 
 /**
+ * A claim to pass on as a header. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.ClaimToHeader
  */
 export declare type ClaimToHeader = Message<"enterprise.gloo.solo.io.ClaimToHeader"> & {
   /**
+   * Name of the claim.
+   *
    * @generated from field: string claim = 1;
    */
   claim: string;
 
   /**
+   * Name of the header.
+   *
    * @generated from field: string header = 2;
    */
   header: string;
 
   /**
+   * Appends to the header in place of replacing it. Default: false.
+   *
    * @generated from field: bool append = 3;
    */
   append: boolean;
@@ -1050,15 +1358,21 @@ export declare type ClaimToHeader = Message<"enterprise.gloo.solo.io.ClaimToHead
 export declare const ClaimToHeaderSchema: GenMessage<ClaimToHeader>;
 
 /**
+ * The check of an own server.
+ *
  * @generated from message enterprise.gloo.solo.io.CustomAuth
  */
 export declare type CustomAuth = Message<"enterprise.gloo.solo.io.CustomAuth"> & {
   /**
+   * Values that the server gets with each question. Those of more specific levels win.
+   *
    * @generated from field: map<string, string> context_extensions = 1;
    */
   contextExtensions: { [key: string]: string };
 
   /**
+   * Name of the server in `namedExtauth` of the Settings. Enterprise feature of Gloo. Default: the server of `extauth`.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
@@ -1071,60 +1385,84 @@ export declare type CustomAuth = Message<"enterprise.gloo.solo.io.CustomAuth"> &
 export declare const CustomAuthSchema: GenMessage<CustomAuth>;
 
 /**
+ * Replaces what the provider says of itself. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.DiscoveryOverride
  */
 export declare type DiscoveryOverride = Message<"enterprise.gloo.solo.io.DiscoveryOverride"> & {
   /**
+   * Login URL.
+   *
    * @generated from field: string auth_endpoint = 1;
    */
   authEndpoint: string;
 
   /**
+   * Token URL.
+   *
    * @generated from field: string token_endpoint = 2;
    */
   tokenEndpoint: string;
 
   /**
+   * URL of the keys.
+   *
    * @generated from field: string jwks_uri = 3;
    */
   jwksUri: string;
 
   /**
+   * Scopes that the provider knows.
+   *
    * @generated from field: repeated string scopes = 4;
    */
   scopes: string[];
 
   /**
+   * Response types that it knows.
+   *
    * @generated from field: repeated string response_types = 5;
    */
   responseTypes: string[];
 
   /**
+   * Types of subjects that it knows.
+   *
    * @generated from field: repeated string subjects = 6;
    */
   subjects: string[];
 
   /**
+   * Algorithms of its signatures.
+   *
    * @generated from field: repeated string id_token_algs = 7;
    */
   idTokenAlgs: string[];
 
   /**
+   * How clients prove themselves.
+   *
    * @generated from field: repeated string auth_methods = 8;
    */
   authMethods: string[];
 
   /**
+   * Claims that it knows.
+   *
    * @generated from field: repeated string claims = 9;
    */
   claims: string[];
 
   /**
+   * URL that revokes tokens.
+   *
    * @generated from field: string revocation_endpoint = 10;
    */
   revocationEndpoint: string;
 
   /**
+   * URL of its logout.
+   *
    * @generated from field: string end_session_endpoint = 11;
    */
   endSessionEndpoint: string;
@@ -1137,10 +1475,14 @@ export declare type DiscoveryOverride = Message<"enterprise.gloo.solo.io.Discove
 export declare const DiscoveryOverrideSchema: GenMessage<DiscoveryOverride>;
 
 /**
+ * How the provider's logout is called. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.EndSessionProperties
  */
 export declare type EndSessionProperties = Message<"enterprise.gloo.solo.io.EndSessionProperties"> & {
   /**
+   * HTTP method. Default: GetMethod.
+   *
    * @generated from field: enterprise.gloo.solo.io.EndSessionProperties.MethodType methodType = 1;
    */
   methodType: EndSessionProperties_MethodType;
@@ -1153,15 +1495,21 @@ export declare type EndSessionProperties = Message<"enterprise.gloo.solo.io.EndS
 export declare const EndSessionPropertiesSchema: GenMessage<EndSessionProperties>;
 
 /**
+ * HTTP method of the logout.
+ *
  * @generated from enum enterprise.gloo.solo.io.EndSessionProperties.MethodType
  */
 export enum EndSessionProperties_MethodType {
   /**
+   * GET.
+   *
    * @generated from enum value: GetMethod = 0;
    */
   GetMethod = 0,
 
   /**
+   * POST.
+   *
    * @generated from enum value: PostMethod = 1;
    */
   PostMethod = 1,
@@ -1173,26 +1521,36 @@ export enum EndSessionProperties_MethodType {
 export declare const EndSessionProperties_MethodTypeSchema: GenEnum<EndSessionProperties_MethodType>;
 
 /**
+ * Which check applies to a virtual host, route or weighted destination.
+ *
  * @generated from message enterprise.gloo.solo.io.ExtAuthExtension
  */
 export declare type ExtAuthExtension = Message<"enterprise.gloo.solo.io.ExtAuthExtension"> & {
   /**
+   * The check. Default: that of the level above.
+   *
    * @generated from oneof enterprise.gloo.solo.io.ExtAuthExtension.spec
    */
   spec: {
     /**
+     * No check. Default: false.
+     *
      * @generated from field: bool disable = 1;
      */
     value: boolean;
     case: "disable";
   } | {
     /**
+     * An AuthConfig. Enterprise feature of Gloo.
+     *
      * @generated from field: core.solo.io.ResourceRef config_ref = 2;
      */
     value: ResourceRef;
     case: "configRef";
   } | {
     /**
+     * The check of an own server.
+     *
      * @generated from field: enterprise.gloo.solo.io.CustomAuth custom_auth = 3;
      */
     value: CustomAuth;
@@ -1207,10 +1565,14 @@ export declare type ExtAuthExtension = Message<"enterprise.gloo.solo.io.ExtAuthE
 export declare const ExtAuthExtensionSchema: GenMessage<ExtAuthExtension>;
 
 /**
+ * Asks over gRPC.
+ *
  * @generated from message enterprise.gloo.solo.io.GrpcService
  */
 export declare type GrpcService = Message<"enterprise.gloo.solo.io.GrpcService"> & {
   /**
+   * `:authority` header. Default: the name of the cluster.
+   *
    * @generated from field: string authority = 1;
    */
   authority: string;
@@ -1223,20 +1585,28 @@ export declare type GrpcService = Message<"enterprise.gloo.solo.io.GrpcService">
 export declare const GrpcServiceSchema: GenMessage<GrpcService>;
 
 /**
+ * Headers in which tokens are passed on. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.HeaderConfiguration
  */
 export declare type HeaderConfiguration = Message<"enterprise.gloo.solo.io.HeaderConfiguration"> & {
   /**
+   * Header for the ID token. Default: not passed on.
+   *
    * @generated from field: string id_token_header = 1;
    */
   idTokenHeader: string;
 
   /**
+   * Header for the access token. Default: not passed on.
+   *
    * @generated from field: string access_token_header = 2;
    */
   accessTokenHeader: string;
 
   /**
+   * Writes `Bearer ` before the token if the header is `Authorization`. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue use_bearer_schema_for_authorization = 3;
    */
   useBearerSchemaForAuthorization?: boolean | undefined;
@@ -1249,10 +1619,14 @@ export declare type HeaderConfiguration = Message<"enterprise.gloo.solo.io.Heade
 export declare const HeaderConfigurationSchema: GenMessage<HeaderConfiguration>;
 
 /**
+ * A header. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.HeaderMatch
  */
 export declare type HeaderMatch = Message<"enterprise.gloo.solo.io.HeaderMatch"> & {
   /**
+   * Name of the header.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -1265,14 +1639,20 @@ export declare type HeaderMatch = Message<"enterprise.gloo.solo.io.HeaderMatch">
 export declare const HeaderMatchSchema: GenMessage<HeaderMatch>;
 
 /**
+ * Signed requests. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.HmacAuth
  */
 export declare type HmacAuth = Message<"enterprise.gloo.solo.io.HmacAuth"> & {
   /**
+   * Where secrets are.
+   *
    * @generated from oneof enterprise.gloo.solo.io.HmacAuth.secret_storage
    */
   secretStorage: {
     /**
+     * Secrets of kind `credentials`: user names with their keys.
+     *
      * @generated from field: enterprise.gloo.solo.io.SecretRefList secret_refs = 1;
      */
     value: SecretRefList;
@@ -1280,10 +1660,14 @@ export declare type HmacAuth = Message<"enterprise.gloo.solo.io.HmacAuth"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Where in the request the signature is.
+   *
    * @generated from oneof enterprise.gloo.solo.io.HmacAuth.implementation_type
    */
   implementationType: {
     /**
+     * In headers.
+     *
      * @generated from field: enterprise.gloo.solo.io.HmacParametersInHeaders parameters_in_headers = 2;
      */
     value: HmacParametersInHeaders;
@@ -1298,6 +1682,8 @@ export declare type HmacAuth = Message<"enterprise.gloo.solo.io.HmacAuth"> & {
 export declare const HmacAuthSchema: GenMessage<HmacAuth>;
 
 /**
+ * The signature is in headers. It has no options.
+ *
  * @generated from message enterprise.gloo.solo.io.HmacParametersInHeaders
  */
 export declare type HmacParametersInHeaders = Message<"enterprise.gloo.solo.io.HmacParametersInHeaders"> & {
@@ -1310,20 +1696,28 @@ export declare type HmacParametersInHeaders = Message<"enterprise.gloo.solo.io.H
 export declare const HmacParametersInHeadersSchema: GenMessage<HmacParametersInHeaders>;
 
 /**
+ * Asks over HTTP, with the method, path and some headers of the request.
+ *
  * @generated from message enterprise.gloo.solo.io.HttpService
  */
 export declare type HttpService = Message<"enterprise.gloo.solo.io.HttpService"> & {
   /**
+   * Put before the path of the request.
+   *
    * @generated from field: string path_prefix = 1;
    */
   pathPrefix: string;
 
   /**
+   * What the server gets.
+   *
    * @generated from field: enterprise.gloo.solo.io.HttpService.Request request = 2;
    */
   request?: HttpService_Request | undefined;
 
   /**
+   * What is taken from the server's answer.
+   *
    * @generated from field: enterprise.gloo.solo.io.HttpService.Response response = 3;
    */
   response?: HttpService_Response | undefined;
@@ -1336,20 +1730,28 @@ export declare type HttpService = Message<"enterprise.gloo.solo.io.HttpService">
 export declare const HttpServiceSchema: GenMessage<HttpService>;
 
 /**
+ * What the server gets. Host, method, path and content length it gets in any case.
+ *
  * @generated from message enterprise.gloo.solo.io.HttpService.Request
  */
 export declare type HttpService_Request = Message<"enterprise.gloo.solo.io.HttpService.Request"> & {
   /**
+   * Names of request headers that it gets, besides `authorization`.
+   *
    * @generated from field: repeated string allowed_headers = 1;
    */
   allowedHeaders: string[];
 
   /**
+   * Further headers with fixed values.
+   *
    * @generated from field: map<string, string> headers_to_add = 2;
    */
   headersToAdd: { [key: string]: string };
 
   /**
+   * Regular expressions (RE2 syntax) for names of request headers that it gets.
+   *
    * @generated from field: repeated string allowed_headers_regex = 3;
    */
   allowedHeadersRegex: string[];
@@ -1362,20 +1764,28 @@ export declare type HttpService_Request = Message<"enterprise.gloo.solo.io.HttpS
 export declare const HttpService_RequestSchema: GenMessage<HttpService_Request>;
 
 /**
+ * What is taken from the server's answer.
+ *
  * @generated from message enterprise.gloo.solo.io.HttpService.Response
  */
 export declare type HttpService_Response = Message<"enterprise.gloo.solo.io.HttpService.Response"> & {
   /**
+   * Headers to put into the request to the Upstream when it is allowed; they replace others.
+   *
    * @generated from field: repeated string allowed_upstream_headers = 1;
    */
   allowedUpstreamHeaders: string[];
 
   /**
+   * Headers to put into the response to the client when it is refused. Default: empty (all of them).
+   *
    * @generated from field: repeated string allowed_client_headers = 2;
    */
   allowedClientHeaders: string[];
 
   /**
+   * Headers to append to those of the request when it is allowed.
+   *
    * @generated from field: repeated string allowed_upstream_headers_to_append = 3;
    */
   allowedUpstreamHeadersToAppend: string[];
@@ -1388,30 +1798,42 @@ export declare type HttpService_Response = Message<"enterprise.gloo.solo.io.Http
 export declare const HttpService_ResponseSchema: GenMessage<HttpService_Response>;
 
 /**
+ * Verification of tokens by asking the provider. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.IntrospectionValidation
  */
 export declare type IntrospectionValidation = Message<"enterprise.gloo.solo.io.IntrospectionValidation"> & {
   /**
+   * URL that says whether a token is valid.
+   *
    * @generated from field: string introspection_url = 1;
    */
   introspectionUrl: string;
 
   /**
+   * ID of this client at the provider.
+   *
    * @generated from field: string client_id = 2;
    */
   clientId: string;
 
   /**
+   * Secret of kind `oauth`.
+   *
    * @generated from field: core.solo.io.ResourceRef client_secret_ref = 3;
    */
   clientSecretRef?: ResourceRef | undefined;
 
   /**
+   * Attribute of the answer that is the user's ID. Default: none.
+   *
    * @generated from field: string user_id_attribute_name = 4;
    */
   userIdAttributeName: string;
 
   /**
+   * The provider wants no secret. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disable_client_secret = 5;
    */
   disableClientSecret?: boolean | undefined;
@@ -1424,26 +1846,36 @@ export declare type IntrospectionValidation = Message<"enterprise.gloo.solo.io.I
 export declare const IntrospectionValidationSchema: GenMessage<IntrospectionValidation>;
 
 /**
+ * What happens when a token is signed with an unknown key. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.JwksOnDemandCacheRefreshPolicy
  */
 export declare type JwksOnDemandCacheRefreshPolicy = Message<"enterprise.gloo.solo.io.JwksOnDemandCacheRefreshPolicy"> & {
   /**
+   * What happens.
+   *
    * @generated from oneof enterprise.gloo.solo.io.JwksOnDemandCacheRefreshPolicy.policy
    */
   policy: {
     /**
+     * The token is refused until the keys are read again anyway.
+     *
      * @generated from field: google.protobuf.Empty never = 1;
      */
     value: Empty;
     case: "never";
   } | {
     /**
+     * The keys are read again at once.
+     *
      * @generated from field: google.protobuf.Empty always = 2;
      */
     value: Empty;
     case: "always";
   } | {
     /**
+     * The keys are read again at once, at most this often between two regular readings.
+     *
      * @generated from field: uint32 max_idp_req_per_polling_interval = 3;
      */
     value: number;
@@ -1458,20 +1890,28 @@ export declare type JwksOnDemandCacheRefreshPolicy = Message<"enterprise.gloo.so
 export declare const JwksOnDemandCacheRefreshPolicySchema: GenMessage<JwksOnDemandCacheRefreshPolicy>;
 
 /**
+ * Verification of tokens by their signature. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.JwtValidation
  */
 export declare type JwtValidation = Message<"enterprise.gloo.solo.io.JwtValidation"> & {
   /**
+   * Where keys come from.
+   *
    * @generated from oneof enterprise.gloo.solo.io.JwtValidation.jwks_source_specifier
    */
   jwksSourceSpecifier: {
     /**
+     * From a URL.
+     *
      * @generated from field: enterprise.gloo.solo.io.JwtValidation.RemoteJwks remote_jwks = 1;
      */
     value: JwtValidation_RemoteJwks;
     case: "remoteJwks";
   } | {
     /**
+     * Written here.
+     *
      * @generated from field: enterprise.gloo.solo.io.JwtValidation.LocalJwks local_jwks = 2;
      */
     value: JwtValidation_LocalJwks;
@@ -1479,11 +1919,15 @@ export declare type JwtValidation = Message<"enterprise.gloo.solo.io.JwtValidati
   } | { case: undefined; value?: undefined };
 
   /**
+   * Issuer (`iss`) that a token must have. Default: empty (not checked).
+   *
    * @generated from field: string issuer = 3;
    */
   issuer: string;
 
   /**
+   * Audiences (`aud`), one of which a token must have. Default: empty (not checked).
+   *
    * @generated from field: repeated string audiences = 4;
    */
   audiences: string[];
@@ -1496,10 +1940,14 @@ export declare type JwtValidation = Message<"enterprise.gloo.solo.io.JwtValidati
 export declare const JwtValidationSchema: GenMessage<JwtValidation>;
 
 /**
+ * Keys that are written here. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.JwtValidation.LocalJwks
  */
 export declare type JwtValidation_LocalJwks = Message<"enterprise.gloo.solo.io.JwtValidation.LocalJwks"> & {
   /**
+   * A key set as JSON.
+   *
    * @generated from field: string inline_string = 1;
    */
   inlineString: string;
@@ -1512,15 +1960,21 @@ export declare type JwtValidation_LocalJwks = Message<"enterprise.gloo.solo.io.J
 export declare const JwtValidation_LocalJwksSchema: GenMessage<JwtValidation_LocalJwks>;
 
 /**
+ * Keys from a URL. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.JwtValidation.RemoteJwks
  */
 export declare type JwtValidation_RemoteJwks = Message<"enterprise.gloo.solo.io.JwtValidation.RemoteJwks"> & {
   /**
+   * The URL.
+   *
    * @generated from field: string url = 1;
    */
   url: string;
 
   /**
+   * How often it is read again. Default: 5m.
+   *
    * @generated from field: google.protobuf.Duration refresh_interval = 2;
    */
   refreshInterval?: Duration | undefined;
@@ -1533,15 +1987,21 @@ export declare type JwtValidation_RemoteJwks = Message<"enterprise.gloo.solo.io.
 export declare const JwtValidation_RemoteJwksSchema: GenMessage<JwtValidation_RemoteJwks>;
 
 /**
+ * API keys in Secrets of Kubernetes. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.K8sSecretApiKeyStorage
  */
 export declare type K8sSecretApiKeyStorage = Message<"enterprise.gloo.solo.io.K8sSecretApiKeyStorage"> & {
   /**
+   * Labels of the Secrets.
+   *
    * @generated from field: map<string, string> label_selector = 1;
    */
   labelSelector: { [key: string]: string };
 
   /**
+   * The Secrets.
+   *
    * @generated from field: repeated core.solo.io.ResourceRef api_key_secret_refs = 2;
    */
   apiKeySecretRefs: ResourceRef[];
@@ -1554,45 +2014,63 @@ export declare type K8sSecretApiKeyStorage = Message<"enterprise.gloo.solo.io.K8
 export declare const K8sSecretApiKeyStorageSchema: GenMessage<K8sSecretApiKeyStorage>;
 
 /**
+ * An LDAP directory. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.Ldap
  */
 export declare type Ldap = Message<"enterprise.gloo.solo.io.Ldap"> & {
   /**
+   * Its URL, such as `ldap://ldap.example.com:389`.
+   *
    * @generated from field: string address = 1;
    */
   address: string;
 
   /**
+   * Name (DN) of a user's entry, with `%s` for the user name.
+   *
    * @generated from field: string userDnTemplate = 2;
    */
   userDnTemplate: string;
 
   /**
+   * Attribute with the user's groups. Default: `memberOf`.
+   *
    * @generated from field: string membershipAttributeName = 3;
    */
   membershipAttributeName: string;
 
   /**
+   * Names (DN) of groups, one of which the user must be in. Default: empty (all users).
+   *
    * @generated from field: repeated string allowedGroups = 4;
    */
   allowedGroups: string[];
 
   /**
+   * Connections to the directory.
+   *
    * @generated from field: enterprise.gloo.solo.io.Ldap.ConnectionPool pool = 5;
    */
   pool?: Ldap_ConnectionPool | undefined;
 
   /**
+   * Filter for the user's entry. Default: `(uid=*)`.
+   *
    * @generated from field: string searchFilter = 6;
    */
   searchFilter: string;
 
   /**
+   * Does not look at groups. Default: false.
+   *
    * @generated from field: bool disable_group_checking = 7;
    */
   disableGroupChecking: boolean;
 
   /**
+   * Account that looks for groups. Default: the user.
+   *
    * @generated from field: enterprise.gloo.solo.io.LdapServiceAccount group_lookup_settings = 8;
    */
   groupLookupSettings?: LdapServiceAccount | undefined;
@@ -1605,15 +2083,21 @@ export declare type Ldap = Message<"enterprise.gloo.solo.io.Ldap"> & {
 export declare const LdapSchema: GenMessage<Ldap>;
 
 /**
+ * Connections to an LDAP directory. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.Ldap.ConnectionPool
  */
 export declare type Ldap_ConnectionPool = Message<"enterprise.gloo.solo.io.Ldap.ConnectionPool"> & {
   /**
+   * Most connections. Default: 5.
+   *
    * @generated from field: google.protobuf.UInt32Value maxSize = 1;
    */
   maxSize?: number | undefined;
 
   /**
+   * Connections at start. Default: 2.
+   *
    * @generated from field: google.protobuf.UInt32Value initialSize = 2;
    */
   initialSize?: number | undefined;
@@ -1626,15 +2110,21 @@ export declare type Ldap_ConnectionPool = Message<"enterprise.gloo.solo.io.Ldap.
 export declare const Ldap_ConnectionPoolSchema: GenMessage<Ldap_ConnectionPool>;
 
 /**
+ * Account that looks for groups. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.LdapServiceAccount
  */
 export declare type LdapServiceAccount = Message<"enterprise.gloo.solo.io.LdapServiceAccount"> & {
   /**
+   * Secret of kind `credentials`.
+   *
    * @generated from field: core.solo.io.ResourceRef credentials_secret_ref = 1;
    */
   credentialsSecretRef?: ResourceRef | undefined;
 
   /**
+   * Uses this account in place of the user's. Default: false.
+   *
    * @generated from field: bool check_groups_with_service_account = 2;
    */
   checkGroupsWithServiceAccount: boolean;
@@ -1647,46 +2137,62 @@ export declare type LdapServiceAccount = Message<"enterprise.gloo.solo.io.LdapSe
 export declare const LdapServiceAccountSchema: GenMessage<LdapServiceAccount>;
 
 /**
+ * OpenID Connect. Deprecated, use `oauth2`. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OAuth
  */
 export declare type OAuth = Message<"enterprise.gloo.solo.io.OAuth"> & {
   /**
+   * ID of this client at the provider.
+   *
    * @generated from field: string client_id = 1 [deprecated = true];
    * @deprecated
    */
   clientId: string;
 
   /**
+   * Secret of kind `oauth`.
+   *
    * @generated from field: core.solo.io.ResourceRef client_secret_ref = 2 [deprecated = true];
    * @deprecated
    */
   clientSecretRef?: ResourceRef | undefined;
 
   /**
+   * URL of the provider.
+   *
    * @generated from field: string issuer_url = 3 [deprecated = true];
    * @deprecated
    */
   issuerUrl: string;
 
   /**
+   * Query parameters to add to the login URL.
+   *
    * @generated from field: map<string, string> auth_endpoint_query_params = 7 [deprecated = true];
    * @deprecated
    */
   authEndpointQueryParams: { [key: string]: string };
 
   /**
+   * Public URL of the application.
+   *
    * @generated from field: string app_url = 4 [deprecated = true];
    * @deprecated
    */
   appUrl: string;
 
   /**
+   * Path to which the provider sends users back.
+   *
    * @generated from field: string callback_path = 5 [deprecated = true];
    * @deprecated
    */
   callbackPath: string;
 
   /**
+   * Scopes to ask for besides `openid`.
+   *
    * @generated from field: repeated string scopes = 6 [deprecated = true];
    * @deprecated
    */
@@ -1700,26 +2206,36 @@ export declare type OAuth = Message<"enterprise.gloo.solo.io.OAuth"> & {
 export declare const OAuthSchema: GenMessage<OAuth>;
 
 /**
+ * OAuth 2.0 and OpenID Connect. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OAuth2
  */
 export declare type OAuth2 = Message<"enterprise.gloo.solo.io.OAuth2"> & {
   /**
+   * The flow.
+   *
    * @generated from oneof enterprise.gloo.solo.io.OAuth2.oauth_type
    */
   oauthType: {
     /**
+     * Login with OpenID Connect.
+     *
      * @generated from field: enterprise.gloo.solo.io.OidcAuthorizationCode oidc_authorization_code = 1;
      */
     value: OidcAuthorizationCode;
     case: "oidcAuthorizationCode";
   } | {
     /**
+     * Verification of access tokens.
+     *
      * @generated from field: enterprise.gloo.solo.io.AccessTokenValidation access_token_validation = 2;
      */
     value: AccessTokenValidation;
     case: "accessTokenValidation";
   } | {
     /**
+     * Login with plain OAuth 2.0.
+     *
      * @generated from field: enterprise.gloo.solo.io.PlainOAuth2 oauth2 = 3;
      */
     value: PlainOAuth2;
@@ -1734,10 +2250,14 @@ export declare type OAuth2 = Message<"enterprise.gloo.solo.io.OAuth2"> & {
 export declare const OAuth2Schema: GenMessage<OAuth2>;
 
 /**
+ * The secret of an OAuth client. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OauthSecret
  */
 export declare type OauthSecret = Message<"enterprise.gloo.solo.io.OauthSecret"> & {
   /**
+   * The client secret.
+   *
    * @generated from field: string client_secret = 1;
    */
   clientSecret: string;
@@ -1750,128 +2270,178 @@ export declare type OauthSecret = Message<"enterprise.gloo.solo.io.OauthSecret">
 export declare const OauthSecretSchema: GenMessage<OauthSecret>;
 
 /**
+ * Login with OpenID Connect. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OidcAuthorizationCode
  */
 export declare type OidcAuthorizationCode = Message<"enterprise.gloo.solo.io.OidcAuthorizationCode"> & {
   /**
+   * ID of this client at the provider.
+   *
    * @generated from field: string client_id = 1;
    */
   clientId: string;
 
   /**
+   * Deprecated, use `clientAuthentication`. Secret of kind `oauth`.
+   *
    * @generated from field: core.solo.io.ResourceRef client_secret_ref = 2 [deprecated = true];
    * @deprecated
    */
   clientSecretRef?: ResourceRef | undefined;
 
   /**
+   * URL of the provider; its `.well-known/openid-configuration` is read.
+   *
    * @generated from field: string issuer_url = 3;
    */
   issuerUrl: string;
 
   /**
+   * Query parameters to add to the login URL.
+   *
    * @generated from field: map<string, string> auth_endpoint_query_params = 4;
    */
   authEndpointQueryParams: { [key: string]: string };
 
   /**
+   * Query parameters to add to the token URL.
+   *
    * @generated from field: map<string, string> token_endpoint_query_params = 14;
    */
   tokenEndpointQueryParams: { [key: string]: string };
 
   /**
+   * Public URL of the application.
+   *
    * @generated from field: string app_url = 5;
    */
   appUrl: string;
 
   /**
+   * Path to which the provider sends users back. It must be routed to the same check.
+   *
    * @generated from field: string callback_path = 6;
    */
   callbackPath: string;
 
   /**
+   * Path that ends the session. Default: none.
+   *
    * @generated from field: string logout_path = 9;
    */
   logoutPath: string;
 
   /**
+   * URL to which users go after logout. Default: `appUrl`.
+   *
    * @generated from field: string after_logout_url = 15;
    */
   afterLogoutUrl: string;
 
   /**
+   * Scopes to ask for besides `openid`.
+   *
    * @generated from field: repeated string scopes = 7;
    */
   scopes: string[];
 
   /**
+   * How sessions are kept. Default: in cookies.
+   *
    * @generated from field: enterprise.gloo.solo.io.UserSession session = 8;
    */
   session?: UserSession | undefined;
 
   /**
+   * Headers in which tokens are passed on.
+   *
    * @generated from field: enterprise.gloo.solo.io.HeaderConfiguration headers = 10;
    */
   headers?: HeaderConfiguration | undefined;
 
   /**
+   * Replaces what the provider says of itself.
+   *
    * @generated from field: enterprise.gloo.solo.io.DiscoveryOverride discovery_override = 11;
    */
   discoveryOverride?: DiscoveryOverride | undefined;
 
   /**
+   * How often the provider's configuration is read again. Default: 30m.
+   *
    * @generated from field: google.protobuf.Duration discovery_poll_interval = 12;
    */
   discoveryPollInterval?: Duration | undefined;
 
   /**
+   * What happens when a token is signed with an unknown key. Default: never.
+   *
    * @generated from field: enterprise.gloo.solo.io.JwksOnDemandCacheRefreshPolicy jwks_cache_refresh_policy = 13;
    */
   jwksCacheRefreshPolicy?: JwksOnDemandCacheRefreshPolicy | undefined;
 
   /**
+   * Deprecated. Header in which the session's ID is passed on.
+   *
    * @generated from field: string session_id_header_name = 16 [deprecated = true];
    * @deprecated
    */
   sessionIdHeaderName: string;
 
   /**
+   * Takes `callbackPath` as a regular expression. Default: false.
+   *
    * @generated from field: bool parse_callback_path_as_regex = 17;
    */
   parseCallbackPathAsRegex: boolean;
 
   /**
+   * Takes parameters from Envoy's metadata.
+   *
    * @generated from field: enterprise.gloo.solo.io.AutoMapFromMetadata auto_map_from_metadata = 18;
    */
   autoMapFromMetadata?: AutoMapFromMetadata | undefined;
 
   /**
+   * How the provider's logout is called.
+   *
    * @generated from field: enterprise.gloo.solo.io.EndSessionProperties end_session_properties = 19;
    */
   endSessionProperties?: EndSessionProperties | undefined;
 
   /**
+   * Claims to keep in Envoy's dynamic metadata.
+   *
    * @generated from field: map<string, string> dynamic_metadata_from_claims = 20;
    */
   dynamicMetadataFromClaims: { [key: string]: string };
 
   /**
+   * Deprecated, use `clientAuthentication`. The provider wants no secret. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disable_client_secret = 21 [deprecated = true];
    * @deprecated
    */
   disableClientSecret?: boolean | undefined;
 
   /**
+   * What is done with the access token.
+   *
    * @generated from field: enterprise.gloo.solo.io.OidcAuthorizationCode.AccessToken access_token = 23;
    */
   accessToken?: OidcAuthorizationCode_AccessToken | undefined;
 
   /**
+   * What is done with the ID token.
+   *
    * @generated from field: enterprise.gloo.solo.io.OidcAuthorizationCode.IdentityToken identity_token = 24;
    */
   identityToken?: OidcAuthorizationCode_IdentityToken | undefined;
 
   /**
+   * How this client proves itself to the provider.
+   *
    * @generated from field: enterprise.gloo.solo.io.OidcAuthorizationCode.ClientAuthentication client_authentication = 25;
    */
   clientAuthentication?: OidcAuthorizationCode_ClientAuthentication | undefined;
@@ -1881,12 +2451,16 @@ export declare type OidcAuthorizationCode = Message<"enterprise.gloo.solo.io.Oid
    */
   Provider: {
     /**
+     * No peculiarities.
+     *
      * @generated from field: enterprise.gloo.solo.io.OidcAuthorizationCode.Default default = 26;
      */
     value: OidcAuthorizationCode_Default;
     case: "default";
   } | {
     /**
+     * Microsoft Entra ID (Azure AD).
+     *
      * @generated from field: enterprise.gloo.solo.io.Azure azure = 27;
      */
     value: Azure;
@@ -1894,6 +2468,8 @@ export declare type OidcAuthorizationCode = Message<"enterprise.gloo.solo.io.Oid
   } | { case: undefined; value?: undefined };
 
   /**
+   * Logout by the provider in the browser.
+   *
    * @generated from field: enterprise.gloo.solo.io.OidcAuthorizationCode.FrontChannelLogout front_channel_logout = 28;
    */
   frontChannelLogout?: OidcAuthorizationCode_FrontChannelLogout | undefined;
@@ -1906,10 +2482,14 @@ export declare type OidcAuthorizationCode = Message<"enterprise.gloo.solo.io.Oid
 export declare const OidcAuthorizationCodeSchema: GenMessage<OidcAuthorizationCode>;
 
 /**
+ * What is done with the access token. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OidcAuthorizationCode.AccessToken
  */
 export declare type OidcAuthorizationCode_AccessToken = Message<"enterprise.gloo.solo.io.OidcAuthorizationCode.AccessToken"> & {
   /**
+   * Claims to pass on as headers.
+   *
    * @generated from field: repeated enterprise.gloo.solo.io.ClaimToHeader claims_to_headers = 1;
    */
   claimsToHeaders: ClaimToHeader[];
@@ -1922,20 +2502,28 @@ export declare type OidcAuthorizationCode_AccessToken = Message<"enterprise.gloo
 export declare const OidcAuthorizationCode_AccessTokenSchema: GenMessage<OidcAuthorizationCode_AccessToken>;
 
 /**
+ * How this client proves itself to the provider. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OidcAuthorizationCode.ClientAuthentication
  */
 export declare type OidcAuthorizationCode_ClientAuthentication = Message<"enterprise.gloo.solo.io.OidcAuthorizationCode.ClientAuthentication"> & {
   /**
+   * How.
+   *
    * @generated from oneof enterprise.gloo.solo.io.OidcAuthorizationCode.ClientAuthentication.client_authentication_config
    */
   clientAuthenticationConfig: {
     /**
+     * By a secret.
+     *
      * @generated from field: enterprise.gloo.solo.io.OidcAuthorizationCode.ClientAuthentication.ClientSecret client_secret = 1;
      */
     value: OidcAuthorizationCode_ClientAuthentication_ClientSecret;
     case: "clientSecret";
   } | {
     /**
+     * By a token signed with a private key.
+     *
      * @generated from field: enterprise.gloo.solo.io.OidcAuthorizationCode.ClientAuthentication.PrivateKeyJwt private_key_jwt = 2;
      */
     value: OidcAuthorizationCode_ClientAuthentication_PrivateKeyJwt;
@@ -1950,15 +2538,21 @@ export declare type OidcAuthorizationCode_ClientAuthentication = Message<"enterp
 export declare const OidcAuthorizationCode_ClientAuthenticationSchema: GenMessage<OidcAuthorizationCode_ClientAuthentication>;
 
 /**
+ * By a secret. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OidcAuthorizationCode.ClientAuthentication.ClientSecret
  */
 export declare type OidcAuthorizationCode_ClientAuthentication_ClientSecret = Message<"enterprise.gloo.solo.io.OidcAuthorizationCode.ClientAuthentication.ClientSecret"> & {
   /**
+   * Secret of kind `oauth`.
+   *
    * @generated from field: core.solo.io.ResourceRef client_secret_ref = 1;
    */
   clientSecretRef?: ResourceRef | undefined;
 
   /**
+   * The provider wants no secret. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disable_client_secret = 2;
    */
   disableClientSecret?: boolean | undefined;
@@ -1971,15 +2565,21 @@ export declare type OidcAuthorizationCode_ClientAuthentication_ClientSecret = Me
 export declare const OidcAuthorizationCode_ClientAuthentication_ClientSecretSchema: GenMessage<OidcAuthorizationCode_ClientAuthentication_ClientSecret>;
 
 /**
+ * By a token signed with a private key. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OidcAuthorizationCode.ClientAuthentication.PrivateKeyJwt
  */
 export declare type OidcAuthorizationCode_ClientAuthentication_PrivateKeyJwt = Message<"enterprise.gloo.solo.io.OidcAuthorizationCode.ClientAuthentication.PrivateKeyJwt"> & {
   /**
+   * Secret with the private key.
+   *
    * @generated from field: core.solo.io.ResourceRef signing_key_ref = 1;
    */
   signingKeyRef?: ResourceRef | undefined;
 
   /**
+   * How long such a token is valid. Default: 5s.
+   *
    * @generated from field: google.protobuf.Duration valid_for = 2;
    */
   validFor?: Duration | undefined;
@@ -1992,6 +2592,8 @@ export declare type OidcAuthorizationCode_ClientAuthentication_PrivateKeyJwt = M
 export declare const OidcAuthorizationCode_ClientAuthentication_PrivateKeyJwtSchema: GenMessage<OidcAuthorizationCode_ClientAuthentication_PrivateKeyJwt>;
 
 /**
+ * No peculiarities. It has no options.
+ *
  * @generated from message enterprise.gloo.solo.io.OidcAuthorizationCode.Default
  */
 export declare type OidcAuthorizationCode_Default = Message<"enterprise.gloo.solo.io.OidcAuthorizationCode.Default"> & {
@@ -2004,10 +2606,14 @@ export declare type OidcAuthorizationCode_Default = Message<"enterprise.gloo.sol
 export declare const OidcAuthorizationCode_DefaultSchema: GenMessage<OidcAuthorizationCode_Default>;
 
 /**
+ * Logout by the provider in the browser. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OidcAuthorizationCode.FrontChannelLogout
  */
 export declare type OidcAuthorizationCode_FrontChannelLogout = Message<"enterprise.gloo.solo.io.OidcAuthorizationCode.FrontChannelLogout"> & {
   /**
+   * Path that the provider calls.
+   *
    * @generated from field: string path = 1;
    */
   path: string;
@@ -2020,10 +2626,14 @@ export declare type OidcAuthorizationCode_FrontChannelLogout = Message<"enterpri
 export declare const OidcAuthorizationCode_FrontChannelLogoutSchema: GenMessage<OidcAuthorizationCode_FrontChannelLogout>;
 
 /**
+ * What is done with the ID token. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OidcAuthorizationCode.IdentityToken
  */
 export declare type OidcAuthorizationCode_IdentityToken = Message<"enterprise.gloo.solo.io.OidcAuthorizationCode.IdentityToken"> & {
   /**
+   * Claims to pass on as headers.
+   *
    * @generated from field: repeated enterprise.gloo.solo.io.ClaimToHeader claims_to_headers = 1;
    */
   claimsToHeaders: ClaimToHeader[];
@@ -2036,20 +2646,28 @@ export declare type OidcAuthorizationCode_IdentityToken = Message<"enterprise.gl
 export declare const OidcAuthorizationCode_IdentityTokenSchema: GenMessage<OidcAuthorizationCode_IdentityToken>;
 
 /**
+ * Rules for Open Policy Agent, run in the authentication service. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OpaAuth
  */
 export declare type OpaAuth = Message<"enterprise.gloo.solo.io.OpaAuth"> & {
   /**
+   * ConfigMaps with the rules.
+   *
    * @generated from field: repeated core.solo.io.ResourceRef modules = 1;
    */
   modules: ResourceRef[];
 
   /**
+   * Query that decides; true allows.
+   *
    * @generated from field: string query = 2;
    */
   query: string;
 
   /**
+   * Options.
+   *
    * @generated from field: enterprise.gloo.solo.io.OpaAuthOptions options = 3;
    */
   options?: OpaAuthOptions | undefined;
@@ -2062,15 +2680,21 @@ export declare type OpaAuth = Message<"enterprise.gloo.solo.io.OpaAuth"> & {
 export declare const OpaAuthSchema: GenMessage<OpaAuth>;
 
 /**
+ * Options of rules for Open Policy Agent. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OpaAuthOptions
  */
 export declare type OpaAuthOptions = Message<"enterprise.gloo.solo.io.OpaAuthOptions"> & {
   /**
+   * Converts the input faster, with small differences. Default: false.
+   *
    * @generated from field: bool fast_input_conversion = 1;
    */
   fastInputConversion: boolean;
 
   /**
+   * Keeps the reason of the decision in Envoy's dynamic metadata. Default: false.
+   *
    * @generated from field: bool return_decision_reason = 2;
    */
   returnDecisionReason: boolean;
@@ -2083,25 +2707,35 @@ export declare type OpaAuthOptions = Message<"enterprise.gloo.solo.io.OpaAuthOpt
 export declare const OpaAuthOptionsSchema: GenMessage<OpaAuthOptions>;
 
 /**
+ * An Open Policy Agent server. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.OpaServerAuth
  */
 export declare type OpaServerAuth = Message<"enterprise.gloo.solo.io.OpaServerAuth"> & {
   /**
+   * Package of the rule.
+   *
    * @generated from field: string package = 1;
    */
   package: string;
 
   /**
+   * Name of the rule. Default: all rules of the package.
+   *
    * @generated from field: string rule_name = 2;
    */
   ruleName: string;
 
   /**
+   * Address of the server. Default: the one beside the authentication service.
+   *
    * @generated from field: string server_addr = 3;
    */
   serverAddr: string;
 
   /**
+   * Options.
+   *
    * @generated from field: enterprise.gloo.solo.io.OpaAuthOptions options = 4;
    */
   options?: OpaAuthOptions | undefined;
@@ -2114,20 +2748,28 @@ export declare type OpaServerAuth = Message<"enterprise.gloo.solo.io.OpaServerAu
 export declare const OpaServerAuthSchema: GenMessage<OpaServerAuth>;
 
 /**
+ * A service of your own. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.PassThroughAuth
  */
 export declare type PassThroughAuth = Message<"enterprise.gloo.solo.io.PassThroughAuth"> & {
   /**
+   * How it is asked.
+   *
    * @generated from oneof enterprise.gloo.solo.io.PassThroughAuth.protocol
    */
   protocol: {
     /**
+     * By gRPC, with Envoy's ext_authz protocol.
+     *
      * @generated from field: enterprise.gloo.solo.io.PassThroughGrpc grpc = 1;
      */
     value: PassThroughGrpc;
     case: "grpc";
   } | {
     /**
+     * By HTTP: 200 allows.
+     *
      * @generated from field: enterprise.gloo.solo.io.PassThroughHttp http = 2;
      */
     value: PassThroughHttp;
@@ -2135,11 +2777,15 @@ export declare type PassThroughAuth = Message<"enterprise.gloo.solo.io.PassThrou
   } | { case: undefined; value?: undefined };
 
   /**
+   * Free configuration that the service gets.
+   *
    * @generated from field: google.protobuf.Struct config = 4;
    */
   config?: JsonObject | undefined;
 
   /**
+   * Lets requests through when the service fails. Default: false.
+   *
    * @generated from field: bool failure_mode_allow = 5;
    */
   failureModeAllow: boolean;
@@ -2152,25 +2798,35 @@ export declare type PassThroughAuth = Message<"enterprise.gloo.solo.io.PassThrou
 export declare const PassThroughAuthSchema: GenMessage<PassThroughAuth>;
 
 /**
+ * A gRPC service. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.PassThroughGrpc
  */
 export declare type PassThroughGrpc = Message<"enterprise.gloo.solo.io.PassThroughGrpc"> & {
   /**
+   * Its `host:port`.
+   *
    * @generated from field: string address = 1;
    */
   address: string;
 
   /**
+   * How long the service may take to answer. Default: 5s.
+   *
    * @generated from field: google.protobuf.Duration connection_timeout = 2;
    */
   connectionTimeout?: Duration | undefined;
 
   /**
+   * TLS to the service. Default: no TLS.
+   *
    * @generated from field: enterprise.gloo.solo.io.PassThroughGrpcTLSConfig tls_config = 3;
    */
   tlsConfig?: PassThroughGrpcTLSConfig | undefined;
 
   /**
+   * How often it is tried again.
+   *
    * @generated from field: enterprise.gloo.solo.io.RetryPolicy retry_policy = 4;
    */
   retryPolicy?: RetryPolicy | undefined;
@@ -2183,15 +2839,21 @@ export declare type PassThroughGrpc = Message<"enterprise.gloo.solo.io.PassThrou
 export declare const PassThroughGrpcSchema: GenMessage<PassThroughGrpc>;
 
 /**
+ * TLS to a service. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.PassThroughGrpcTLSConfig
  */
 export declare type PassThroughGrpcTLSConfig = Message<"enterprise.gloo.solo.io.PassThroughGrpcTLSConfig"> & {
   /**
+   * Secret of kind `tls`.
+   *
    * @generated from field: core.solo.io.ResourceRef secret_ref = 1;
    */
   secretRef?: ResourceRef | undefined;
 
   /**
+   * TLS versions.
+   *
    * @generated from field: enterprise.gloo.solo.io.SslParameters ssl_params = 2;
    */
   sslParams?: SslParameters | undefined;
@@ -2204,40 +2866,56 @@ export declare type PassThroughGrpcTLSConfig = Message<"enterprise.gloo.solo.io.
 export declare const PassThroughGrpcTLSConfigSchema: GenMessage<PassThroughGrpcTLSConfig>;
 
 /**
+ * An HTTP service. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.PassThroughHttp
  */
 export declare type PassThroughHttp = Message<"enterprise.gloo.solo.io.PassThroughHttp"> & {
   /**
+   * Its URL.
+   *
    * @generated from field: string url = 1;
    */
   url: string;
 
   /**
+   * What it gets.
+   *
    * @generated from field: enterprise.gloo.solo.io.PassThroughHttp.Request request = 3;
    */
   request?: PassThroughHttp_Request | undefined;
 
   /**
+   * What is taken from its answer.
+   *
    * @generated from field: enterprise.gloo.solo.io.PassThroughHttp.Response response = 4;
    */
   response?: PassThroughHttp_Response | undefined;
 
   /**
+   * How long the whole request may take. Default: 5s.
+   *
    * @generated from field: google.protobuf.Duration connection_timeout = 8;
    */
   connectionTimeout?: Duration | undefined;
 
   /**
+   * TLS to the service.
+   *
    * @generated from field: enterprise.gloo.solo.io.PassThroughHttpTLSConfig tls_config = 9;
    */
   tlsConfig?: PassThroughHttpTLSConfig | undefined;
 
   /**
+   * How long it may take until headers come. Default: no limit.
+   *
    * @generated from field: google.protobuf.Duration response_header_timeout = 10;
    */
   responseHeaderTimeout?: Duration | undefined;
 
   /**
+   * Connections to the service.
+   *
    * @generated from field: enterprise.gloo.solo.io.PassThroughHttp.ConnectionPool connection_pool = 11;
    */
   connectionPool?: PassThroughHttp_ConnectionPool | undefined;
@@ -2250,15 +2928,21 @@ export declare type PassThroughHttp = Message<"enterprise.gloo.solo.io.PassThrou
 export declare const PassThroughHttpSchema: GenMessage<PassThroughHttp>;
 
 /**
+ * Connections to a service. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.PassThroughHttp.ConnectionPool
  */
 export declare type PassThroughHttp_ConnectionPool = Message<"enterprise.gloo.solo.io.PassThroughHttp.ConnectionPool"> & {
   /**
+   * Most connections.
+   *
    * @generated from field: uint32 max_conns = 1;
    */
   maxConns: number;
 
   /**
+   * How long a connection is kept without a request.
+   *
    * @generated from field: google.protobuf.Duration idle_timeout = 2;
    */
   idleTimeout?: Duration | undefined;
@@ -2271,30 +2955,42 @@ export declare type PassThroughHttp_ConnectionPool = Message<"enterprise.gloo.so
 export declare const PassThroughHttp_ConnectionPoolSchema: GenMessage<PassThroughHttp_ConnectionPool>;
 
 /**
+ * What the service gets. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.PassThroughHttp.Request
  */
 export declare type PassThroughHttp_Request = Message<"enterprise.gloo.solo.io.PassThroughHttp.Request"> & {
   /**
+   * Names of request headers.
+   *
    * @generated from field: repeated string allowed_headers = 1;
    */
   allowedHeaders: string[];
 
   /**
+   * Further headers with fixed values.
+   *
    * @generated from field: map<string, string> headers_to_add = 2;
    */
   headersToAdd: { [key: string]: string };
 
   /**
+   * Also the state of earlier checks. Default: false.
+   *
    * @generated from field: bool pass_through_state = 3;
    */
   passThroughState: boolean;
 
   /**
+   * Also Envoy's metadata. Default: false.
+   *
    * @generated from field: bool pass_through_filter_metadata = 4;
    */
   passThroughFilterMetadata: boolean;
 
   /**
+   * Also the body. Default: false.
+   *
    * @generated from field: bool pass_through_body = 5;
    */
   passThroughBody: boolean;
@@ -2307,30 +3003,42 @@ export declare type PassThroughHttp_Request = Message<"enterprise.gloo.solo.io.P
 export declare const PassThroughHttp_RequestSchema: GenMessage<PassThroughHttp_Request>;
 
 /**
+ * What is taken from the service's answer. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.PassThroughHttp.Response
  */
 export declare type PassThroughHttp_Response = Message<"enterprise.gloo.solo.io.PassThroughHttp.Response"> & {
   /**
+   * Headers to append to the request to the Upstream.
+   *
    * @generated from field: repeated string allowed_upstream_headers = 1;
    */
   allowedUpstreamHeaders: string[];
 
   /**
+   * Headers to put into the answer to the client when it is refused.
+   *
    * @generated from field: repeated string allowed_client_headers_on_denied = 2;
    */
   allowedClientHeadersOnDenied: string[];
 
   /**
+   * Reads state for later checks from the body. Default: false.
+   *
    * @generated from field: bool read_state_from_response = 3;
    */
   readStateFromResponse: boolean;
 
   /**
+   * Headers to put into the request to the Upstream, replacing others.
+   *
    * @generated from field: repeated string allowed_upstream_headers_to_overwrite = 4;
    */
   allowedUpstreamHeadersToOverwrite: string[];
 
   /**
+   * Headers to put into the response to the client when it is allowed.
+   *
    * @generated from field: repeated string allowed_client_headers_on_success = 5;
    */
   allowedClientHeadersOnSuccess: string[];
@@ -2343,15 +3051,21 @@ export declare type PassThroughHttp_Response = Message<"enterprise.gloo.solo.io.
 export declare const PassThroughHttp_ResponseSchema: GenMessage<PassThroughHttp_Response>;
 
 /**
+ * TLS to a service. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.PassThroughHttpTLSConfig
  */
 export declare type PassThroughHttpTLSConfig = Message<"enterprise.gloo.solo.io.PassThroughHttpTLSConfig"> & {
   /**
+   * Secret of kind `tls`.
+   *
    * @generated from field: core.solo.io.ResourceRef secret_ref = 1;
    */
   secretRef?: ResourceRef | undefined;
 
   /**
+   * TLS versions.
+   *
    * @generated from field: enterprise.gloo.solo.io.SslParameters ssl_params = 2;
    */
   sslParams?: SslParameters | undefined;
@@ -2364,75 +3078,105 @@ export declare type PassThroughHttpTLSConfig = Message<"enterprise.gloo.solo.io.
 export declare const PassThroughHttpTLSConfigSchema: GenMessage<PassThroughHttpTLSConfig>;
 
 /**
+ * Login with plain OAuth 2.0. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.PlainOAuth2
  */
 export declare type PlainOAuth2 = Message<"enterprise.gloo.solo.io.PlainOAuth2"> & {
   /**
+   * ID of this client at the provider.
+   *
    * @generated from field: string client_id = 1;
    */
   clientId: string;
 
   /**
+   * Secret of kind `oauth`.
+   *
    * @generated from field: core.solo.io.ResourceRef client_secret_ref = 2;
    */
   clientSecretRef?: ResourceRef | undefined;
 
   /**
+   * Query parameters to add to the login URL.
+   *
    * @generated from field: map<string, string> auth_endpoint_query_params = 3;
    */
   authEndpointQueryParams: { [key: string]: string };
 
   /**
+   * Public URL of the application.
+   *
    * @generated from field: string app_url = 4;
    */
   appUrl: string;
 
   /**
+   * Path to which the provider sends users back.
+   *
    * @generated from field: string callback_path = 5;
    */
   callbackPath: string;
 
   /**
+   * Scopes to ask for.
+   *
    * @generated from field: repeated string scopes = 6;
    */
   scopes: string[];
 
   /**
+   * How sessions are kept. Default: in cookies.
+   *
    * @generated from field: enterprise.gloo.solo.io.UserSession session = 7;
    */
   session?: UserSession | undefined;
 
   /**
+   * Path that ends the session. Default: none.
+   *
    * @generated from field: string logout_path = 8;
    */
   logoutPath: string;
 
   /**
+   * Query parameters to add to the token URL.
+   *
    * @generated from field: map<string, string> token_endpoint_query_params = 9;
    */
   tokenEndpointQueryParams: { [key: string]: string };
 
   /**
+   * URL to which users go after logout. Default: `appUrl`.
+   *
    * @generated from field: string after_logout_url = 10;
    */
   afterLogoutUrl: string;
 
   /**
+   * Login URL of the provider.
+   *
    * @generated from field: string auth_endpoint = 11;
    */
   authEndpoint: string;
 
   /**
+   * Token URL of the provider.
+   *
    * @generated from field: string token_endpoint = 12;
    */
   tokenEndpoint: string;
 
   /**
+   * URL that revokes tokens.
+   *
    * @generated from field: string revocation_endpoint = 13;
    */
   revocationEndpoint: string;
 
   /**
+   * The provider wants no secret. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disable_client_secret = 14;
    */
   disableClientSecret?: boolean | undefined;
@@ -2445,30 +3189,43 @@ export declare type PlainOAuth2 = Message<"enterprise.gloo.solo.io.PlainOAuth2">
 export declare const PlainOAuth2Schema: GenMessage<PlainOAuth2>;
 
 /**
+ * API keys of a developer portal. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.PortalAuth
  */
 export declare type PortalAuth = Message<"enterprise.gloo.solo.io.PortalAuth"> & {
   /**
+   * URL of the portal.
+   *
    * @generated from field: string url = 1;
    */
   url: string;
 
   /**
+   * Header with the key, without which a request is refused. Default: none (a bearer token is let through, for a check
+   * after this one).
+   *
    * @generated from field: string api_key_header = 2;
    */
   apiKeyHeader: string;
 
   /**
+   * Redis in which answers are kept. Default: in memory.
+   *
    * @generated from field: enterprise.gloo.solo.io.RedisOptions redis_options = 3;
    */
   redisOptions?: RedisOptions | undefined;
 
   /**
+   * How often answers are asked for again. Default: 60s.
+   *
    * @generated from field: google.protobuf.Duration cache_duration = 4;
    */
   cacheDuration?: Duration | undefined;
 
   /**
+   * How long the portal may take. Default: 200ms.
+   *
    * @generated from field: google.protobuf.Duration request_timeout = 5;
    */
   requestTimeout?: Duration | undefined;
@@ -2481,30 +3238,42 @@ export declare type PortalAuth = Message<"enterprise.gloo.solo.io.PortalAuth"> &
 export declare const PortalAuthSchema: GenMessage<PortalAuth>;
 
 /**
+ * How to reach Redis. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.RedisOptions
  */
 export declare type RedisOptions = Message<"enterprise.gloo.solo.io.RedisOptions"> & {
   /**
+   * Its `host:port`.
+   *
    * @generated from field: string host = 1;
    */
   host: string;
 
   /**
+   * Number of the database. Default: 0.
+   *
    * @generated from field: int32 db = 2;
    */
   db: number;
 
   /**
+   * Connections. Default: 10 for each CPU.
+   *
    * @generated from field: int32 pool_size = 3;
    */
   poolSize: number;
 
   /**
+   * Folder with the certificates for TLS.
+   *
    * @generated from field: string tls_cert_mount_path = 4;
    */
   tlsCertMountPath: string;
 
   /**
+   * TCP or TLS. Default: TCP.
+   *
    * @generated from field: enterprise.gloo.solo.io.RedisOptions.SocketType socket_type = 5;
    */
   socketType: RedisOptions_SocketType;
@@ -2517,15 +3286,21 @@ export declare type RedisOptions = Message<"enterprise.gloo.solo.io.RedisOptions
 export declare const RedisOptionsSchema: GenMessage<RedisOptions>;
 
 /**
+ * How Redis is reached.
+ *
  * @generated from enum enterprise.gloo.solo.io.RedisOptions.SocketType
  */
 export enum RedisOptions_SocketType {
   /**
+   * Without TLS.
+   *
    * @generated from enum value: TCP = 0;
    */
   TCP = 0,
 
   /**
+   * With TLS.
+   *
    * @generated from enum value: TLS = 1;
    */
   TLS = 1,
@@ -2537,19 +3312,27 @@ export enum RedisOptions_SocketType {
 export declare const RedisOptions_SocketTypeSchema: GenEnum<RedisOptions_SocketType>;
 
 /**
+ * How often something is tried again. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.RetryPolicy
  */
 export declare type RetryPolicy = Message<"enterprise.gloo.solo.io.RetryPolicy"> & {
   /**
+   * How often it is tried again. Default: 1.
+   *
    * @generated from field: google.protobuf.UInt32Value num_retries = 1;
    */
   numRetries?: number | undefined;
 
   /**
+   * Waiting time.
+   *
    * @generated from oneof enterprise.gloo.solo.io.RetryPolicy.strategy
    */
   strategy: {
     /**
+     * Waiting time between attempts.
+     *
      * @generated from field: enterprise.gloo.solo.io.BackoffStrategy retry_back_off = 2;
      */
     value: BackoffStrategy;
@@ -2564,10 +3347,14 @@ export declare type RetryPolicy = Message<"enterprise.gloo.solo.io.RetryPolicy">
 export declare const RetryPolicySchema: GenMessage<RetryPolicy>;
 
 /**
+ * Secrets. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.SecretRefList
  */
 export declare type SecretRefList = Message<"enterprise.gloo.solo.io.SecretRefList"> & {
   /**
+   * The Secrets.
+   *
    * @generated from field: repeated core.solo.io.ResourceRef secret_refs = 1;
    */
   secretRefs: ResourceRef[];
@@ -2592,25 +3379,37 @@ export declare type ServerDefaultApiKeyStorage = Message<"enterprise.gloo.solo.i
 export declare const ServerDefaultApiKeyStorageSchema: GenMessage<ServerDefaultApiKeyStorage>;
 
 /**
+ * An external authentication server that speaks Envoy's ext_authz protocol. Requests are checked only where a virtual
+ * host, route or weighted destination asks for it (`extauth`).
+ *
  * @generated from message enterprise.gloo.solo.io.Settings
  */
 export declare type Settings = Message<"enterprise.gloo.solo.io.Settings"> & {
   /**
+   * Upstream of the server. For gRPC it needs `useHttp2: true`. Required. If it does not exist, requests are not
+   * checked and the Gateway shows a Warning.
+   *
    * @generated from field: core.solo.io.ResourceRef extauthz_server_ref = 1;
    */
   extauthzServerRef?: ResourceRef | undefined;
 
   /**
+   * How the server is asked. Default: gRPC.
+   *
    * @generated from oneof enterprise.gloo.solo.io.Settings.service_type
    */
   serviceType: {
     /**
+     * Asks over HTTP: 200 allows, any other status refuses.
+     *
      * @generated from field: enterprise.gloo.solo.io.HttpService http_service = 2;
      */
     value: HttpService;
     case: "httpService";
   } | {
     /**
+     * Asks over gRPC.
+     *
      * @generated from field: enterprise.gloo.solo.io.GrpcService grpc_service = 11;
      */
     value: GrpcService;
@@ -2618,41 +3417,57 @@ export declare type Settings = Message<"enterprise.gloo.solo.io.Settings"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Header in which the user's ID is passed on. Enterprise feature of Gloo.
+   *
    * @generated from field: string user_id_header = 3;
    */
   userIdHeader: string;
 
   /**
+   * How long the server may take. Default: 200ms.
+   *
    * @generated from field: google.protobuf.Duration request_timeout = 4;
    */
   requestTimeout?: Duration | undefined;
 
   /**
+   * Lets requests through when the server cannot be reached or answers 5xx. Default: false.
+   *
    * @generated from field: bool failure_mode_allow = 5;
    */
   failureModeAllow: boolean;
 
   /**
+   * Sends the begin of the request's body to the server. Default: no body.
+   *
    * @generated from field: enterprise.gloo.solo.io.BufferSettings request_body = 6;
    */
   requestBody?: BufferSettings | undefined;
 
   /**
+   * Chooses the route again after the server has changed headers. Default: false.
+   *
    * @generated from field: bool clear_route_cache = 7;
    */
   clearRouteCache: boolean;
 
   /**
+   * Status of the answer when the server cannot be reached. Default: 403.
+   *
    * @generated from field: uint32 status_on_error = 8;
    */
   statusOnError: number;
 
   /**
+   * Version of the protocol. Default: V3.
+   *
    * @generated from field: enterprise.gloo.solo.io.Settings.ApiVersion transport_api_version = 9;
    */
   transportApiVersion: Settings_ApiVersion;
 
   /**
+   * Name in Envoy's statistics, to tell several servers apart.
+   *
    * @generated from field: string stat_prefix = 10;
    */
   statPrefix: string;
@@ -2665,10 +3480,14 @@ export declare type Settings = Message<"enterprise.gloo.solo.io.Settings"> & {
 export declare const SettingsSchema: GenMessage<Settings>;
 
 /**
+ * Version of the ext_authz protocol.
+ *
  * @generated from enum enterprise.gloo.solo.io.Settings.ApiVersion
  */
 export enum Settings_ApiVersion {
   /**
+   * Version 3, the only one.
+   *
    * @generated from enum value: V3 = 0;
    */
   V3 = 0,
@@ -2680,15 +3499,21 @@ export enum Settings_ApiVersion {
 export declare const Settings_ApiVersionSchema: GenEnum<Settings_ApiVersion>;
 
 /**
+ * TLS versions. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.SslParameters
  */
 export declare type SslParameters = Message<"enterprise.gloo.solo.io.SslParameters"> & {
   /**
+   * Oldest version that is accepted.
+   *
    * @generated from field: enterprise.gloo.solo.io.SslParameters.ProtocolVersion minimum_protocol_version = 1;
    */
   minimumProtocolVersion: SslParameters_ProtocolVersion;
 
   /**
+   * Newest version that is accepted.
+   *
    * @generated from field: enterprise.gloo.solo.io.SslParameters.ProtocolVersion maximum_protocol_version = 2;
    */
   maximumProtocolVersion: SslParameters_ProtocolVersion;
@@ -2701,25 +3526,35 @@ export declare type SslParameters = Message<"enterprise.gloo.solo.io.SslParamete
 export declare const SslParametersSchema: GenMessage<SslParameters>;
 
 /**
+ * A version of TLS.
+ *
  * @generated from enum enterprise.gloo.solo.io.SslParameters.ProtocolVersion
  */
 export enum SslParameters_ProtocolVersion {
   /**
+   * The library's choice.
+   *
    * @generated from enum value: TLS_AUTO = 0;
    */
   TLS_AUTO = 0,
 
   /**
+   * TLS 1.1. Insecure.
+   *
    * @generated from enum value: TLSv1_1 = 1;
    */
   TLSv1_1 = 1,
 
   /**
+   * TLS 1.2.
+   *
    * @generated from enum value: TLSv1_2 = 2;
    */
   TLSv1_2 = 2,
 
   /**
+   * TLS 1.3.
+   *
    * @generated from enum value: TLSv1_3 = 3;
    */
   TLSv1_3 = 3,
@@ -2731,30 +3566,42 @@ export enum SslParameters_ProtocolVersion {
 export declare const SslParameters_ProtocolVersionSchema: GenEnum<SslParameters_ProtocolVersion>;
 
 /**
+ * How sessions are kept. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.UserSession
  */
 export declare type UserSession = Message<"enterprise.gloo.solo.io.UserSession"> & {
   /**
+   * Refuses the request when a session cannot be read. Default: false (a new login).
+   *
    * @generated from field: bool fail_on_fetch_failure = 1;
    */
   failOnFetchFailure: boolean;
 
   /**
+   * Options of the cookies.
+   *
    * @generated from field: enterprise.gloo.solo.io.UserSession.CookieOptions cookie_options = 2;
    */
   cookieOptions?: UserSession_CookieOptions | undefined;
 
   /**
+   * Where.
+   *
    * @generated from oneof enterprise.gloo.solo.io.UserSession.session
    */
   session: {
     /**
+     * In cookies.
+     *
      * @generated from field: enterprise.gloo.solo.io.UserSession.InternalSession cookie = 3;
      */
     value: UserSession_InternalSession;
     case: "cookie";
   } | {
     /**
+     * In Redis; the cookie has an ID only.
+     *
      * @generated from field: enterprise.gloo.solo.io.UserSession.RedisSession redis = 4;
      */
     value: UserSession_RedisSession;
@@ -2762,6 +3609,8 @@ export declare type UserSession = Message<"enterprise.gloo.solo.io.UserSession">
   } | { case: undefined; value?: undefined };
 
   /**
+   * Encrypts the cookies.
+   *
    * @generated from field: enterprise.gloo.solo.io.UserSession.CipherConfig cipher_config = 5;
    */
   cipherConfig?: UserSession_CipherConfig | undefined;
@@ -2774,14 +3623,20 @@ export declare type UserSession = Message<"enterprise.gloo.solo.io.UserSession">
 export declare const UserSessionSchema: GenMessage<UserSession>;
 
 /**
+ * Encrypts cookies. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.UserSession.CipherConfig
  */
 export declare type UserSession_CipherConfig = Message<"enterprise.gloo.solo.io.UserSession.CipherConfig"> & {
   /**
+   * The key.
+   *
    * @generated from oneof enterprise.gloo.solo.io.UserSession.CipherConfig.key
    */
   key: {
     /**
+     * Secret of kind `encryption`.
+     *
      * @generated from field: core.solo.io.ResourceRef key_ref = 1;
      */
     value: ResourceRef;
@@ -2796,35 +3651,49 @@ export declare type UserSession_CipherConfig = Message<"enterprise.gloo.solo.io.
 export declare const UserSession_CipherConfigSchema: GenMessage<UserSession_CipherConfig>;
 
 /**
+ * Options of session cookies. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.UserSession.CookieOptions
  */
 export declare type UserSession_CookieOptions = Message<"enterprise.gloo.solo.io.UserSession.CookieOptions"> & {
   /**
+   * Lifetime of the cookie, in seconds. Default: 2592000 (30 days).
+   *
    * @generated from field: google.protobuf.UInt32Value max_age = 1;
    */
   maxAge?: number | undefined;
 
   /**
+   * Sends the cookie over plain HTTP too. Default: false.
+   *
    * @generated from field: bool not_secure = 2;
    */
   notSecure: boolean;
 
   /**
+   * Hides the cookie from scripts. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue http_only = 5;
    */
   httpOnly?: boolean | undefined;
 
   /**
+   * Path of the cookie; an empty string means that of the request. Default: `/`.
+   *
    * @generated from field: google.protobuf.StringValue path = 3;
    */
   path?: string | undefined;
 
   /**
+   * When browsers send it to other sites. Default: LaxMode.
+   *
    * @generated from field: enterprise.gloo.solo.io.UserSession.CookieOptions.SameSite same_site = 6;
    */
   sameSite: UserSession_CookieOptions_SameSite;
 
   /**
+   * Domain of the cookie. Default: the host of the request.
+   *
    * @generated from field: string domain = 4;
    */
   domain: string;
@@ -2837,25 +3706,35 @@ export declare type UserSession_CookieOptions = Message<"enterprise.gloo.solo.io
 export declare const UserSession_CookieOptionsSchema: GenMessage<UserSession_CookieOptions>;
 
 /**
+ * When browsers send a cookie with requests from other sites.
+ *
  * @generated from enum enterprise.gloo.solo.io.UserSession.CookieOptions.SameSite
  */
 export enum UserSession_CookieOptions_SameSite {
   /**
+   * As LaxMode, without saying so.
+   *
    * @generated from enum value: DefaultMode = 0;
    */
   DefaultMode = 0,
 
   /**
+   * When the user follows a link.
+   *
    * @generated from enum value: LaxMode = 1;
    */
   LaxMode = 1,
 
   /**
+   * Never.
+   *
    * @generated from enum value: StrictMode = 2;
    */
   StrictMode = 2,
 
   /**
+   * Always.
+   *
    * @generated from enum value: NoneMode = 3;
    */
   NoneMode = 3,
@@ -2867,20 +3746,28 @@ export enum UserSession_CookieOptions_SameSite {
 export declare const UserSession_CookieOptions_SameSiteSchema: GenEnum<UserSession_CookieOptions_SameSite>;
 
 /**
+ * Sessions in cookies. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.UserSession.InternalSession
  */
 export declare type UserSession_InternalSession = Message<"enterprise.gloo.solo.io.UserSession.InternalSession"> & {
   /**
+   * Renews expired tokens. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue allow_refreshing = 1;
    */
   allowRefreshing?: boolean | undefined;
 
   /**
+   * Begin of the cookies' names.
+   *
    * @generated from field: string key_prefix = 2;
    */
   keyPrefix: string;
 
   /**
+   * Domain for which a session counts. Default: all.
+   *
    * @generated from field: string target_domain = 3;
    */
   targetDomain: string;
@@ -2893,40 +3780,56 @@ export declare type UserSession_InternalSession = Message<"enterprise.gloo.solo.
 export declare const UserSession_InternalSessionSchema: GenMessage<UserSession_InternalSession>;
 
 /**
+ * Sessions in Redis. Enterprise feature of Gloo.
+ *
  * @generated from message enterprise.gloo.solo.io.UserSession.RedisSession
  */
 export declare type UserSession_RedisSession = Message<"enterprise.gloo.solo.io.UserSession.RedisSession"> & {
   /**
+   * How to reach Redis.
+   *
    * @generated from field: enterprise.gloo.solo.io.RedisOptions options = 1;
    */
   options?: RedisOptions | undefined;
 
   /**
+   * Begin of the keys.
+   *
    * @generated from field: string key_prefix = 2;
    */
   keyPrefix: string;
 
   /**
+   * Name of the cookie. Default: `__session`.
+   *
    * @generated from field: string cookie_name = 3;
    */
   cookieName: string;
 
   /**
+   * Renews expired tokens. Default: true.
+   *
    * @generated from field: google.protobuf.BoolValue allow_refreshing = 4;
    */
   allowRefreshing?: boolean | undefined;
 
   /**
+   * How long before they expire tokens are renewed. Default: 2s.
+   *
    * @generated from field: google.protobuf.Duration pre_expiry_buffer = 5;
    */
   preExpiryBuffer?: Duration | undefined;
 
   /**
+   * Domain for which a session counts. Default: all.
+   *
    * @generated from field: string target_domain = 6;
    */
   targetDomain: string;
 
   /**
+   * Header in which the session's ID is passed on.
+   *
    * @generated from field: string header_name = 7;
    */
   headerName: string;

@@ -106,6 +106,8 @@ export const ApiKeyDigest_AlgorithmSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth, 4, 0);
 
 /**
+ * Hash algorithms.
+ *
  * @generated from enum enterprise.gloo.solo.io.ApiKeyDigest.Algorithm
  */
 export const ApiKeyDigest_Algorithm = /*@__PURE__*/
@@ -125,6 +127,8 @@ export const ApiKeyHmac_AlgorithmSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth, 5, 0);
 
 /**
+ * HMAC algorithms.
+ *
  * @generated from enum enterprise.gloo.solo.io.ApiKeyHmac.Algorithm
  */
 export const ApiKeyHmac_Algorithm = /*@__PURE__*/
@@ -284,6 +288,8 @@ export const EndSessionProperties_MethodTypeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth, 18, 0);
 
 /**
+ * HTTP method of the logout.
+ *
  * @generated from enum enterprise.gloo.solo.io.EndSessionProperties.MethodType
  */
 export const EndSessionProperties_MethodType = /*@__PURE__*/
@@ -597,6 +603,8 @@ export const RedisOptions_SocketTypeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth, 46, 0);
 
 /**
+ * How Redis is reached.
+ *
  * @generated from enum enterprise.gloo.solo.io.RedisOptions.SocketType
  */
 export const RedisOptions_SocketType = /*@__PURE__*/
@@ -637,6 +645,8 @@ export const Settings_ApiVersionSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth, 50, 0);
 
 /**
+ * Version of the ext_authz protocol.
+ *
  * @generated from enum enterprise.gloo.solo.io.Settings.ApiVersion
  */
 export const Settings_ApiVersion = /*@__PURE__*/
@@ -656,6 +666,8 @@ export const SslParameters_ProtocolVersionSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth, 51, 0);
 
 /**
+ * A version of TLS.
+ *
  * @generated from enum enterprise.gloo.solo.io.SslParameters.ProtocolVersion
  */
 export const SslParameters_ProtocolVersion = /*@__PURE__*/
@@ -689,6 +701,8 @@ export const UserSession_CookieOptions_SameSiteSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth, 52, 1, 0);
 
 /**
+ * When browsers send a cookie with requests from other sites.
+ *
  * @generated from enum enterprise.gloo.solo.io.UserSession.CookieOptions.SameSite
  */
 export const UserSession_CookieOptions_SameSite = /*@__PURE__*/

@@ -71,6 +71,8 @@ export declare type Executor_Remote = Message<"graphql.gloo.solo.io.Executor.Rem
 export declare const Executor_RemoteSchema: GenMessage<Executor_Remote>;
 
 /**
+ * A GraphQL API. Enterprise feature of Gloo, without fields here.
+ *
  * @generated from message graphql.gloo.solo.io.GraphQLApi
  */
 export declare type GraphQLApi = Message<"graphql.gloo.solo.io.GraphQLApi"> & {

@@ -41,40 +41,56 @@ export declare type HeaderMutation = Message<"solo.io.envoy.config.common.mutati
 export declare const HeaderMutationSchema: GenMessage<HeaderMutation>;
 
 /**
+ * Which headers an external service may change.
+ *
  * @generated from message solo.io.envoy.config.common.mutation_rules.v3.HeaderMutationRules
  */
 export declare type HeaderMutationRules = Message<"solo.io.envoy.config.common.mutation_rules.v3.HeaderMutationRules"> & {
   /**
+   * Also those that decide about routing: `host`, `:authority`, `:scheme`, `:method`. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue allow_all_routing = 1;
    */
   allowAllRouting?: boolean | undefined;
 
   /**
+   * Also `x-envoy-…`. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue allow_envoy = 2;
    */
   allowEnvoy?: boolean | undefined;
 
   /**
+   * No system headers, which begin with `:`. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disallow_system = 3;
    */
   disallowSystem?: boolean | undefined;
 
   /**
+   * None at all. Default: false.
+   *
    * @generated from field: google.protobuf.BoolValue disallow_all = 4;
    */
   disallowAll?: boolean | undefined;
 
   /**
+   * Also those whose names fit this expression, whatever else is said, except `disallowExpression`.
+   *
    * @generated from field: solo.io.envoy.type.matcher.v3.RegexMatcher allow_expression = 5;
    */
   allowExpression?: RegexMatcher | undefined;
 
   /**
+   * None whose names fit this expression.
+   *
    * @generated from field: solo.io.envoy.type.matcher.v3.RegexMatcher disallow_expression = 6;
    */
   disallowExpression?: RegexMatcher | undefined;
 
   /**
+   * A change that is not allowed makes the request fail (500). Default: false (it is ignored).
+   *
    * @generated from field: google.protobuf.BoolValue disallow_is_error = 7;
    */
   disallowIsError?: boolean | undefined;

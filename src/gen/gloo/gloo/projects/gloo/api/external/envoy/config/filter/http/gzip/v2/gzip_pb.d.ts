@@ -11,45 +11,65 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_external_envoy_config_filter_http_gzip_v2_gzip: GenFile;
 
 /**
+ * Compresses responses for clients that accept gzip. Responses that are compressed already, or say `cache-control:
+ * no-transform`, stay as they are.
+ *
  * @generated from message solo.io.envoy.config.filter.http.gzip.v2.Gzip
  */
 export declare type Gzip = Message<"solo.io.envoy.config.filter.http.gzip.v2.Gzip"> & {
   /**
+   * Memory of the compressor, from 1 to 9; more is better and faster. Default: 5.
+   *
    * @generated from field: google.protobuf.UInt32Value memory_level = 1;
    */
   memoryLevel?: number | undefined;
 
   /**
+   * Smallest response that is compressed, in bytes. Default: 30.
+   *
    * @generated from field: google.protobuf.UInt32Value content_length = 2;
    */
   contentLength?: number | undefined;
 
   /**
+   * Speed against size. Default: DEFAULT.
+   *
    * @generated from field: solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionLevel.Enum compression_level = 3;
    */
   compressionLevel: Gzip_CompressionLevel_Enum;
 
   /**
+   * What kind of data it is tuned for. Default: DEFAULT.
+   *
    * @generated from field: solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionStrategy compression_strategy = 4;
    */
   compressionStrategy: Gzip_CompressionStrategy;
 
   /**
+   * Content types that are compressed. Default: text, JSON, JavaScript, XML and SVG types.
+   *
    * @generated from field: repeated string content_type = 6;
    */
   contentType: string[];
 
   /**
+   * Leaves responses with an `etag` alone. With false, strong ETags are removed from compressed responses. Default:
+   * false.
+   *
    * @generated from field: bool disable_on_etag_header = 7;
    */
   disableOnEtagHeader: boolean;
 
   /**
+   * Removes `accept-encoding` from the request, so that the endpoint does not compress itself. Default: false.
+   *
    * @generated from field: bool remove_accept_encoding_header = 8;
    */
   removeAcceptEncodingHeader: boolean;
 
   /**
+   * Size of the window as a power of two, from 9 to 15. Default: 12.
+   *
    * @generated from field: google.protobuf.UInt32Value window_bits = 9;
    */
   windowBits?: number | undefined;
@@ -62,6 +82,8 @@ export declare type Gzip = Message<"solo.io.envoy.config.filter.http.gzip.v2.Gzi
 export declare const GzipSchema: GenMessage<Gzip>;
 
 /**
+ * Speed against size.
+ *
  * @generated from message solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionLevel
  */
 export declare type Gzip_CompressionLevel = Message<"solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionLevel"> & {
@@ -74,20 +96,28 @@ export declare type Gzip_CompressionLevel = Message<"solo.io.envoy.config.filter
 export declare const Gzip_CompressionLevelSchema: GenMessage<Gzip_CompressionLevel>;
 
 /**
+ * Speed against size.
+ *
  * @generated from enum solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionLevel.Enum
  */
 export enum Gzip_CompressionLevel_Enum {
   /**
+   * In between.
+   *
    * @generated from enum value: DEFAULT = 0;
    */
   DEFAULT = 0,
 
   /**
+   * Smallest.
+   *
    * @generated from enum value: BEST = 1;
    */
   BEST = 1,
 
   /**
+   * Fastest.
+   *
    * @generated from enum value: SPEED = 2;
    */
   SPEED = 2,
@@ -99,25 +129,35 @@ export enum Gzip_CompressionLevel_Enum {
 export declare const Gzip_CompressionLevel_EnumSchema: GenEnum<Gzip_CompressionLevel_Enum>;
 
 /**
+ * What kind of data compression is tuned for.
+ *
  * @generated from enum solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionStrategy
  */
 export enum Gzip_CompressionStrategy {
   /**
+   * Ordinary data.
+   *
    * @generated from enum value: DEFAULT = 0;
    */
   DEFAULT = 0,
 
   /**
+   * Data of mostly small values.
+   *
    * @generated from enum value: FILTERED = 1;
    */
   FILTERED = 1,
 
   /**
+   * Huffman coding only.
+   *
    * @generated from enum value: HUFFMAN = 2;
    */
   HUFFMAN = 2,
 
   /**
+   * Runs of the same byte, as in images.
+   *
    * @generated from enum value: RLE = 3;
    */
   RLE = 3,

@@ -32,6 +32,8 @@ export const Gzip_CompressionLevel_EnumSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_config_filter_http_gzip_v2_gzip, 0, 0, 0);
 
 /**
+ * Speed against size.
+ *
  * @generated from enum solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionLevel.Enum
  */
 export const Gzip_CompressionLevel_Enum = /*@__PURE__*/
@@ -44,6 +46,8 @@ export const Gzip_CompressionStrategySchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_config_filter_http_gzip_v2_gzip, 0, 0);
 
 /**
+ * What kind of data compression is tuned for.
+ *
  * @generated from enum solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionStrategy
  */
 export const Gzip_CompressionStrategy = /*@__PURE__*/

@@ -11,10 +11,14 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_buffer_v3_buffer: GenFile;
 
 /**
+ * Holds each request until it is complete.
+ *
  * @generated from message solo.io.envoy.extensions.filters.http.buffer.v3.Buffer
  */
 export declare type Buffer = Message<"solo.io.envoy.extensions.filters.http.buffer.v3.Buffer"> & {
   /**
+   * Largest body, in bytes; larger ones get a 413. Required.
+   *
    * @generated from field: google.protobuf.UInt32Value max_request_bytes = 1;
    */
   maxRequestBytes?: number | undefined;
@@ -27,20 +31,28 @@ export declare type Buffer = Message<"solo.io.envoy.extensions.filters.http.buff
 export declare const BufferSchema: GenMessage<Buffer>;
 
 /**
+ * What differs for a route.
+ *
  * @generated from message solo.io.envoy.extensions.filters.http.buffer.v3.BufferPerRoute
  */
 export declare type BufferPerRoute = Message<"solo.io.envoy.extensions.filters.http.buffer.v3.BufferPerRoute"> & {
   /**
+   * What differs.
+   *
    * @generated from oneof solo.io.envoy.extensions.filters.http.buffer.v3.BufferPerRoute.override
    */
   override: {
     /**
+     * Requests are streamed.
+     *
      * @generated from field: bool disabled = 1;
      */
     value: boolean;
     case: "disabled";
   } | {
     /**
+     * Another size.
+     *
      * @generated from field: solo.io.envoy.extensions.filters.http.buffer.v3.Buffer buffer = 2;
      */
     value: Buffer;

@@ -13,20 +13,29 @@ import type { StringMatcher } from "../../../../../type/matcher/v3/string_pb.js"
 export declare const file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_csrf_v3_csrf: GenFile;
 
 /**
+ * Refuses (403) requests that change something (POST, PUT, DELETE, PATCH) when their `origin` is not the host that they
+ * go to.
+ *
  * @generated from message solo.io.envoy.extensions.filters.http.csrf.v3.CsrfPolicy
  */
 export declare type CsrfPolicy = Message<"solo.io.envoy.extensions.filters.http.csrf.v3.CsrfPolicy"> & {
   /**
+   * Share of the requests that is checked and refused. Wins over `shadowEnabled`. Default: 0.
+   *
    * @generated from field: solo.io.envoy.config.core.v3.RuntimeFractionalPercent filter_enabled = 1;
    */
   filterEnabled?: RuntimeFractionalPercent | undefined;
 
   /**
+   * Share of the requests that is only checked and counted. Default: 0.
+   *
    * @generated from field: solo.io.envoy.config.core.v3.RuntimeFractionalPercent shadow_enabled = 2;
    */
   shadowEnabled?: RuntimeFractionalPercent | undefined;
 
   /**
+   * Further origins that are allowed, without scheme.
+   *
    * @generated from field: repeated solo.io.envoy.type.matcher.v3.StringMatcher additional_origins = 3;
    */
   additionalOrigins: StringMatcher[];

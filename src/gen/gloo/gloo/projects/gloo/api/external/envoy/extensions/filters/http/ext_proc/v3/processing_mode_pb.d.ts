@@ -11,35 +11,49 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_ext_proc_v3_processing_mode: GenFile;
 
 /**
+ * What the external processor gets to see.
+ *
  * @generated from message solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode
  */
 export declare type ProcessingMode = Message<"solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode"> & {
   /**
+   * Request headers. Default: SEND.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode request_header_mode = 1;
    */
   requestHeaderMode: ProcessingMode_HeaderSendMode;
 
   /**
+   * Response headers. Default: SEND.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode response_header_mode = 2;
    */
   responseHeaderMode: ProcessingMode_HeaderSendMode;
 
   /**
+   * Request body. Default: NONE.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.BodySendMode request_body_mode = 3;
    */
   requestBodyMode: ProcessingMode_BodySendMode;
 
   /**
+   * Response body. Default: NONE.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.BodySendMode response_body_mode = 4;
    */
   responseBodyMode: ProcessingMode_BodySendMode;
 
   /**
+   * Request trailers. Default: SKIP.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode request_trailer_mode = 5;
    */
   requestTrailerMode: ProcessingMode_HeaderSendMode;
 
   /**
+   * Response trailers. Default: SKIP.
+   *
    * @generated from field: solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode response_trailer_mode = 6;
    */
   responseTrailerMode: ProcessingMode_HeaderSendMode;
@@ -52,25 +66,35 @@ export declare type ProcessingMode = Message<"solo.io.envoy.extensions.filters.h
 export declare const ProcessingModeSchema: GenMessage<ProcessingMode>;
 
 /**
+ * How a body is sent.
+ *
  * @generated from enum solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.BodySendMode
  */
 export enum ProcessingMode_BodySendMode {
   /**
+   * Not at all.
+   *
    * @generated from enum value: NONE = 0;
    */
   NONE = 0,
 
   /**
+   * Piece by piece, as it comes.
+   *
    * @generated from enum value: STREAMED = 1;
    */
   STREAMED = 1,
 
   /**
+   * As a whole; too large a body is an error.
+   *
    * @generated from enum value: BUFFERED = 2;
    */
   BUFFERED = 2,
 
   /**
+   * As a whole, or the begin of it if it is too large.
+   *
    * @generated from enum value: BUFFERED_PARTIAL = 3;
    */
   BUFFERED_PARTIAL = 3,
@@ -82,20 +106,28 @@ export enum ProcessingMode_BodySendMode {
 export declare const ProcessingMode_BodySendModeSchema: GenEnum<ProcessingMode_BodySendMode>;
 
 /**
+ * Whether headers or trailers are sent.
+ *
  * @generated from enum solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode
  */
 export enum ProcessingMode_HeaderSendMode {
   /**
+   * As the default of the field.
+   *
    * @generated from enum value: DEFAULT = 0;
    */
   DEFAULT = 0,
 
   /**
+   * Sent.
+   *
    * @generated from enum value: SEND = 1;
    */
   SEND = 1,
 
   /**
+   * Not sent.
+   *
    * @generated from enum value: SKIP = 2;
    */
   SKIP = 2,

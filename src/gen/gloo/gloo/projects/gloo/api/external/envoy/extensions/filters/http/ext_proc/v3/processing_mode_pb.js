@@ -24,6 +24,8 @@ export const ProcessingMode_BodySendModeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_ext_proc_v3_processing_mode, 0, 0);
 
 /**
+ * How a body is sent.
+ *
  * @generated from enum solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.BodySendMode
  */
 export const ProcessingMode_BodySendMode = /*@__PURE__*/
@@ -36,6 +38,8 @@ export const ProcessingMode_HeaderSendModeSchema = /*@__PURE__*/
   enumDesc(file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_ext_proc_v3_processing_mode, 0, 1);
 
 /**
+ * Whether headers or trailers are sent.
+ *
  * @generated from enum solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode
  */
 export const ProcessingMode_HeaderSendMode = /*@__PURE__*/

@@ -36,10 +36,14 @@ export declare type FilterStateRule = Message<"solo.io.envoy.extensions.filters.
 export declare const FilterStateRuleSchema: GenMessage<FilterStateRule>;
 
 /**
+ * Fetches keys before the first request.
+ *
  * @generated from message solo.io.envoy.extensions.filters.http.jwt_authn.v3.JwksAsyncFetch
  */
 export declare type JwksAsyncFetch = Message<"solo.io.envoy.extensions.filters.http.jwt_authn.v3.JwksAsyncFetch"> & {
   /**
+   * Opens the port before the keys are there. Default: false.
+   *
    * @generated from field: bool fast_listener = 1;
    */
   fastListener: boolean;
