@@ -1,0 +1,268 @@
+// The running control plane: sources in, Envoy resources and statuses out. What is computed from what is in flow/;
+// this file feeds it, hands on what changed, and remembers what was good.
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Flow } from "./flow/flow.ts";
+import { allKinds } from "./flow/inputs.ts";
+import { Memory } from "./flow/memory.ts";
+import { Publisher } from "./flow/publisher.ts";
+import { byPlace, findingOf, viewOf } from "./flow/view.ts";
+import type { BatchResult, Collection } from "./graph/mod.ts";
+import type { Change } from "./model/change.ts";
+import type { EnvoyResource, ProxyKey, Refusal, ResourceConsumer } from "./model/envoy-resource.ts";
+import type { Place, Problem } from "./model/problem.ts";
+import type { ResourceKey } from "./model/ref.ts";
+import type { Resource } from "./model/resource.ts";
+import type { Status } from "./model/status.ts";
+import type { Plugins } from "./plugin/plugins.ts";
+import type { Source, SourceBatch } from "./plugin/source.ts";
+import type { Logger } from "./plugin/upstream-type.ts";
+import type { StateStore } from "./state/store.ts";
+
+/** A problem with its place, where a source knows it. */
+export interface Finding {
+  readonly problem: Problem;
+  readonly place?: Place;
+}
+
+/** What the configuration comes to: the answer of `check` and `translate`, and the live view of a running control plane. */
+export interface Translation {
+  readonly statuses: ReadonlyMap<ResourceKey, Status>;
+  readonly resources: ReadonlyMap<ResourceKey, Resource>;
+  readonly findings: readonly Finding[];
+  readonly proxies: ReadonlyMap<ProxyKey, readonly EnvoyResource[]>;
+  /** The text of a file, for code frames. */
+  textOf(file: string): string | undefined;
+}
+
+/** What one batch of changes did. */
+export interface BatchReport {
+  /** Resources that were applied or deleted. */
+  readonly changed: readonly ResourceKey[];
+  /** Findings about what changed: all that hold now. */
+  readonly appeared: readonly Finding[];
+  readonly resolved: readonly Finding[];
+  /** Resources whose newest version is not in service, and an older one is. */
+  readonly keptLastGood: readonly ResourceKey[];
+  /** From the moment the source noticed until the consumers had it. */
+  readonly milliseconds: number;
+  /** Envoy resources handed on, for all proxies together. */
+  readonly published: { readonly upserts: number; readonly removals: number };
+  readonly isFirst: boolean;
+}
+
+/** Translates what a source has at this moment. Reads nothing else and keeps nothing. */
+export async function translateOnce(options: { readonly source: Source; readonly plugins: Plugins }): Promise<Translation> {
+  const flow = new Flow(options.plugins);
+  const batch = await options.source.read();
+  throwFaults(flow.graph.batch(() => apply(flow, options.source.name, batch.changes)));
+  const outside = new Map<string, readonly Problem[]>(batch.problems ?? []);
+  return viewOf(flow, [options.source], () => [...outside.values()].flat());
+}
+
+export interface ControlPlaneOptions {
+  readonly sources: readonly Source[];
+  readonly consumers: readonly ResourceConsumer[];
+  readonly plugins: Plugins;
+  readonly log: Logger;
+  /** Where good versions are remembered across restarts. */
+  readonly store?: StateStore;
+}
+
+/** Follows its sources from the call of `start` until it is disposed. */
+export class ControlPlane implements AsyncDisposable {
+  readonly #options: ControlPlaneOptions;
+  readonly #flow: Flow;
+  readonly #publisher: Publisher;
+  readonly #memory: Memory;
+  readonly #ended = new AbortController();
+  readonly #listeners = new Set<(report: BatchReport) => void>();
+  readonly #fileProblems = new Map<string, readonly Problem[]>();
+  readonly #waitingFor: Set<string>;
+  readonly #following: Promise<void>[] = [];
+  #pending: { readonly source: Source; readonly batch: SourceBatch }[] = [];
+  #isScheduled = false;
+  #ready = Promise.withResolvers<void>();
+
+  constructor(options: ControlPlaneOptions) {
+    this.#options = options;
+    this.#flow = new Flow(options.plugins);
+    this.#memory = new Memory(this.#flow, options.store);
+    this.#publisher = new Publisher(this.#flow, options.consumers);
+    this.#waitingFor = new Set(options.sources.map((source) => source.name));
+  }
+
+  /** Begins to follow the sources. */
+  start(): this {
+    for (const source of this.#options.sources) this.#following.push(this.#follow(source));
+    return this;
+  }
+
+  /** Resolves when every source has delivered all it had at the start, and consumers have what came of it. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  /** What the configuration comes to right now. Computed when asked. */
+  get current(): Translation {
+    return viewOf(this.#flow, this.#options.sources, () => [...this.#fileProblems.values()].flat());
+  }
+
+  /** Calls after each batch; returns what ends that. */
+  onBatch(listener: (report: BatchReport) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** A client refused a resource: the resources it was made from are to blame, and fall back to their last good version. */
+  refuse(refusal: Refusal): void {
+    this.#schedule(() => {
+      for (const key of refusal.resource.owners) {
+        const given = this.#flow.given(key);
+        if (given === undefined) continue;
+        this.#flow.inputs.refused.set(key, { version: given.version, message: refusal.message });
+      }
+    });
+  }
+
+  /** Replaces what a reporter (the embedded data plane, an edge of a plug-in) has found about resources. */
+  report(reporter: string, problems: readonly Problem[]): void {
+    this.#schedule(() => this.#flow.report(reporter, problems));
+  }
+
+  async #follow(source: Source): Promise<void> {
+    try {
+      for await (const batch of source.watch(this.#ended.signal)) {
+        this.#pending.push({ source, batch });
+        this.#schedule();
+      }
+    } catch (error) {
+      if (this.#ended.signal.aborted) return;
+      this.#options.log.error(
+        { source: source.name, error: String(error) },
+        "a source ended with a fault of ours; what it gave stays in service",
+      );
+      this.#ready.reject(error);
+    }
+  }
+
+  #edits: (() => void)[] = [];
+
+  /** One batch for all that is waiting when its turn comes; the first change after quiet waits for nothing. */
+  #schedule(edit?: () => void): void {
+    if (edit) this.#edits.push(edit);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    void nextTurn().then(() => {
+      this.#isScheduled = false;
+      if (!this.#ended.signal.aborted) this.#settle();
+    });
+  }
+
+  #settle(): void {
+    const pending = this.#pending;
+    const edits = this.#edits;
+    this.#pending = [];
+    this.#edits = [];
+    const noticedAt = Math.min(performance.now(), ...pending.map(({ batch }) => batch.noticedAt ?? Number.POSITIVE_INFINITY));
+    const result = this.#flow.graph.batch(() => {
+      for (const { source, batch } of pending) apply(this.#flow, source.name, batch.changes);
+      for (const edit of edits) edit();
+    });
+    for (const { batch } of pending) this.#noteFileProblems(batch);
+    for (const { collection, key, error } of result.failures) {
+      this.#options.log.error(
+        { collection, key, error: String((error as Error)?.stack ?? error) },
+        "a fault of ours; the resource keeps what it had",
+      );
+    }
+    const isFirst = this.#waitingFor.size > 0;
+    for (const { source } of pending) this.#waitingFor.delete(source.name);
+    // Nobody is served before every source has spoken: half of a configuration is a wrong one.
+    if (this.#waitingFor.size > 0) return;
+    const published = isFirst ? this.#publisher.publishAll() : this.#publisher.publish(result);
+    this.#memory.learn(isFirst ? undefined : result);
+    this.#tell(result, pending, published, noticedAt, isFirst);
+    if (isFirst) this.#ready.resolve();
+  }
+
+  #tell(
+    result: BatchResult,
+    pending: readonly { readonly batch: SourceBatch }[],
+    published: BatchReport["published"],
+    noticedAt: number,
+    isFirst: boolean,
+  ): void {
+    if (this.#listeners.size === 0) return;
+    const { sources } = this.#options;
+    const appeared: Finding[] = [];
+    const resolved: Finding[] = [];
+    const keptLastGood: ResourceKey[] = [];
+    for (const kind of allKinds) {
+      const judgements = this.#flow.judged[kind];
+      const changes = isFirst
+        ? judgements.entries().map(([key, after]) => [key, { before: undefined, after }] as const)
+        : result.changesOf(judgements);
+      for (const [key, { before, after }] of changes) {
+        const had = new Set(before?.problems.map(problemKey));
+        const has = new Set(after?.problems.map(problemKey));
+        for (const each of after?.problems ?? []) if (!had.has(problemKey(each))) appeared.push(findingOf(this.#flow, sources, each));
+        for (const each of before?.problems ?? []) if (!has.has(problemKey(each))) resolved.push({ problem: each });
+        if (after?.keepsLastGood) keptLastGood.push(key as ResourceKey);
+      }
+    }
+    for (const { batch } of pending)
+      for (const problems of batch.problems?.values() ?? [])
+        for (const each of problems) appeared.push({ problem: each, ...(each.at && { place: each.at }) });
+    const report: BatchReport = {
+      changed: allKinds.flatMap(
+        (kind) => [...result.changesOf(this.#flow.inputs.given[kind] as Collection<unknown>).keys()] as ResourceKey[],
+      ),
+      appeared: appeared.sort(byPlace),
+      resolved,
+      keptLastGood,
+      milliseconds: performance.now() - noticedAt,
+      published,
+      isFirst,
+    };
+    for (const listener of this.#listeners) listener(report);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort();
+    await Promise.all(this.#following);
+    await this.#options.store?.[Symbol.asyncDispose]();
+  }
+
+  #noteFileProblems(batch: SourceBatch): void {
+    for (const [file, problems] of batch.problems ?? []) {
+      if (problems.length === 0) this.#fileProblems.delete(file);
+      else this.#fileProblems.set(file, problems);
+    }
+  }
+}
+
+/** Puts what a source says into the graph. Inside of a batch only. */
+function apply(flow: Flow, source: string, changes: readonly Change[]): void {
+  for (const change of changes) {
+    switch (change.kind) {
+      case "apply":
+        flow.apply(source, change.resource);
+        break;
+      case "delete":
+        flow.delete(source, change.key);
+        break;
+      case "reset":
+        flow.reset(source, change.resources);
+        break;
+    }
+  }
+}
+
+function problemKey({ severity, code, path, message }: Problem): string {
+  return `${severity} ${code} ${path ?? ""} ${message}`;
+}
+
+function throwFaults(result: BatchResult): void {
+  const [failure] = result.failures;
+  if (failure) throw new Error(`translation of ${failure.key} (${failure.collection}) failed`, { cause: failure.error });
+}

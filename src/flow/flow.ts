@@ -1,0 +1,126 @@
+// THE FLOW: what is computed from what, top to bottom. The only place where stages meet.
+//
+//   sources ─► given ─► in service ─► clusters, endpoints ─────────────────────────────► outlets ─► publisher
+//                          └────────► gateways ─► virtual hosts ─► route configurations ──┘
+//                                          └────► listeners ──────────────────────────────┘
+//              each of these says what it found ─► judgements ─► statuses, and what is remembered as good
+import { type Collection, Graph, type Input } from "../graph/mod.ts";
+import type { ProxyKey } from "../model/envoy-resource.ts";
+import type { Problem } from "../model/problem.ts";
+import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
+import type { Kind, Resource } from "../model/resource.ts";
+import type { Status } from "../model/status.ts";
+import type { Plugins } from "../plugin/plugins.ts";
+import { statusOf } from "../status/status.ts";
+import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
+import { byKind, createInputs, type Inputs, sameResource } from "./inputs.ts";
+import { type Judged, judge } from "./judgements.ts";
+import type { Outlet } from "./publisher.ts";
+import { routesFlow } from "./routes.ts";
+import { clusterResources, endpointResources, upstreamsFlow } from "./upstreams.ts";
+import { inService } from "./world.ts";
+
+export class Flow {
+  readonly graph = new Graph();
+  readonly inputs: Inputs;
+  /** Everything that Envoy resources come from. */
+  readonly outlets: readonly Outlet[];
+  readonly judged: Judged;
+  readonly proxies: () => Iterable<ProxyKey>;
+  /** Who gave each resource, so that a source that starts over takes back only its own. */
+  readonly #giver = new Map<ResourceKey, string>();
+  /** What each reporter has said last, by resource. */
+  readonly #reported = new Map<string, readonly ResourceKey[]>();
+
+  constructor(plugins: Plugins) {
+    const { graph } = this;
+    const inputs = createInputs(graph);
+    const readable = byKind((kind) => newestReadable(graph, inputs, kind)) as unknown as { [K in Kind]: Collection<Resource<K>> };
+    const generated = graph.deriveMany(
+      "upstreams of services",
+      readable.Service,
+      (service) => inMemoryUpstreams(service).map((upstream) => [upstream.key, upstream] as const),
+      { equals: sameResource },
+    );
+    const known = inService(graph, readable, generated);
+
+    const upstreams = upstreamsFlow(graph, inputs, known, plugins);
+    const routes = routesFlow(graph, inputs, known, upstreams, plugins);
+
+    this.inputs = inputs;
+    this.outlets = [
+      { collection: upstreams.clusters, resources: clusterResources },
+      { collection: upstreams.generatedClusters, resources: clusterResources },
+      { collection: upstreams.endpoints, resources: endpointResources },
+      { collection: upstreams.generatedEndpoints, resources: endpointResources },
+      ...routes.outlets,
+    ] as readonly Outlet[];
+    this.proxies = routes.proxies;
+    this.judged = judge(graph, inputs, [upstreams.contribute, ...routes.contributors], statusOfResource);
+  }
+
+  /** The newest version of a resource, as its source gave it. */
+  given(key: ResourceKey): Resource | undefined {
+    return this.#input(key)?.get(key);
+  }
+
+  lastGood(key: ResourceKey): Input<Resource> {
+    return this.inputs.lastGood[parseResourceKey(key).kind as Kind] as unknown as Input<Resource>;
+  }
+
+  /** Inside of a batch, as the next three. */
+  apply(source: string, resource: Resource): void {
+    this.#giver.set(resource.key, source);
+    this.#input(resource.key)?.set(resource.key, resource);
+  }
+
+  delete(source: string, key: ResourceKey): void {
+    if (this.#giver.get(key) !== source) return;
+    this.#giver.delete(key);
+    this.#input(key)?.delete(key);
+  }
+
+  reset(source: string, resources: readonly Resource[]): void {
+    const kept = new Set(resources.map((resource) => resource.key));
+    for (const [key, giver] of this.#giver) if (giver === source && !kept.has(key)) this.delete(source, key);
+    for (const resource of resources) this.apply(source, resource);
+  }
+
+  /** Replaces all that a reporter has found about resources. */
+  report(reporter: string, problems: readonly Problem[]): void {
+    const byResource = Map.groupBy(
+      problems.filter((problem) => problem.resource !== undefined),
+      (problem) => problem.resource as ResourceKey,
+    );
+    for (const key of this.#reported.get(reporter) ?? []) if (!byResource.has(key)) this.inputs.outside.delete(`${reporter} ${key}`);
+    for (const [resource, its] of byResource) this.inputs.outside.set(`${reporter} ${resource}`, { resource, problems: its });
+    this.#reported.set(reporter, [...byResource.keys()]);
+  }
+
+  #input(key: ResourceKey): Input<Resource> | undefined {
+    return this.inputs.given[parseResourceKey(key).kind as Kind] as unknown as Input<Resource> | undefined;
+  }
+}
+
+/** The newest version that could be read at all; whether it is any good is for those to say who make something of it. */
+function newestReadable(graph: Graph, inputs: Inputs, kind: Kind): Collection<Resource> {
+  return graph.derive(
+    `readable ${kind}`,
+    inputs.given[kind] as unknown as Collection<Resource>,
+    (resource, key, read) =>
+      resource.spec !== undefined ? resource : read.get(inputs.lastGood[kind] as unknown as Collection<Resource>, key),
+    { equals: sameResource },
+  );
+}
+
+const kindsWithStatus: readonly Kind[] = ["Upstream", "UpstreamGroup", "Gateway", "VirtualService", "RouteTable"];
+
+/** In Gloo an Upstream that cannot be served is a Warning: the routes to it are still accepted. */
+function statusOfResource(
+  { kind }: Resource,
+  own: readonly Problem[],
+  byProxy: ReadonlyMap<string, readonly Problem[]>,
+): Status | undefined {
+  if (!kindsWithStatus.includes(kind)) return undefined;
+  return statusOf(kind === "Upstream" ? own.map((each) => ({ ...each, severity: "warning" as const })) : own, byProxy);
+}

@@ -1,0 +1,189 @@
+// Gateways and VirtualServices → encoded virtual hosts. One VirtualService changes: its own hosts are made again, and nothing beside.
+import type { Collection, Graph, Index, Read, Single } from "../graph/mod.ts";
+import type { HttpPart } from "../model/gateway-part.ts";
+import type { Problem } from "../model/problem.ts";
+import { type ResourceKey, resourceKey } from "../model/ref.ts";
+import type { Resource } from "../model/resource.ts";
+import type { Plugins } from "../plugin/plugins.ts";
+import type { World } from "../plugin/world.ts";
+import { claimedDomains, type DomainVerdict, judgeDomains } from "../routing/domains.ts";
+import { defaultGateway, isRead, partsOf, proxiesOf } from "../routing/gateways.ts";
+import { selectsInto } from "../routing/selection.ts";
+import { virtualHostOf } from "../routing/virtual-host.ts";
+import { type EncodedVirtualHost, envoyVirtualHost } from "../translate/virtual-host.ts";
+import { type Inputs, sameJson } from "./inputs.ts";
+import { type Made, withLastGood } from "./last-good.ts";
+import { hasCluster, type Upstreams } from "./upstreams.ts";
+import { type InService, worldOf } from "./world.ts";
+
+/** A VirtualService as one part of one Gateway takes it, for one proxy. */
+export interface Attachment {
+  readonly proxy: string;
+  readonly gateway: ResourceKey;
+  /** Which part of the Gateway. */
+  readonly part: number;
+  readonly virtualService: ResourceKey;
+  readonly domains: readonly string[];
+}
+
+/** Identifies a part of a Gateway for one proxy: what has one set of domains. */
+export function siteOf({ proxy, gateway, part }: Pick<Attachment, "proxy" | "gateway" | "part">): string {
+  return `${proxy} ${part} ${gateway}`;
+}
+
+export interface Hosts {
+  /** The Gateways that are read, or the default one. */
+  readonly gateways: Single<readonly Resource<"Gateway">[]>;
+  readonly attachments: Collection<Attachment>;
+  readonly attachmentsBySite: Index<Attachment>;
+  readonly hosts: Collection<SiteHost>;
+  readonly hostsBySite: Index<SiteHost>;
+  readonly hostsByOwner: Index<SiteHost>;
+  /** Domains that several claim, by site. */
+  readonly sharedDomains: Collection<readonly string[]>;
+}
+
+/** One virtual host of one site. */
+export interface SiteHost extends Made<EncodedVirtualHost | undefined> {
+  readonly attachment: Attachment;
+}
+
+export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Hosts {
+  const gateways = graph.value("gateways", (read) => gatewaysOf(read, known), { equals: sameGateways });
+  const attachments = graph.deriveMany(
+    "attachments",
+    known.of.VirtualService,
+    (virtualService, _key, read) =>
+      attachmentsOf(virtualService, read.value(gateways)).map((each) => [`${siteOf(each)} ${each.virtualService}`, each] as const),
+    { equals: sameJson },
+  );
+  const bySite = attachments.index("by site", (each) => [siteOf(each)]);
+  const byDomain = attachments.index("by domain", (each) => each.domains.map((domain) => `${siteOf(each)} ${domain}`));
+  const hosts = graph.derive(
+    "virtual hosts",
+    attachments,
+    (attachment, _key, read): SiteHost | undefined => {
+      const gateway = read.value(gateways).find((each) => each.key === attachment.gateway);
+      const part = gateway && partsOf(gateway).parts[attachment.part];
+      const virtualService = read.get(known.of.VirtualService, attachment.virtualService);
+      if (gateway === undefined || part?.kind !== "http" || virtualService === undefined) return undefined;
+      const world = worldOf(read, known);
+      const verdict = judgeDomains(
+        virtualService,
+        (domain) => claimants(read, byDomain, known, attachment, domain),
+        (domain) => incumbent(read, byDomain, inputs, attachment, domain),
+      );
+      const made = withLastGood(read, inputs, world, (version) =>
+        hostIn(version, virtualService, gateway, part, attachment.proxy, verdict, plugins, (ref) =>
+          hasCluster(read, upstreams, resourceKey("Upstream", ref)),
+        ),
+      );
+      return { attachment, ...made };
+    },
+    { equals: sameHost },
+  );
+  return {
+    gateways,
+    attachments,
+    attachmentsBySite: bySite,
+    hosts,
+    hostsBySite: hosts.index("by site", (host) => [siteOf(host.attachment)]),
+    hostsByOwner: hosts.index("by owner", (host) => host.reports.keys()),
+    sharedDomains: graph.deriveGroups("shared domains", byDomain, (_site, claims) =>
+      claims.length > 1 ? [claims.length.toString()] : undefined,
+    ),
+  };
+}
+
+function gatewaysOf(read: Read, known: InService): readonly Resource<"Gateway">[] {
+  const settings = read.value(known.settings);
+  const all = read.list(known.of.Gateway).map(([, gateway]) => gateway);
+  return all.length === 0 ? [defaultGateway(settings)] : all.filter((gateway) => isRead(gateway.ref, settings));
+}
+
+function sameGateways(a: readonly Resource[], b: readonly Resource[]): boolean {
+  return a.length === b.length && a.every((each, i) => each === b[i]);
+}
+
+function attachmentsOf(virtualService: Resource<"VirtualService">, gateways: readonly Resource<"Gateway">[]): Attachment[] {
+  return gateways.flatMap((gateway) =>
+    partsOf(gateway).parts.flatMap((part, i) => {
+      if (part.kind !== "http" || gateway.spec === undefined || !selectsInto(part, virtualService)) return [];
+      const domains = claimedDomains(virtualService);
+      return proxiesOf(gateway.spec).map((proxy) => ({
+        proxy,
+        gateway: gateway.key,
+        part: i,
+        virtualService: virtualService.key,
+        domains,
+      }));
+    }),
+  );
+}
+
+function hostIn(
+  world: World,
+  newest: Resource<"VirtualService">,
+  gateway: Resource<"Gateway">,
+  part: HttpPart,
+  proxy: string,
+  verdict: DomainVerdict,
+  plugins: Plugins,
+  has: (ref: { namespace: string; name: string }) => boolean,
+): { made: EncodedVirtualHost | undefined; reports: Map<ResourceKey, readonly Problem[]> } {
+  const virtualService = world.get("VirtualService", newest.ref) ?? newest;
+  const routed = virtualHostOf(gateway, proxy, virtualService, world);
+  const reports = new Map<ResourceKey, readonly Problem[]>(routed.reports);
+  const add = (problems: readonly Problem[]) => {
+    for (const each of problems) if (each.resource) reports.set(each.resource, [...(reports.get(each.resource) ?? []), each]);
+  };
+  add(verdict.problems);
+  if (routed.host === undefined) return { made: undefined, reports };
+  const options = gateway.spec?.routeOptions;
+  const encoded = envoyVirtualHost(routed.host, {
+    world,
+    plugins,
+    ...(part.http.options && { http: part.http.options }),
+    requireTls: part.takesTls,
+    lostDomains: verdict.lost,
+    hasCluster: has,
+    ...(options?.maxDirectResponseBodySizeBytes !== undefined && { maxDirectResponseBytes: options.maxDirectResponseBodySizeBytes }),
+  });
+  add(encoded.problems);
+  for (const owner of encoded.owners) if (!reports.has(owner)) reports.set(owner, []);
+  return { made: encoded, reports };
+}
+
+/** Those who claim a domain of a site. */
+function claimants(read: Read, byDomain: Index<Attachment>, known: InService, { proxy, gateway, part }: Attachment, domain: string) {
+  return read
+    .lookup(byDomain, `${siteOf({ proxy, gateway, part })} ${domain}`)
+    .map(([, each]) => read.get(known.of.VirtualService, each.virtualService))
+    .filter((each) => each !== undefined);
+}
+
+/** Who had the domain before there was a conflict: a good version that claims it. Asked only when several do. */
+function incumbent(
+  read: Read,
+  byDomain: Index<Attachment>,
+  inputs: Inputs,
+  { proxy, gateway, part }: Attachment,
+  domain: string,
+): ResourceKey | undefined {
+  const claims = read.lookup(byDomain, `${siteOf({ proxy, gateway, part })} ${domain}`);
+  return claims.find(([, { virtualService }]) => {
+    const good = read.get(inputs.lastGood.VirtualService, virtualService);
+    return good !== undefined && claimedDomains(good).includes(domain);
+  })?.[1].virtualService;
+}
+
+function sameHost(a: SiteHost, b: SiteHost): boolean {
+  const [x, y] = [a.made?.bytes, b.made?.bytes];
+  const sameBytes = x === undefined || y === undefined ? x === y : Buffer.compare(x, y) === 0;
+  return (
+    sameBytes &&
+    a.made?.usesFallback === b.made?.usesFallback &&
+    sameJson(a.attachment, b.attachment) &&
+    sameJson([...a.reports], [...b.reports])
+  );
+}

@@ -1,0 +1,100 @@
+// What is said about each resource: the findings of everything that was made from it, and its status.
+import type { Collection, Graph, Read } from "../graph/mod.ts";
+import { type Problem, problem, rejects } from "../model/problem.ts";
+import type { Kind, Resource } from "../model/resource.ts";
+import type { Status } from "../model/status.ts";
+import { byKind, type Inputs, sameJson } from "./inputs.ts";
+
+export interface Judgement {
+  /** Of the newest version. */
+  readonly version: string;
+  readonly problems: readonly Problem[];
+  /** Absent on kinds that have none. */
+  readonly status?: Status;
+  /** The newest version is in service whole: it becomes the last good one. */
+  readonly isGood: boolean;
+  /** An older version is in service instead. */
+  readonly keepsLastGood: boolean;
+}
+
+export type Judged = { readonly [K in Kind]: Collection<Judgement> };
+
+/** What one stage says about one resource. */
+export interface Contribution {
+  readonly problems: readonly Problem[];
+  /** `<proxy>_<namespace>`, when that proxy found it, or takes the resource without finding anything. */
+  readonly proxy?: string;
+}
+
+/** Asks a stage about a resource. */
+export type Contributor = (resource: Resource, read: Read) => readonly Contribution[];
+
+export type StatusRule = (
+  resource: Resource,
+  problems: readonly Problem[],
+  byProxy: ReadonlyMap<string, readonly Problem[]>,
+) => Status | undefined;
+
+export function judge(graph: Graph, inputs: Inputs, contributors: readonly Contributor[], statusOf: StatusRule): Judged {
+  return byKind((kind) =>
+    graph.derive(
+      `judged ${kind}`,
+      inputs.given[kind] as Collection<Resource>,
+      (resource, _key, read) => judgementOf(resource, read, inputs, contributors, statusOf),
+      {
+        equals: sameJudgement,
+      },
+    ),
+  );
+}
+
+function judgementOf(
+  resource: Resource,
+  read: Read,
+  inputs: Inputs,
+  contributors: readonly Contributor[],
+  statusOf: StatusRule,
+): Judgement {
+  const own: Problem[] = [...resource.problems, ...refusal(resource, read, inputs)];
+  const byProxy = new Map<string, Problem[]>();
+  for (const contributor of contributors) {
+    for (const { proxy, problems } of contributor(resource, read)) {
+      if (proxy === undefined) own.push(...problems);
+      else byProxy.set(proxy, [...(byProxy.get(proxy) ?? []), ...problems]);
+    }
+  }
+  for (const [, finding] of read.lookup(inputs.outsideByResource, resource.key)) own.push(...finding.problems);
+  const distinct = withoutRepeats([...own, ...[...byProxy.values()].flat()]);
+  const status = statusOf(resource, own, byProxy);
+  return {
+    version: resource.version,
+    problems: distinct,
+    ...(status && { status }),
+    isGood: resource.spec !== undefined && !resource.isStale && !distinct.some((each) => each.severity === "error"),
+    keepsLastGood: rejects(distinct) && (resource.isStale === true || read.has(inputs.lastGood[resource.kind], resource.key)),
+  };
+}
+
+/** Envoy said no to what this very version was made into. */
+export function refusal(resource: Resource, read: Read, inputs: Inputs): Problem[] {
+  const refused = read.get(inputs.refused, resource.key);
+  if (refused === undefined || refused.version !== resource.version) return [];
+  return [
+    problem("error", resource.key, "RefusedByEnvoy", `Envoy refused what this was translated to: ${refused.message}`, {
+      hint: "this version is not sent again; correct the resource",
+    }),
+  ];
+}
+
+/** A resource that serves several proxies or gateways is found fault with once for each; its user needs to hear it once. */
+function withoutRepeats(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>();
+  return problems.filter((each) => {
+    const key = `${each.severity} ${each.reason} ${each.path ?? ""} ${each.message}`;
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
+function sameJudgement(a: Judgement, b: Judgement): boolean {
+  return a.version === b.version && sameJson(a, b);
+}

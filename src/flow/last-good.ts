@@ -1,0 +1,70 @@
+// The rule of isolation: the newest version of each resource where it is good, else the last one that was.
+//
+// Something is made of the newest versions first. Each resource that is to blame for an error in that is then replaced by its last
+// good version, where there is one, and the thing is made once more. Where there is none, the newest stays: whoever
+// makes things leaves the broken part out.
+import type { Collection, Read } from "../graph/mod.ts";
+import { type Problem, rejects } from "../model/problem.ts";
+import { parseResourceKey, type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
+import type { Kind, Resource } from "../model/resource.ts";
+import type { World } from "../plugin/world.ts";
+import type { Inputs } from "./inputs.ts";
+import { refusal } from "./judgements.ts";
+
+/** What was found, by resource: every resource that took part is there, if with an empty list. */
+export type Reports = ReadonlyMap<ResourceKey, readonly Problem[]>;
+
+export interface Made<T> {
+  /** What is in service. */
+  readonly made: T;
+  /** About the newest versions, whichever are in service. */
+  readonly reports: Reports;
+}
+
+/** How often culprits are looked for: a last good version may itself lead to another culprit. */
+const passes = 3;
+
+export function withLastGood<T>(read: Read, inputs: Inputs, world: World, make: (world: World) => { made: T; reports: Reports }): Made<T> {
+  const first = make(world);
+  let latest = first;
+  const replaced = new Map<ResourceKey, Resource>();
+  for (let pass = 0; pass < passes; pass++) {
+    const before = replaced.size;
+    for (const [key, problems] of latest.reports) {
+      if (!replaced.has(key) && isToBlame(key, problems, read, inputs)) {
+        const good = lastGoodOf(key, read, inputs);
+        if (good !== undefined) replaced.set(key, good);
+      }
+    }
+    if (replaced.size === before) break;
+    latest = make(worldWith(world, replaced));
+  }
+  return { made: latest.made, reports: first.reports };
+}
+
+function isToBlame(key: ResourceKey, problems: readonly Problem[], read: Read, inputs: Inputs): boolean {
+  if (rejects(problems)) return true;
+  const given = read.get(inputs.given[parseResourceKey(key).kind as Kind] as Collection<Resource>, key);
+  return given !== undefined && refusal(given, read, inputs).length > 0;
+}
+
+/** The last good version, if it is another than the newest. */
+function lastGoodOf(key: ResourceKey, read: Read, inputs: Inputs): Resource | undefined {
+  const { kind } = parseResourceKey(key);
+  const good = read.get(inputs.lastGood[kind as Kind] as Collection<Resource>, key);
+  const given = read.get(inputs.given[kind as Kind] as Collection<Resource>, key);
+  return good?.version === given?.version ? undefined : good;
+}
+
+function worldWith(world: World, replaced: ReadonlyMap<ResourceKey, Resource>): World {
+  const newest = <K extends Kind>(resource: Resource<K>) => (replaced.get(resource.key) as Resource<K> | undefined) ?? resource;
+  return {
+    get<K extends Kind>(kind: K, ref: Ref) {
+      return (replaced.get(resourceKey(kind, ref)) as Resource<K> | undefined) ?? world.get(kind, ref);
+    },
+    list: (kind, namespace) => world.list(kind, namespace).map(newest),
+    get settings() {
+      return world.settings;
+    },
+  };
+}

@@ -1,0 +1,61 @@
+// Learns from each batch which versions are good, so that there is something to fall back to.
+import type { BatchResult, Input } from "../graph/mod.ts";
+import type { ResourceKey } from "../model/ref.ts";
+import type { Resource } from "../model/resource.ts";
+import type { StateStore } from "../state/store.ts";
+import type { Flow } from "./flow.ts";
+import { allKinds } from "./inputs.ts";
+
+export class Memory {
+  readonly #flow: Flow;
+  readonly #store: StateStore | undefined;
+
+  /** Begins with what the store remembers from before. */
+  constructor(flow: Flow, store: StateStore | undefined) {
+    this.#flow = flow;
+    this.#store = store;
+    if (store === undefined || store.remembered.length === 0) return;
+    flow.graph.batch(() => {
+      for (const { resource } of store.remembered) this.#lastGood(resource).set(resource.key, resource);
+    });
+  }
+
+  /** Takes note of what a batch judged good, and of what is gone. Without a result: of everything there is. */
+  learn(result: BatchResult | undefined): void {
+    const good: Resource[] = [];
+    const gone: ResourceKey[] = [];
+    for (const kind of allKinds) {
+      const judgements = this.#flow.judged[kind];
+      if (result === undefined) {
+        for (const [key, judgement] of judgements.entries()) if (judgement.isGood) this.#addGood(key as ResourceKey, good);
+        continue;
+      }
+      for (const [key, { after }] of result.changesOf(judgements)) {
+        if (after === undefined) gone.push(key as ResourceKey);
+        else if (after.isGood) this.#addGood(key as ResourceKey, good);
+      }
+    }
+    if (result === undefined) gone.push(...this.#vanishedWhileAway());
+    if (good.length === 0 && gone.length === 0) return;
+    this.#flow.graph.batch(() => {
+      for (const resource of good) this.#lastGood(resource).set(resource.key, resource);
+      for (const key of gone) this.#flow.lastGood(key).delete(key);
+    });
+    for (const resource of good) this.#store?.remember(resource);
+    for (const key of gone) this.#store?.forget(key);
+  }
+
+  #addGood(key: ResourceKey, good: Resource[]): void {
+    const resource = this.#flow.given(key);
+    if (resource?.spec !== undefined && !resource.isStale) good.push(resource);
+  }
+
+  /** Remembered, but no longer there: deleted while nobody watched. */
+  #vanishedWhileAway(): ResourceKey[] {
+    return (this.#store?.remembered ?? []).map((each) => each.key).filter((key) => this.#flow.given(key) === undefined);
+  }
+
+  #lastGood(resource: Resource): Input<Resource> {
+    return this.#flow.lastGood(resource.key);
+  }
+}

@@ -1,0 +1,50 @@
+// The routing half of the flow: Gateways and VirtualServices → virtual hosts → route configurations and listeners.
+import type { Graph, Read } from "../graph/mod.ts";
+import type { ProxyKey } from "../model/envoy-resource.ts";
+import type { Plugins } from "../plugin/plugins.ts";
+import { controlNamespace } from "../routing/gateways.ts";
+import { hostsFlow } from "./hosts.ts";
+import type { Inputs } from "./inputs.ts";
+import type { Contributor } from "./judgements.ts";
+import { listenersFlow, type SiteListener, type SiteRoutes } from "./listeners.ts";
+import type { Outlet } from "./publisher.ts";
+import type { Upstreams } from "./upstreams.ts";
+import type { InService } from "./world.ts";
+
+export interface Routes {
+  readonly outlets: readonly Outlet[];
+  readonly proxies: () => Iterable<ProxyKey>;
+  readonly contributors: readonly Contributor[];
+}
+
+export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Routes {
+  const hosts = hostsFlow(graph, inputs, known, upstreams, plugins);
+  const { listeners, listenersByOwner, routes } = listenersFlow(graph, inputs, known, upstreams, hosts, plugins);
+  const proxies = graph.value("proxies", (read) => [...new Set(read.list(listeners).map(([, listener]) => listener.proxy))]);
+  const aboutHosts: Contributor = (resource, read) =>
+    read.lookup(hosts.hostsByOwner, resource.key).map(([, host]) => ({
+      problems: host.reports.get(resource.key) ?? [],
+      proxy: proxySubresource(host.attachment.proxy, read, known),
+    }));
+  const aboutListeners: Contributor = (resource, read) =>
+    read.lookup(listenersByOwner, resource.key).map(([, listener]) => ({
+      problems: listener.reports.get(resource.key) ?? [],
+      proxy: proxySubresource(listener.proxyName, read, known),
+    }));
+  return {
+    outlets: [
+      {
+        collection: listeners,
+        resources: ({ made }: SiteListener) => (made.listener ? [made.listener] : []),
+        proxy: (each: SiteListener) => each.proxy,
+      },
+      { collection: routes, resources: ({ resource }: SiteRoutes) => [resource], proxy: (each: SiteRoutes) => each.proxy },
+    ] as unknown as readonly Outlet[],
+    proxies: () => proxies.value,
+    contributors: [aboutHosts, aboutListeners],
+  };
+}
+
+function proxySubresource(proxy: string, read: Read, known: InService): string {
+  return `${proxy}_${controlNamespace(read.value(known.settings))}`;
+}

@@ -1,0 +1,102 @@
+// Upstreams → clusters and endpoints. Endpoints take their own path: an address change runs one function for one Upstream.
+import type { Collection, Graph, Read } from "../graph/mod.ts";
+import type { EnvoyResource } from "../model/envoy-resource.ts";
+import type { Resource } from "../model/resource.ts";
+import type { Plugins } from "../plugin/plugins.ts";
+import { type ClusterTranslation, clusterOf } from "../translate/clusters.ts";
+import { type EndpointsTranslation, endpointsOf, loadAssignmentOf } from "../translate/endpoints.ts";
+import { type Inputs, sameJson } from "./inputs.ts";
+import type { Contributor } from "./judgements.ts";
+import { type Made, withLastGood } from "./last-good.ts";
+import { type InService, worldOf } from "./world.ts";
+
+type Clusters = Collection<Made<ClusterTranslation>>;
+
+export interface Upstreams {
+  /** By key of the Upstream. */
+  readonly clusters: Clusters;
+  /** Endpoints that travel by EDS, by key of the Upstream. */
+  readonly endpoints: Collection<EndpointsTranslation>;
+  /** The same of Upstreams that nobody wrote. */
+  readonly generatedClusters: Clusters;
+  readonly generatedEndpoints: Collection<EndpointsTranslation>;
+  /** What was found about an Upstream. */
+  readonly contribute: Contributor;
+}
+
+export function upstreamsFlow(graph: Graph, inputs: Inputs, known: InService, plugins: Plugins): Upstreams {
+  const clusters = (name: string, of: Collection<Resource<"Upstream">>): Clusters =>
+    graph.derive(name, of, (upstream, _key, read) => translateCluster(upstream, read, inputs, known, plugins), { equals: sameClusters });
+  const endpoints = (name: string, of: Collection<Resource<"Upstream">>) =>
+    graph.derive(name, of, (upstream, _key, read) => translateEndpoints(upstream, read, inputs, known, plugins), { equals: sameEndpoints });
+  const own = clusters("clusters", known.of.Upstream);
+  const ownEndpoints = endpoints("endpoints", known.of.Upstream);
+  return {
+    clusters: own,
+    endpoints: ownEndpoints,
+    generatedClusters: clusters("generated clusters", known.generated),
+    generatedEndpoints: endpoints("generated endpoints", known.generated),
+    contribute({ kind, key }, read) {
+      if (kind !== "Upstream") return [];
+      return [{ problems: read.get(own, key)?.reports.get(key) ?? [] }, { problems: read.get(ownEndpoints, key)?.problems ?? [] }];
+    },
+  };
+}
+
+/** Whether a cluster of that Upstream is sent. */
+export function hasCluster(read: Read, { clusters, generatedClusters }: Upstreams, key: string): boolean {
+  return (read.get(clusters, key) ?? read.get(generatedClusters, key))?.made.cluster !== undefined;
+}
+
+/** What one Upstream sends besides endpoints. */
+export function clusterResources({ made }: Made<ClusterTranslation>): readonly EnvoyResource[] {
+  if (made.cluster === undefined) return [];
+  return made.extras.length === 0 ? [made.cluster] : [made.cluster, ...made.extras];
+}
+
+export function endpointResources({ endpoints }: EndpointsTranslation): readonly EnvoyResource[] {
+  return endpoints === undefined ? [] : [endpoints];
+}
+
+function translateCluster(
+  upstream: Resource<"Upstream">,
+  read: Read,
+  inputs: Inputs,
+  known: InService,
+  plugins: Plugins,
+): Made<ClusterTranslation> {
+  return withLastGood(read, inputs, worldOf(read, known), (world) => {
+    const made = clusterOf(world.get("Upstream", upstream.ref) ?? upstream, world, plugins);
+    return { made, reports: new Map([[upstream.key, made.problems]]) };
+  });
+}
+
+/** Live addresses where a type looks outside, else what other resources say. */
+function translateEndpoints(
+  upstream: Resource<"Upstream">,
+  read: Read,
+  inputs: Inputs,
+  known: InService,
+  plugins: Plugins,
+): EndpointsTranslation | undefined {
+  const live = read.get(inputs.addresses, upstream.key);
+  if (live !== undefined) return { endpoints: loadAssignmentOf(upstream, live), problems: [] };
+  const translated = endpointsOf(upstream, worldOf(read, known), plugins);
+  return translated.endpoints === undefined && translated.problems.length === 0 ? undefined : translated;
+}
+
+function sameClusters(a: Made<ClusterTranslation>, b: Made<ClusterTranslation>): boolean {
+  return (
+    a.made.cluster?.version === b.made.cluster?.version &&
+    sameVersions(a.made.extras, b.made.extras) &&
+    sameJson([...a.reports], [...b.reports])
+  );
+}
+
+function sameEndpoints(a: EndpointsTranslation, b: EndpointsTranslation): boolean {
+  return a.endpoints?.version === b.endpoints?.version && sameJson(a.problems, b.problems);
+}
+
+export function sameVersions(a: readonly EnvoyResource[], b: readonly EnvoyResource[]): boolean {
+  return a.length === b.length && a.every((each, i) => each.version === b[i]?.version && each.name === b[i]?.name);
+}

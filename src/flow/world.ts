@@ -1,0 +1,51 @@
+// The World of pure functions, on tracked reads: what they ask for here is what makes them run again.
+import { create } from "@bufbuild/protobuf";
+import { SettingsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/settings_pb.js";
+import type { Collection, Graph, Index, Read, Single } from "../graph/mod.ts";
+import { type Ref, resourceKey } from "../model/ref.ts";
+import type { Kind, Resource, Spec } from "../model/resource.ts";
+import type { World } from "../plugin/world.ts";
+import { allKinds } from "./inputs.ts";
+
+/** The resources as they are in service: the newest version that can be used. */
+export interface InService {
+  readonly of: { readonly [K in Kind]: Collection<Resource<K>> };
+  readonly byNamespace: { readonly [K in Kind]: Index<Resource<K>> };
+  /** Upstreams that nobody wrote: those of Kubernetes Services. */
+  readonly generated: Collection<Resource<"Upstream">>;
+  readonly settings: Single<Spec<"Settings">>;
+}
+
+export function inService(graph: Graph, of: InService["of"], generated: Collection<Resource<"Upstream">>): InService {
+  const byNamespace = Object.fromEntries(
+    allKinds.map((kind) => [kind, (of[kind] as Collection<Resource>).index("by namespace", (resource) => [resource.ref.namespace])]),
+  ) as unknown as InService["byNamespace"];
+  const settings = graph.value("settings", (read) => {
+    const own = read.get(of.Settings, resourceKey("Settings", { namespace: "gloo-system", name: "default" }));
+    return own?.spec ?? defaultSettings;
+  });
+  return { of, byNamespace, generated, settings };
+}
+
+/** What holds where there are no Settings. */
+const defaultSettings = create(SettingsSchema, { discoveryNamespace: "gloo-system" });
+
+/** The World as one running function sees it. */
+export function worldOf(read: Read, known: InService): World {
+  return {
+    get<K extends Kind>(kind: K, ref: Ref): Resource<K> | undefined {
+      const key = resourceKey(kind, ref);
+      const own = read.get(known.of[kind] as unknown as Collection<Resource<K>>, key);
+      if (own !== undefined || kind !== "Upstream") return own;
+      return read.get(known.generated, key) as Resource<K> | undefined;
+    },
+    list<K extends Kind>(kind: K, namespace?: string): readonly Resource<K>[] {
+      const collection = known.of[kind] as unknown as Collection<Resource<K>>;
+      const index = known.byNamespace[kind] as unknown as Index<Resource<K>>;
+      return (namespace === undefined ? read.list(collection) : read.lookup(index, namespace)).map(([, resource]) => resource);
+    },
+    get settings() {
+      return read.value(known.settings);
+    },
+  };
+}
