@@ -25,6 +25,13 @@ export const healthChecks: Feature = {
   name: "healthChecks",
   upstream(cluster, { upstream }, { world, report }) {
     const kept = upstream.ignoreHealthOnHostRemoval ? { ...cluster, ignoreHealthOnHostRemoval: true } : cluster;
+    const grpc = upstream.healthChecks.findIndex(({ healthChecker }) => healthChecker.case === "grpcHealthCheck");
+    if (grpc >= 0 && !upstream.useHttp2) {
+      report.error("GrpcHealthCheckWithoutHttp2", "a gRPC health check needs HTTP/2 towards the hosts; Envoy would refuse it", {
+        path: `healthChecks[${grpc}].grpcHealthCheck`,
+        hint: "add useHttp2: true to the Upstream",
+      });
+    }
     const checks = upstream.healthChecks.flatMap((check, i) => envoyCheck(check, i, { world, report }) ?? []);
     return checks.length > 0 ? { ...kept, healthChecks: checks } : kept;
   },
@@ -94,15 +101,28 @@ function checker({ healthChecker }: HealthCheck, path: string, context: Context)
         });
         return undefined;
       }
+      if (configType.case === undefined || !customCheckers.includes(configType.value.typeUrl)) {
+        context.report.error("HealthCheckUnknown", `Envoy has no health checker ${configType.case ? configType.value.typeUrl : name}`, {
+          path: `${path}.customHealthCheck`,
+          hint: `typedConfig with one of ${customCheckers.join(", ")}`,
+        });
+        return undefined;
+      }
       return {
         case: "customHealthCheck",
-        value: { name, ...(configType.case === "typedConfig" && { configType }) },
+        value: { name, configType },
       };
     }
     default:
       return undefined;
   }
 }
+
+/** The health checkers of a stock Envoy besides those that have fields of their own. */
+const customCheckers: readonly string[] = [
+  "type.googleapis.com/envoy.extensions.health_checkers.redis.v3.Redis",
+  "type.googleapis.com/envoy.extensions.health_checkers.thrift.v3.Thrift",
+];
 
 function httpChecker(check: HealthCheck_HttpHealthCheck, path: string, context: Context): Checker | undefined {
   if (check.responseAssertions) {
@@ -111,6 +131,14 @@ function httpChecker(check: HealthCheck_HttpHealthCheck, path: string, context: 
       "Could not load configuration for the following Enterprise features: [advanced_http]",
       { path: `${path}.responseAssertions`, hint: "Envoy judges responses by status only: use expectedStatuses" },
     );
+    return undefined;
+  }
+  const range = check.expectedStatuses.find(({ start, end }) => start < 100n || end > 600n || start >= end);
+  if (range) {
+    context.report.error("HealthCheckStatuses", `${range.start} to ${range.end} is no range of HTTP statuses`, {
+      path: `${path}.expectedStatuses`,
+      hint: "start is at least 100, end at most 600 and not included: {start: 200, end: 300} is every 2xx",
+    });
     return undefined;
   }
   return {

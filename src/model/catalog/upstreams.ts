@@ -167,4 +167,39 @@ export const upstreams = {
     title: "SDS without the name of a secret",
     help: "`sds` needs `certificatesSecretName` or `validationContextName`; the latter where `verifySubjectAltName` is set.",
   },
+  StaticHostNotAName: {
+    code: "HW3015",
+    title: "an address that is no address",
+    help: "`static.hosts[].addr` is a host name or an IP address alone. A scheme (`https://`), a path or a port in it is looked up in DNS as it stands, and never found. TLS is `useTls: true` or port 443; the port has its own field.",
+  },
+  WeightsTooLarge: {
+    code: "HW3016",
+    title: "weights that do not fit",
+    help: "The weights of the hosts of an Upstream may together be at most 4294967295. Only their proportions count: 3 and 1 do the same as 3000000000 and 1000000000.",
+  },
+  PipePathTooLong: {
+    code: "HW3023",
+    title: "a socket path that is too long",
+    help: "Linux takes 107 bytes for the path of a Unix socket. Put the socket into a folder with a shorter name.",
+  },
+  HealthCheckUnknown: {
+    code: "HW3054",
+    title: "a health checker that Envoy does not have",
+    help: "`customHealthCheck` needs a `typedConfig` with the `@type` of a health checker that a stock Envoy has: Redis or Thrift. Anything else is refused by Envoy with all that travels along.",
+  },
+  HealthCheckStatuses: {
+    code: "HW3055",
+    title: "a range of statuses that is none",
+    help: "`expectedStatuses` are half-open ranges of HTTP statuses: `start` at least 100, `end` at most 600, and above `start`. `{start: 200, end: 300}` is every 2xx.",
+  },
+  GrpcHealthCheckWithoutHttp2: {
+    code: "HW3056",
+    title: "a gRPC health check without HTTP/2",
+    help: "gRPC is spoken over HTTP/2, and Envoy refuses a cluster that checks health by gRPC and does not speak it. Add `useHttp2: true` to the Upstream.",
+  },
+  TlsAlpn: {
+    code: "HW3069",
+    title: "an ALPN protocol that is too long",
+    help: "The names in `alpnProtocols` are short words of at most 255 bytes: `h2`, `http/1.1`.",
+  },
 } as const satisfies Record<string, CatalogEntry>;

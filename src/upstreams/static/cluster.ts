@@ -31,6 +31,12 @@ export function staticCluster({ name, spec, upstream }: TypedUpstream<"static">,
     if (host.port > 65_535) {
       report.error("PortOutOfRange", `port ${host.port} of host ${host.addr} is not a port; ports end at 65535`, { path: `${path}.port` });
     }
+    if (/[\s/]|:\/\/|:\d+$/.test(host.addr) && !isIpAddress(host.addr)) {
+      report.warn("StaticHostNotAName", `"${host.addr}" is not an address that DNS could know`, {
+        path: `${path}.addr`,
+        hint: "addr is a host name or an IP address alone: no scheme, no path; the port has a field of its own",
+      });
+    }
     for (const key of [socketMatchKey, advancedHttpKey]) {
       if (key in host.metadata) {
         report.warn(
@@ -49,6 +55,12 @@ export function staticCluster({ name, spec, upstream }: TypedUpstream<"static">,
       });
     }
   });
+  const weights = spec.hosts.reduce((sum, host) => sum + (host.loadBalancingWeight ?? 1), 0);
+  if (weights > 4_294_967_295) {
+    report.error("WeightsTooLarge", `the weights of all hosts together are ${weights}; Envoy takes at most 4294967295`, {
+      path: "static.hosts",
+    });
+  }
   if (report.hasErrors) return undefined;
 
   const hasNames = spec.hosts.some((host) => !isIpAddress(host.addr));
