@@ -1,16 +1,24 @@
 // What is built in, and the order in which features take their turn. The compiler proves the list of types whole.
+import { corsFilter, faultFilter, grpcWeb, router } from "./features/alwaysOnFilters.ts";
 import { circuitBreakers } from "./features/circuitBreakers.ts";
 import { connectionConfig } from "./features/connectionConfig.ts";
+import { csrf } from "./features/csrf.ts";
 import { dns } from "./features/dns.ts";
 import { failover } from "./features/failover.ts";
+import { headerManipulation } from "./features/headerManipulation.ts";
 import { healthChecks } from "./features/healthChecks.ts";
 import { http2 } from "./features/http2.ts";
+import { httpConnectionManager } from "./features/httpConnectionManager.ts";
 import { loadBalancer } from "./features/loadBalancer.ts";
+import { localRateLimit } from "./features/localRateLimit.ts";
 import { outlierDetection } from "./features/outlierDetection.ts";
 import { preconnect } from "./features/preconnect.ts";
 import { proxyProtocol } from "./features/proxyProtocol.ts";
+import { retries } from "./features/retries.ts";
+import { rewrites } from "./features/rewrites.ts";
 import { sslConfig } from "./features/sslConfig.ts";
 import { subsets } from "./features/subsets.ts";
+import { timeouts } from "./features/timeouts.ts";
 import type { Feature } from "./plugin/feature.ts";
 import type { Plugins } from "./plugin/plugins.ts";
 import type { UpstreamKind, UpstreamType } from "./plugin/upstream-type.ts";
@@ -48,6 +56,21 @@ const upstreamFeatures: readonly Feature[] = [
   failover,
 ];
 
-export const features: readonly Feature[] = [...upstreamFeatures];
+/** Options of listeners, virtual hosts and routes. HTTP filters are ordered by their stages, not by this list. */
+const routeFeatures: readonly Feature[] = [
+  httpConnectionManager,
+  faultFilter,
+  corsFilter,
+  localRateLimit,
+  grpcWeb,
+  csrf,
+  router,
+  timeouts,
+  rewrites,
+  retries,
+  headerManipulation,
+];
+
+export const features: readonly Feature[] = [...upstreamFeatures, ...routeFeatures];
 
 export const builtins: Plugins = { upstreamTypes, features };

@@ -1,7 +1,6 @@
 // Refining Envoy messages under construction.
 
-import type { Message } from "@bufbuild/protobuf";
-import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import type { DescMessage, Message, MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { RouteActionSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import { packAny } from "./encode.ts";

@@ -2,11 +2,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { withFilterConfig } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
-import { CsrfPolicySchema } from "../gen/envoy/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
-import type { CsrfPolicy } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
-import type { RuntimeFractionalPercent } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/config/core/v3/base_pb.js";
-import type { StringMatcher } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/type/matcher/v3/string_pb.js";
 import { regexMatcher } from "../envoy/regex.ts";
+import { CsrfPolicySchema } from "../gen/envoy/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
+import type { RuntimeFractionalPercent } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/config/core/v3/base_pb.js";
+import type { CsrfPolicy } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
+import type { StringMatcher } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/type/matcher/v3/string_pb.js";
 import type { Feature } from "../plugin/feature.ts";
 
 type PolicyInit = MessageInitShape<typeof CsrfPolicySchema>;

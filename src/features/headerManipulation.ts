@@ -1,9 +1,9 @@
 // `headerManipulation` of a virtual host, route or weighted destination: headers added to and removed from requests and responses.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { headerValueFault } from "../envoy/header-format.ts";
-import { type HeaderValueOptionSchema, HeaderValueOption_HeaderAppendAction as Append } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
-import type { HeaderValueOption as SecretOrValue } from "../gen/gloo/solo-kit/api/external/envoy/api/v2/core/base_pb.js";
+import { HeaderValueOption_HeaderAppendAction as Append, type HeaderValueOptionSchema } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { HeaderManipulation } from "../gen/gloo/gloo/projects/gloo/api/v1/options/headers/headers_pb.js";
+import type { HeaderValueOption as SecretOrValue } from "../gen/gloo/solo-kit/api/external/envoy/api/v2/core/base_pb.js";
 import { formatRef } from "../model/ref.ts";
 import type { Feature, OptionContext } from "../plugin/feature.ts";
 

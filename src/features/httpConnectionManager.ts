@@ -1,16 +1,16 @@
 // `httpConnectionManagerSettings` of a listener: limits, timeouts, addresses, paths, codecs, upgrades.
 import type { Message, MessageInitShape } from "@bufbuild/protobuf";
-import type { Http1ProtocolOptionsSchema } from "../gen/envoy/envoy/config/core/v3/protocol_pb.js";
 import { packAny } from "../envoy/encode.ts";
+import { HeaderValueOption_HeaderAppendAction as Append } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
+import type { Http1ProtocolOptionsSchema } from "../gen/envoy/envoy/config/core/v3/protocol_pb.js";
 import type { HttpConnectionManager_UpgradeConfigSchema } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { PreserveCaseFormatterConfigSchema } from "../gen/envoy/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.js";
 import { HeaderMutationSchema } from "../gen/envoy/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js";
+import { PreserveCaseFormatterConfigSchema } from "../gen/envoy/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.js";
 import { UuidRequestIdConfigSchema } from "../gen/envoy/envoy/extensions/request_id/uuid/v3/uuid_pb.js";
 import {
-  type HttpConnectionManagerSettings,
   HttpConnectionManagerSettings_ForwardClientCertDetails as ForwardClientCert,
+  type HttpConnectionManagerSettings,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/options/hcm/hcm_pb.js";
-import { HeaderValueOption_HeaderAppendAction as Append } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { ConnectionManagerDraft, Feature, ListenerContext } from "../plugin/feature.ts";
 
 export const httpConnectionManager: Feature = {
@@ -28,7 +28,10 @@ export const httpConnectionManager: Feature = {
       ...(settings && settingsOf(settings, context)),
     };
     if (validation !== "disableHttp1MethodValidation") return draft;
-    return { ...draft, httpProtocolOptions: { ...draft.httpProtocolOptions, allowCustomMethods: true } as ConnectionManagerDraft["httpProtocolOptions"] };
+    return {
+      ...draft,
+      httpProtocolOptions: { ...draft.httpProtocolOptions, allowCustomMethods: true } as ConnectionManagerDraft["httpProtocolOptions"],
+    };
   },
 };
 
@@ -172,7 +175,10 @@ function http1Options(settings: HttpConnectionManagerSettings): Partial<Connecti
 const smallestWindow = 65_535;
 const largestWindow = 2_147_483_647;
 
-function http2Options({ http2ProtocolOptions }: HttpConnectionManagerSettings, { refuse }: ListenerContext): Partial<ConnectionManagerDraft> {
+function http2Options(
+  { http2ProtocolOptions }: HttpConnectionManagerSettings,
+  { refuse }: ListenerContext,
+): Partial<ConnectionManagerDraft> {
   if (http2ProtocolOptions === undefined) return {};
   const { initialStreamWindowSize: stream, initialConnectionWindowSize: connection, maxConcurrentStreams } = http2ProtocolOptions;
   const field = "httpConnectionManagerSettings.http2ProtocolOptions";
@@ -193,7 +199,8 @@ function http2Options({ http2ProtocolOptions }: HttpConnectionManagerSettings, {
 }
 
 function clientCertDetails({ forwardClientCertDetails, setCurrentClientCertDetails: set }: HttpConnectionManagerSettings) {
-  const isSet = forwardClientCertDetails === ForwardClientCert.APPEND_FORWARD || forwardClientCertDetails === ForwardClientCert.SANITIZE_SET;
+  const isSet =
+    forwardClientCertDetails === ForwardClientCert.APPEND_FORWARD || forwardClientCertDetails === ForwardClientCert.SANITIZE_SET;
   return {
     forwardClientCertDetails: forwardClientCertDetails as number,
     ...(isSet &&
@@ -223,10 +230,7 @@ function upgrades(settings: HttpConnectionManagerSettings | undefined, { refuse 
       case "connect":
         return [{ upgradeType: "CONNECT", ...init }];
       default:
-        refuse(
-          `${field}[${i}]`,
-          "connect_terminate is not supported at HCM level; it must be configured at the route level",
-        );
+        refuse(`${field}[${i}]`, "connect_terminate is not supported at HCM level; it must be configured at the route level");
         return [];
     }
   });

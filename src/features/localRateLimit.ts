@@ -83,5 +83,9 @@ function bucket(
     refuse(`${field}.${fault[0]}`, fault[1]);
     return undefined;
   }
-  return { maxTokens, ...(tokensPerFill !== undefined && { tokensPerFill }), fillInterval: { seconds: interval.seconds, nanos: interval.nanos } };
+  return {
+    maxTokens,
+    ...(tokensPerFill !== undefined && { tokensPerFill }),
+    fillInterval: { seconds: interval.seconds, nanos: interval.nanos },
+  };
 }

@@ -9,7 +9,15 @@ export const rewrites: Feature = {
   glooName: "basicroute",
   // appendXForwardedHost has a default in the Settings; it acts only beside a host rewrite, which is a field of the route.
   fields: {
-    route: ["prefixRewrite", "regexRewrite", "hostRewrite", "autoHostRewrite", "hostRewriteHeader", "hostRewritePathRegex", "appendXForwardedHost"],
+    route: [
+      "prefixRewrite",
+      "regexRewrite",
+      "hostRewrite",
+      "autoHostRewrite",
+      "hostRewriteHeader",
+      "hostRewritePathRegex",
+      "appendXForwardedHost",
+    ],
   },
   route(route, options, _inherited, context) {
     const programSize = context.world.settings.gloo?.regexMaxProgramSize;

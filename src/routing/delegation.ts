@@ -21,9 +21,9 @@ import type { ProblemDetails } from "../model/problem.ts";
 import { Report } from "../model/problem.ts";
 import { formatRef, type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
+import type { ModelRoute, Written } from "../model/virtual-host.ts";
 import type { World } from "../plugin/world.ts";
 import { compareSpecificity, delegatingMatcher, everyPath, inherited, outsideParent } from "./matchers.ts";
-import type { ModelRoute, Written } from "../model/virtual-host.ts";
 import { mergeOptions, type PlacedOptions } from "./options.ts";
 import { byWeight, selectTables } from "./table-selection.ts";
 

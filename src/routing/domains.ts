@@ -85,6 +85,17 @@ function starConflict(others: readonly string[]): string {
   return `domain conflict: other virtual services that belong to the same Gateway as this one don't specify a domain (and thus default to '*'): [${others.join(" ")}]`;
 }
 
+/** The domains with several claims as they are spelled, for the Gateway's own finding; also one that a VirtualService repeats. */
+export function sharedDomains(virtualServices: readonly Resource<"VirtualService">[]): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { spec } of virtualServices) {
+    if (spec?.virtualHost === undefined) continue;
+    const { domains } = spec.virtualHost;
+    for (const domain of domains.length === 0 ? ["EMPTY_DOMAIN"] : domains) counts.set(domain, (counts.get(domain) ?? 0) + 1);
+  }
+  return [...counts].filter(([, count]) => count > 1).map(([domain]) => domain);
+}
+
 /** What a Gateway says of conflicts among its VirtualServices. `shared` are the domains with several claims. */
 export function gatewayDomainProblems(gateway: Resource<"Gateway">, shared: readonly string[]): readonly Problem[] {
   if (shared.length === 0) return [];

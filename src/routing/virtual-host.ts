@@ -8,9 +8,9 @@ import { type VirtualHostOptions, VirtualHostOptionsSchema } from "../gen/gloo/g
 import { type Problem, Report } from "../model/problem.ts";
 import { formatRef, type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
+import type { ModelVirtualHost } from "../model/virtual-host.ts";
 import type { World } from "../plugin/world.ts";
 import { flattenRoutes } from "./delegation.ts";
-import type { ModelVirtualHost } from "../model/virtual-host.ts";
 import { mergeOptions, type PlacedOptions } from "./options.ts";
 
 export interface RoutedVirtualService {

@@ -50,7 +50,11 @@ export interface ActionContext {
   readonly maxDirectResponseBytes: number;
   readonly dynamicForwardProxy: Parameters<typeof dynamicForwardProxyCluster>[0];
   /** Adds the options of a weighted destination. */
-  readonly weighted: (cluster: WeightedClusterDraft, options: WeightedDestinationOptions | undefined, field: string) => WeightedClusterDraft;
+  readonly weighted: (
+    cluster: WeightedClusterDraft,
+    options: WeightedDestinationOptions | undefined,
+    field: string,
+  ) => WeightedClusterDraft;
 }
 
 export function translateAction(route: Route, context: ActionContext): TranslatedAction {
@@ -157,7 +161,10 @@ function weightedClusters(
       ),
       refused: true,
     });
-  const value: { clusters: MessageInitShape<typeof WeightedCluster_ClusterWeightSchema>[]; totalWeight: number } = { clusters, totalWeight };
+  const value: { clusters: MessageInitShape<typeof WeightedCluster_ClusterWeightSchema>[]; totalWeight: number } = {
+    clusters,
+    totalWeight,
+  };
   return { action: toCluster({ case: "weightedClusters", value }), findings };
 }
 
@@ -233,4 +240,3 @@ function warning(reason: Reason, field: string, message: string): ActionFinding 
 function join(path: string, field: string): string {
   return field ? `${path}.${field}` : path;
 }
-

@@ -1,8 +1,12 @@
 // Where a route leads: clusters by name, and what is to say about destinations that cannot be reached.
 import type { JsonObject } from "@bufbuild/protobuf";
 import { clusterName } from "../envoy/names.ts";
-import type { ConsulServiceDestination, Destination, KubernetesServiceDestination } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
 import type { SubsetSpec } from "../gen/gloo/gloo/projects/gloo/api/v1/options/subset_spec_pb.js";
+import type {
+  ConsulServiceDestination,
+  Destination,
+  KubernetesServiceDestination,
+} from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
 import type { Subset } from "../gen/gloo/gloo/projects/gloo/api/v1/subset_pb.js";
 import type { Reason } from "../model/catalog.ts";
 import { formatRef, type Ref } from "../model/ref.ts";
@@ -43,7 +47,14 @@ export function resolveDestination(destination: Destination | undefined, world: 
     default: {
       const message = "no destination type specified";
       const found = { reason: "DestinationMissing", message, field: "", hint: "name an upstream, kube or consul service" } as const;
-      return { cluster: "", isMissing: true, findings: [{ severity: "warning", ...found }, { severity: "error", ...found }] };
+      return {
+        cluster: "",
+        isMissing: true,
+        findings: [
+          { severity: "warning", ...found },
+          { severity: "error", ...found },
+        ],
+      };
     }
   }
 }
@@ -80,7 +91,10 @@ function kubeDestination(destination: KubernetesServiceDestination, world: World
 /** Whether the service exists is known to Consul only; where it does not, the cluster has no endpoints. */
 function consulDestination({ serviceName, tags, dataCenters }: ConsulServiceDestination): ResolvedDestination {
   const ref = { name: `consul-svc:${serviceName}`, namespace: "gloo-system" };
-  const subset = Object.fromEntries([...tags.map((tag) => [`consul-tag-${tag}`, "1"]), ...dataCenters.map((dc) => [`consul-dc-${dc}`, "1"])]);
+  const subset = Object.fromEntries([
+    ...tags.map((tag) => [`consul-tag-${tag}`, "1"]),
+    ...dataCenters.map((dc) => [`consul-dc-${dc}`, "1"]),
+  ]);
   return {
     cluster: clusterName(ref),
     isMissing: false,
@@ -106,7 +120,12 @@ function subsetFinding(subset: Subset, upstream: Resource<"Upstream">): Destinat
   const selectors = spec?.subsetSpec?.selectors ?? [];
   const wanted = Object.keys(subset.values).sort().join(",");
   if (spec?.subsetSpec === undefined)
-    return { severity: "warning", reason: "SubsetUnknown", message: "route has a subset config, but the upstream does not", field: "subset" };
+    return {
+      severity: "warning",
+      reason: "SubsetUnknown",
+      message: "route has a subset config, but the upstream does not",
+      field: "subset",
+    };
   if (selectors.some(({ keys }) => [...keys].sort().join(",") === wanted)) return undefined;
   return {
     severity: "error",

@@ -1,6 +1,7 @@
 // The filter chains of a listener: which connections they take, with which certificate, and what the chain does.
-import { create, toBinary } from "@bufbuild/protobuf";
+
 import type { Message, MessageInitShape } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
 import type { FilterChainMatchSchema, FilterChainSchema } from "../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import { DownstreamTlsContextSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
@@ -60,7 +61,12 @@ export function downstreamTls(
 ): { readonly socket?: ChainDraft["transportSocket"]; readonly problems: readonly Problem[] } {
   const report = new Report(resource);
   const allowsEmpty = ssl.alpnProtocols.includes("allow_empty");
-  const common = commonTlsContext({ ...ssl, alpnProtocols: allowsEmpty ? [] : ssl.alpnProtocols }, { needsCertificate: true, path }, world, report);
+  const common = commonTlsContext(
+    { ...ssl, alpnProtocols: allowsEmpty ? [] : ssl.alpnProtocols },
+    { needsCertificate: true, path },
+    world,
+    report,
+  );
   if (common === undefined) return { problems: report.problems };
   const protocols = allowsEmpty ? [] : ssl.alpnProtocols.length > 0 ? ssl.alpnProtocols : ["h2", "http/1.1"];
   const value = packAny(DownstreamTlsContextSchema, {

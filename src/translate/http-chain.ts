@@ -1,4 +1,6 @@
 // The network filters of an HTTP chain: those of features, then the HTTP connection manager with its HTTP filters in their stages.
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
 import { ApiVersion } from "../gen/envoy/envoy/config/core/v3/config_source_pb.js";
@@ -6,7 +8,6 @@ import {
   HttpConnectionManagerSchema,
   type HttpFilterSchema,
 } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import { type FilterPlace, filterStages } from "../model/filter-stages.ts";
 import type { ConnectionManagerDraft, Feature, ListenerContext, NetworkFilterDraft, PlacedFilter } from "../plugin/feature.ts";
@@ -43,7 +44,8 @@ const positions = ["before", "during", "after"];
 
 /** By stage, then before, during or after, then by name. */
 export function inOrder(filters: readonly PlacedFilter[]): MessageInitShape<typeof HttpFilterSchema>[] {
-  const rank = ({ stage, position = "during" }: FilterPlace) => filterStages.indexOf(stage) * positions.length + positions.indexOf(position);
+  const rank = ({ stage, position = "during" }: FilterPlace) =>
+    filterStages.indexOf(stage) * positions.length + positions.indexOf(position);
   return [...filters]
     .sort((a, b) => rank(a.place) - rank(b.place) || ((a.filter.name ?? "") < (b.filter.name ?? "") ? -1 : 1))
     .map(({ filter }) => filter);

@@ -4,8 +4,8 @@
 // unusable option of the Gateway withholds the listener, since it may protect something.
 import { isIP } from "node:net";
 import { create } from "@bufbuild/protobuf";
-import { envoyResource, packAny, versionOf } from "../envoy/encode.ts";
 import { violationsOf } from "../envoy/constraints.ts";
+import { envoyResource, packAny, versionOf } from "../envoy/encode.ts";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { TlsInspectorSchema } from "../gen/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
 import { type Matcher, MatcherSchema } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
@@ -74,7 +74,9 @@ export function routeConfigurationName(listener: string, matcher: Matcher | unde
 }
 
 function bytesOf(matcher: Matcher): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(create(MatcherSchema, matcher), (_, value) => (typeof value === "bigint" ? String(value) : value)));
+  return new TextEncoder().encode(
+    JSON.stringify(create(MatcherSchema, matcher), (_, value) => (typeof value === "bigint" ? String(value) : value)),
+  );
 }
 
 export function listenerOf(
@@ -118,16 +120,28 @@ class OneListener {
       const value = packAny(TlsInspectorSchema, {});
       draft = {
         ...draft,
-        listenerFilters: [...(draft.listenerFilters ?? []), { name: "envoy.filters.listener.tls_inspector", configType: { case: "typedConfig", value } }],
+        listenerFilters: [
+          ...(draft.listenerFilters ?? []),
+          { name: "envoy.filters.listener.tls_inspector", configType: { case: "typedConfig", value } },
+        ],
       };
     }
     if (distinct.length === 0) return { name: this.name, routes: [], problems: this.problems };
     const message = create(ListenerSchema, draft);
     const [violation] = violationsOf(ListenerSchema, message);
-    if (violation && !this.isWithheld) this.error("", "ListenerRefusedByEnvoy", `Envoy would refuse ${violation.path}: ${violation.message}`);
+    if (violation && !this.isWithheld)
+      this.error("", "ListenerRefusedByEnvoy", `Envoy would refuse ${violation.path}: ${violation.message}`);
     if (this.isWithheld) return { name: this.name, routes: [], problems: this.problems };
-    const owners = [this.gateway.key, ...new Set(parts.flatMap(({ hosts }) => hosts.filter((host) => host.ssl).map((host) => host.resource)))];
-    return { name: this.name, listener: envoyResource(ListenerSchema, this.name, message, owners), routes: this.routes, problems: this.problems };
+    const owners = [
+      this.gateway.key,
+      ...new Set(parts.flatMap(({ hosts }) => hosts.filter((host) => host.ssl).map((host) => host.resource))),
+    ];
+    return {
+      name: this.name,
+      listener: envoyResource(ListenerSchema, this.name, message, owners),
+      routes: this.routes,
+      problems: this.problems,
+    };
   }
 
   address(): ListenerDraft["address"] {
@@ -191,7 +205,12 @@ class OneListener {
     });
   }
 
-  tlsChain({ serverNames, members }: SslGroup, matcher: Matcher | undefined, socket: ChainDraft["transportSocket"], filters: NonNullable<ChainDraft["filters"]>): ChainDraft {
+  tlsChain(
+    { serverNames, members }: SslGroup,
+    matcher: Matcher | undefined,
+    socket: ChainDraft["transportSocket"],
+    filters: NonNullable<ChainDraft["filters"]>,
+  ): ChainDraft {
     this.needsTlsInspector = true;
     const timeout = members[0]?.ssl.transportSocketConnectTimeout;
     const match = chainMatch(serverNames, matcher);
@@ -283,7 +302,12 @@ class OneListener {
   }
 
   conflict(placed: PlacedChain, names: readonly string[], of: number): void {
-    const shown = names[0] === "" ? (placed.chain.filterChainMatch ? "{}" : "{<nil>}") : `{server_names:[${names.map((name) => `"${name}"`).join(" ")}]}`;
+    const shown =
+      names[0] === ""
+        ? placed.chain.filterChainMatch
+          ? "{}"
+          : "{<nil>}"
+        : `{server_names:[${names.map((name) => `"${name}"`).join(" ")}]}`;
     const message = `Tried to apply multiple filter chains with the same FilterChainMatch ${shown}. This is usually caused by overlapping sniDomains or multiple empty sniDomains in virtual services`;
     const statusText = `Listener Error: SSLConfigError. Reason: ${message}`;
     const culprits = placed.by.length > 0 ? placed.by : [{ resource: this.gateway.key, path: "" }];
@@ -297,23 +321,27 @@ class OneListener {
         }),
       );
     if (culprits.every(({ resource }) => resource !== this.gateway.key))
-      this.problems.push(problem("error", this.gateway.key, "FilterChainConflict", message, { costs: "nothing", elsewhere: true, statusText }));
+      this.problems.push(
+        problem("error", this.gateway.key, "FilterChainConflict", message, { costs: "nothing", elsewhere: true, statusText }),
+      );
   }
 
   featureContext(path: string, http: HttpListenerOptions | undefined): ListenerContext {
     const level = http || path.endsWith("httpGateway.options") ? "HttpListener" : "Listener";
-    const report = (severity: "error" | "warning") => (field: string, message: string, details: OptionFinding = {}) => {
-      const { reason = "OptionInvalid", costs = "listener", ...rest } = details;
-      if (severity === "error" && costs !== "nothing") this.isWithheld = true;
-      this.problems.push(
-        problem(severity, this.gateway.key, reason, message, {
-          ...rest,
-          path: field ? `${path}.${field}` : path,
-          ...(severity === "error" && { costs }),
-          statusText: `${level} ${severity === "error" ? "Error" : "Warning"}: ProcessingError. Reason: ${message}`,
-        }),
-      );
-    };
+    const report =
+      (severity: "error" | "warning") =>
+      (field: string, message: string, details: OptionFinding = {}) => {
+        const { reason = "OptionInvalid", costs = "listener", ...rest } = details;
+        if (severity === "error" && costs !== "nothing") this.isWithheld = true;
+        this.problems.push(
+          problem(severity, this.gateway.key, reason, message, {
+            ...rest,
+            path: field ? `${path}.${field}` : path,
+            ...(severity === "error" && { costs }),
+            statusText: `${level} ${severity === "error" ? "Error" : "Warning"}: ProcessingError. Reason: ${message}`,
+          }),
+        );
+      };
     const { world } = this.context;
     return {
       world,

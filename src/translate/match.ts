@@ -41,7 +41,11 @@ export function routeMatch(matcher: Matcher, maxProgramSize: number | undefined)
   };
 }
 
-function pathSpecifier({ pathSpecifier: path }: Matcher, maxProgramSize: number | undefined, faults: MatchFault[]): MatchInit["pathSpecifier"] {
+function pathSpecifier(
+  { pathSpecifier: path }: Matcher,
+  maxProgramSize: number | undefined,
+  faults: MatchFault[],
+): MatchInit["pathSpecifier"] {
   switch (path.case) {
     case "prefix":
     case "exact": {
@@ -88,8 +92,7 @@ function queryMatcher(
   faults: MatchFault[],
 ): MessageInitShape<typeof QueryParameterMatcherSchema> {
   if (value === "") return { name, queryParameterMatchSpecifier: { case: "presentMatch", value: true } };
-  if (!regex)
-    return { name, queryParameterMatchSpecifier: { case: "stringMatch", value: { matchPattern: { case: "exact", value } } } };
+  if (!regex) return { name, queryParameterMatchSpecifier: { case: "stringMatch", value: { matchPattern: { case: "exact", value } } } };
   const fault = regexFault(value);
   if (fault) faults.push({ kind: "regex", field: `queryParameters[${i}].value`, message: fault });
   const pattern = { matchPattern: { case: "safeRegex", value: regexMatcher(value, maxProgramSize) } } as const;

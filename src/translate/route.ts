@@ -1,7 +1,7 @@
 // One route of the model → Envoy's: one for each of its matchers.
 import { create } from "@bufbuild/protobuf";
-import { sortedMap } from "../envoy/encode.ts";
 import { type Violation, violationsOf } from "../envoy/constraints.ts";
+import { sortedMap } from "../envoy/encode.ts";
 import { type Route, RouteSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import { type RouteOptions, RouteOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
 import type { VirtualHostOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
@@ -154,14 +154,16 @@ class OneRoute {
   optionContext(feature: Feature, place: string): OptionContext {
     const own = this.optionsPlace(place);
     const places = place === "options" ? this.model.optionsAt : new Map();
-    const finding = (severity: "error" | "warning") => (field: string, message: string, details: OptionFinding = {}) => {
-      const { reason = "OptionInvalid", costs = "option", ...rest } = details;
-      if (severity === "error" && costs === "route") this.isRefused = true;
-      this.context.findings.add(severity, optionAt(own, places, field), this.model.via, reason, message, {
-        ...rest,
-        ...(severity === "error" && { costs, statusText: this.errorText(`*${feature.glooName ?? feature.name}.plugin: ${message}`) }),
-      });
-    };
+    const finding =
+      (severity: "error" | "warning") =>
+      (field: string, message: string, details: OptionFinding = {}) => {
+        const { reason = "OptionInvalid", costs = "option", ...rest } = details;
+        if (severity === "error" && costs === "route") this.isRefused = true;
+        this.context.findings.add(severity, optionAt(own, places, field), this.model.via, reason, message, {
+          ...rest,
+          ...(severity === "error" && { costs, statusText: this.errorText(`*${feature.glooName ?? feature.name}.plugin: ${message}`) }),
+        });
+      };
     const { world, http } = this.context;
     const report = new Report(this.model.at.resource);
     return { world, report, path: own.path, http, refuse: finding("error"), warn: finding("warning") };
@@ -212,7 +214,9 @@ class OneRoute {
     if (this.isRefused) return;
     this.isRefused = true;
     const field = path.startsWith("match") ? `matchers[${j}]` : "";
-    this.context.findings.onRoute("error", this.model, field, "RouteRefusedByEnvoy", `Envoy would refuse ${path}: ${message}`, { costs: "route" });
+    this.context.findings.onRoute("error", this.model, field, "RouteRefusedByEnvoy", `Envoy would refuse ${path}: ${message}`, {
+      costs: "route",
+    });
   }
 }
 

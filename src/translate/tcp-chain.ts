@@ -2,7 +2,10 @@
 import type { Message, MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
 import { SniClusterSchema } from "../gen/envoy/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.js";
-import { type TcpProxy_WeightedCluster_ClusterWeightSchema, TcpProxySchema } from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import {
+  type TcpProxy_WeightedCluster_ClusterWeightSchema,
+  TcpProxySchema,
+} from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { TcpHost, WeightedDestination } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
 import type { TcpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/tcp_listener_options_pb.js";
 import { formatRef } from "../model/ref.ts";

@@ -4,8 +4,8 @@
 // `invalidConfigPolicy` says (or is left out, where its matcher is the cause), and only an unusable option of the virtual host
 // itself, which may protect something, withholds it all.
 import { create, toBinary } from "@bufbuild/protobuf";
-import { sortedMap } from "../envoy/encode.ts";
 import { violationsOf } from "../envoy/constraints.ts";
+import { sortedMap } from "../envoy/encode.ts";
 import { type Route, VirtualHost_TlsRequirementType, VirtualHostSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import { type VirtualHostOptions, VirtualHostOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
@@ -64,7 +64,9 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
   checkDomains(model, domains, findings);
   if (domains.length === 0) return done();
   const policy = invalidRoutePolicy(context.world.settings);
-  const routes = model.routes.flatMap((route, i) => translateRoute(route, `${name}-route-${i}`, model.host.options, { ...context, policy, findings }));
+  const routes = model.routes.flatMap((route, i) =>
+    translateRoute(route, `${name}-route-${i}`, model.host.options, { ...context, policy, findings }),
+  );
   const draft: VirtualHostDraft = {
     name,
     domains,
@@ -81,7 +83,9 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
   const [violation] = violationsOf(VirtualHostSchema, { ...message, routes: [] } as typeof message);
   if (violation) {
     const at = { resource: model.resource, path: "virtualHost" };
-    findings.add("error", at, at.path, "RouteRefusedByEnvoy", `Envoy would refuse ${violation.path}: ${violation.message}`, { costs: "virtualHost" });
+    findings.add("error", at, at.path, "RouteRefusedByEnvoy", `Envoy would refuse ${violation.path}: ${violation.message}`, {
+      costs: "virtualHost",
+    });
     return done();
   }
   return done(toBinary(VirtualHostSchema, message), routes.some(usesFallback));
@@ -124,16 +128,18 @@ function applyOptions(
   let result = draft;
   for (const feature of use.features) {
     if (!feature.virtualHost) continue;
-    const finding = (severity: "error" | "warning") => (field: string, message: string, details: OptionFinding = {}) => {
-      const { reason = "OptionInvalid", ...rest } = details;
-      if (severity === "error") isWithheld = true;
-      const plugin = feature.glooName ?? feature.name;
-      const statusText = `VirtualHost Error: ProcessingError. Reason: invalid virtual host [${name}] while processing plugin ${plugin}: ${message}`;
-      findings.add(severity, optionAt(own, model.optionsAt, field), "virtualHost", reason, message, {
-        ...rest,
-        ...(severity === "error" && { costs: "virtualHost", statusText }),
-      });
-    };
+    const finding =
+      (severity: "error" | "warning") =>
+      (field: string, message: string, details: OptionFinding = {}) => {
+        const { reason = "OptionInvalid", ...rest } = details;
+        if (severity === "error") isWithheld = true;
+        const plugin = feature.glooName ?? feature.name;
+        const statusText = `VirtualHost Error: ProcessingError. Reason: invalid virtual host [${name}] while processing plugin ${plugin}: ${message}`;
+        findings.add(severity, optionAt(own, model.optionsAt, field), "virtualHost", reason, message, {
+          ...rest,
+          ...(severity === "error" && { costs: "virtualHost", statusText }),
+        });
+      };
     const report = new Report(model.resource);
     const context: OptionContext = { world, report, path: own.path, http, refuse: finding("error"), warn: finding("warning") };
     result = feature.virtualHost(result, options ?? noOptions, context);

@@ -21,7 +21,9 @@ export function judgePorts(gateways: readonly Resource<"Gateway">[]): PortVerdic
     for (const { key, spec, ref } of sharing) {
       const keeps = key === first?.key;
       const message = `bind-address ${spec?.bindAddress}:${spec?.bindPort} is not unique in a proxy. gateways: ${names.join(",")}`;
-      const hint = keeps ? "this one keeps the port" : `${first ? formatRef(first.ref) : "another"} has the port; give ${formatRef(ref)} another`;
+      const hint = keeps
+        ? "this one keeps the port"
+        : `${first ? formatRef(first.ref) : "another"} has the port; give ${formatRef(ref)} another`;
       problems.set(key, [
         problem("error", key, "PortConflict", message, { path: "bindPort", costs: keeps ? "nothing" : "listener", elsewhere: true, hint }),
       ]);
