@@ -183,8 +183,15 @@ function app(overrides: Partial<AdminOptions> = {}) {
   const current = () => translation();
   const types = { "type.googleapis.com/envoy.config.cluster.v3.Cluster": { pushes: 7, resources: 9, bytes: 100, acks: 7, nacks: 0 } };
   const xds = () => ({ streams: 1, streamsTotal: 1, clients: 1, ended: {}, types });
-  const counts = metrics({ current, isReady: () => true, xds });
-  const made = adminApp({ current, readiness: () => ({ read: true }), clients: () => [], events: eventHub(), metrics: counts, ...overrides });
+  const counts = metrics({ current, isReady: () => true, xds, traffic: () => ({}) });
+  const made = adminApp({
+    current,
+    readiness: () => ({ read: true }),
+    clients: () => [],
+    events: eventHub(),
+    metrics: counts,
+    ...overrides,
+  });
   return {
     // A client always says which host it means; `request` of the framework does not by itself.
     request: (url: string, init: RequestInit = {}) => {

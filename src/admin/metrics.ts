@@ -6,6 +6,7 @@ import { packageVersion } from "../lib/package-root.ts";
 import { parseResourceKey } from "../model/ref.ts";
 import type { State } from "../model/status.ts";
 import type { XdsMetrics } from "../xds/metrics.ts";
+import { envoyStatsText } from "./envoy-stats.ts";
 import { oneView } from "./views.ts";
 
 export interface MetricsOptions {
@@ -13,6 +14,8 @@ export interface MetricsOptions {
   isReady(): boolean;
   /** What the xDS server has counted, where one runs. */
   xds(): XdsMetrics | undefined;
+  /** What the embedded data plane has counted, under Envoy's names. */
+  traffic(): Readonly<Record<string, number>>;
 }
 
 export interface Metrics {
@@ -33,7 +36,7 @@ const glooNames: Readonly<Record<string, string>> = {
 
 const stateValues: Readonly<Record<State, number>> = { Accepted: 0, Warning: 1, Rejected: 2, Pending: 3 };
 
-export function metrics({ current, isReady, xds }: MetricsOptions): Metrics {
+export function metrics({ current, isReady, xds, traffic }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   // One view a scrape: it is computed when asked for, and all gauges of a scrape must agree.
@@ -106,7 +109,7 @@ export function metrics({ current, isReady, xds }: MetricsOptions): Metrics {
     },
     async text() {
       now = undefined;
-      return registry.metrics();
+      return `${await registry.metrics()}${envoyStatsText(traffic())}`;
     },
     contentType: registry.contentType,
   };

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ListenerInfo } from "../dataplane/dataplane.ts";
 import { formatListenAddress, type ListenAddress } from "../lib/listen-address.ts";
 import type { ProxyKey, Refusal, ResourceConsumer } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
@@ -32,6 +33,10 @@ export interface Carriers extends AsyncDisposable {
   readonly xds: XdsServer | undefined;
   /** Where xDS is served, for people; undefined when only our own Envoy is meant to find it. */
   readonly xdsText: string | undefined;
+  /** Counters and gauges of the traffic under Envoy's names, where it passes through us. */
+  stats(): Readonly<Record<string, number>>;
+  /** Addresses on which requests should be taken and cannot be, with the reason. */
+  failures(): readonly string[];
   /** All there is has been published. */
   ready(): Promise<void>;
   /** No new requests; resolves when those in flight are done, or after so long. */
@@ -53,6 +58,39 @@ export async function startCarriers(options: CarrierOptions): Promise<Carriers> 
   }
 }
 
+/** With --xds, Envoys may come as well: they get the very same resources. */
+async function withEmbedded(options: CarrierOptions): Promise<Carriers> {
+  const { createDataPlane } = await import("../dataplane/dataplane.ts");
+  const xds = options.xds && (await startXds(options, options.xds));
+  const dataPlane = createDataPlane({
+    proxy: options.proxyKey,
+    onProblems: (problems) => options.report(problems),
+    log: (level, message) => options.log[level]({}, message),
+  });
+  return {
+    consumers: xds ? [dataPlane, xds] : [dataPlane],
+    name: "embedded data plane",
+    xds,
+    xdsText: options.xds && formatListenAddress(options.xds),
+    stats: () => dataPlane.stats(),
+    failures: () =>
+      dataPlane
+        .listeners()
+        .filter((each) => each.state === "failed")
+        .map(failureText),
+    async ready() {
+      xds?.ready();
+      await dataPlane.settled();
+    },
+    drain: (graceMs) => dataPlane.drain(graceMs),
+    kill: () => {},
+    async [Symbol.asyncDispose]() {
+      await dataPlane[Symbol.asyncDispose]();
+      await xds?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
 async function withXdsOnly(options: CarrierOptions): Promise<Carriers> {
   const xds = await startXds(options, options.xds ?? defaultXds);
   return {
@@ -60,6 +98,8 @@ async function withXdsOnly(options: CarrierOptions): Promise<Carriers> {
     name: "no proxy of ours",
     xds,
     xdsText: formatListenAddress(options.xds ?? defaultXds),
+    stats: () => ({}),
+    failures: () => [],
     ready: async () => xds.ready(),
     drain: async () => {},
     kill: () => {},
@@ -84,6 +124,8 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
     name: `Envoy ${binary.path}, found by ${binary.foundBy}`,
     xds,
     xdsText: options.xds && formatListenAddress(options.xds),
+    stats: () => ({}),
+    failures: () => [],
     ready: async () => xds.ready(),
     drain: (graceMs) => envoy.stop(graceMs),
     kill: () => envoy.kill(),
@@ -93,6 +135,10 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
       removeFolder();
     },
   };
+}
+
+function failureText({ address, port, error }: ListenerInfo): string {
+  return `${address.includes(":") ? `[${address}]` : address}:${port}: ${error?.includes("EADDRINUSE") ? "something else listens there already" : error}`;
 }
 
 async function startXds(options: CarrierOptions, address: ListenAddress): Promise<XdsServer> {

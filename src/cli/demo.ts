@@ -14,7 +14,7 @@ const petstoreAddress = "127.0.0.1:9090";
 export async function demo(options: ServeOptions): Promise<number> {
   await using store = await openPetstore(petstoreAddress);
   const folder = relative(process.cwd(), join(packageRoot, "examples/petstore"));
-  return serve(folder, { ...options, log: options.log === "auto" ? "pretty" : options.log }, (serving) =>
+  return await serve(folder, { ...options, log: options.log === "auto" ? "pretty" : options.log }, (serving) =>
     introduce(store, serving, folder),
   );
 }

@@ -42,6 +42,7 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
       line(parts.join(" · "));
     },
     batch(report) {
+      if (isQuiet(report)) return;
       line(
         `${changedText(report)} · ${report.published.upserts + report.published.removals > 0 ? `live in ${milliseconds(report)}` : "nothing to send"}`,
       );
@@ -53,6 +54,11 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
     draining: (grace) => line(`draining: no new requests; those in flight have ${grace} s (again: end now)`),
   };
   return narrator;
+}
+
+/** Nothing that a person could have done or would want to know. */
+function isQuiet({ changed, appeared, resolved }: BatchReport): boolean {
+  return changed.length === 0 && appeared.length === 0 && resolved.length === 0;
 }
 
 function changedText({ changed }: BatchReport): string {

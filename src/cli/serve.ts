@@ -54,7 +54,8 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
   const { log } = narrator;
   endOnFault(narrator, () => kill());
 
-  const store = options.stateDir === undefined ? undefined : open.use(await openStore(options.stateDir, narrator));
+  // The control plane closes it.
+  const store = options.stateDir === undefined ? undefined : await openStore(options.stateDir, narrator);
   const source = openFolder(folder, store?.remembered);
   textOf = (file) => source.text?.(file);
   const plugins = await loadPlugins(options.config);
@@ -84,7 +85,11 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
     await carriers.ready();
     state.isRead = true;
     const { findings, resources, proxies } = plane.current;
-    const gateways = gatewayUrls(proxies.get(settings.proxyKey) ?? []);
+    const wanted = gatewayUrls(proxies.get(settings.proxyKey) ?? []);
+    const failures = carriers.failures();
+    if (failures.length > 0 && failures.length >= wanted.length)
+      throw new CommandError(`the gateway cannot listen on ${failures.join("; ")}`);
+    const gateways = wanted.filter((url) => !failures.some((failure) => failure.includes(`:${new URL(url).port}:`)));
     if (onReady) onReady({ gateways, proxy: carriers.name, admin: admin?.url });
     else {
       narrator.loaded({ ...scopeOf(resources.values()), findings, milliseconds: Math.round(performance.now() - started) });
@@ -94,7 +99,8 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
       if (!report.isFirst) narrator.batch(report);
     });
   }
-  return end(stop, state, carriers, narrator, options.grace);
+  // Awaited here: what is open stays open until the end has come.
+  return await end(stop, state, carriers, narrator, options.grace);
 }
 
 /** Waits for the signal, and for the requests in flight. */
@@ -193,7 +199,12 @@ async function startAdminServer(address: ListenAddress, token: string | undefine
   ]);
   const current = () => plane.current;
   const events = eventHub();
-  const counts = metrics({ current, isReady: () => state.isRead && !state.isDraining, xds: () => carriers.xds?.metrics });
+  const counts = metrics({
+    current,
+    isReady: () => state.isRead && !state.isDraining,
+    xds: () => carriers.xds?.metrics,
+    traffic: () => carriers.stats(),
+  });
   plane.onBatch((report) => {
     counts.batch(report);
     if (events.hasListeners) events.send(batchEvent(report, current()));
