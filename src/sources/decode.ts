@@ -95,12 +95,14 @@ export class Decoder {
   }
 
   #bothSpellings(field: DescField, entry: MapEntry): void {
+    this.reader.path.push(field.jsonName);
     this.reader.warn(
       "BothSpellings",
       `"${field.jsonName}" is also there as "${field.name}"; "${field.jsonName}" is used`,
       { start: entry.keyStart, end: entry.keyEnd },
       `remove "${field.name}"`,
     );
+    this.reader.path.pop();
   }
 
   /** The value of a field as protobuf-es keeps it; undefined when it was wrong. */

@@ -162,11 +162,17 @@ function readNamed(object: ObjectNode, kind: AnyKind, is: "api" | "kube", findin
     annotations: metadata.annotations,
     spec: reader.hasErrors ? undefined : (spec as Resource["spec"]),
     version: context.versionOf(node, statuses),
-    problems: reader.problems,
+    problems: inOrder(reader.problems),
     origin: context.origin,
     ...(metadata.createdAt !== undefined && { createdAt: metadata.createdAt }),
   };
   return { resources: [resource], problems: [] };
+}
+
+/** As they stand in the text. */
+function inOrder(problems: readonly Problem[]): readonly Problem[] {
+  if (problems.length < 2) return problems;
+  return problems.toSorted((a, b) => (a.at?.line ?? 0) - (b.at?.line ?? 0) || (a.at?.column ?? 0) - (b.at?.column ?? 0));
 }
 
 function isClusterScoped(kind: AnyKind): boolean {

@@ -53,7 +53,7 @@ export function parseYaml(text: string): ParsedYaml {
   if (hasTooManyDocuments(text)) return { failure: tooLarge(`the text has more than ${limits.documents} documents`) };
   let events: ReturnType<typeof parseEvents>;
   try {
-    events = parseEvents(text, { maxDepth: limits.depth });
+    events = parseEvents(text, { maxDepth: limits.depth + 1 });
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
     const at = Math.min(error.mark?.position ?? 0, text.length);
