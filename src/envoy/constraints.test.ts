@@ -178,7 +178,7 @@ describe("what Envoy refuses is found, and what it takes is not:", () => {
 test("everything that is wrong is named, not only the first", () => {
   const message = create(ClusterSchema, { name: "", connectTimeout: seconds(-1), ...tls({ sni: "a".repeat(256) }) });
   expect(violationsOf(ClusterSchema, message)).toEqual([
-    { path: "name", message: "value length must be at least 1 characters" },
+    { path: "name", message: "value must not be empty" },
     { path: "connectTimeout", message: "value must not be negative" },
     { path: "transportSocket.typedConfig.sni", message: "value length must be at most 255 bytes" },
   ]);

@@ -112,7 +112,7 @@ function stringRule(of: RulesOf<"string">): ValueRule | undefined {
   if (least > 0)
     must(
       (text) => (least === 1 ? text !== "" : text.length >= least && [...text].length >= least),
-      `value length must be at least ${least} characters`,
+      least === 1 ? "value must not be empty" : `value length must be at least ${least} characters`,
     );
   if (isWritten(of, "maxLen"))
     must((text) => text.length <= most || [...text].length <= most, `value length must be at most ${most} characters`);

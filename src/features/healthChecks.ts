@@ -1,5 +1,5 @@
 // `healthChecks` and `ignoreHealthOnHostRemoval`: Envoy asks the hosts themselves whether they are well.
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Message, MessageInitShape } from "@bufbuild/protobuf";
 import type { HeaderValueOptionSchema } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { HealthCheckSchema } from "../gen/envoy/envoy/config/core/v3/health_check_pb.js";
 import { CodecClientType } from "../gen/envoy/envoy/type/v3/http_pb.js";
@@ -13,7 +13,7 @@ import type { Report } from "../model/problem.ts";
 import type { Feature } from "../plugin/feature.ts";
 import type { World } from "../plugin/world.ts";
 
-type EnvoyCheck = MessageInitShape<typeof HealthCheckSchema>;
+type EnvoyCheck = Exclude<MessageInitShape<typeof HealthCheckSchema>, Message>;
 type Checker = NonNullable<EnvoyCheck["healthChecker"]>;
 
 interface Context {
@@ -33,7 +33,12 @@ export const healthChecks: Feature = {
       });
     }
     const checks = upstream.healthChecks.flatMap((check, i) => envoyCheck(check, i, { world, report }) ?? []);
-    return checks.length > 0 ? { ...kept, healthChecks: checks } : kept;
+    if (checks.length === 0) return kept;
+    // Envoy 1.40 insists on names where there are several (Gloo gives none).
+    return {
+      ...kept,
+      healthChecks: checks.length === 1 ? checks : checks.map((check, i) => ({ ...check, name: `${kindOf(check)}-${i}` })),
+    };
   },
 };
 
@@ -65,6 +70,11 @@ function envoyCheck(check: HealthCheck, i: number, context: Context): EnvoyCheck
     alwaysLogHealthCheckFailures: check.alwaysLogHealthCheckFailures,
     healthChecker,
   };
+}
+
+/** `http`, `tcp`, `grpc`, `custom`. */
+function kindOf({ healthChecker }: EnvoyCheck): string {
+  return healthChecker?.case?.replace("HealthCheck", "") ?? "";
 }
 
 /** The first field that is missing, as Gloo names only one, and what to write. */

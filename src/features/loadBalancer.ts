@@ -1,8 +1,9 @@
 // `loadBalancerConfig`: which host gets the next request.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Cluster_CommonLbConfigSchema, Cluster_SlowStartConfigSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
-import { Cluster_LbPolicy } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { Cluster_DiscoveryType, Cluster_LbPolicy } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import type { LoadBalancerConfig, LoadBalancerConfig_SlowStartConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/load_balancer_pb.js";
+import type { Report } from "../model/problem.ts";
 import type { Feature } from "../plugin/feature.ts";
 import type { ClusterDraft } from "../plugin/upstream-type.ts";
 
@@ -11,7 +12,7 @@ export const loadBalancer: Feature = {
   upstream(cluster, { upstream, name }, { report }) {
     const config = upstream.loadBalancerConfig;
     if (!config) return cluster;
-    const common = commonConfig(config);
+    const common = commonConfig(config, hashesNames(config, cluster, report));
     if (config.type.case === "ringHash" && config.type.value.ringHashConfig) {
       const { minimumRingSize: min, maximumRingSize: max } = config.type.value.ringHashConfig;
       const path = "loadBalancerConfig.ringHash.ringHashConfig";
@@ -72,12 +73,22 @@ function policy({ type }: LoadBalancerConfig, name: string): Partial<ClusterDraf
 
 type CommonLbConfig = MessageInitShape<typeof Cluster_CommonLbConfigSchema>;
 
-function commonConfig(config: LoadBalancerConfig): CommonLbConfig | undefined {
-  const { healthyPanicThreshold, updateMergeWindow, useHostnameForHashing, closeConnectionsOnHostSetChange, localityConfig } = config;
+/** Envoy refuses hashing by name where it knows no names; by address is the same there, and what is left. */
+function hashesNames({ useHostnameForHashing }: LoadBalancerConfig, { clusterDiscoveryType }: ClusterDraft, report: Report): boolean {
+  if (!useHostnameForHashing) return false;
+  if (clusterDiscoveryType?.case === "type" && clusterDiscoveryType.value === Cluster_DiscoveryType.STRICT_DNS) return true;
+  report.warn("HashByHostname", "useHostnameForHashing has no effect: no host of this Upstream has a name; addresses are hashed", {
+    path: "loadBalancerConfig.useHostnameForHashing",
+  });
+  return false;
+}
+
+function commonConfig(config: LoadBalancerConfig, useHostnameForHashing: boolean): CommonLbConfig | undefined {
+  const { healthyPanicThreshold, updateMergeWindow, closeConnectionsOnHostSetChange, localityConfig } = config;
   const common: CommonLbConfig = {
     ...(healthyPanicThreshold !== undefined && { healthyPanicThreshold: { value: healthyPanicThreshold } }),
     ...(updateMergeWindow && { updateMergeWindow }),
-    ...(useHostnameForHashing !== undefined && { consistentHashingLbConfig: { useHostnameForHashing } }),
+    ...(useHostnameForHashing && { consistentHashingLbConfig: { useHostnameForHashing } }),
     ...(closeConnectionsOnHostSetChange && { closeConnectionsOnHostSetChange }),
     ...(localityConfig.case === "localityWeightedLbConfig" && {
       localityConfigSpecifier: { case: "localityWeightedLbConfig" as const, value: {} },

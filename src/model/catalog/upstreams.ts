@@ -202,4 +202,9 @@ export const upstreams = {
     title: "an ALPN protocol that is too long",
     help: "The names in `alpnProtocols` are short words of at most 255 bytes: `h2`, `http/1.1`.",
   },
+  HashByHostname: {
+    code: "HW3049",
+    title: "hashing by names that are not there",
+    help: "`useHostnameForHashing` makes ring hash and Maglev place hosts by their names, which stay when addresses change. It counts for static Upstreams with host names; Envoy refuses it for all others, so it is left out and addresses are hashed.",
+  },
 } as const satisfies Record<string, CatalogEntry>;
