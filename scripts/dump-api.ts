@@ -39,7 +39,16 @@ export interface ApiTable {
   readonly services: Record<string, { file: string; methods: Record<string, [input: string, output: string, streams: string]> }>;
   readonly resources: Record<string, { short_name: string; plural_name: string; skip_hashing_annotations?: true }>;
   readonly left_out_files: readonly string[];
-  readonly crds: unknown;
+  readonly crds: Record<string, Crd>;
+}
+
+/** What a published CRD says of its kind, besides the schema. */
+export interface Crd {
+  readonly group: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly shortNames: readonly string[];
+  readonly versions: readonly { readonly name: string }[];
 }
 
 /** Files that only carry annotations, and those of Google that every protobuf library has: not part of the API. */
@@ -168,7 +177,7 @@ function fileName(file: DescFile): string {
   return `${file.name}.proto`.replace(/^(gloo|solo-kit|solo-apis|skv2)\//, "$1:");
 }
 
-function crds(): unknown {
+function crds(): ApiTable["crds"] {
   return JSON.parse(readFileSync(join(import.meta.dirname, "../proto/crds.json"), "utf8"));
 }
 

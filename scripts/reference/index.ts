@@ -4,14 +4,6 @@ import { comment } from "./comment.ts";
 import { cell } from "./page.ts";
 import { localName, type Reference, slug, type Type } from "./types.ts";
 
-interface Crd {
-  readonly group: string;
-  readonly kind: string;
-  readonly plural: string;
-  readonly shortNames: readonly string[];
-  readonly versions: readonly { readonly name: string }[];
-}
-
 /** Resources whose messages go by other names than their kinds. */
 const messageOfKind: Record<string, string> = { "ratelimit.solo.io.RateLimitConfig": "ratelimit.api.solo.io.RateLimitConfigSpec" };
 
@@ -56,7 +48,7 @@ export function indexPage(reference: Reference): string {
 }
 
 function resources(reference: Reference): string {
-  const crds = Object.values(reference.table.crds as Record<string, Crd>);
+  const crds = Object.values(reference.table.crds);
   const types = new Map(reference.files.flatMap((file) => reference.typesOf(file)).map((type) => [type.typeName, type]));
   const stored = crds.map((crd) => ({
     type: types.get(messageOfKind[`${crd.group}.${crd.kind}`] ?? `${crd.group}.${crd.kind}`),

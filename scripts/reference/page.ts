@@ -29,12 +29,20 @@ function contents(type: Type, reference: Reference): string {
 }
 
 function messageSection(message: DescMessage, from: string, reference: Reference): string {
-  const head = ["---", `### ${localName(message)}`, comment(message)].filter((part) => part !== "");
+  const head = ["---", `### ${localName(message)}`, comment(message), inKubernetes(message, reference)].filter((part) => part !== "");
   if (message.fields.length === 0) return head.join("\n\n");
   const choices = message.oneofs.filter((oneof) => oneof.fields.length > 1).map(choice);
   return [...head, ...(choices.length > 0 ? [choices.join("\n")] : []), skeleton(message), fieldTable(message, from, reference)].join(
     "\n\n",
   );
+}
+
+/** How a resource is called in Kubernetes. */
+function inKubernetes(message: DescMessage, reference: Reference): string {
+  const crd = reference.table.crds[message.typeName.replace(/\.([^.]+)$/, "/$1")];
+  if (!crd) return "";
+  const names = [crd.plural, ...crd.shortNames].map((name) => `\`${name}\``).join(", ");
+  return `In Kubernetes: \`apiVersion: ${crd.group}/${crd.versions[0]!.name}\`, \`kind: ${crd.kind}\`; for kubectl ${names}.`;
 }
 
 function choice(oneof: DescOneof): string {

@@ -145,7 +145,7 @@ export declare type RouteOptions = Message<"gloo.solo.io.RouteOptions"> & {
 
   /**
    * Appends the original host to `x-forwarded-host`. It has an effect only beside one of the host rewrites. Default:
-   * `gloo.istioOptions.appendXForwardedHost` of the Settings, else false.
+   * false (with Istio integration, `gloo.istioOptions.appendXForwardedHost` of the Settings).
    *
    * @generated from field: google.protobuf.BoolValue append_x_forwarded_host = 146;
    */

@@ -45,7 +45,7 @@ export declare const ConsoleOptionsSchema: GenMessage<ConsoleOptions>;
  */
 export declare type GatewayOptions = Message<"gloo.solo.io.GatewayOptions"> & {
   /**
-   * Deprecated, use `validation.proxyValidationServerAddr`. Address of the validation service.
+   * Address of the validation service; `validation.proxyValidationServerAddr` wins. Default: `gloo:9988`.
    *
    * @generated from field: string validation_server_addr = 1;
    */
@@ -471,8 +471,8 @@ export declare const GlooOptions_InvalidConfigPolicySchema: GenMessage<GlooOptio
  */
 export declare type GlooOptions_IstioOptions = Message<"gloo.solo.io.GlooOptions.IstioOptions"> & {
   /**
-   * Deprecated, use the option of the route. Appends the original host to `x-forwarded-host` when the host is
-   * rewritten. Default: false.
+   * Deprecated, use the option of the route. With Istio integration, appends the original host to `x-forwarded-host`
+   * when the host is rewritten. Default: true.
    *
    * @generated from field: google.protobuf.BoolValue append_x_forwarded_host = 1 [deprecated = true];
    * @deprecated
@@ -480,7 +480,7 @@ export declare type GlooOptions_IstioOptions = Message<"gloo.solo.io.GlooOptions
   appendXForwardedHost?: boolean | undefined;
 
   /**
-   * Speaks Istio's mTLS to Upstreams that have no `sslConfig`. Default: false.
+   * Speaks Istio's mTLS to Upstreams that have no `sslConfig`. Counts only with `enableIntegration`. Default: false.
    *
    * @generated from field: google.protobuf.BoolValue enable_auto_mtls = 2;
    */

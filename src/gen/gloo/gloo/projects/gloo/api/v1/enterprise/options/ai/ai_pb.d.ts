@@ -942,7 +942,7 @@ export declare type SemanticCache_Weaviate = Message<"ai.options.gloo.solo.io.Se
   grpcPort: number;
 
   /**
-   * Whether TLS is left out.
+   * Whether the connection is secured, whatever its name says. Default: true.
    *
    * @generated from field: bool insecure = 4;
    */

@@ -73,8 +73,8 @@ export declare type TagFilter_KvPair = Message<"aws_ec2.options.gloo.solo.io.Tag
 export declare const TagFilter_KvPairSchema: GenMessage<TagFilter_KvPair>;
 
 /**
- * Running EC2 instances of one AWS region, chosen by tags. AWS is asked every 30s, or at the `refreshRate` of the
- * Settings if that is longer.
+ * Running EC2 instances of one AWS region, chosen by tags. AWS is asked at the `refreshRate` of the Settings, but at
+ * most every 30s.
  *
  * @generated from message aws_ec2.options.gloo.solo.io.UpstreamSpec
  */
