@@ -1,14 +1,26 @@
 // What is built in, and the order in which features take their turn. The compiler proves the list of types whole.
 import { corsFilter, faultFilter, grpcWeb, router } from "./features/alwaysOnFilters.ts";
+import { attemptCounts } from "./features/attemptCounts.ts";
+import { buffer } from "./features/buffer.ts";
 import { circuitBreakers } from "./features/circuitBreakers.ts";
 import { connectionConfig } from "./features/connectionConfig.ts";
+import { connectionLimit } from "./features/connectionLimit.ts";
+import { cors } from "./features/cors.ts";
 import { csrf } from "./features/csrf.ts";
 import { dns } from "./features/dns.ts";
+import { downstreamProxyProtocol } from "./features/downstreamProxyProtocol.ts";
+import { enterprise } from "./features/enterprise.ts";
+import { envoyMetadata } from "./features/envoyMetadata.ts";
 import { failover } from "./features/failover.ts";
+import { faults } from "./features/faults.ts";
+import { gzip } from "./features/gzip.ts";
 import { headerManipulation } from "./features/headerManipulation.ts";
+import { healthCheckFilter } from "./features/healthCheckFilter.ts";
 import { healthChecks } from "./features/healthChecks.ts";
 import { http2 } from "./features/http2.ts";
 import { httpConnectionManager } from "./features/httpConnectionManager.ts";
+import { lbHash } from "./features/lbHash.ts";
+import { listenerOptions } from "./features/listenerOptions.ts";
 import { loadBalancer } from "./features/loadBalancer.ts";
 import { localRateLimit } from "./features/localRateLimit.ts";
 import { outlierDetection } from "./features/outlierDetection.ts";
@@ -16,9 +28,13 @@ import { preconnect } from "./features/preconnect.ts";
 import { proxyProtocol } from "./features/proxyProtocol.ts";
 import { retries } from "./features/retries.ts";
 import { rewrites } from "./features/rewrites.ts";
+import { routeTracing } from "./features/routeTracing.ts";
+import { shadowing } from "./features/shadowing.ts";
 import { sslConfig } from "./features/sslConfig.ts";
+import { stats } from "./features/stats.ts";
 import { subsets } from "./features/subsets.ts";
 import { timeouts } from "./features/timeouts.ts";
+import { upgrades } from "./features/upgrades.ts";
 import type { Feature } from "./plugin/feature.ts";
 import type { Plugins } from "./plugin/plugins.ts";
 import type { UpstreamKind, UpstreamType } from "./plugin/upstream-type.ts";
@@ -65,10 +81,26 @@ const routeFeatures: readonly Feature[] = [
   grpcWeb,
   csrf,
   router,
+  gzip,
+  buffer,
+  healthCheckFilter,
+  connectionLimit,
+  listenerOptions,
+  downstreamProxyProtocol,
+  cors,
+  faults,
   timeouts,
   rewrites,
   retries,
   headerManipulation,
+  shadowing,
+  lbHash,
+  upgrades,
+  routeTracing,
+  envoyMetadata,
+  attemptCounts,
+  stats,
+  enterprise,
 ];
 
 export const features: readonly Feature[] = [...upstreamFeatures, ...routeFeatures];

@@ -1,0 +1,29 @@
+// `shadowing` of a route: requests are also sent to another Upstream, whose answers are thrown away.
+import { onRouteAction } from "../envoy/drafts.ts";
+import { clusterName } from "../envoy/names.ts";
+import { FractionalPercent_DenominatorType as Denominator } from "../gen/envoy/envoy/type/v3/percent_pb.js";
+import type { Feature } from "../plugin/feature.ts";
+
+export const shadowing: Feature = {
+  name: "shadowing",
+  fields: { route: ["shadowing"] },
+  route(route, { shadowing: options }, _inherited, { refuse }) {
+    if (options === undefined) return route;
+    const { upstream, percentage, disableShadowHostSuffixAppend, hostRewriteLiteral } = options;
+    if (upstream === undefined) {
+      refuse("shadowing.upstream", "invalid plugin spec: must specify an upstream ref");
+      return route;
+    }
+    if (!(percentage >= 0 && percentage <= 100)) {
+      refuse("shadowing.percentage", `shadow percentage must be between 0 and 100, received ${percentage}`);
+      return route;
+    }
+    const policy = {
+      cluster: clusterName(upstream),
+      runtimeFraction: { defaultValue: { numerator: Math.round(percentage * 10_000), denominator: Denominator.MILLION } },
+      ...(disableShadowHostSuffixAppend && { disableShadowHostSuffixAppend }),
+      ...(hostRewriteLiteral !== "" && { hostRewriteLiteral }),
+    };
+    return onRouteAction(route, (action) => ({ ...action, requestMirrorPolicies: [policy] }));
+  },
+};
