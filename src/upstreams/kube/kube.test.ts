@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { features } from "../../builtins.ts";
 import { clusterStory } from "../../lib/testing/clusters.ts";
 import { goldens, readGolden } from "../../lib/testing/golden.ts";
+import { readmeExamples } from "../../lib/testing/readme.ts";
 import { upstreamTypeContract } from "../contract.ts";
 import { kube } from "./kube.ts";
 
@@ -9,5 +10,6 @@ const testdata = join(import.meta.dirname, "testdata");
 const sample = (name: string) => readGolden(join(testdata, name)).input;
 
 goldens(testdata, (yaml) => clusterStory(yaml));
+readmeExamples(join(import.meta.dirname, "README.md"));
 
 upstreamTypeContract(kube, { good: sample("subsets.yaml"), bad: sample("missing.yaml"), features });
