@@ -24,6 +24,8 @@ export interface Attachment {
   readonly part: number;
   readonly virtualService: ResourceKey;
   readonly domains: readonly string[];
+  /** Those that it names twice. */
+  readonly repeated: readonly string[];
 }
 
 /** Identifies a part of a Gateway for one proxy: what has one set of domains. */
@@ -39,8 +41,14 @@ export interface Hosts {
   readonly hosts: Collection<SiteHost>;
   readonly hostsBySite: Index<SiteHost>;
   readonly hostsByOwner: Index<SiteHost>;
-  /** Domains that several claim, by site. */
-  readonly sharedDomains: Collection<readonly string[]>;
+  readonly sharedDomains: Collection<SharedDomain>;
+  readonly sharedDomainsBySite: Index<SharedDomain>;
+}
+
+/** A domain that is claimed more than once on a site. */
+export interface SharedDomain {
+  readonly site: string;
+  readonly virtualServices: readonly ResourceKey[];
 }
 
 /** One virtual host of one site. */
@@ -82,6 +90,20 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
     },
     { equals: sameHost },
   );
+  const shared = graph.deriveGroups(
+    "shared domains",
+    byDomain,
+    (_key, claims): SharedDomain | undefined => {
+      const [first] = claims;
+      if (first === undefined) return undefined;
+      // One VirtualService that names a domain twice conflicts with itself.
+      const repeats = claims.some(([, { repeated }]) => repeated.length > 0);
+      return claims.length > 1 || repeats
+        ? { site: siteOf(first[1]), virtualServices: claims.map(([, each]) => each.virtualService) }
+        : undefined;
+    },
+    { equals: sameJson },
+  );
   return {
     gateways,
     attachments,
@@ -89,9 +111,8 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
     hosts,
     hostsBySite: hosts.index("by site", (host) => [siteOf(host.attachment)]),
     hostsByOwner: hosts.index("by owner", (host) => host.reports.keys()),
-    sharedDomains: graph.deriveGroups("shared domains", byDomain, (_site, claims) =>
-      claims.length > 1 ? [claims.length.toString()] : undefined,
-    ),
+    sharedDomains: shared,
+    sharedDomainsBySite: shared.index("by site", ({ site }) => [site]),
   };
 }
 
@@ -110,12 +131,15 @@ function attachmentsOf(virtualService: Resource<"VirtualService">, gateways: rea
     partsOf(gateway).parts.flatMap((part, i) => {
       if (part.kind !== "http" || gateway.spec === undefined || !selectsInto(part, virtualService)) return [];
       const domains = claimedDomains(virtualService);
+      const written = virtualService.spec?.virtualHost?.domains ?? [];
+      const repeated = written.filter((domain, at) => written.indexOf(domain) !== at);
       return proxiesOf(gateway.spec).map((proxy) => ({
         proxy,
         gateway: gateway.key,
         part: i,
         virtualService: virtualService.key,
         domains,
+        repeated,
       }));
     }),
   );

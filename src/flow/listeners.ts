@@ -6,14 +6,23 @@ import { type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { World } from "../plugin/world.ts";
+import { gatewayDomainProblems, sharedDomains } from "../routing/domains.ts";
 import { controlNamespace, partsOf, proxiesOf } from "../routing/gateways.ts";
 import { checkSelection } from "../routing/selection.ts";
-import { type AttachedPart, type ListenerTranslation, listenerOf, type RouteConfigurationPlan } from "../translate/listener.ts";
+import { fallbackResources } from "../translate/fallback.ts";
+import {
+  type AttachedPart,
+  type ListenerTranslation,
+  listenerName,
+  listenerOf,
+  type RouteConfigurationPlan,
+} from "../translate/listener.ts";
 import { routeConfiguration } from "../translate/route-configuration.ts";
+import { judgePorts, type PortVerdict } from "../validate/ports.ts";
 import { type Hosts, siteOf } from "./hosts.ts";
 import { type Inputs, sameJson } from "./inputs.ts";
 import { type Made, type Reports, withLastGood } from "./last-good.ts";
-import { hasCluster, type Upstreams } from "./upstreams.ts";
+import { hasCluster, sameVersions, type Upstreams } from "./upstreams.ts";
 import { type InService, worldOf } from "./world.ts";
 
 /** One Gateway for one proxy. */
@@ -31,6 +40,14 @@ export interface SiteListener extends Made<ListenerTranslation> {
 export interface SiteRoutes {
   readonly proxy: ProxyKey;
   readonly resource: EnvoyResource;
+  /** A route leads to the fallback for invalid ones. */
+  readonly usesFallback: boolean;
+}
+
+/** What a proxy needs besides what its Gateways ask for. */
+export interface ProxyExtras {
+  readonly proxy: ProxyKey;
+  readonly resources: readonly EnvoyResource[];
 }
 
 export interface Listeners {
@@ -38,6 +55,7 @@ export interface Listeners {
   readonly listeners: Collection<SiteListener>;
   readonly listenersByOwner: Index<SiteListener>;
   readonly routes: Collection<SiteRoutes>;
+  readonly extras: Collection<ProxyExtras>;
 }
 
 export function listenersFlow(
@@ -55,10 +73,14 @@ export function listenersFlow(
       gateways.flatMap((gateway) => proxiesOfResource(gateway).map((proxy) => [`${proxy} ${gateway.key}`, { proxy, gateway }] as const)),
     { equals: (a, b) => a.gateway === b.gateway },
   );
+  const sitesByProxy = sites.index("by proxy", (site) => [site.proxy]);
+  const portVerdicts = graph.deriveGroups("ports", sitesByProxy, (_proxy, its) =>
+    judgePorts(its.map(([, { gateway }]) => gateway).filter(hasType)),
+  );
   const listeners = graph.derive(
     "listeners",
     sites,
-    (site, _key, read) => siteListener(site, read, inputs, known, upstreams, hosts, plugins),
+    (site, _key, read) => siteListener(site, read, inputs, known, upstreams, hosts, portVerdicts, plugins),
     {
       equals: sameListener,
     },
@@ -72,10 +94,20 @@ export function listenersFlow(
   const routes = graph.derive(
     "route configurations",
     plans,
-    ({ listener, plan }, _key, read): SiteRoutes => ({ proxy: listener.proxy, resource: routesOf(read, listener, plan, hosts, known) }),
+    ({ listener, plan }, _key, read): SiteRoutes => routesOf(read, listener, plan, hosts, known),
     { equals: (a, b) => a.resource.version === b.resource.version },
   );
-  return { sites, listeners, listenersByOwner: listeners.index("by owner", (listener) => listener.reports.keys()), routes };
+  const extras = graph.deriveGroups(
+    "extras of proxies",
+    routes.index("by proxy", (each) => [each.proxy]),
+    (_proxy, its, read): ProxyExtras | undefined => {
+      const [first] = its;
+      if (first === undefined || !its.some(([, each]) => each.usesFallback)) return undefined;
+      return { proxy: first[1].proxy, resources: fallbackResources(read.value(known.settings)) };
+    },
+    { equals: (a, b) => sameVersions(a.resources, b.resources) },
+  );
+  return { sites, listeners, listenersByOwner: listeners.index("by owner", (listener) => listener.reports.keys()), routes, extras };
 }
 
 function siteListener(
@@ -85,6 +117,7 @@ function siteListener(
   known: InService,
   upstreams: Upstreams,
   hosts: Hosts,
+  portVerdicts: Collection<PortVerdict>,
   plugins: Plugins,
 ): SiteListener {
   const world = worldOf(read, known);
@@ -103,12 +136,21 @@ function siteListener(
         })),
       };
     });
+    const domains = parts.flatMap((_, i) => conflictsAt(read, hosts, known, siteOf({ proxy, gateway: gateway.key, part: i })));
+    const ports = read.get(portVerdicts, proxy);
+    const found = [
+      ...report.problems,
+      ...gatewayDomainProblems(resource, [...new Set(domains)]),
+      ...(ports?.problems.get(gateway.key) ?? []),
+    ];
+    if (ports?.served.has(gateway.key) === false)
+      return { made: { name: listenerName(resource), routes: [], problems: [] }, reports: reportsOf(gateway.key, found) };
     const translated = listenerOf(resource, attached, {
       world: version,
       plugins,
       hasCluster: (ref) => hasCluster(read, upstreams, resourceKey("Upstream", ref)),
     });
-    return { made: translated, reports: reportsOf(gateway.key, [...report.problems, ...translated.problems]) };
+    return { made: translated, reports: reportsOf(gateway.key, [...found, ...translated.problems]) };
   });
   return { proxy: proxyKey(world, proxy), proxyName: proxy, gateway: gateway.key, ...made };
 }
@@ -119,6 +161,17 @@ function proxiesOfResource({ spec }: Resource<"Gateway">): readonly string[] {
 
 export function proxyKey(world: Pick<World, "settings">, proxy: string): ProxyKey {
   return `${controlNamespace(world.settings)}~${proxy}`;
+}
+
+/** A Gateway without a type opens no port. */
+function hasType({ spec }: Resource<"Gateway">): boolean {
+  return spec?.GatewayType.case !== undefined;
+}
+
+/** The domains of a site that are claimed more than once, as they are written. */
+function conflictsAt(read: Read, hosts: Hosts, known: InService, site: string): readonly string[] {
+  const keys = new Set(read.lookup(hosts.sharedDomainsBySite, site).flatMap(([, { virtualServices }]) => virtualServices));
+  return sharedDomains([...keys].map((key) => read.get(known.of.VirtualService, key)).filter((each) => each !== undefined));
 }
 
 function sslOf(key: ResourceKey, world: World) {
@@ -139,14 +192,18 @@ function reportsOf(gateway: ResourceKey, problems: readonly Problem[]): Reports 
   return reports;
 }
 
-function routesOf(read: Read, listener: SiteListener, plan: RouteConfigurationPlan, hosts: Hosts, known: InService): EnvoyResource {
+function routesOf(read: Read, listener: SiteListener, plan: RouteConfigurationPlan, hosts: Hosts, known: InService): SiteRoutes {
   const all = read.lookup(hosts.hostsBySite, siteOf({ proxy: listener.proxyName, gateway: listener.gateway, part: plan.part }));
   const wanted = plan.hosts.length === all.length ? undefined : new Set(plan.hosts);
   const served = all.flatMap(([, { attachment, made }]) =>
     made && (wanted === undefined || wanted.has(attachment.virtualService)) ? [made] : [],
   );
   const gateway = read.get(known.of.Gateway, listener.gateway);
-  return routeConfiguration(plan.name, gateway?.spec?.routeOptions, served, listener.gateway);
+  return {
+    proxy: listener.proxy,
+    resource: routeConfiguration(plan.name, gateway?.spec?.routeOptions, served, listener.gateway),
+    usesFallback: served.some((host) => host.usesFallback),
+  };
 }
 
 function sameListener(a: SiteListener, b: SiteListener): boolean {

@@ -1,15 +1,17 @@
 // The routing half of the flow: Gateways and VirtualServices → virtual hosts → route configurations and listeners.
 import type { Graph, Read } from "../graph/mod.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
+import type { Resource } from "../model/resource.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import { controlNamespace } from "../routing/gateways.ts";
+import { upstreamGroupProblems } from "../validate/upstream-group.ts";
 import { hostsFlow } from "./hosts.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Contributor } from "./judgements.ts";
-import { listenersFlow, type SiteListener, type SiteRoutes } from "./listeners.ts";
+import { listenersFlow, type ProxyExtras, type SiteListener, type SiteRoutes } from "./listeners.ts";
 import type { Outlet } from "./publisher.ts";
 import type { Upstreams } from "./upstreams.ts";
-import type { InService } from "./world.ts";
+import { type InService, worldOf } from "./world.ts";
 
 export interface Routes {
   readonly outlets: readonly Outlet[];
@@ -19,7 +21,7 @@ export interface Routes {
 
 export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Routes {
   const hosts = hostsFlow(graph, inputs, known, upstreams, plugins);
-  const { listeners, listenersByOwner, routes } = listenersFlow(graph, inputs, known, upstreams, hosts, plugins);
+  const { listeners, listenersByOwner, routes, extras } = listenersFlow(graph, inputs, known, upstreams, hosts, plugins);
   const proxies = graph.value("proxies", (read) => [...new Set(read.list(listeners).map(([, listener]) => listener.proxy))]);
   const aboutHosts: Contributor = (resource, read) =>
     read.lookup(hosts.hostsByOwner, resource.key).map(([, host]) => ({
@@ -31,6 +33,10 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
       problems: listener.reports.get(resource.key) ?? [],
       proxy: proxySubresource(listener.proxyName, read, known),
     }));
+  const aboutGroups: Contributor = (resource, read) =>
+    resource.kind === "UpstreamGroup"
+      ? [{ problems: upstreamGroupProblems(resource as Resource<"UpstreamGroup">, worldOf(read, known)) }]
+      : [];
   return {
     outlets: [
       {
@@ -39,9 +45,10 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
         proxy: (each: SiteListener) => each.proxy,
       },
       { collection: routes, resources: ({ resource }: SiteRoutes) => [resource], proxy: (each: SiteRoutes) => each.proxy },
+      { collection: extras, resources: (each: ProxyExtras) => each.resources, proxy: (each: ProxyExtras) => each.proxy },
     ] as unknown as readonly Outlet[],
     proxies: () => proxies.value,
-    contributors: [aboutHosts, aboutListeners],
+    contributors: [aboutHosts, aboutListeners, aboutGroups],
   };
 }
 
