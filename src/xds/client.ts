@@ -179,10 +179,16 @@ export class Client implements Follower {
 
   #owesEndpoints(now: number): boolean {
     for (const [name, since] of this.#owed) {
-      if (now - since >= this.#host.holdMs || this.resources.get(typeUrls.endpoint, name) === undefined) this.#owed.delete(name);
+      if (now - since >= this.#host.holdMs || this.#cannotBeGiven(name)) this.#owed.delete(name);
       else return true;
     }
     return false;
+  }
+
+  #cannotBeGiven(endpoints: string): boolean {
+    return (
+      this.resources.get(typeUrls.endpoint, endpoints) === undefined && this.resources.departed(typeUrls.endpoint, endpoints) === undefined
+    );
   }
 }
 

@@ -11,6 +11,8 @@ const name = "fallback-unknown-role";
 export function fallbackListener(role: string, known: readonly ProxyKey[], port: number): EnvoyResource {
   const manager = packAny(HttpConnectionManagerSchema, {
     statPrefix: name,
+    // A connection that is kept would keep getting this answer while the listener drains, long after the proxy is there.
+    commonHttpProtocolOptions: { maxRequestsPerConnection: 1 },
     routeSpecifier: {
       case: "routeConfig",
       value: { name, virtualHosts: [{ name, domains: ["*"], routes: [directResponse(unknownRole(role, known))] }] },

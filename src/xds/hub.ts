@@ -61,12 +61,12 @@ export class XdsHub implements ResourceConsumer {
   publish(key: ProxyKey, changes: ResourceChanges): void {
     const proxy = this.#proxy(key, key);
     if (proxy.isPublished) {
-      proxy.resources.publish(changes);
+      proxy.resources.publish(changes, Date.now());
       return;
     }
     proxy.isPublished = true;
     // What it had until now was the fallback: gone in the same moment.
-    proxy.resources.publish({ upserts: changes.upserts, removals: [...proxy.resources.all(), ...changes.removals] });
+    proxy.resources.publish({ upserts: changes.upserts, removals: [...proxy.resources.all(), ...changes.removals] }, Date.now());
     this.#wakeAll(); // those who waited for this proxy, and those whose fallback names the known ones
   }
 
@@ -75,7 +75,7 @@ export class XdsHub implements ResourceConsumer {
     const proxy = this.#proxies.get(key);
     if (proxy === undefined || !proxy.isPublished) return;
     proxy.isPublished = false;
-    proxy.resources.publish({ upserts: [], removals: proxy.resources.all() });
+    proxy.resources.publish({ upserts: [], removals: proxy.resources.all() }, Date.now());
     this.#forgetUnused(key, proxy);
     this.#wakeAll();
   }
@@ -94,6 +94,10 @@ export class XdsHub implements ResourceConsumer {
 
   served(key: ProxyKey): Readonly<Record<string, readonly EnvoyResource[]>> {
     return this.#proxies.get(key)?.resources.served() ?? {};
+  }
+
+  withheld(key: ProxyKey): readonly string[] {
+    return this.#proxies.get(key)?.resources.withheld() ?? [];
   }
 
   open(peer: Peer, carrier: Carrier, variant: Variant, onlyType: TypeUrl | undefined): XdsStream {
@@ -120,6 +124,7 @@ export class XdsHub implements ResourceConsumer {
         stream.end("UNAVAILABLE", `the client has read nothing for ${stalledMs} ms`);
       }
     }
+    for (const { resources } of this.#proxies.values()) resources.sweep(now);
     for (const client of this.#clients.values()) if (client.isHeldUp(now)) this.#pump.wake(client);
   }
 
@@ -154,7 +159,7 @@ export class XdsHub implements ResourceConsumer {
   #fallBack(proxy: KnownProxy): void {
     if (!this.#isReady || this.#settings.unknownRole !== "fallback") return;
     const listener = fallbackListener(proxy.role, this.#publishedKeys(), this.#settings.fallbackPort);
-    proxy.resources.publish({ upserts: [listener], removals: [] });
+    proxy.resources.publish({ upserts: [listener], removals: [] }, Date.now());
   }
 
   #endUnknown(stream: XdsStream): void {

@@ -1,4 +1,8 @@
-// All Envoy resources of one Proxy, as its clients may have them: the newest of each, or the last accepted when the newest was refused.
+// All Envoy resources of one Proxy, as its clients may have them. Usually that is the newest of each; but
+//
+// - of a refused one it is the last that was accepted;
+// - a cluster whose endpoints come over EDS and are not known yet is withheld: Envoy would wait for them with all its clusters;
+// - endpoints that are gone can still be had for a while: a client may be about to ask for those of a cluster it was just sent.
 import { type EnvoyResource, type ResourceChanges, type TypeUrl, typeUrls } from "../model/envoy-resource.ts";
 import { endpointsNameOf } from "./wire.ts";
 
@@ -21,18 +25,41 @@ export interface Follower {
   changed(names: ChangedNames): void;
 }
 
+/** Twice as long as Envoy waits for endpoints that it has asked for. */
+const departedMs = 30_000;
+
 export class ProxyResources {
   readonly followers = new Set<Follower>();
   readonly #types = new Map<string, Map<string, Entry>>();
+  /** Clusters by the name of their endpoints. */
+  readonly #clustersOf = new Map<string, Set<string>>();
+  readonly #departed = new Map<string, { readonly resource: EnvoyResource; readonly since: number }>();
 
   /**
    * The resource a client should have; undefined when there is none. A client that runs the newest version keeps it, also when
    * another refused it: taking it back would be a change that nobody made.
    */
   get(typeUrl: string, name: string, running?: string): EnvoyResource | undefined {
-    const entry = this.#types.get(typeUrl)?.get(name);
-    if (entry === undefined) return undefined;
+    const entry = this.#entry(typeUrl, name);
+    if (entry === undefined || this.#isWithheld(entry)) return undefined;
     return entry.isRefused && running !== entry.current.version ? entry.accepted : entry.current;
+  }
+
+  /** Not to be had yet, a cluster or its endpoints: what a client has under this name it keeps, and is told nothing. */
+  isWithheld(typeUrl: string, name: string): boolean {
+    const entry = this.#entry(typeUrl, name);
+    if (entry === undefined) return typeUrl === typeUrls.endpoint && this.#clustersOf.has(name);
+    return this.#isWithheld(entry);
+  }
+
+  /** The clusters that wait for their endpoints. */
+  withheld(): string[] {
+    return [...this.names(typeUrls.cluster)].filter((name) => this.isWithheld(typeUrls.cluster, name));
+  }
+
+  /** Endpoints that were there until a moment ago. */
+  departed(typeUrl: string, name: string): EnvoyResource | undefined {
+    return typeUrl === typeUrls.endpoint ? this.#departed.get(name)?.resource : undefined;
   }
 
   names(typeUrl: string): Iterable<string> {
@@ -43,10 +70,9 @@ export class ProxyResources {
     return this.#types.get(typeUrl)?.size ?? 0;
   }
 
-  /** The EDS name of a cluster's endpoints, if it takes them from there and there are some. */
+  /** The EDS name of a cluster's endpoints, if it takes them from there. */
   endpointsOf(cluster: string): string | undefined {
-    const name = this.#types.get(typeUrls.cluster)?.get(cluster)?.endpoints;
-    return name !== undefined && this.get(typeUrls.endpoint, name) !== undefined ? name : undefined;
+    return this.#entry(typeUrls.cluster, cluster)?.endpoints;
   }
 
   /** Everything as a client that connects now would get it. */
@@ -59,13 +85,13 @@ export class ProxyResources {
     return served;
   }
 
-  publish({ upserts, removals }: ResourceChanges): void {
+  publish({ upserts, removals }: ResourceChanges, now: number): void {
     const changed = new Map<string, Set<string>>();
     for (const { typeUrl, name } of removals) {
-      if (this.#types.get(typeUrl)?.delete(name)) note(changed, typeUrl, name);
+      if (this.#remove(typeUrl, name, now)) this.#note(changed, typeUrl, name);
     }
     for (const resource of upserts) {
-      if (this.#put(resource)) note(changed, resource.typeUrl, resource.name);
+      if (this.#put(resource)) this.#note(changed, resource.typeUrl, resource.name);
     }
     this.#tell(changed);
   }
@@ -75,9 +101,17 @@ export class ProxyResources {
     return [...this.#types].flatMap(([typeUrl, entries]) => [...entries.keys()].map((name) => ({ typeUrl: typeUrl as TypeUrl, name })));
   }
 
+  /** Lets go of what departed long ago; in order of departure. */
+  sweep(now: number): void {
+    for (const [name, { since }] of this.#departed) {
+      if (now - since < departedMs) return;
+      this.#departed.delete(name);
+    }
+  }
+
   /** A client has taken this version. */
   accept(resource: EnvoyResource): void {
-    const entry = this.#types.get(resource.typeUrl)?.get(resource.name);
+    const entry = this.#entry(resource.typeUrl, resource.name);
     if (entry === undefined || entry.accepted?.version === resource.version) return;
     // An ACK that comes late, for a version that is no longer the newest, is still good news if nothing newer was accepted.
     if (resource.version !== entry.current.version && entry.accepted?.version === entry.current.version) return;
@@ -87,11 +121,32 @@ export class ProxyResources {
 
   /** A client refused this version. True when that is news: it is the newest, and nobody had refused it yet. */
   refuse(resource: EnvoyResource): boolean {
-    const entry = this.#types.get(resource.typeUrl)?.get(resource.name);
+    const entry = this.#entry(resource.typeUrl, resource.name);
     if (entry === undefined || entry.current.version !== resource.version || entry.isRefused) return false;
     entry.isRefused = true;
     if (entry.accepted?.version === resource.version) entry.accepted = entry.acceptedBefore;
     this.#tell(new Map([[resource.typeUrl, new Set([resource.name])]]));
+    return true;
+  }
+
+  #entry(typeUrl: string, name: string): Entry | undefined {
+    return this.#types.get(typeUrl)?.get(name);
+  }
+
+  #isWithheld({ endpoints }: Entry): boolean {
+    return endpoints !== undefined && this.get(typeUrls.endpoint, endpoints) === undefined;
+  }
+
+  #remove(typeUrl: TypeUrl, name: string, now: number): boolean {
+    const entry = this.#entry(typeUrl, name);
+    if (entry === undefined) return false;
+    const last = entry.isRefused ? entry.accepted : entry.current;
+    this.#types.get(typeUrl)?.delete(name);
+    this.#unlink(entry);
+    if (typeUrl === typeUrls.endpoint && last !== undefined) {
+      this.#departed.delete(name);
+      this.#departed.set(name, { resource: last, since: now });
+    }
     return true;
   }
 
@@ -102,19 +157,43 @@ export class ProxyResources {
       entries = new Map();
       this.#types.set(resource.typeUrl, entries);
     }
-    const entry = entries.get(resource.name);
-    if (entry?.current.version === resource.version) {
-      entry.current = resource; // its owners may differ
+    const before = entries.get(resource.name);
+    if (before?.current.version === resource.version) {
+      before.current = resource; // its owners may differ
       return false;
     }
-    entries.set(resource.name, {
+    const entry: Entry = {
       current: resource,
       isRefused: false,
-      accepted: entry?.accepted,
-      acceptedBefore: entry?.acceptedBefore,
+      accepted: before?.accepted,
+      acceptedBefore: before?.acceptedBefore,
       ...(resource.typeUrl === typeUrls.cluster && { endpoints: endpointsName(resource) }),
-    });
+    };
+    if (before !== undefined) this.#unlink(before);
+    entries.set(resource.name, entry);
+    this.#link(entry);
     return true;
+  }
+
+  #link({ endpoints, current }: Entry): void {
+    if (endpoints === undefined) return;
+    const clusters = this.#clustersOf.get(endpoints);
+    if (clusters === undefined) this.#clustersOf.set(endpoints, new Set([current.name]));
+    else clusters.add(current.name);
+  }
+
+  #unlink({ endpoints, current }: Entry): void {
+    if (endpoints === undefined) return;
+    const clusters = this.#clustersOf.get(endpoints);
+    clusters?.delete(current.name);
+    if (clusters?.size === 0) this.#clustersOf.delete(endpoints);
+  }
+
+  /** With endpoints come and go the clusters that wait for them. */
+  #note(changed: Map<string, Set<string>>, typeUrl: string, name: string): void {
+    add(changed, typeUrl, name);
+    if (typeUrl !== typeUrls.endpoint) return;
+    for (const cluster of this.#clustersOf.get(name) ?? []) add(changed, typeUrls.cluster, cluster);
   }
 
   #tell(changed: ChangedNames): void {
@@ -123,7 +202,7 @@ export class ProxyResources {
   }
 }
 
-function note(changed: Map<string, Set<string>>, typeUrl: string, name: string): void {
+function add(changed: Map<string, Set<string>>, typeUrl: string, name: string): void {
   const names = changed.get(typeUrl);
   if (names === undefined) changed.set(typeUrl, new Set([name]));
   else names.add(name);

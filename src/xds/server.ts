@@ -24,7 +24,7 @@ export interface XdsServerOptions {
   readonly unknownRole?: "fallback" | "refuse";
   /** Port of the fallback listener. */
   readonly fallbackPort?: number;
-  /** How long a type waits for a client to acknowledge the type before it, which for clusters includes that they are warm. */
+  /** How long a type waits for a client to acknowledge the type before it; for clusters that includes warming. Envoy itself gives up on endpoints after 15 s. */
   readonly holdMs?: number;
   /** A stream must say who it is within this time. */
   readonly firstMessageMs?: number;
@@ -50,6 +50,8 @@ export interface XdsServer extends ResourceConsumer, AsyncDisposable {
   clients(): readonly ClientInfo[];
   /** By type URL, what a client of this proxy that connects now would get. */
   served(proxy: ProxyKey): Readonly<Record<string, readonly EnvoyResource[]>>;
+  /** Clusters that take their endpoints from EDS and have none published, not even an empty set: Envoy would wait for them, so they are kept back. */
+  withheld(proxy: ProxyKey): readonly string[];
   readonly metrics: XdsMetrics;
 }
 
@@ -60,7 +62,7 @@ export function createXdsServer(options: XdsServerOptions = {}): XdsServer {
     identifier: options.identifier ?? "headworks",
     unknownRole: options.unknownRole ?? "fallback",
     fallbackPort: options.fallbackPort ?? 8080,
-    holdMs: options.holdMs ?? 5_000,
+    holdMs: options.holdMs ?? 20_000,
     firstMessageMs: options.firstMessageMs ?? 10_000,
     stalledMs: options.stalledMs ?? 60_000,
     maxNames: options.maxNames ?? 20_000,
@@ -88,6 +90,7 @@ export function createXdsServer(options: XdsServerOptions = {}): XdsServer {
     ready: () => hub.ready(),
     clients: () => hub.clients(),
     served: (proxy) => hub.served(proxy),
+    withheld: (proxy) => hub.withheld(proxy),
     metrics: hub.metrics,
     async listen(address, security = {}) {
       refuseOpenDoor(address, security);

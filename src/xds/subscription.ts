@@ -51,7 +51,9 @@ export abstract class Subscription {
   readonly #knownVersion = new SetVersion();
   readonly #upserts = new Set<string>();
   readonly #removals = new Set<string>();
-  /** Names that were asked for and do not exist: delta says so once, at once. */
+  /** Names that must be sent even if they have not changed, because the client asked for them or needs them again. */
+  readonly #due = new Set<string>();
+  /** Those of them that do not exist: delta says so, at once. */
   readonly #absent = new Set<string>();
   /** The version that this very client refused, by name: it does not get it again, even if others run it. */
   readonly #refusedHere = new Map<string, string>();
@@ -100,8 +102,7 @@ export abstract class Subscription {
 
   /** The client needs this resource again, though it has not changed. */
   forget(name: string): void {
-    this.setKnown(name, undefined);
-    this.compare(name);
+    if (this.covers(name)) this.ask(name);
   }
 
   /** The next response, and from now on it is the outstanding one. Asked only when there is work and nothing is outstanding. */
@@ -116,33 +117,47 @@ export abstract class Subscription {
 
   /** What there is to do about one name: compares what the client has with what it should have. */
   protected compare(name: string): void {
-    this.#upserts.delete(name);
-    this.#removals.delete(name);
+    this.#clear(name);
     if (!this.covers(name)) return;
     const running = this.#known.get(name);
-    const resource = this.resources.get(this.typeUrl, name, running);
+    const resource = this.#current(name, running);
     if (resource !== undefined) {
-      this.#absent.delete(name);
       if (resource.version !== running && resource.version !== this.#refusedHere.get(name)) this.#upserts.add(name);
+    } else if (this.resources.isWithheld(this.typeUrl, name)) {
+      // There will be something to say later.
     } else if (running !== undefined) {
       if (this.saysRemovals) this.#removals.add(name);
       else this.setKnown(name, undefined);
+    } else if (this.saysRemovals && this.#due.has(name)) {
+      this.#absent.add(name);
     }
+  }
+
+  /** Endpoints that went a moment ago are still given to a client that waits for them: its cluster must warm up before it can be removed. */
+  #current(name: string, running: string | undefined): EnvoyResource | undefined {
+    return (
+      this.resources.get(this.typeUrl, name, running) ?? (this.#due.has(name) ? this.resources.departed(this.typeUrl, name) : undefined)
+    );
+  }
+
+  #clear(name: string): void {
+    this.#upserts.delete(name);
+    this.#removals.delete(name);
+    this.#absent.delete(name);
   }
 
   /** The client asks for a name: it gets an answer even if we believe that it has the resource, since it may have forgotten it. */
   protected ask(name: string): void {
     this.setKnown(name, undefined);
+    this.#due.add(name);
     this.compare(name);
-    if (this.saysRemovals && this.resources.get(this.typeUrl, name) === undefined) this.#absent.add(name);
   }
 
   /** The client no longer wants a name; nothing is said about it. */
   protected drop(name: string): void {
     this.setKnown(name, undefined);
-    this.#upserts.delete(name);
-    this.#removals.delete(name);
-    this.#absent.delete(name);
+    this.#due.delete(name);
+    this.#clear(name);
   }
 
   /** The client wants all there is. */
@@ -153,7 +168,7 @@ export abstract class Subscription {
 
   /** After the client gave up names, or the wildcard. */
   protected dropUncovered(): void {
-    for (const names of [this.#known.keys(), this.#upserts, this.#removals, this.#absent]) {
+    for (const names of [this.#known.keys(), this.#due, this.#upserts, this.#removals]) {
       for (const name of [...names]) if (!this.covers(name)) this.drop(name);
     }
   }
@@ -223,13 +238,15 @@ export abstract class Subscription {
     const changed: Push["changed"][number][] = [];
     for (const name of this.#nextBatch()) {
       const before = this.#known.get(name);
-      const resource = this.resources.get(this.typeUrl, name, before);
-      this.#upserts.delete(name);
+      const resource = this.#current(name, before);
+      this.#clear(name);
+      this.#due.delete(name);
       if (resource === undefined) continue;
       this.setKnown(name, resource.version);
       changed.push({ resource, before });
     }
     const removed = [...this.#absent].map((name) => ({ name, before: undefined }));
+    for (const name of this.#absent) this.#due.delete(name);
     this.#absent.clear();
     return { changed, removed: this.#removesLast ? removed : [...removed, ...this.#takeRemovals()] };
   }

@@ -191,3 +191,62 @@ test("a retired proxy loses its listeners first and its clusters last", async ()
   expect(await client.take(CDS)).toMatchObject({ removed: ["a"] });
   expect(xds.server.served("ns~proxy")).toEqual({});
 });
+
+describe.each(["delta", "sotw"] as const)("endpoints that are not there, %s", (variant) => {
+  test("a cluster is withheld until its endpoints are known", async () => {
+    await using xds = await serve([edsCluster("ready"), assignment("ready"), edsCluster("waiting")]);
+    const client = xds.client({ variant });
+    client.subscribe(CDS);
+    expect((await client.take(CDS)).names).toEqual(["ready"]);
+    expect(xds.server.withheld("ns~proxy")).toEqual(["waiting"]);
+    xds.publish([assignment("waiting")]);
+    expect((await client.take(CDS)).names).toContain("waiting");
+    expect(xds.server.withheld("ns~proxy")).toEqual([]);
+  });
+
+  test("a changed cluster whose endpoints are not known (yet, or again) stays as it was", async () => {
+    await using xds = await serve([edsCluster("a"), assignment("a"), cluster("b")]);
+    const client = xds.client({ variant });
+    client.subscribe(CDS);
+    const first = await client.take(CDS);
+    xds.publish([edsCluster("a", 2000)], [[EDS, "a"]]);
+    expect(await client.rest()).toEqual([]);
+    xds.publish([cluster("b", 2)]);
+    const second = await client.take(CDS);
+    if (variant === "sotw") expect(second.bytes.a).toEqual(first.bytes.a);
+    else expect(second.names).toEqual(["b"]);
+    xds.publish([assignment("a")]);
+    expect((await client.take(CDS)).names).toContain("a");
+  });
+
+  test("endpoints that went while their cluster was on its way are still given, so that it can warm up and go", async () => {
+    await using xds = await serve([cluster("b")]);
+    const client = xds.client({ variant, userAgent: "envoy" });
+    client.subscribe(CDS);
+    await client.take(CDS);
+    xds.publish([edsCluster("a"), assignment("a")]);
+    const clusters = await client.next();
+    xds.publish(
+      [],
+      [
+        [CDS, "a"],
+        [EDS, "a"],
+      ],
+    );
+    client.subscribe(EDS, ["a"]);
+    expect((await client.take(EDS)).names).toEqual(["a"]);
+    client.ack(clusters);
+    const gone = await client.take(CDS);
+    expect(variant === "delta" ? gone.removed : gone.names).toEqual(variant === "delta" ? ["a"] : ["b"]);
+  });
+});
+
+test("a server that restarts before it knows the endpoints takes no cluster away", async () => {
+  await using xds = await serve([edsCluster("a")]);
+  const client = xds.client();
+  client.delta({ typeUrl: CDS, initialResourceVersions: { a: edsCluster("a").version } });
+  expect(await client.take(CDS)).toMatchObject({ names: [], removed: [] });
+  client.delta({ typeUrl: EDS, resourceNamesSubscribe: ["a"], initialResourceVersions: { a: assignment("a").version } });
+  await client.take(EDS);
+  expect(await client.rest()).toEqual([]);
+});

@@ -4,7 +4,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { envoyResource, packAny } from "../../../src/envoy/encode.ts";
 import { Cluster_DiscoveryType, ClusterSchema } from "../../../src/gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import type { ConfigSourceSchema } from "../../../src/gen/envoy/envoy/config/core/v3/config_source_pb.js";
-import { ApiVersion } from "../../../src/gen/envoy/envoy/config/core/v3/config_source_pb.js";
+import { ApiConfigSource_ApiType, ApiVersion } from "../../../src/gen/envoy/envoy/config/core/v3/config_source_pb.js";
 import { ClusterLoadAssignmentSchema } from "../../../src/gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
 import { ListenerSchema } from "../../../src/gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { RouteConfigurationSchema } from "../../../src/gen/envoy/envoy/config/route/v3/route_pb.js";
@@ -15,6 +15,22 @@ import type { EnvoyResource } from "../../../src/model/envoy-resource.ts";
 type ConfigSource = MessageInitShape<typeof ConfigSourceSchema>;
 
 export const overAds: ConfigSource = { resourceApiVersion: ApiVersion.V3, configSourceSpecifier: { case: "ads", value: {} } };
+
+/** From the services of their own, on the bootstrap's cluster of Headworks. */
+export function separately(variant: "delta" | "sotw"): ConfigSource {
+  return {
+    resourceApiVersion: ApiVersion.V3,
+    configSourceSpecifier: {
+      case: "apiConfigSource",
+      value: {
+        apiType: variant === "delta" ? ApiConfigSource_ApiType.DELTA_GRPC : ApiConfigSource_ApiType.GRPC,
+        transportApiVersion: ApiVersion.V3,
+        grpcServices: [{ targetSpecifier: { case: "envoyGrpc", value: { clusterName: "headworks_xds" } } }],
+        setNodeOnFirstMessageOnly: true,
+      },
+    },
+  };
+}
 
 const ms = (value: number) => ({ seconds: BigInt(Math.floor(value / 1000)), nanos: (value % 1000) * 1e6 });
 
