@@ -1,4 +1,6 @@
 // What is built in, and the order in which features take their turn. The compiler proves the list of types whole.
+
+import { accessLogs } from "./features/accessLogs.ts";
 import { corsFilter, faultFilter, grpcWeb, router } from "./features/alwaysOnFilters.ts";
 import { attemptCounts } from "./features/attemptCounts.ts";
 import { buffer } from "./features/buffer.ts";
@@ -11,6 +13,7 @@ import { dns } from "./features/dns.ts";
 import { downstreamProxyProtocol } from "./features/downstreamProxyProtocol.ts";
 import { enterprise } from "./features/enterprise.ts";
 import { envoyMetadata } from "./features/envoyMetadata.ts";
+import { extauth } from "./features/extauth.ts";
 import { failover } from "./features/failover.ts";
 import { faults } from "./features/faults.ts";
 import { gzip } from "./features/gzip.ts";
@@ -20,12 +23,15 @@ import { healthChecks } from "./features/healthChecks.ts";
 import { http2 } from "./features/http2.ts";
 import { httpConnectionManager } from "./features/httpConnectionManager.ts";
 import { lbHash } from "./features/lbHash.ts";
+import { linkerd } from "./features/linkerd.ts";
 import { listenerOptions } from "./features/listenerOptions.ts";
+import { listenerTracing } from "./features/listenerTracing.ts";
 import { loadBalancer } from "./features/loadBalancer.ts";
 import { localRateLimit } from "./features/localRateLimit.ts";
 import { outlierDetection } from "./features/outlierDetection.ts";
 import { preconnect } from "./features/preconnect.ts";
 import { proxyProtocol } from "./features/proxyProtocol.ts";
+import { rateLimit } from "./features/rateLimit.ts";
 import { retries } from "./features/retries.ts";
 import { rewrites } from "./features/rewrites.ts";
 import { routeTracing } from "./features/routeTracing.ts";
@@ -33,6 +39,7 @@ import { shadowing } from "./features/shadowing.ts";
 import { sslConfig } from "./features/sslConfig.ts";
 import { stats } from "./features/stats.ts";
 import { subsets } from "./features/subsets.ts";
+import { tcpProxySettings } from "./features/tcpProxySettings.ts";
 import { timeouts } from "./features/timeouts.ts";
 import { upgrades } from "./features/upgrades.ts";
 import type { Feature } from "./plugin/feature.ts";
@@ -81,6 +88,11 @@ const routeFeatures: readonly Feature[] = [
   grpcWeb,
   csrf,
   router,
+  listenerTracing,
+  accessLogs,
+  tcpProxySettings,
+  extauth,
+  rateLimit,
   gzip,
   buffer,
   healthCheckFilter,
@@ -93,6 +105,7 @@ const routeFeatures: readonly Feature[] = [
   rewrites,
   retries,
   headerManipulation,
+  linkerd,
   shadowing,
   lbHash,
   upgrades,

@@ -1,7 +1,7 @@
 // Token buckets: `ratelimit.localRatelimit` of virtual hosts and routes, `httpLocalRatelimit` and `networkLocalRatelimit` of
 // listeners, `localRatelimit` of TCP gateways.
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { onRouteAction, withFilterConfig } from "../envoy/drafts.ts";
+import { withFilterConfig } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
 import { LocalRateLimitSchema } from "../gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
 import { LocalRateLimitSchema as NetworkLocalRateLimitSchema } from "../gen/envoy/envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit_pb.js";
@@ -54,9 +54,7 @@ export const localRateLimit: Feature = {
     const limit = options.value.localRatelimit;
     const tokenBucket = limit && bucket(limit, "ratelimit.localRatelimit", context);
     if (!tokenBucket) return route;
-    // Gloo writes this for every route with a `ratelimit` block: it stops inheriting the limits of its virtual host.
-    const kept = onRouteAction(route, (action) => ({ ...action, includeVhRateLimits: options.value.includeVhRateLimits }));
-    return withFilterConfig(kept, filter, LocalRateLimitSchema, limitOf(tokenBucket));
+    return withFilterConfig(route, filter, LocalRateLimitSchema, limitOf(tokenBucket));
   },
 };
 

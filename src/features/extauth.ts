@@ -1,0 +1,188 @@
+// `extauth`: requests are put to an authorization server. The server is named in the Settings or on the listener; virtual hosts
+// opt in with `customAuth`, routes and weighted destinations opt out or say more.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { withFilterConfig } from "../envoy/drafts.ts";
+import { packAny, sortedMap } from "../envoy/encode.ts";
+import { clusterName } from "../envoy/names.ts";
+import { regexFault, regexMatcher } from "../envoy/regex.ts";
+import { ApiVersion } from "../gen/envoy/envoy/config/core/v3/config_source_pb.js";
+import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
+import type { ListStringMatcherSchema } from "../gen/envoy/envoy/type/matcher/v3/string_pb.js";
+import { StatusCode } from "../gen/envoy/envoy/type/v3/http_status_pb.js";
+import type {
+  ExtAuthExtension,
+  HttpService,
+  Settings,
+} from "../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth_pb.js";
+import { formatRef } from "../model/ref.ts";
+import type { Feature, FeatureContext, ListenerContext, OptionContext } from "../plugin/feature.ts";
+
+const filter = "envoy.filters.http.ext_authz";
+
+type AuthzInit = MessageInitShape<typeof ExtAuthzSchema>;
+type PerRouteInit = MessageInitShape<typeof ExtAuthzPerRouteSchema>;
+
+export const extauth: Feature = {
+  name: "extauth",
+  glooName: "ext_authz",
+  fields: { http: ["extauth"], virtualHost: ["extauth"], route: ["extauth"], weightedDestination: ["extauth"] },
+  always: true,
+  httpFilters(options, context) {
+    const settings = settingsOf(options?.extauth, context);
+    const config = settings && authz(settings, context);
+    if (!config) return [];
+    const typed = { case: "typedConfig" as const, value: packAny(ExtAuthzSchema, config) };
+    return [{ place: { stage: "authn" }, filter: { name: filter, configType: typed } }];
+  },
+  virtualHost(host, options, context) {
+    const own = perRoute(options.extauth, context);
+    if (!hasServer(context)) return host;
+    // A virtual host that does not ask for it is open: the filter is there for others.
+    return withFilterConfig(host, filter, ExtAuthzPerRouteSchema, own ?? disabled);
+  },
+  route(route, options, _inherited, context) {
+    const own = perRoute(options.extauth, context);
+    return own && hasServer(context) ? withFilterConfig(route, filter, ExtAuthzPerRouteSchema, own) : route;
+  },
+  weightedDestination(cluster, options, context) {
+    const own = perRoute(options.extauth, context);
+    return own && hasServer(context) ? withFilterConfig(cluster, filter, ExtAuthzPerRouteSchema, own) : cluster;
+  },
+};
+
+const disabled: PerRouteInit = { override: { case: "disabled", value: true } };
+
+/** Those of the listener replace those of the Settings, all of them. */
+function settingsOf(own: Settings | undefined, { world }: FeatureContext): Settings | undefined {
+  return own ?? world.settings.extauth;
+}
+
+function hasServer({ http, world }: OptionContext): boolean {
+  const ref = (http?.extauth ?? world.settings.extauth)?.extauthzServerRef;
+  return ref !== undefined && world.get("Upstream", ref) !== undefined;
+}
+
+function perRoute(options: ExtAuthExtension | undefined, context: OptionContext): PerRouteInit | undefined {
+  const spec = options?.spec;
+  switch (spec?.case) {
+    case "disable":
+      return spec.value ? disabled : undefined;
+    case "customAuth": {
+      if (!hasServer(context))
+        context.warn("extauth.customAuth", "no authorization server is there to ask, so nobody is", {
+          hint: "name one in extauth.extauthzServerRef of the Settings or of the Gateway",
+        });
+      return {
+        override: { case: "checkSettings", value: { contextExtensions: sortedMap(spec.value.contextExtensions) } },
+      };
+    }
+    case "configRef": {
+      const missing = context.world.get("AuthConfig", spec.value) === undefined;
+      const message = missing
+        ? `auth config not found: name:"${spec.value.name}" namespace:"${spec.value.namespace}"`
+        : "The Gloo Advanced Extauth API is an enterprise-only feature, please upgrade or use the Envoy Extauth API instead";
+      context.refuse("extauth.configRef", message, { reason: "EnterpriseOnly" });
+      return undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function authz(settings: Settings, context: ListenerContext): AuthzInit | undefined {
+  const { extauthzServerRef: ref, serviceType, requestTimeout, failureModeAllow, requestBody, statusOnError } = settings;
+  const { refuse, warn, world } = context;
+  if (ref === undefined) {
+    refuse("extauth.extauthzServerRef", "no extauth server reference configured");
+    return undefined;
+  }
+  if (world.get("Upstream", ref) === undefined) {
+    warn("extauth.extauthzServerRef", `*v1.Upstream { ${formatRef(ref)} } not found`, {
+      reason: "UpstreamNotFound",
+      hint: "without it no request is checked",
+    });
+    return undefined;
+  }
+  if (statusOnError !== 0 && StatusCode[statusOnError] === undefined) {
+    refuse("extauth.statusOnError", `invalid statusOnError code: ${statusOnError}`);
+    return undefined;
+  }
+  const timeout = requestTimeout ?? { seconds: 0n, nanos: 200_000_000 };
+  const cluster = clusterName(ref);
+  const services: AuthzInit["services"] =
+    serviceType.case === "httpService"
+      ? { case: "httpService", value: httpService(serviceType.value, cluster, timeout, context) }
+      : {
+          case: "grpcService",
+          value: {
+            timeout,
+            targetSpecifier: {
+              case: "envoyGrpc",
+              value: { clusterName: cluster, authority: serviceType.case === "grpcService" ? serviceType.value.authority : "" },
+            },
+          },
+        };
+  return {
+    services,
+    failureModeAllow,
+    ...(requestBody && {
+      withRequestBody: {
+        maxRequestBytes: requestBody.maxRequestBytes || 4096,
+        allowPartialMessage: requestBody.allowPartialMessage,
+        packAsBytes: requestBody.packAsBytes,
+      },
+    }),
+    clearRouteCache: settings.clearRouteCache,
+    ...(statusOnError !== 0 && { statusOnError: { code: statusOnError as StatusCode } }),
+    metadataContextNamespaces: ["envoy.filters.http.jwt_authn"],
+    transportApiVersion: ApiVersion.V3,
+    statPrefix: settings.statPrefix,
+  };
+}
+
+type HttpServiceInit = Extract<AuthzInit["services"], { case: "httpService" }>["value"];
+
+function httpService(
+  { pathPrefix, request, response }: HttpService,
+  cluster: string,
+  timeout: { readonly seconds: bigint; readonly nanos: number },
+  { refuse }: ListenerContext,
+): HttpServiceInit {
+  for (const [i, regex] of (request?.allowedHeadersRegex ?? []).entries()) {
+    const fault = regexFault(regex);
+    if (fault) refuse(`extauth.httpService.request.allowedHeadersRegex[${i}]`, fault, { reason: "RegexInvalid" });
+  }
+  return {
+    // The address counts only for the Host header, which the server does not look at.
+    serverUri: { uri: "http://not-used.example.com/", httpUpstreamType: { case: "cluster", value: cluster }, timeout: { ...timeout } },
+    pathPrefix: pathPrefix.replace(/\/$/, ""),
+    ...(request && {
+      authorizationRequest: {
+        ...((request.allowedHeaders.length > 0 || request.allowedHeadersRegex.length > 0) && {
+          allowedHeaders: {
+            patterns: [
+              ...(patterns(request.allowedHeaders).patterns ?? []),
+              ...request.allowedHeadersRegex.map((regex) => ({ matchPattern: { case: "safeRegex" as const, value: regexMatcher(regex) } })),
+            ],
+          },
+        }),
+        headersToAdd: Object.entries(sortedMap(request.headersToAdd)).map(([key, value]) => ({ key, value })),
+      },
+    }),
+    ...(response && {
+      authorizationResponse: {
+        ...(response.allowedUpstreamHeaders.length > 0 && { allowedUpstreamHeaders: patterns(response.allowedUpstreamHeaders) }),
+        ...(response.allowedClientHeaders.length > 0 && { allowedClientHeaders: patterns(response.allowedClientHeaders) }),
+        ...(response.allowedUpstreamHeadersToAppend.length > 0 && {
+          allowedUpstreamHeadersToAppend: patterns(response.allowedUpstreamHeadersToAppend),
+        }),
+      },
+    }),
+  };
+}
+
+function patterns(names: readonly string[]): {
+  patterns?: Exclude<MessageInitShape<typeof ListStringMatcherSchema>["patterns"], undefined>;
+} {
+  return { patterns: names.map((value) => ({ matchPattern: { case: "exact" as const, value } })) };
+}
