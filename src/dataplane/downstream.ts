@@ -5,7 +5,9 @@ import type { AccessLogger } from "./compile/access-log.ts";
 import type { CompiledHcm } from "./compile/hcm.ts";
 import { Deadline } from "./deadline.ts";
 import { Exchange, type Tables } from "./exchange.ts";
+import { sendHeaders } from "./edge.ts";
 import { ChunkedDecoder } from "./http1/chunked.ts";
+import type { Headers } from "./http1/headers.ts";
 import { HeadFault, parseRequestHead } from "./http1/request-head.ts";
 import { MessageWriter } from "./http1/writer.ts";
 
@@ -262,10 +264,14 @@ export class DownstreamConnection {
     stats.downstream_rq_4xx++;
     this.#isClosing = true;
     this.#state = closingState;
-    const body = bodies[fault.status] ?? "Bad Request";
-    this.writer.text(
-      `HTTP/1.1 ${fault.status} ${body}\r\ncontent-length: ${body.length}\r\ncontent-type: text/plain\r\ndate: ${new Date().toUTCString()}\r\nserver: ${this.#owner.hcm.serverName}\r\nconnection: close\r\n\r\n${body}`,
-    );
+    const phrase = bodies[fault.status] ?? "Bad Request";
+    const body = fault.hasBody ? phrase : "";
+    const headers: Headers = ["content-length", String(body.length)];
+    if (body !== "") headers.push("content-type", "text/plain");
+    sendHeaders(headers, this.#owner.hcm, true);
+    let text = `HTTP/1.1 ${fault.status} ${phrase}\r\n`;
+    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+    this.writer.text(`${text}connection: close\r\n\r\n${body}`);
     this.writer.flush();
     this.#linger();
   }
@@ -427,6 +433,7 @@ export class DownstreamConnection {
 
 const bodies: Readonly<Record<number, string>> = {
   400: "Bad Request",
+  403: "Forbidden",
   405: "Method Not Allowed",
   408: "Request Timeout",
   417: "Expectation Failed",

@@ -4,11 +4,11 @@ import { createHash } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import type { CompiledHcm } from "./compile/hcm.ts";
 import { mutateHeaders, type PseudoHeaders } from "./compile/header-mutations.ts";
-import type { CompiledRetry, CompiledRoute, Forward, WeightedChoice } from "./compile/route.ts";
+import type { Action, CompiledRetry, CompiledRoute, Forward, WeightedChoice } from "./compile/route.ts";
 import type { CompiledRouteConfig, CompiledVirtualHost } from "./compile/route-config.ts";
 import type { DownstreamConnection } from "./downstream.ts";
 import { receiveHeaders, sendHeaders } from "./edge.ts";
-import type { FormatContext } from "./formatter.ts";
+import { type FormatContext, firstValue } from "./formatter.ts";
 import { type Headers, headerValue, setHeader } from "./http1/headers.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { ResponseHead } from "./http1/response-head.ts";
@@ -27,6 +27,8 @@ export interface Tables {
 
 /** A body that is to be sent again must be kept; beyond this it is sent once. */
 const defaultBufferLimit = 1_048_576;
+
+const withoutContent = new Set(["GET", "HEAD", "DELETE"]);
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
@@ -85,6 +87,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   #closesAfter = false;
   #isTunnel = false;
   #isDone = false;
+  #isReceived = false;
   #resendsLeft = 1;
 
   constructor(head: RequestHead, connection: DownstreamConnection, hcm: CompiledHcm, tables: Tables) {
@@ -156,10 +159,14 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
 
   begin(): void {
     const hcm = this.#hcm;
+    if (this.authority === "") return this.reply(400, "", "DPE", "missing_host_header");
+    // `OPTIONS *` is about the proxy itself, which has nothing to say; no route is about it.
+    if (this.path.charCodeAt(0) !== 0x2f) return this.reply(404, "", "", "path_not_absolute");
     const routes = hcm.routes;
     const config = routes.kind === "inline" ? routes.config : this.#tables.routeConfig(routes.name);
     this.#config = config;
     const received = receiveHeaders(this.headers, hcm, this.#connection, config?.internalOnlyHeaders ?? []);
+    this.#isReceived = true;
     this.remoteAddress = received.remoteAddress;
     this.scheme = received.scheme;
     this.#stripHost();
@@ -199,7 +206,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
         this.#forwardTo(action);
         break;
       case "redirect":
-        this.#redirect(action.status, action.location(this));
+        this.#redirectTo(action);
         break;
       case "direct":
         this.reply(action.status, action.body.toString("latin1"), "", "direct_response");
@@ -260,17 +267,15 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   #rewriteRequest(forward: Forward): void {
     const { headers } = this;
     const host = this.#host as CompiledVirtualHost;
-    if (this.#hcm.envoyHeaders && forward.timeoutMs !== Number.POSITIVE_INFINITY) {
-      const perTry = forward.retry?.perTryMs ?? Number.POSITIVE_INFINITY;
-      setHeader(headers, "x-envoy-expected-rq-timeout-ms", String(Math.round(Math.min(perTry, forward.timeoutMs))));
-    }
-    const levels = [this.#choice?.requestMutations, this.#route?.requestMutations, host.requestMutations, this.#config?.requestMutations];
+    this.#tellTimeout();
+    if (this.#choice?.requestMutations !== undefined) mutateHeaders(headers, this.#choice.requestMutations, this, this);
+    const levels = [this.#route?.requestMutations, host.requestMutations, this.#config?.requestMutations];
     if (this.#config?.mostSpecificWins) levels.reverse();
     for (const mutations of levels) if (mutations !== undefined) mutateHeaders(headers, mutations, this, this);
 
     if (forward.host !== undefined || this.#choice?.host !== undefined) {
       const rewritten = this.#choice?.host ?? this.#rewriteHost(forward);
-      if (rewritten !== undefined) this.#setAuthority(rewritten);
+      if (rewritten !== undefined && rewritten !== "") this.#setAuthority(rewritten);
     }
     this.#originalPath = this.path;
     if (forward.rewritePath !== undefined) {
@@ -281,13 +286,22 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     }
   }
 
+  /** Tells the upstream how long somebody waits for it. */
+  #tellTimeout(): void {
+    const forward = this.#forward as Forward;
+    if (!this.#hcm.envoyHeaders || forward.timeoutMs === Number.POSITIVE_INFINITY) return;
+    const left = this.attempts === 0 ? forward.timeoutMs : Math.max(0, forward.timeoutMs - this.durationMs);
+    const perTry = forward.retry?.perTryMs ?? Number.POSITIVE_INFINITY;
+    setHeader(this.headers, "x-envoy-expected-rq-timeout-ms", String(Math.ceil(Math.min(perTry, left))));
+  }
+
   #rewriteHost(forward: Forward): string | undefined {
     const rewrite = forward.host;
     switch (rewrite?.kind) {
       case "literal":
         return rewrite.host;
       case "header":
-        return headerValue(this.headers, rewrite.header);
+        return firstValue(this, rewrite.header);
       case "path":
         return rewrite.rewrite(pathOnly(this.path));
       default:
@@ -300,6 +314,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
       const before = headerValue(this.headers, "x-forwarded-host");
       setHeader(this.headers, "x-forwarded-host", before === undefined ? this.authority : `${before},${this.authority}`);
     }
+    if (this.#hcm.envoyHeaders && authority !== this.authority) setHeader(this.headers, "x-envoy-original-host", this.authority);
     this.authority = authority;
   }
 
@@ -372,6 +387,8 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     if (this.#upgrade !== undefined) text += `connection: upgrade\r\nupgrade: ${this.#upgrade}\r\n`;
     if (this.#isChunked) return `${text}transfer-encoding: chunked\r\n\r\n`;
     if (this.#contentLength >= 0) return `${text}content-length: ${this.#contentLength}\r\n\r\n`;
+    // RFC 9110 §8.6: a method that may be meant to have content says that it has none.
+    if (this.#upgrade === undefined && !withoutContent.has(this.method)) return `${text}content-length: 0\r\n\r\n`;
     return `${text}\r\n`;
   }
 
@@ -469,7 +486,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     this.responseHeaders = headers;
     this.#mutateResponse(headers);
     sendHeaders(headers, this.#hcm, false);
-    if (this.#hcm.requestIdInResponse) setHeader(headers, "x-request-id", headerValue(this.headers, "x-request-id") ?? "");
+    if (this.#hcm.requestIdInResponse) this.#tellRequestId(headers);
 
     let text = `HTTP/1.1 ${head.status} ${STATUS_CODES[head.status] ?? "Unknown"}\r\n`;
     for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
@@ -479,6 +496,8 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
       this.#connection.idle.set(this.#streamIdleMs);
       return;
     }
+    // RFC 9931: after a refused upgrade, what the client sent on is not a request.
+    if (this.#upgrade !== undefined) this.#closesAfter = true;
     const hasNoBody = head.status === 204 || head.status === 304 || this.method === "HEAD";
     if (head.contentLength >= 0 && head.status !== 204) text += `content-length: ${head.contentLength}\r\n`;
     else if (!hasNoBody || (this.method === "HEAD" && head.isChunked)) {
@@ -495,6 +514,12 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     this.#connection.writer.text(`${text}\r\n`);
   }
 
+  #tellRequestId(headers: Headers): void {
+    // Only one that counts: what a client says before its request was looked at does not.
+    const id = this.#isReceived ? headerValue(this.headers, "x-request-id") : undefined;
+    if (id !== undefined) setHeader(headers, "x-request-id", id);
+  }
+
   #isExpectedUpgrade(head: ResponseHead): boolean {
     if (this.#upgrade === undefined || head.upgrade?.toLowerCase() !== this.#upgrade.toLowerCase()) return false;
     if (!this.isWebSocket) return true;
@@ -505,8 +530,8 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   }
 
   #mutateResponse(headers: Headers): void {
+    if (this.#choice?.responseMutations !== undefined) mutateHeaders(headers, this.#choice.responseMutations, this);
     const levels = [
-      this.#choice?.responseMutations,
       this.#route?.responseMutations,
       this.#host?.responseMutations,
       this.#config?.responseMutations,
@@ -594,12 +619,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
       case "malformed":
         return this.#fail(502, `${before}reset reason: protocol error`, "UPE", `upstream_protocol_error{${detail}}`);
       case "connect":
-        return this.#fail(
-          503,
-          `${before}reset reason: remote connection failure, transport failure reason: ${describe(detail)}`,
-          "UF",
-          `upstream_connection_failure{${detail}}`,
-        );
+        return this.#fail(503, `${before}reset reason: remote connection failure`, "UF", `upstream_connection_failure{${detail}}`);
       case "connectTimeout":
         return this.#fail(503, `${before}reset reason: connection timeout`, "UF", "upstream_connection_timeout");
       default:
@@ -646,6 +666,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
       cluster.retries--;
       if (this.#isDone) return;
       if (this.#requestEnded) this.#startTryTimer();
+      this.#tellTimeout();
       this.#attempt();
     }, Math.random() * ceiling);
     return true;
@@ -730,6 +751,16 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     this.reply(status, body, this.responseFlags === "" ? flag : `${flag},${this.responseFlags}`, details, extra);
   }
 
+  #redirectTo(action: Extract<Action, { kind: "redirect" }>): void {
+    const location = action.location(this);
+    // What operators in the headers of the answer then see as the path, in Envoy too.
+    if (action.rewrite !== undefined) {
+      const path = pathOnly(this.path);
+      this.path = action.rewrite(path) + this.path.slice(path.length);
+    }
+    this.#redirect(action.status, location);
+  }
+
   #redirect(status: number, location: string): void {
     this.reply(status, "", "", "direct_response", ["location", location]);
   }
@@ -738,19 +769,22 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   reply(status: number, body: string, flags: string, details: string, extra: readonly string[] = []): void {
     if (this.#isDone || this.#headSent) return;
     this.#dropUpstream();
-    this.responseStatus = status;
     this.responseFlags = flags;
     this.responseDetails = details;
     const headers: Headers = [...extra];
     if (body !== "") headers.push("content-type", "text/plain");
+    if (this.#host?.tellsAttempts && this.attempts > 0) headers.push("x-envoy-attempt-count", String(this.attempts));
     if (this.#route !== undefined) this.#mutateResponse(headers);
     sendHeaders(headers, this.#hcm, true);
+    if (this.#hcm.requestIdInResponse) this.#tellRequestId(headers);
+    // Not before: for Envoy, %RESPONSE_CODE% in the headers of its own answers is 0.
+    this.responseStatus = status;
     this.responseHeaders = headers;
     let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
     for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
     if (status !== 204 && status >= 200) text += `content-length: ${body.length}\r\n`;
     // A client that is still sending is not listened to any more.
-    if (!this.#requestEnded && !this.#connection.hasWholeBody()) this.#closesAfter = true;
+    if (!this.#requestEnded) this.#closesAfter = true;
     if (this.#connection.closesAfter(this.#closesAfter)) {
       this.#closesAfter = true;
       text += "connection: close\r\n";
@@ -785,9 +819,3 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
 }
 
 const nowhere = { upstream_rq_tx_reset: 0 };
-
-/** Errors of the system in Envoy's words. */
-function describe(code: string): string {
-  if (code === "ECONNREFUSED") return "delayed connect error: Connection refused";
-  return code;
-}

@@ -90,7 +90,7 @@ const plain: Readonly<Record<string, Operator>> = {
   UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (c) => c.upstreamHost.slice(0, Math.max(0, c.upstreamHost.lastIndexOf(":"))),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: (c) => String(c.attempts),
   RESPONSE_CODE: (c) => String(c.responseStatus),
-  RESPONSE_FLAGS: (c) => c.responseFlags,
+  RESPONSE_FLAGS: (c) => c.responseFlags || "-",
   RESPONSE_CODE_DETAILS: (c) => c.responseDetails,
   BYTES_RECEIVED: (c) => String(c.bytesReceived),
   BYTES_SENT: (c) => String(c.bytesSent),
@@ -110,8 +110,8 @@ function operatorOf(name: string, argument: string | undefined): Operator | unde
   switch (name) {
     case "REQ": {
       const [first = "", second] = argument.toLowerCase().split("?");
-      if (second === undefined) return (c) => viewHeader(c.request, first);
-      return (c) => viewHeader(c.request, first) ?? viewHeader(c.request, second);
+      if (second === undefined) return (c) => firstValue(c.request, first);
+      return (c) => firstValue(c.request, first) ?? firstValue(c.request, second);
     }
     case "RESP": {
       const [first = "", second] = argument.toLowerCase().split("?");
@@ -130,6 +130,13 @@ function operatorOf(name: string, argument: string | undefined): Operator | unde
     default:
       return undefined;
   }
+}
+
+/** Unlike matchers, operators see only the first of several values. */
+export function firstValue(request: RequestView, name: string): string | undefined {
+  if (name.charCodeAt(0) === 0x3a || name === "host") return viewHeader(request, name);
+  for (let i = 0; i < request.headers.length; i += 2) if (request.headers[i] === name) return request.headers[i + 1];
+  return undefined;
 }
 
 /** The first value of a query parameter, as written; undefined when it is absent. */

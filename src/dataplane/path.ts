@@ -33,9 +33,10 @@ function normalizeOnly(path: string, rules: PathRules): string | undefined {
   return result;
 }
 
-/** RFC 3986 §6: dot segments, escaped dots, backslashes as slashes. */
+/** RFC 3986 §6: dot segments, what needs no escaping unescaped, backslashes as slashes. */
 function normalizePath(path: string): string | undefined {
-  const plain = path.replace(/\\/g, "/").replace(/%2e/gi, ".");
+  const unescaped = path.includes("%") ? path.replace(/%(?:2[de]|3\d|[46][1-9a-f]|[57][0-9a]|5f|7e)/gi, (each) => decodeURIComponent(each)) : path;
+  const plain = unescaped.includes("\\") ? unescaped.replace(/\\/g, "/") : unescaped;
   if (!plain.includes("/.")) return plain;
   const kept: string[] = [];
   const segments = plain.split("/").slice(1);

@@ -57,9 +57,14 @@ export interface PseudoHeaders {
   setPseudo(name: string, value: string): void;
 }
 
-/** Removes first, then overwrites, then appends: Envoy's order within one level. */
+/**
+ * Removes first; then looks at what is there and computes all values, then overwrites, then appends: Envoy's order within one level, so that two
+ * options on one header do not see each other's work.
+ */
 export function mutateHeaders(headers: Headers, mutations: HeaderMutations, context: FormatContext, pseudo?: PseudoHeaders): void {
   for (const name of mutations.remove) removeHeader(headers, name);
+  if (mutations.add.length === 0) return;
+  let overwritten: Headers | undefined;
   let appended: Headers | undefined;
   for (const addition of mutations.add) {
     const value = addition.value(context);
@@ -74,14 +79,17 @@ export function mutateHeaders(headers: Headers, mutations: HeaderMutations, cont
         if (!hasHeader(headers, name)) (appended ??= []).push(name, value);
         break;
       case Action.OVERWRITE_IF_EXISTS_OR_ADD:
-        setHeader(headers, name, value);
+        (overwritten ??= []).push(name, value);
         break;
       case Action.OVERWRITE_IF_EXISTS:
-        if (hasHeader(headers, name)) setHeader(headers, name, value);
+        if (hasHeader(headers, name)) (overwritten ??= []).push(name, value);
         break;
       default:
         (appended ??= []).push(name, value);
     }
+  }
+  if (overwritten !== undefined) {
+    for (let i = 0; i < overwritten.length; i += 2) setHeader(headers, overwritten[i] as string, overwritten[i + 1] as string);
   }
   if (appended !== undefined) for (const each of appended) headers.push(each);
 }

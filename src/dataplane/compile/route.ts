@@ -27,7 +27,13 @@ export interface CompiledRoute extends Matchable {
 
 export type Action =
   | ({ readonly kind: "forward" } & Forward)
-  | { readonly kind: "redirect"; readonly status: number; readonly location: (request: RequestView) => string }
+  | {
+      readonly kind: "redirect";
+      readonly status: number;
+      readonly location: (request: RequestView) => string;
+      /** Of the path, without query. */
+      readonly rewrite: ((path: string) => string) | undefined;
+    }
   | { readonly kind: "direct"; readonly status: number; readonly body: Buffer }
   | { readonly kind: "unsupported" };
 
@@ -318,6 +324,7 @@ function compileRedirect(action: RedirectAction, path: PathTest, findings: Findi
   return {
     kind: "redirect",
     status: status ?? 301,
+    rewrite,
     location(request) {
       const finalScheme = wantedScheme ?? request.scheme;
       let host = wantedHost ?? request.authority;

@@ -29,9 +29,12 @@ export interface RequestHead {
 export class HeadFault {
   readonly status: number;
   readonly reason: string;
-  constructor(status: number, reason: string) {
+  /** Whether the answer says in words what its status says. */
+  readonly hasBody: boolean;
+  constructor(status: number, reason: string, hasBody = true) {
     this.status = status;
     this.reason = reason;
+    this.hasBody = hasBody;
   }
 }
 
@@ -156,6 +159,9 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
       case known.upgrade:
         upgrade = value;
         break;
+      case known["proxy-connection"]:
+        if (value.toLowerCase() === "close") connection = connection === undefined ? "close" : `${connection},close`;
+        break;
       case known.expect:
         expect = value;
         break;
@@ -173,7 +179,7 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
   }
 
   if (host === undefined) {
-    if (minor === 1) return bad("no Host");
+    if (minor === 1) return new HeadFault(400, "no Host", false);
     host = "";
   } else if (!isHost(host)) return bad("Host");
 
@@ -184,6 +190,8 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
     else {
       const absolute = absoluteForm.exec(target);
       if (absolute === null) return bad("target");
+      // A target of https on a connection without TLS: what the client meant is not what it asked.
+      if ((absolute[1] as string).toLowerCase() === "https") return new HeadFault(403, "https target on a plain connection");
       host = absolute[2] as string;
       if (!isHost(host)) return bad("authority of the target");
       const rest = absolute[3] as string;

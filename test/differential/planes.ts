@@ -1,0 +1,59 @@
+// Both data planes side by side: a real Envoy and the embedded one, with the same listeners and clusters.
+
+import { createRegistry, type DescMessage, fromBinary, type JsonObject, toJson } from "@bufbuild/protobuf";
+import { ClusterSchema } from "../../src/gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { ListenerSchema } from "../../src/gen/envoy/envoy/config/listener/v3/listener_pb.js";
+import { RouteConfigurationSchema } from "../../src/gen/envoy/envoy/config/route/v3/route_pb.js";
+import { RouterSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
+import { HttpConnectionManagerSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { UpstreamTlsContextSchema } from "../../src/gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import { HttpProtocolOptionsSchema } from "../../src/gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
+import { createDataPlane, type DataPlane } from "../../src/dataplane/dataplane.ts";
+import { type HcmInit, listener, testProxy } from "../../src/dataplane/testing/resources.ts";
+import type { EnvoyResource } from "../../src/model/envoy-resource.ts";
+import { type RunningEnvoy, startEnvoy } from "../servers/envoy.ts";
+import { freePorts } from "../servers/ports.ts";
+
+const registry = createRegistry(HttpConnectionManagerSchema, RouterSchema, RouteConfigurationSchema, UpstreamTlsContextSchema, HttpProtocolOptionsSchema);
+
+export interface Planes extends AsyncDisposable {
+  readonly envoy: RunningEnvoy;
+  readonly plane: DataPlane;
+  /** For each connection manager, its port in Envoy and in the embedded data plane. */
+  readonly ports: readonly { readonly envoy: number; readonly embedded: number }[];
+}
+
+/** Serves each connection manager on a listener of its own, in both. */
+export async function startPlanes(managers: readonly HcmInit[], clusters: readonly EnvoyResource[]): Promise<Planes> {
+  const ports = await freePorts(managers.length * 2 + 1);
+  const adminPort = ports.pop() as number;
+  const pairs = managers.map((_, index) => ({ envoy: ports[index * 2] as number, embedded: ports[index * 2 + 1] as number }));
+  const envoyListeners = managers.map((hcm, index) => listener((pairs[index] as { envoy: number }).envoy, hcm, "127.0.0.1", `listener-${index}`));
+  const embeddedListeners = managers.map((hcm, index) => listener((pairs[index] as { embedded: number }).embedded, hcm, "127.0.0.1", `listener-${index}`));
+  const envoy = await startEnvoy(
+    {
+      admin: { address: { socket_address: { address: "127.0.0.1", port_value: adminPort } } },
+      static_resources: {
+        listeners: envoyListeners.map((each) => json(ListenerSchema, each.bytes)),
+        clusters: clusters.map((each) => json(ClusterSchema, each.bytes)),
+      },
+    },
+    adminPort,
+  );
+  const plane = createDataPlane({ proxy: testProxy });
+  plane.publish(testProxy, { upserts: [...clusters, ...embeddedListeners], removals: [] });
+  await plane.settled();
+  return {
+    envoy,
+    plane,
+    ports: pairs,
+    async [Symbol.asyncDispose]() {
+      await plane[Symbol.asyncDispose]();
+      await envoy.kill();
+    },
+  };
+}
+
+function json(schema: DescMessage, bytes: Uint8Array): JsonObject {
+  return toJson(schema, fromBinary(schema, bytes), { registry, useProtoFieldName: true }) as JsonObject;
+}
