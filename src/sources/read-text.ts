@@ -85,13 +85,34 @@ function versionOf(text: string, document: YamlDocument, node: YamlNode, without
   return hash("sha256", own, "hex").slice(0, 16);
 }
 
+interface Parsed {
+  readonly text: string;
+  readonly documents: readonly YamlDocument[];
+  readonly lines: LineStarts;
+}
+
+/** The texts asked about last: problems come in groups, and a tree is too large to be kept for every file. */
+const recentlyParsed: Parsed[] = [];
+
+function parsedForPlaces(text: string): Parsed | undefined {
+  const index = recentlyParsed.findIndex((each) => each.text === text);
+  const [known] = index === -1 ? [] : recentlyParsed.splice(index, 1);
+  const parsed = known ?? parsedNow(text);
+  if (parsed) recentlyParsed.unshift(parsed);
+  recentlyParsed.length = Math.min(recentlyParsed.length, 4);
+  return parsed;
+}
+
+function parsedNow(text: string): Parsed | undefined {
+  const parsed = parseYaml(text);
+  return "failure" in parsed ? undefined : { text, documents: parsed.documents, lines: new LineStarts(text) };
+}
+
 /** The place of a field of a resource that was read from this text; of the nearest parent that is written. */
 export function locateInText(text: string, file: string, resource: Resource, path = "", layout?: Layout): Place | undefined {
-  const parsed = parseYaml(text);
-  if ("failure" in parsed) return undefined;
-  const found = findObject(parsed.documents, resource, layout);
-  if (!found) return undefined;
-  return placeOf(text, file, new LineStarts(text), spanOf(found, resource, parsePath(path)));
+  const parsed = parsedForPlaces(text);
+  const found = parsed && findObject(parsed.documents, resource, layout);
+  return found && placeOf(text, file, parsed.lines, spanOf(found, resource, parsePath(path)));
 }
 
 function findObject(documents: readonly YamlDocument[], resource: Resource, layout: Layout | undefined): ObjectNode | undefined {

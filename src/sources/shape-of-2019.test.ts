@@ -91,8 +91,8 @@ virtualHost:
     'HW1031 11:30 extensions.configs "rate-limit" of 2019 is not converted, and does nothing',
     'HW1031 11:50 extensions.configs "my-own" of 2019 is not converted, and does nothing',
   ]);
-  expect(locateInText(text, "f.yaml", resource, "virtualHost.routes[0].options.timeout")).toMatchObject({ line: 17, column: 7 });
-  expect(locateInText(text, "f.yaml", resource, "virtualHost.routes[1].matchers[0].exact")).toMatchObject({ line: 24, column: 15 });
+  expect(locateInText(text, "f.yaml", resource, "virtualHost.routes[0].options.timeout")).toMatchObject({ line: 17, column: 9 });
+  expect(locateInText(text, "f.yaml", resource, "virtualHost.routes[1].matchers[0].exact")).toMatchObject({ line: 24, column: 17 });
 });
 
 test("mistakes in an old shape are at the place where they are written", () => {

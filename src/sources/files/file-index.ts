@@ -1,11 +1,11 @@
 // Which file says what, and what follows from a change: pure bookkeeping, no I/O. Guards the promise that a mistake costs only
 // what it touches: a file that cannot be read, or an object in it, keeps its last good version.
 import type { Change } from "../../model/change.ts";
-import { type Place, type Problem, problem } from "../../model/problem.ts";
+import { type Problem, problem } from "../../model/problem.ts";
 import type { ResourceKey } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { Remembered } from "../../plugin/source.ts";
-import type { TextReading } from "../read-text.ts";
+import { locateInText, type TextReading } from "../read-text.ts";
 
 interface FileEntry {
   readonly text: string | undefined;
@@ -77,7 +77,7 @@ export class FileIndex {
     const problems = [...reading.problems];
     for (const resource of reading.resources) {
       const twin = resources.get(resource.key);
-      if (twin) problems.push(duplicate(resource, twin));
+      if (twin) problems.push(duplicate(resource, twin, text));
       else resources.set(resource.key, this.#withLastGood(resource, before));
     }
     const held = new Set<ResourceKey>();
@@ -208,7 +208,7 @@ export class FileIndex {
       const claims = this.#claims.get(key);
       if (!claims || claims.size < 2) continue;
       const first = firstOf(claims)!;
-      if (first !== file) conflicts.push(duplicate(resource, this.#files.get(first)!.resources.get(key)!));
+      if (first !== file) conflicts.push(duplicate(resource, this.#files.get(first)!.resources.get(key)!, entry.text));
     }
     return conflicts;
   }
@@ -238,11 +238,11 @@ function stale(resource: Resource, blame: Problem | undefined): Resource {
   return { ...resource, isStale: true, problems: [problem("error", resource.key, "StaleObject", message, details)] };
 }
 
-function duplicate(loser: Resource, winner: Resource): Problem {
-  const { file, document } = winner.origin;
-  const where = file === loser.origin.file ? `document ${(document ?? 0) + 1} of the same file` : file;
-  const at: Place = { file: loser.origin.file ?? "", line: 1, column: 1 };
-  const message = `${loser.key} is also in ${where}, which is the one in service; this one, in ${at.file}, is not looked at`;
+function duplicate(loser: Resource, winner: Resource, text: string | undefined): Problem {
+  const file = loser.origin.file ?? "";
+  const where = winner.origin.file === file ? `document ${(winner.origin.document ?? 0) + 1} of the same file` : winner.origin.file;
+  const at = (text === undefined ? undefined : locateInText(text, file, loser, "metadata.name")) ?? { file, line: 1, column: 1 };
+  const message = `${loser.key} is also in ${where}, which is the one in service; this one, in ${file}, is not looked at`;
   return problem("error", undefined, "DuplicateResource", message, { at, hint: "remove one of the two" });
 }
 

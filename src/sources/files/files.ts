@@ -21,6 +21,8 @@ export interface FilesOptions {
   readonly pollMs?: number;
   /** Do not ask the system for file events at all. */
   readonly pollOnly?: boolean;
+  /** How far apart two equal looks must be before a mass deletion is believed, after the folder was away; 5 s unless given. */
+  readonly guardMs?: number;
 }
 
 /** The source of a folder (or of a single file). Paths in problems begin as `folder` is written. */
@@ -43,9 +45,8 @@ export function filesSource(folder: string, options: FilesOptions = {}): Source 
     async *watch(signal) {
       const noticedAt = performance.now();
       const state = begin();
-      yield* state.watch(signal, { pollMs: options.pollMs ?? 5_000, pollOnly: options.pollOnly ?? false }, () =>
-        firstBatch(index, noticedAt),
-      );
+      const { pollMs = 5_000, pollOnly = false, guardMs = 5_000 } = options;
+      yield* state.watch(signal, { pollMs, pollOnly, guardMs }, () => firstBatch(index, noticedAt));
     },
     locate(resource: Resource, path?: string): Place | undefined {
       const { file } = resource.origin;

@@ -4,7 +4,7 @@ import { type Problem, problem } from "../../model/problem.ts";
 import type { SourceBatch } from "../../plugin/source.ts";
 import type { TextReading } from "../read-text.ts";
 import type { FileIndex } from "./file-index.ts";
-import { type Listing, listFolder, readFile } from "./folder.ts";
+import { type Listing, listFolder, listSingleFile, readFile } from "./folder.ts";
 import { FolderWatcher } from "./watcher.ts";
 
 const brokenMs = 30;
@@ -12,8 +12,14 @@ const missingObjectsMs = 150;
 const missingFileMs = 100;
 /** How long a deletion of most files must last, with the folder itself there, before it is believed. */
 const massMs = 500;
-/** The same after the folder was away: two equal looks, this far apart. */
-const guardMs = 5_000;
+
+export interface WatchOptions {
+  /** The safety net under file events. */
+  readonly pollMs: number;
+  readonly pollOnly: boolean;
+  /** After the folder was away: how far apart two equal looks must be before a mass deletion is believed. */
+  readonly guardMs: number;
+}
 
 interface Watched {
   signature: string;
@@ -34,6 +40,8 @@ export class FolderState {
   /** When to look at a file again. */
   readonly #due = new Map<string, number>();
   #rootId: string | undefined;
+  /** Known once the root has been there. */
+  #isSingleFile: boolean | undefined;
   #rootWasAway = false;
   #guard: { readonly missing: string; readonly since: number } | undefined;
 
@@ -63,9 +71,8 @@ export class FolderState {
   *#listing(): Generator<void, Listing | undefined> {
     let listing: Listing;
     try {
-      listing = yield* listFolder(this.#root);
-      const { dev, ino } = statSync(this.#root);
-      const id = `${dev}:${ino}`;
+      const id = this.#idOfRoot();
+      listing = this.#isSingleFile ? listSingleFile(this.#root) : yield* listFolder(this.#root);
       if (this.#rootId !== undefined && this.#rootId !== id) this.#rootWasAway = true;
       this.#rootId = id;
     } catch (error) {
@@ -79,11 +86,7 @@ export class FolderState {
     return listing;
   }
 
-  async *watch(
-    signal: AbortSignal,
-    options: { readonly pollMs: number; readonly pollOnly: boolean },
-    first: () => SourceBatch,
-  ): AsyncGenerator<SourceBatch> {
+  async *watch(signal: AbortSignal, options: WatchOptions, first: () => SourceBatch): AsyncGenerator<SourceBatch> {
     const watcher = new FolderWatcher(options.pollOnly);
     signal.addEventListener("abort", () => watcher.wake(), { once: true });
     try {
@@ -97,9 +100,9 @@ export class FolderState {
         const heard = await watcher.next(scan ? 0 : this.#wakeAt(nextPoll));
         if (signal.aborted) return;
         const now = performance.now();
-        for (const file of heard.files) this.#lookAt(file, now, false);
+        for (const file of heard.files) if (!this.#isSingleFile || file === this.#root) this.#lookAt(file, now, false);
         for (const [file, at] of [...this.#due]) if (at <= now) this.#lookAt(file, now, false);
-        if (heard.rescan || (!scan && now >= nextPoll)) scan = this.#rescan();
+        if (heard.rescan || (!scan && now >= nextPoll)) scan = this.#rescan(options.guardMs);
         const step = scan && slice(scan);
         if (step?.done) {
           scan = undefined;
@@ -134,7 +137,7 @@ export class FolderState {
   }
 
   /** Compares all files with what is known; the folders to watch come back. */
-  *#rescan(): Generator<void, Listing | undefined> {
+  *#rescan(guardMs: number): Generator<void, Listing | undefined> {
     const listing = yield* this.#listing();
     if (!listing) return undefined;
     const now = performance.now();
@@ -144,7 +147,7 @@ export class FolderState {
       yield;
     }
     const missing = [...this.#index.files].filter((file) => !listing.files.has(file));
-    if (this.#rootWasAway && this.#isMass(missing)) this.#guardMissing(missing, now);
+    if (this.#rootWasAway && this.#isMass(missing)) this.#guardMissing(missing, now, guardMs);
     else {
       this.#rootWasAway = false;
       this.#guard = undefined;
@@ -153,7 +156,7 @@ export class FolderState {
     return listing;
   }
 
-  #guardMissing(missing: readonly string[], now: number): void {
+  #guardMissing(missing: readonly string[], now: number, guardMs: number): void {
     const printed = JSON.stringify([...missing].sort());
     if (this.#guard?.missing === printed && now - this.#guard.since >= guardMs) {
       this.#rootWasAway = false;
@@ -251,8 +254,20 @@ export class FolderState {
   }
 
   #rootIsThere(): boolean {
-    const stats = statSync(this.#root, { throwIfNoEntry: false });
-    return stats !== undefined && `${stats.dev}:${stats.ino}` === this.#rootId;
+    try {
+      return this.#idOfRoot() === this.#rootId;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Tells the root from another that was put in its place. Throws when there is none, or a file where a folder was. */
+  #idOfRoot(): string {
+    const stats = statSync(this.#root);
+    this.#isSingleFile ??= stats.isFile();
+    if (this.#isSingleFile) return "file"; // a save may replace it
+    if (!stats.isDirectory()) throw Object.assign(new Error("it is a file"), { code: "ENOTDIR" });
+    return `${stats.dev}:${stats.ino}`;
   }
 
   #forget(file: string): void {

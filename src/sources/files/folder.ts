@@ -15,7 +15,7 @@ import {
   type Stats,
   statSync,
 } from "node:fs";
-import { basename, join, relative, sep } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { type Problem, problem } from "../../model/problem.ts";
 import type { Layout } from "../envelope.ts";
 import { kindOfPlural } from "../object-kind.ts";
@@ -59,12 +59,24 @@ export function isReadableName(name: string): boolean {
   return /\.(ya?ml|json)$/i.test(name) && !isIgnoredName(name);
 }
 
+function emptyListing(): Listing {
+  return { files: new Map(), folders: new Set(), problems: new Map() };
+}
+
+/** The listing of a source that is a single file; its folder is watched, because saves may replace the file. Throws when it is gone. */
+export function listSingleFile(file: string): Listing {
+  const listing = emptyListing();
+  listing.files.set(file, signatureOf(statSync(file)));
+  listing.folders.add(dirname(file));
+  return listing;
+}
+
 /**
  * Lists a folder and those in it. Throws when the root itself cannot be listed. Yields now and then so that the caller can let
  * others work.
  */
 export function* listFolder(root: string): Generator<void, Listing> {
-  const listing: Listing = { files: new Map(), folders: new Set(), problems: new Map() };
+  const listing = emptyListing();
   const realRoot = realpathSync(root);
   const links: Link[] = [];
   const pending: string[] = [root];
