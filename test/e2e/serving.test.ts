@@ -1,0 +1,214 @@
+// `run` and `demo` as a user has them: requests through the gateway, edits while it runs, the admin API, the end.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findEnvoy } from "../servers/envoy.ts";
+import { freePorts } from "../servers/ports.ts";
+import { headworks, type Running, start } from "./headworks.ts";
+
+const backend = createServer((asked, answer) => {
+  const slow = asked.url?.startsWith("/slow") ? 700 : 0;
+  setTimeout(() => answer.end(`${asked.url} at the backend\n`), slow);
+});
+const folders: string[] = [];
+beforeAll(() => new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve)));
+afterAll(() => {
+  backend.close();
+  backend.closeAllConnections();
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+
+interface Gateway extends Running {
+  readonly folder: string;
+  readonly url: string;
+  readonly admin: string;
+  /** Writes the routes: by prefix, what is written under `options`. */
+  route(prefix: string, field?: string): void;
+}
+
+/** A gateway on ports of its own, ready. */
+async function gateway(...args: string[]): Promise<Gateway> {
+  const [port, adminPort] = await freePorts(2);
+  const folder = mkdtempSync(join(tmpdir(), "headworks-run-"));
+  folders.push(folder);
+  const write = (name: string, object: object) => writeFileSync(join(folder, name), JSON.stringify(object, undefined, 1));
+  write("gateway.json", {
+    apiVersion: "gateway.solo.io/v1",
+    kind: "Gateway",
+    metadata: { name: "gateway-proxy", namespace: "gloo-system" },
+    spec: { bindAddress: "127.0.0.1", bindPort: port, httpGateway: {}, proxyNames: ["gateway-proxy"] },
+  });
+  write("upstream.json", {
+    apiVersion: "gloo.solo.io/v1",
+    kind: "Upstream",
+    metadata: { name: "backend", namespace: "gloo-system" },
+    spec: { static: { hosts: [{ addr: "127.0.0.1", port: (backend.address() as AddressInfo).port }] } },
+  });
+  const route = (prefix: string, field = "upstream") =>
+    write("route.json", {
+      apiVersion: "gateway.solo.io/v1",
+      kind: "VirtualService",
+      metadata: { name: "all", namespace: "gloo-system" },
+      spec: {
+        virtualHost: {
+          domains: ["*"],
+          routes: [{ matchers: [{ prefix }], routeAction: { single: { [field]: { name: "backend", namespace: "gloo-system" } } } }],
+        },
+      },
+    });
+  route("/");
+  const running = start(["run", folder, "--admin", `127.0.0.1:${adminPort}`, "--log", "pretty", ...args]);
+  await running.said(/ ready {2}/);
+  return { ...running, folder, url: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${adminPort}`, route };
+}
+
+const statusOf = async (url: string) => (await fetch(url).catch(() => undefined))?.status;
+
+const proxies = ["embedded", ...(findEnvoy() ? ["envoy"] : [])];
+
+describe.each(proxies)("run --proxy %s", (proxy) => {
+  test("serves; an edit is served; a typo is reported at its line while the last good version serves on; mending it is noticed", async () => {
+    await using running = await gateway("--proxy", proxy);
+    await expect.poll(() => statusOf(`${running.url}/a`), { timeout: 10_000 }).toBe(200);
+
+    running.route("/only");
+    await expect.poll(() => statusOf(`${running.url}/a`)).toBe(404);
+    expect(await statusOf(`${running.url}/only`)).toBe(200);
+
+    running.route("/other", "upstrem");
+    await running.said(/✖ \S+route\.json:(\d+):(\d+) {2}HW1003/);
+    await running.said(/VirtualService gloo-system\/all keeps serving its last good version/);
+    expect(await statusOf(`${running.url}/only`)).toBe(200);
+    expect(await statusOf(`${running.url}/other`)).toBe(404);
+
+    running.route("/other");
+    await expect.poll(() => statusOf(`${running.url}/other`)).toBe(200);
+  });
+
+  test("SIGTERM lets a request in flight finish, takes no new one, and ends with 0", async () => {
+    await using running = await gateway("--proxy", proxy);
+    await expect.poll(() => statusOf(`${running.url}/a`), { timeout: 10_000 }).toBe(200);
+    const inFlight = getText(`${running.url}/slow`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    running.process.kill("SIGTERM");
+    await running.said(/draining/);
+    expect(await inFlight).toBe("/slow at the backend\n");
+    expect((await running.ended).code).toBe(0);
+    expect(await statusOf(`${running.url}/a`)).toBeUndefined();
+  });
+
+  test("SIGINT drains and ends with 130; a second one ends at once", async () => {
+    const first = await gateway("--proxy", proxy);
+    first.process.kill("SIGINT");
+    expect((await first.ended).code).toBe(130);
+
+    const second = await gateway("--proxy", proxy, "--grace", "60");
+    await expect.poll(() => statusOf(`${second.url}/a`), { timeout: 10_000 }).toBe(200);
+    const inFlight = getText(`${second.url}/slow`).catch(() => "cut");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    second.process.kill("SIGINT");
+    await second.said(/draining/);
+    second.process.kill("SIGINT");
+    expect((await second.ended).code).toBe(130);
+    await inFlight;
+  });
+});
+
+describe("run", () => {
+  test("the admin API shows what is in service, and get asks it", async () => {
+    await using running = await gateway();
+    expect(await (await fetch(`${running.admin}/readyz`)).text()).toBe("ok\n");
+    const metrics = await (await fetch(`${running.admin}/metrics`)).text();
+    expect(metrics).toContain('headworks_config_status{kind="VirtualService",namespace="gloo-system",name="all"} 0');
+    await fetch(`${running.url}/a`);
+    expect(await (await fetch(`${running.admin}/metrics`)).text()).toContain(
+      'envoy_cluster_upstream_rq_total{envoy_cluster_name="backend_gloo-system"} 1',
+    );
+    const table = await headworks(["get", "vs", "--server", running.admin]);
+    expect(table.stdout).toMatch(/^VIRTUAL SERVICE .*\nall .* Accepted /);
+    const proxy = await headworks(["get", "proxy", "gateway-proxy", "-o", "json", "--server", running.admin]);
+    expect(JSON.parse(proxy.stdout).listeners).toHaveLength(1);
+  });
+
+  test("off a terminal the log is JSON, a line each, findings with their place", async () => {
+    const [adminPort] = await freePorts(1);
+    const folder = mkdtempSync(join(tmpdir(), "headworks-log-"));
+    folders.push(folder);
+    writeFileSync(join(folder, "x.yaml"), "kind: Upstream\napiVersion: gloo.solo.io/v1\nmetadata: {name: x}\nspec: {statik: {}}\n");
+    await using running = start(["run", folder, "--proxy", "none", "--xds", `unix:${join(folder, "xds.sock")}`, "--admin", `${adminPort}`]);
+    await running.said(/"msg":"ready"/);
+    const lines = running
+      .stderr()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.find((line) => line.msg === "loaded")).toMatchObject({ resources: 1, errors: 1 });
+    expect(lines.find((line) => line.code === "HW1003")).toMatchObject({ level: 50, place: { file: join(folder, "x.yaml"), line: 4 } });
+  });
+
+  test("a port that is taken is one clear line", async () => {
+    await using first = await gateway();
+    const second = await headworks(["run", first.folder, "--admin", "none"]);
+    expect(second.code).toBe(2);
+    expect(second.stderr).toMatch(/error: the gateway cannot listen on 127\.0\.0\.1:\d+: something else listens there already/);
+    const third = await headworks(["run", first.folder, "--admin", first.admin.replace("http://", "")]);
+    expect(third.code).toBe(2);
+    expect(third.stderr).toContain("choose another with --admin");
+  });
+
+  test("with --state-dir a restart forgets nothing, even when the newest version is broken", async () => {
+    const [state] = [mkdtempSync(join(tmpdir(), "headworks-state-"))];
+    folders.push(state);
+    const first = await gateway("--state-dir", state);
+    expect(await statusOf(`${first.url}/a`)).toBe(200);
+    first.process.kill("SIGTERM");
+    await first.ended;
+    writeFileSync(
+      join(first.folder, "route.json"),
+      readFileSync(join(first.folder, "route.json"), "utf8").replace('"upstream"', '"upstrem"'),
+    );
+    await using second = start(["run", first.folder, "--admin", "none", "--log", "pretty", "--state-dir", state]);
+    await second.said(/ ready {2}/);
+    expect(second.stderr()).toContain("HW1003");
+    expect(await statusOf(`${first.url}/a`)).toBe(200);
+  });
+
+  test("an own type of Upstream comes with headworks.config.ts", async () => {
+    const folder = join(import.meta.dirname, "../../examples/custom-type");
+    const run = await headworks(["check", "config"], { cwd: folder });
+    expect(run.stdout).toBe("");
+    expect(run.code).toBe(0);
+  });
+});
+
+describe("demo", () => {
+  test("a petstore behind a gateway, introduced in a few lines", async () => {
+    const [adminPort] = await freePorts(1);
+    await using running = start(["demo", "--admin", `${adminPort}`]);
+    await running.said(/try {3}curl localhost:8080\/api\/pets/);
+    expect(await (await fetch("http://127.0.0.1:8080/api/pets")).json()).toHaveLength(3);
+    expect(await (await fetch("http://localhost:8080/shop/2")).json()).toMatchObject({ id: 2 });
+    expect(await (await fetch("http://127.0.0.1:8080/hello")).text()).toBe("hello from the gateway\n");
+    expect((await fetch("http://127.0.0.1:8080/pets", { redirect: "manual" })).headers.get("location")).toContain("/api/pets");
+    running.process.kill("SIGTERM");
+    expect((await running.ended).code).toBe(0);
+  });
+});
+
+function getText(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request(url, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      answer.on("end", () => resolve(text));
+      answer.on("error", reject);
+    })
+      .on("error", reject)
+      .end();
+  });
+}
