@@ -21,6 +21,7 @@ import { headerManipulation } from "./features/headerManipulation.ts";
 import { healthCheckFilter } from "./features/healthCheckFilter.ts";
 import { healthChecks } from "./features/healthChecks.ts";
 import { http2 } from "./features/http2.ts";
+import { httpConnect } from "./features/httpConnect.ts";
 import { httpConnectionManager } from "./features/httpConnectionManager.ts";
 import { lbHash } from "./features/lbHash.ts";
 import { linkerd } from "./features/linkerd.ts";
@@ -77,6 +78,7 @@ const upstreamFeatures: readonly Feature[] = [
   sslConfig,
   proxyProtocol, // wraps the sockets of sslConfig
   failover,
+  httpConnect, // puts another cluster in front of the one that all others have made
 ];
 
 /** Options of listeners, virtual hosts and routes. HTTP filters are ordered by their stages, not by this list. */

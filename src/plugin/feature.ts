@@ -41,6 +41,8 @@ export interface FeatureContext {
 export interface UpstreamFeatureContext extends FeatureContext {
   /** What the type of the Upstream says about TLS. */
   readonly tls: TlsDefaults | undefined;
+  /** Sends a further Envoy resource with the cluster, if that is sent: a generated listener, a further cluster. */
+  readonly send: <S extends DescMessage>(schema: S, name: string, message: MessageInitShape<S>) => void;
 }
 
 /** What the hooks of listeners, virtual hosts and routes are given. */

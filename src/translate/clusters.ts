@@ -12,6 +12,7 @@ import type { EnvoyResource } from "../model/envoy-resource.ts";
 import { type Problem, Report } from "../model/problem.ts";
 import { formatRef } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
+import type { UpstreamFeatureContext } from "../plugin/feature.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { AnyUpstreamType, ClusterDraft, UpstreamOf } from "../plugin/upstream-type.ts";
 import type { World } from "../plugin/world.ts";
@@ -31,9 +32,10 @@ export function clusterOf(resource: Resource<"Upstream">, world: World, plugins:
   const report = new Report(resource.key);
   try {
     const typed = typedUpstream(resource, plugins, report);
-    const cluster = typed && buildCluster(typed, world, plugins, report);
+    const sent: EnvoyResource[] = [];
+    const cluster = typed && buildCluster(typed, world, plugins, report, sent);
     if (!typed || !cluster || report.hasErrors) return { extras: [], problems: report.problems };
-    const extras = typed.type.extras?.(typed.upstream, { world, report }) ?? [];
+    const extras = [...sent, ...(typed.type.extras?.(typed.upstream, { world, report }) ?? [])];
     if (report.hasErrors) return { extras: [], problems: report.problems };
     return {
       cluster: envoyResource(ClusterSchema, cluster.name, cluster, [resource.key]),
@@ -77,7 +79,13 @@ export function typedUpstream(resource: Resource<"Upstream">, plugins: Plugins, 
   return { type, upstream: { key: resource.key, ref: resource.ref, name: clusterName(resource.ref), spec, upstream } };
 }
 
-function buildCluster({ type, upstream }: TypedResource, world: World, plugins: Plugins, report: Report): Cluster | undefined {
+function buildCluster(
+  { type, upstream }: TypedResource,
+  world: World,
+  plugins: Plugins,
+  report: Report,
+  sent: EnvoyResource[],
+): Cluster | undefined {
   const context = { world, report };
   type.validate?.(upstream, context);
   const own: ClusterDraft | undefined = type.cluster(upstream, context);
@@ -87,9 +95,20 @@ function buildCluster({ type, upstream }: TypedResource, world: World, plugins: 
     return undefined;
   }
   const tls = type.tls?.(upstream);
+  const featureContext: UpstreamFeatureContext = {
+    world,
+    report,
+    tls,
+    path: "",
+    send(schema, name, init) {
+      const message = create(schema, init);
+      reportViolations(violationsOf(schema, message), type.kind, report);
+      sent.push(envoyResource(schema, name, message, [upstream.key]));
+    },
+  };
   let draft: ClusterDraft = { connectTimeout: defaultConnectTimeout, ...own };
   for (const feature of plugins.features) {
-    if (feature.upstream) draft = feature.upstream(draft, upstream, { world, report, tls, path: "" });
+    if (feature.upstream) draft = feature.upstream(draft, upstream, featureContext);
   }
   const cluster = create(ClusterSchema, draft);
   reportViolations(violationsOf(ClusterSchema, cluster), type.kind, report);

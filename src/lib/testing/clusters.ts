@@ -4,7 +4,8 @@ import { builtins } from "../../builtins.ts";
 import { clusterTypes } from "../../envoy/registry.ts";
 import { ClusterSchema } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import { ClusterLoadAssignmentSchema } from "../../gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
-import type { EnvoyResource } from "../../model/envoy-resource.ts";
+import { ListenerSchema } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
+import { type EnvoyResource, typeUrls } from "../../model/envoy-resource.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { Plugins } from "../../plugin/plugins.ts";
@@ -15,6 +16,7 @@ import { resourcesOf, worldOf } from "./world.ts";
 
 export interface ClusterStory {
   readonly clusters?: readonly unknown[];
+  readonly listeners?: readonly unknown[];
   readonly endpoints?: readonly unknown[];
   readonly problems?: readonly string[];
 }
@@ -25,11 +27,14 @@ export function clusterStory(yaml: string, plugins: Plugins = builtins): Cluster
   const ofKind = <K extends "Upstream" | "Service">(kind: K) => resources.filter((each) => each.kind === kind) as Resource<K>[];
   const upstreams = [...ofKind("Upstream"), ...ofKind("Service").flatMap(inMemoryUpstreams)];
   const made = upstreams.map((upstream) => ({ ...clusterOf(upstream, world, plugins), ...endpointsOnly(upstream, world, plugins) }));
-  const clusters = made.flatMap(({ cluster }) => (cluster ? [clusterJson(cluster)] : []));
+  const sent = made.flatMap(({ cluster, extras }) => (cluster ? [cluster, ...extras] : []));
+  const clusters = sent.filter(({ typeUrl }) => typeUrl === typeUrls.cluster).map(clusterJson);
+  const listeners = sent.filter(({ typeUrl }) => typeUrl === typeUrls.listener).map(listenerJson);
   const endpoints = made.flatMap(({ cluster, endpoints }) => (cluster && endpoints ? [endpointsJson(endpoints)] : []));
   const problems = made.flatMap(({ problems }) => problems.map(problemLine));
   return {
     ...(clusters.length > 0 && { clusters }),
+    ...(listeners.length > 0 && { listeners }),
     ...(endpoints.length > 0 && { endpoints }),
     ...(problems.length > 0 && { problems }),
   };
@@ -42,6 +47,10 @@ function endpointsOnly(...args: Parameters<typeof endpointsOf>) {
 
 export function clusterJson(resource: EnvoyResource) {
   return toJson(ClusterSchema, fromBinary(ClusterSchema, resource.bytes), { registry: clusterTypes });
+}
+
+function listenerJson(resource: EnvoyResource) {
+  return toJson(ListenerSchema, fromBinary(ListenerSchema, resource.bytes), { registry: clusterTypes });
 }
 
 function endpointsJson(resource: EnvoyResource) {

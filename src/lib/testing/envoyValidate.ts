@@ -6,13 +6,13 @@ import { join } from "node:path";
 import { findEnvoy } from "../../../test/servers/envoy.ts";
 
 /** Undefined when Envoy takes them all, or else what it says. Clusters are in proto-JSON. */
-export function refusalOf(clusters: readonly unknown[]): string | undefined {
+export function refusalOf(clusters: readonly unknown[], listeners: readonly unknown[] = []): string | undefined {
   const binary = findEnvoy();
   if (binary === undefined) throw new Error("Envoy is not there: set ENVOY_BIN");
   const folder = mkdtempSync(join(tmpdir(), "validate-"));
   try {
     const file = join(folder, "bootstrap.json");
-    writeFileSync(file, JSON.stringify(bootstrap(clusters)));
+    writeFileSync(file, JSON.stringify(bootstrap(clusters, listeners)));
     const { status, stderr } = spawnSync(binary, ["--mode", "validate", "-c", file, "-l", "critical"], { encoding: "utf8" });
     return status === 0 ? undefined : stderr;
   } finally {
@@ -21,7 +21,7 @@ export function refusalOf(clusters: readonly unknown[]): string | undefined {
 }
 
 /** Clusters whose addresses come over ADS need an ADS server to be named; it is never called here. */
-function bootstrap(clusters: readonly unknown[]): object {
+function bootstrap(clusters: readonly unknown[], listeners: readonly unknown[]): object {
   const xds = {
     name: "xds",
     type: "STATIC",
@@ -38,7 +38,7 @@ function bootstrap(clusters: readonly unknown[]): object {
   };
   return {
     node: { id: "test", cluster: "test" },
-    staticResources: { clusters: [xds, { ...xds, name: "gateway_proxy_sds" }, ...clusters] },
+    staticResources: { clusters: [xds, { ...xds, name: "gateway_proxy_sds" }, ...clusters], listeners },
     dynamicResources: {
       adsConfig: { apiType: "DELTA_GRPC", transportApiVersion: "V3", grpcServices: [{ envoyGrpc: { clusterName: "xds" } }] },
     },

@@ -207,4 +207,9 @@ export const upstreams = {
     title: "hashing by names that are not there",
     help: "`useHostnameForHashing` makes ring hash and Maglev place hosts by their names, which stay when addresses change. It counts for static Upstreams with host names; Envoy refuses it for all others, so it is left out and addresses are hashed.",
   },
+  HttpConnectWithoutHostname: {
+    code: "HW3057",
+    title: "options of a tunnel without a destination",
+    help: "`httpConnectHeaders` and `httpConnectSslConfig` belong to a tunnel through an HTTP proxy. The tunnel is there once `httpProxyHostname` names its destination, host and port: `httpProxyHostname: api.example.com:443`.",
+  },
 } as const satisfies Record<string, CatalogEntry>;
