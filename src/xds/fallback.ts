@@ -3,6 +3,7 @@ import { envoyResource, packAny } from "../envoy/encode.ts";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { RouterSchema } from "../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { HttpConnectionManagerSchema } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { catalog } from "../model/catalog.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
 
 const name = "fallback-unknown-role";
@@ -42,7 +43,7 @@ export function unknownRole(role: string, known: readonly ProxyKey[]): string {
   const shown = known.slice(0, most).join(", ");
   const rest = known.length > most ? ` and ${known.length - most} more` : "";
   const choice = known.length === 0 ? "there are no proxies" : `the known ones are: ${shown}${rest}`;
-  return `Headworks knows no proxy for node.metadata.role "${role}"; ${choice}`;
+  return `Headworks knows no proxy for node.metadata.role "${role}"; ${choice} (${catalog.UnknownRole.code})`;
 }
 
 function directResponse(text: string) {

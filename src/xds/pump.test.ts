@@ -1,0 +1,39 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { Pump } from "./pump.ts";
+
+test("waking twice is working once, in the order of waking", async () => {
+  const done: string[] = [];
+  const pump = new Pump<string>((item) => done.push(item));
+  for (const item of ["b", "a", "b"]) pump.wake(item);
+  await turn();
+  expect(done).toEqual(["b", "a"]);
+});
+
+test("waking while working works once more", async () => {
+  const done: number[] = [];
+  const pump: Pump<string> = new Pump(() => {
+    done.push(done.length);
+    if (done.length < 3) pump.wake("again");
+  });
+  pump.wake("again");
+  while (done.length < 3) await turn();
+  await turn();
+  expect(done).toHaveLength(3);
+});
+
+test("much work leaves the event loop free in between", async () => {
+  let done = 0;
+  const pump = new Pump<number>(() => {
+    const end = performance.now() + 1;
+    while (performance.now() < end);
+    done++;
+  });
+  for (let item = 0; item < 200; item++) pump.wake(item);
+  let longest = 0;
+  for (let before = performance.now(); done < 200; before = performance.now()) {
+    await turn();
+    longest = Math.max(longest, performance.now() - before);
+  }
+  expect(longest).toBeLessThan(100);
+});
