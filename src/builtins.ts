@@ -11,11 +11,13 @@ import { cors } from "./features/cors.ts";
 import { csrf } from "./features/csrf.ts";
 import { dns } from "./features/dns.ts";
 import { downstreamProxyProtocol } from "./features/downstreamProxyProtocol.ts";
+import { dynamicForwardProxy } from "./features/dynamicForwardProxy.ts";
 import { enterprise } from "./features/enterprise.ts";
 import { envoyMetadata } from "./features/envoyMetadata.ts";
 import { extauth } from "./features/extauth.ts";
 import { failover } from "./features/failover.ts";
 import { faults } from "./features/faults.ts";
+import { grpcJsonTranscoder } from "./features/grpcJsonTranscoder.ts";
 import { gzip } from "./features/gzip.ts";
 import { headerManipulation } from "./features/headerManipulation.ts";
 import { healthCheckFilter } from "./features/healthCheckFilter.ts";
@@ -23,6 +25,7 @@ import { healthChecks } from "./features/healthChecks.ts";
 import { http2 } from "./features/http2.ts";
 import { httpConnect } from "./features/httpConnect.ts";
 import { httpConnectionManager } from "./features/httpConnectionManager.ts";
+import { istioAutoMtls } from "./features/istioAutoMtls.ts";
 import { lbHash } from "./features/lbHash.ts";
 import { linkerd } from "./features/linkerd.ts";
 import { listenerOptions } from "./features/listenerOptions.ts";
@@ -76,7 +79,8 @@ const upstreamFeatures: readonly Feature[] = [
   connectionConfig,
   http2, // moves what connectionConfig says about HTTP
   sslConfig,
-  proxyProtocol, // wraps the sockets of sslConfig
+  istioAutoMtls, // where sslConfig says nothing
+  proxyProtocol, // wraps the sockets of both
   failover,
   httpConnect, // puts another cluster in front of the one that all others have made
 ];
@@ -95,6 +99,8 @@ const routeFeatures: readonly Feature[] = [
   tcpProxySettings,
   extauth,
   rateLimit,
+  dynamicForwardProxy,
+  grpcJsonTranscoder,
   gzip,
   buffer,
   healthCheckFilter,

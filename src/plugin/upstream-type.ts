@@ -63,6 +63,8 @@ export interface Endpoint {
   readonly weight?: number;
   /** Subset keys: metadata `envoy.lb`. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** What a transport socket match of the cluster asks for: metadata `envoy.transport_socket_match`. */
+  readonly socketMatch?: Readonly<Record<string, string>>;
   readonly health?: "healthy" | "draining" | "unhealthy" | "degraded";
   readonly locality?: { readonly region?: string; readonly zone?: string; readonly subZone?: string };
 }

@@ -90,6 +90,10 @@ function lbEndpoint(endpoint: Endpoint, keys: readonly string[]): MessageInitSha
   const labels: JsonObject = { ...endpoint.labels };
   // A key that an address lacks must be there, empty, or the address would be in no subset at all, not even in "without".
   for (const key of keys) labels[key] ??= "";
+  const filterMetadata = {
+    ...(Object.keys(labels).length > 0 && { "envoy.lb": sortedMap(labels) }),
+    ...(endpoint.socketMatch && { "envoy.transport_socket_match": sortedMap(endpoint.socketMatch) }),
+  };
   return {
     hostIdentifier: {
       case: "endpoint",
@@ -100,7 +104,7 @@ function lbEndpoint(endpoint: Endpoint, keys: readonly string[]): MessageInitSha
     },
     ...(endpoint.weight !== undefined && { loadBalancingWeight: endpoint.weight }),
     ...(endpoint.health && { healthStatus: healthStatus[endpoint.health] }),
-    ...(Object.keys(labels).length > 0 && { metadata: { filterMetadata: { "envoy.lb": sortedMap(labels) } } }),
+    ...(Object.keys(filterMetadata).length > 0 && { metadata: { filterMetadata } }),
   };
 }
 

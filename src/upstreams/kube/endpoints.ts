@@ -21,10 +21,12 @@ export function endpointsOfService(upstream: TypedUpstream<"kube">, { world }: T
   const port = service && servicePort(spec, service);
   if (!service || !port) return [];
   const wantsPod = Object.keys(spec.selector).length > 0 || spec.subsetSpec !== undefined;
+  const tellsMesh = world.settings.gloo?.istioOptions?.enableAutoMtls === true;
   return addressesOf(service, port, world).flatMap(({ ip, port, pod }) => {
     const labels = podLabels(service.ref.namespace, pod, ip, wantsPod, world);
     if (!matches(spec.selector, labels)) return [];
-    return [{ address: ip, port, ...(labels && { labels }) }];
+    const isInMesh = tellsMesh && labels?.["security.istio.io/tlsMode"] === "istio";
+    return [{ address: ip, port, ...(labels && { labels }), ...(isInMesh && { socketMatch: { tlsMode: "istio" } }) }];
   });
 }
 
