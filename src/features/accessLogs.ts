@@ -1,23 +1,37 @@
 // `accessLoggingService` of a listener: what is written about each request, and where.
-import { fromJson, type MessageInitShape, toJson } from "@bufbuild/protobuf";
-import { packAny } from "../envoy/encode.ts";
+import { fromBinary, fromJson, type MessageInitShape, toBinary, toJson } from "@bufbuild/protobuf";
+import { envoyResource, packAny, sortedMap } from "../envoy/encode.ts";
+import { socketAddress } from "../envoy/endpoint.ts";
 import {
   type AccessLogFilterSchema,
   type AccessLogSchema,
   AccessLogFilterSchema as EnvoyFilterSchema,
 } from "../gen/envoy/envoy/config/accesslog/v3/accesslog_pb.js";
+import { Cluster_DiscoveryType, ClusterSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import { ApiVersion } from "../gen/envoy/envoy/config/core/v3/config_source_pb.js";
 import { FileAccessLogSchema } from "../gen/envoy/envoy/extensions/access_loggers/file/v3/file_pb.js";
 import { HttpGrpcAccessLogConfigSchema } from "../gen/envoy/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
+import { OpenTelemetryAccessLogConfigSchema } from "../gen/envoy/envoy/extensions/access_loggers/open_telemetry/v3/logs_service_pb.js";
 import { MetadataSchema } from "../gen/envoy/envoy/extensions/formatter/metadata/v3/metadata_pb.js";
 import { ReqWithoutQuerySchema } from "../gen/envoy/envoy/extensions/formatter/req_without_query/v3/req_without_query_pb.js";
+import {
+  AnyValueSchema as EnvoyAnyValueSchema,
+  KeyValueListSchema as EnvoyKeyValueListSchema,
+} from "../gen/envoy/opentelemetry/proto/common/v1/common_pb.js";
+import {
+  AnyValueSchema as GlooAnyValueSchema,
+  KeyValueListSchema as GlooKeyValueListSchema,
+} from "../gen/gloo/gloo/projects/gloo/api/external/opentelemetry/common/v1/common_pb.js";
 import {
   type AccessLog,
   type AccessLogFilter,
   type FileSink,
   AccessLogFilterSchema as GlooFilterSchema,
   type GrpcService,
+  type OpenTelemetryService,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/options/als/als_pb.js";
+import { isIpAddress } from "../lib/ip.ts";
+import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { Feature, ListenerContext } from "../plugin/feature.ts";
 
 type LogInit = MessageInitShape<typeof AccessLogSchema>;
@@ -32,6 +46,10 @@ export const accessLogs: Feature = {
       ? { ...manager, accessLog: logs.flatMap((log, i) => logOf(log, `accessLoggingService.accessLog[${i}]`, context)) }
       : manager;
   },
+  clusters: (_options, context) =>
+    logsOf(context).flatMap(({ log, field }) =>
+      log.OutputDestination.case === "openTelemetryService" ? collectorCluster(log.OutputDestination.value, field, context) : [],
+    ),
   listener(listener, options, context) {
     const logs = options?.listenerAccessLoggingService?.accessLog;
     if (logs === undefined) return listener;
@@ -49,10 +67,13 @@ function logOf(log: AccessLog, field: string, context: ListenerContext): LogInit
     case "grpcService":
       return [{ ...placed, name: "envoy.access_loggers.http_grpc", configType: { case: "typedConfig", value: grpcLog(output.value) } }];
     case "openTelemetryService":
-      context.warn(`${field}.openTelemetryService`, "openTelemetryService is not supported by this version and has no effect", {
-        reason: "OptionNotSupported",
-      });
-      return [];
+      return [
+        {
+          ...placed,
+          name: "envoy.access_loggers.open_telemetry",
+          configType: { case: "typedConfig", value: openTelemetryLog(output.value) },
+        },
+      ];
     default:
       context.refuse(field, "an access log needs fileSink, grpcService or openTelemetryService");
       return [];
@@ -104,5 +125,65 @@ function grpcLog(service: GrpcService) {
     additionalRequestHeadersToLog: [...service.additionalRequestHeadersToLog],
     additionalResponseHeadersToLog: [...service.additionalResponseHeadersToLog],
     additionalResponseTrailersToLog: [...service.additionalResponseTrailersToLog],
+  });
+}
+
+function logsOf({ listener }: ListenerContext): { readonly log: AccessLog; readonly field: string }[] {
+  return (["accessLoggingService", "listenerAccessLoggingService"] as const).flatMap((service) =>
+    (listener?.[service]?.accessLog ?? []).map((log, i) => ({ log, field: `${service}.accessLog[${i}]` })),
+  );
+}
+
+const collectorName = (logName: string): string => `solo_io_generated_otel_logs_${logName}`;
+
+/** The collector is named by its address, so it has a cluster of its own. */
+function collectorCluster({ logName, destination }: OpenTelemetryService, field: string, context: ListenerContext): EnvoyResource[] {
+  if (destination.case !== "collector") return [];
+  const { endpoint, insecure, timeout } = destination.value;
+  const [, host = "", port = ""] = /^(.*?):(\d+)$/.exec(endpoint) ?? [];
+  if (host === "" || port === "") {
+    const missing = host === "" && !endpoint.includes(":") && endpoint !== "" ? "port" : host === "" ? "host" : "port";
+    context.refuse(`${field}.openTelemetryService.collector.endpoint`, `invalid OTEL log endpoint (${endpoint}) missing ${missing}`);
+    return [];
+  }
+  if (!insecure)
+    context.refuse(`${field}.openTelemetryService.collector`, "TLS to a collector of logs is not supported by this version", {
+      reason: "OptionNotSupported",
+      hint: "insecure: true sends in clear text",
+    });
+  const name = collectorName(logName);
+  const address = socketAddress(host, Number(port));
+  return [
+    envoyResource(
+      ClusterSchema,
+      name,
+      {
+        name,
+        clusterDiscoveryType: { case: "type", value: isIpAddress(host) ? Cluster_DiscoveryType.STATIC : Cluster_DiscoveryType.STRICT_DNS },
+        connectTimeout: timeout ?? { seconds: 5n, nanos: 0 },
+        http2ProtocolOptions: {},
+        loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address } } }] }] },
+      },
+      [context.gateway.key],
+    ),
+  ];
+}
+
+function openTelemetryLog({ logName, destination, filterStateObjectsToLog, disableBuiltinLabels, body, attributes }: OpenTelemetryService) {
+  const collector = destination.case === "collector" ? destination.value : undefined;
+  return packAny(OpenTelemetryAccessLogConfigSchema, {
+    commonConfig: {
+      logName,
+      filterStateObjectsToLog: [...filterStateObjectsToLog],
+      grpcService: {
+        targetSpecifier: { case: "envoyGrpc", value: { clusterName: collectorName(logName), authority: collector?.authority ?? "" } },
+        ...(collector?.timeout && { timeout: collector.timeout }),
+        initialMetadata: Object.entries(sortedMap(collector?.headers ?? {})).map(([key, value]) => ({ key, value })),
+      },
+    },
+    disableBuiltinLabels,
+    // The messages are those of OpenTelemetry itself on both sides.
+    ...(body && { body: fromBinary(EnvoyAnyValueSchema, toBinary(GlooAnyValueSchema, body)) }),
+    ...(attributes && { attributes: fromBinary(EnvoyKeyValueListSchema, toBinary(GlooKeyValueListSchema, attributes)) }),
   });
 }

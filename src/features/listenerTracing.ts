@@ -45,8 +45,8 @@ function providerOf({ providerConfig }: ListenerTracingSettings, context: Listen
       const value = packAny(ZipkinConfigSchema, {
         collectorCluster: cluster,
         collectorEndpoint,
-        // Envoy no longer speaks the first version; its number is that of the deprecated one here.
-        collectorEndpointVersion: (collectorEndpointVersion as number) === 1 ? Version.HTTP_PROTO : Version.HTTP_JSON,
+        // Envoy no longer speaks the first version, which is the default of the API.
+        collectorEndpointVersion: ((collectorEndpointVersion as number) || Version.HTTP_JSON) as Version,
         traceId128bit: traceId128bit ?? false,
         ...(sharedSpanContext !== undefined && { sharedSpanContext }),
       });

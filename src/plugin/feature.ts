@@ -10,11 +10,13 @@ import type {
 } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import type { ListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/listener_options_pb.js";
+import type { PerRouteConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy_pb.js";
 import type { RouteOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
 import type { TcpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/tcp_listener_options_pb.js";
 import type { VirtualHostOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import type { WeightedDestinationOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/weighted_destination_options_pb.js";
 import type { Reason } from "../model/catalog.ts";
+import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { FilterPlace } from "../model/filter-stages.ts";
 import type { Cost, Report } from "../model/problem.ts";
 import type { Resource } from "../model/resource.ts";
@@ -69,6 +71,8 @@ export interface OptionFinding {
 export interface RouteContext extends OptionContext {
   /** Where the route leads, when it leads to one Upstream that exists. */
   readonly upstream: Resource<"Upstream"> | undefined;
+  /** Of a route that forwards to the host that the request names. */
+  readonly proxied: PerRouteConfig | undefined;
 }
 
 export interface ListenerContext extends OptionContext {
@@ -105,6 +109,8 @@ export interface Feature {
     options: HttpListenerOptions | undefined,
     context: ListenerContext,
   ) => ConnectionManagerDraft;
+  /** Clusters that the listener needs for this feature: a collector of logs, dynamic forwarding. Equal ones of several listeners are one. */
+  readonly clusters?: (options: HttpListenerOptions | undefined, context: ListenerContext) => readonly EnvoyResource[];
   /** Network filters in front of the HTTP connection manager or TCP proxy. */
   readonly networkFilters?: (
     options: { readonly http?: HttpListenerOptions; readonly tcp?: TcpListenerOptions },

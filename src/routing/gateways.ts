@@ -6,6 +6,8 @@ import type { GatewayPart } from "../model/gateway-part.ts";
 import { Report } from "../model/problem.ts";
 import { type Ref, resourceKey } from "../model/ref.ts";
 import type { Resource, Spec } from "../model/resource.ts";
+import type { World } from "../plugin/world.ts";
+import { delegatedHttpParts, delegatedTcpParts } from "./delegated-gateways.ts";
 
 /** Gloo's: used where a Gateway names none. */
 export const defaultProxyName = "gateway-proxy";
@@ -46,8 +48,8 @@ export function defaultGateway(settings: Spec<"Settings">): Resource<"Gateway"> 
   };
 }
 
-/** The parts of a Gateway, in its order. Delegated hybrid gateways come with {@link delegatedParts}. */
-export function partsOf(gateway: Resource<"Gateway">): { readonly parts: readonly GatewayPart[]; readonly report: Report } {
+/** The parts of a Gateway, in its order; of a hybrid one also those it delegates to, which are read from the world. */
+export function partsOf(gateway: Resource<"Gateway">, world: World): { readonly parts: readonly GatewayPart[]; readonly report: Report } {
   const report = new Report(gateway.key);
   const spec = gateway.spec;
   const type = spec?.GatewayType;
@@ -78,7 +80,15 @@ export function partsOf(gateway: Resource<"Gateway">): { readonly parts: readonl
             return [];
         }
       });
-      return { parts, report };
+      const { delegatedHttpGateways, delegatedTcpGateways, matchedGateways } = type.value;
+      const { namespace } = gateway.ref;
+      const delegated = [
+        ...(delegatedHttpGateways ? delegatedHttpParts(delegatedHttpGateways, namespace, world, report) : []),
+        ...(delegatedTcpGateways ? delegatedTcpParts(delegatedTcpGateways, namespace, world, report) : []),
+      ];
+      if (matchedGateways.length === 0 && delegated.length === 0 && (delegatedHttpGateways || delegatedTcpGateways))
+        report.warn("HybridEmpty", "hybrid gateway does not have any populated matched gateways", { path: "hybridGateway" });
+      return { parts: [...parts, ...delegated], report };
     }
     default:
       if (spec !== undefined)

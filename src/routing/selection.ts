@@ -9,9 +9,9 @@ import { partsOf } from "./gateways.ts";
 import { goRef } from "./go-text.ts";
 import { expressionFault, matchesExpressions, matchesLabels } from "./label-selector.ts";
 
-/** True when any part of the Gateway serves the VirtualService. Reads only the two. */
-export function selects(gateway: Resource<"Gateway">, virtualService: Resource<"VirtualService">): boolean {
-  return partsOf(gateway).parts.some((part) => part.kind === "http" && selectsInto(part, virtualService));
+/** True when any part of the Gateway serves the VirtualService. Reads only the two, and what a hybrid Gateway delegates to. */
+export function selects(gateway: Resource<"Gateway">, virtualService: Resource<"VirtualService">, world: World): boolean {
+  return partsOf(gateway, world).parts.some((part) => part.kind === "http" && selectsInto(part, virtualService));
 }
 
 /**

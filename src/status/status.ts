@@ -4,6 +4,7 @@
 // resource's own state is the worst of both, and the subresource of a proxy says what that proxy found about this resource (not
 // everything it found, as Gloo's does: one bad route would rewrite the status of every VirtualService).
 import type { Problem } from "../model/problem.ts";
+import type { Kind } from "../model/resource.ts";
 import { type State, type Status, worstState } from "../model/status.ts";
 
 export const reportedBy = "gloo";
@@ -11,8 +12,14 @@ export const reportedBy = "gloo";
 /** Gloo cuts reasons at this many bytes. */
 const longest = 1024;
 
-/** `own`: found in the resource itself; `perProxy`: while `<proxy>_<namespace>` was made of it. */
-export function statusOf(own: readonly Problem[], perProxy: ReadonlyMap<string, readonly Problem[]> = new Map()): Status {
+/**
+ * `own`: found in the resource itself; `perProxy`: while `<proxy>_<namespace>` was made of it.
+ *
+ * Gloo calls an Upstream whose cluster is not sent a Warning, with the list of errors inside, and scripts wait for that.
+ */
+export function statusOf(own: readonly Problem[], perProxy: ReadonlyMap<string, readonly Problem[]> = new Map(), kind?: Kind): Status {
+  if (kind === "Upstream" && own.some((each) => each.severity === "error"))
+    return { state: "Warning", reason: shortened(`warning: \n  ${fullReasonOf(own)}`), reportedBy, subresourceStatuses: {} };
   const subresourceStatuses: Record<string, Omit<Status, "subresourceStatuses">> = {};
   for (const proxy of [...perProxy.keys()].sort()) {
     const problems = perProxy.get(proxy) ?? [];
@@ -32,6 +39,10 @@ function stateOfOne({ severity }: Problem): State {
 
 /** Gloo's text: a list of errors, then the warnings; each said once, and in the order of the resource. */
 export function reasonOf(problems: readonly Problem[]): string {
+  return shortened(fullReasonOf(problems));
+}
+
+function fullReasonOf(problems: readonly Problem[]): string {
   const texts = (severity: Problem["severity"]) => [...new Set(problems.filter((each) => each.severity === severity).map(textOf))];
   const errors = texts("error");
   const warnings = texts("warning");
@@ -40,7 +51,7 @@ export function reasonOf(problems: readonly Problem[]): string {
       ? ""
       : `${errors.length} error${errors.length === 1 ? "" : "s"} occurred:\n${errors.map((each) => `\t* ${each}\n`).join("")}\n`;
   const noted = warnings.length === 0 ? "" : `warning: \n  ${warnings.join("\n")}`;
-  return shortened(listed && noted ? `${listed}\n${noted}` : listed + noted);
+  return listed && noted ? `${listed}\n${noted}` : listed + noted;
 }
 
 function textOf({ statusText, message }: Problem): string {

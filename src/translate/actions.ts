@@ -1,5 +1,6 @@
 // What a route does, as Envoy takes it: forward, redirect, or answer at once.
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { dynamicForwardProxyCluster } from "../envoy/dynamic-forward-proxy.ts";
 import { regexFault, regexRewrite } from "../envoy/regex.ts";
 import type {
   RouteActionSchema,
@@ -22,7 +23,6 @@ import type { Resource } from "../model/resource.ts";
 import type { WeightedClusterDraft } from "../plugin/feature.ts";
 import type { World } from "../plugin/world.ts";
 import { type DestinationFinding, type HasCluster, resolveDestination } from "./destinations.ts";
-import { dynamicForwardProxyCluster } from "./dynamic-forward-proxy.ts";
 import { fallbackCluster, type InvalidRoutePolicy } from "./invalid-routes.ts";
 import { pathFault, rewriteFault } from "./path.ts";
 

@@ -44,6 +44,8 @@ export interface ListenerTranslation {
   readonly listener?: EnvoyResource;
   /** The route configurations it asks for, and whose virtual hosts are in them. */
   readonly routes: readonly RouteConfigurationPlan[];
+  /** Clusters that features of the listener need. */
+  readonly extras: readonly EnvoyResource[];
   /** Of the Gateway, and of VirtualServices whose TLS cannot be set up. */
   readonly problems: readonly Problem[];
 }
@@ -93,6 +95,7 @@ class OneListener {
   readonly name: string;
   readonly problems: Problem[] = [];
   readonly routes: RouteConfigurationPlan[] = [];
+  readonly extras: EnvoyResource[] = [];
   readonly isIsolated: boolean;
   isWithheld = false;
   needsTlsInspector = false;
@@ -126,12 +129,12 @@ class OneListener {
         ],
       };
     }
-    if (distinct.length === 0) return { name: this.name, routes: [], problems: this.problems };
+    if (distinct.length === 0) return { name: this.name, routes: [], extras: [], problems: this.problems };
     const message = create(ListenerSchema, draft);
     const [violation] = violationsOf(ListenerSchema, message);
     if (violation && !this.isWithheld)
       this.error("", "ListenerRefusedByEnvoy", `Envoy would refuse ${violation.path}: ${violation.message}`);
-    if (this.isWithheld) return { name: this.name, routes: [], problems: this.problems };
+    if (this.isWithheld) return { name: this.name, routes: [], extras: [], problems: this.problems };
     const owners = [
       this.gateway.key,
       ...new Set(parts.flatMap(({ hosts }) => hosts.filter((host) => host.ssl).map((host) => host.resource))),
@@ -140,6 +143,7 @@ class OneListener {
       name: this.name,
       listener: envoyResource(ListenerSchema, this.name, message, owners),
       routes: this.routes,
+      extras: this.extras,
       problems: this.problems,
     };
   }
@@ -167,12 +171,14 @@ class OneListener {
     const options = part.http.options;
     const use = useOf(HttpListenerOptionsSchema, "http", options, this.context.plugins.features);
     this.reportUnsupported(use.unsupported, `${part.path}.options`);
+    const context = this.featureContext(`${part.path}.options`, options);
+    for (const feature of this.context.plugins.features) this.extras.push(...(feature.clusters?.(options, context) ?? []));
     const filtersFor = new Map<string, ChainDraft["filters"]>();
     const filters = (name: string) => {
       // The filters are the same for all chains with one route configuration; findings are wanted once.
       let made = filtersFor.get(name);
       if (made === undefined) {
-        made = httpChainFilters(name, options, this.context.plugins.features, this.featureContext(`${part.path}.options`, options));
+        made = httpChainFilters(name, options, this.context.plugins.features, context);
         filtersFor.set(name, made);
       }
       return made;

@@ -75,10 +75,12 @@ class OneRoute {
     let draft: RouteDraft = { action: translated.action };
     const { options } = this.model.route;
     const use = useOf(RouteOptionsSchema, "route", options, plugins.features);
+    const destination = this.model.route.action.case === "routeAction" ? this.model.route.action.value.destination : undefined;
+    const proxied = destination?.case === "dynamicForwardProxy" ? destination.value : undefined;
     for (const feature of use.features) {
       if (!feature.route) continue;
       const base = this.optionContext(feature, "options");
-      draft = feature.route(draft, options ?? noOptions, this.inherited, { ...base, upstream: translated.upstream });
+      draft = feature.route(draft, options ?? noOptions, this.inherited, { ...base, upstream: translated.upstream, proxied });
       this.context.findings.problems.push(...base.report.problems);
     }
     for (const field of use.unsupported) {

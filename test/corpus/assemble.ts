@@ -3,8 +3,8 @@
 import { clusterName } from "../../src/envoy/names.ts";
 import type { EnvoyResource } from "../../src/model/envoy-resource.ts";
 import type { Problem } from "../../src/model/problem.ts";
-import type { Ref, ResourceKey } from "../../src/model/ref.ts";
-import type { Resource } from "../../src/model/resource.ts";
+import { parseResourceKey, type Ref, type ResourceKey } from "../../src/model/ref.ts";
+import type { Kind, Resource } from "../../src/model/resource.ts";
 import type { Status } from "../../src/model/status.ts";
 import type { Plugins } from "../../src/plugin/plugins.ts";
 import type { World } from "../../src/plugin/world.ts";
@@ -67,7 +67,7 @@ export function assemble(world: World, plugins: Plugins): Assembled {
     let usesFallback = false;
     for (const gateway of mine) {
       note(ports.problems.get(gateway.key) ?? []);
-      const { parts, report } = partsOf(gateway);
+      const { parts, report } = partsOf(gateway, world);
       note(report.problems);
       const attached = parts.map((part): { readonly attached: AttachedPart; readonly hosts: readonly Resource<"VirtualService">[] } => {
         if (part.kind === "tcp") return { attached: { part, hosts: [] }, hosts: [] };
@@ -87,7 +87,7 @@ export function assemble(world: World, plugins: Plugins): Assembled {
       );
       note(listener.problems, proxy);
       if (!ports.served.has(gateway.key)) continue;
-      if (listener.listener) resources.push(listener.listener);
+      if (listener.listener) resources.push(listener.listener, ...listener.extras);
       for (const [
         i,
         {
@@ -128,7 +128,7 @@ export function assemble(world: World, plugins: Plugins): Assembled {
     if (usesFallback) resources.push(...fallbackResources(world.settings));
   }
   const statuses = new Map<ResourceKey, Status>();
-  for (const [key, problems] of own) statuses.set(key, statusOf(problems, perProxy.get(key)));
+  for (const [key, problems] of own) statuses.set(key, statusOf(problems, perProxy.get(key), parseResourceKey(key).kind as Kind));
   return { statuses, proxies };
 }
 

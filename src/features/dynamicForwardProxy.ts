@@ -1,0 +1,147 @@
+// `dynamicForwardProxy`: requests go to the host that they name. The listener has the filter and the DNS cache, routes say how the
+// host is found.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { withFilterConfig } from "../envoy/drafts.ts";
+import { dynamicForwardProxyCache, dynamicForwardProxyCluster } from "../envoy/dynamic-forward-proxy.ts";
+import { envoyResource, packAny } from "../envoy/encode.ts";
+import { Cluster_LbPolicy, ClusterSchema, Cluster_DnsLookupFamily as Family } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { ClusterConfigSchema } from "../gen/envoy/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.js";
+import type { DnsCacheConfigSchema } from "../gen/envoy/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.js";
+import {
+  FilterConfigSchema,
+  PerRouteConfigSchema,
+} from "../gen/envoy/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.js";
+import { CaresDnsResolverConfigSchema } from "../gen/envoy/envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver_pb.js";
+import {
+  DnsLookupFamily,
+  type FilterConfig,
+} from "../gen/gloo/gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy_pb.js";
+import type { Feature } from "../plugin/feature.ts";
+
+const filter = "envoy.filters.http.dynamic_forward_proxy";
+
+/** The same names under other numbers. */
+const families: Readonly<Record<DnsLookupFamily, Family>> = {
+  [DnsLookupFamily.V4_PREFERRED]: Family.V4_PREFERRED,
+  [DnsLookupFamily.V4_ONLY]: Family.V4_ONLY,
+  [DnsLookupFamily.V6_ONLY]: Family.V6_ONLY,
+  [DnsLookupFamily.AUTO]: Family.AUTO,
+  [DnsLookupFamily.ALL]: Family.ALL,
+};
+
+export const dynamicForwardProxy: Feature = {
+  name: "dynamicForwardProxy",
+  glooName: "dynamic_forward_proxy",
+  fields: { http: ["dynamicForwardProxy"] },
+  always: true,
+  httpFilters(options, { warn }) {
+    const config = options?.dynamicForwardProxy;
+    if (config === undefined) return [];
+    if (config.sslConfig)
+      warn("dynamicForwardProxy.sslConfig", "TLS to dynamic hosts is not supported by this version", { reason: "OptionNotSupported" });
+    if (config.circuitBreakers)
+      warn("dynamicForwardProxy.circuitBreakers", "circuitBreakers is not supported by this version and has no effect", {
+        reason: "OptionNotSupported",
+      });
+    const value = packAny(FilterConfigSchema, {
+      implementationSpecifier: { case: "dnsCacheConfig", value: cacheOf(config) },
+      saveUpstreamAddress: config.saveUpstreamAddress,
+    });
+    return [{ place: { stage: "outAuth" }, filter: { name: filter, configType: { case: "typedConfig", value } } }];
+  },
+  clusters(options, { gateway }) {
+    const config = options?.dynamicForwardProxy;
+    if (config === undefined) return [];
+    const name = dynamicForwardProxyCluster(config);
+    const typedConfig = packAny(ClusterConfigSchema, {
+      clusterImplementationSpecifier: { case: "dnsCacheConfig", value: cacheOf(config) },
+    });
+    const cluster: MessageInitShape<typeof ClusterSchema> = {
+      name,
+      connectTimeout: { seconds: 5n, nanos: 0 },
+      lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
+      clusterDiscoveryType: { case: "clusterType", value: { name: "envoy.clusters.dynamic_forward_proxy", typedConfig } },
+    };
+    return [envoyResource(ClusterSchema, name, cluster, [gateway.key])];
+  },
+  route(route, _options, _inherited, { proxied, refuse }) {
+    if (proxied === undefined) return route;
+    const { hostRewriteSpecifier: rewrite } = proxied;
+    switch (rewrite.case) {
+      case "hostRewrite":
+        return withFilterConfig(route, filter, PerRouteConfigSchema, {
+          hostRewriteSpecifier: { case: "hostRewriteLiteral", value: rewrite.value },
+        });
+      case "autoHostRewriteHeader":
+        return withFilterConfig(route, filter, PerRouteConfigSchema, {
+          hostRewriteSpecifier: { case: "hostRewriteHeader", value: rewrite.value },
+        });
+      default:
+        refuse("dynamicForwardProxy", "unimplemented dynamic forward proxy route config type <nil>", {
+          hint: "say where the host comes from: hostRewrite or autoHostRewriteHeader",
+        });
+        return route;
+    }
+  },
+};
+
+type CacheInit = MessageInitShape<typeof DnsCacheConfigSchema>;
+
+function cacheOf(config: FilterConfig): CacheInit {
+  const cache = config.dnsCacheConfig;
+  const resolver = cache?.DnsCacheType;
+  return {
+    name: dynamicForwardProxyCache(config),
+    dnsLookupFamily: families[cache?.dnsLookupFamily ?? DnsLookupFamily.V4_PREFERRED],
+    ...(cache?.dnsRefreshRate && { dnsRefreshRate: cache.dnsRefreshRate }),
+    ...(cache?.hostTtl && { hostTtl: cache.hostTtl }),
+    ...(cache?.maxHosts !== undefined && { maxHosts: cache.maxHosts }),
+    ...(cache?.dnsQueryTimeout && { dnsQueryTimeout: cache.dnsQueryTimeout }),
+    ...(cache?.dnsFailureRefreshRate && {
+      dnsFailureRefreshRate: {
+        ...(cache.dnsFailureRefreshRate.baseInterval && { baseInterval: cache.dnsFailureRefreshRate.baseInterval }),
+        ...(cache.dnsFailureRefreshRate.maxInterval && { maxInterval: cache.dnsFailureRefreshRate.maxInterval }),
+      },
+    }),
+    ...(cache?.dnsCacheCircuitBreaker?.maxPendingRequests !== undefined && {
+      dnsCacheCircuitBreaker: { maxPendingRequests: cache.dnsCacheCircuitBreaker.maxPendingRequests },
+    }),
+    ...((cache?.preresolveHostnames.length ?? 0) > 0 && {
+      preresolveHostnames: cache?.preresolveHostnames.map(({ address, portSpecifier }) => ({
+        address,
+        portSpecifier: { case: "portValue" as const, value: portSpecifier.case === "portValue" ? portSpecifier.value : 0 },
+      })),
+    }),
+    ...(resolver?.case === "caresDns" && {
+      typedDnsResolverConfig: {
+        name: "envoy.network.dns_resolver.cares",
+        typedConfig: packAny(CaresDnsResolverConfigSchema, {
+          resolvers: resolver.value.resolvers.flatMap(({ address }) =>
+            address.case === "socketAddress"
+              ? [
+                  {
+                    address: {
+                      case: "socketAddress" as const,
+                      value: {
+                        address: address.value.address,
+                        portSpecifier: {
+                          case: "portValue" as const,
+                          value: address.value.portSpecifier.case === "portValue" ? address.value.portSpecifier.value : 0,
+                        },
+                      },
+                    },
+                  },
+                ]
+              : [],
+          ),
+          ...(resolver.value.dnsResolverOptions && {
+            dnsResolverOptions: {
+              useTcpForDnsLookups: resolver.value.dnsResolverOptions.useTcpForDnsLookups,
+              noDefaultSearchDomain: resolver.value.dnsResolverOptions.noDefaultSearchDomain,
+            },
+          }),
+        }),
+      },
+    }),
+  };
+}

@@ -1,0 +1,91 @@
+// MatchableHttpGateways and MatchableTcpGateways that a hybrid Gateway delegates to.
+import { create } from "@bufbuild/protobuf";
+import { type DelegatedHttpGateway, type DelegatedTcpGateway, MatcherSchema } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
+import { type HttpGateway, HttpGatewaySchema } from "../gen/gloo/gloo/projects/gateway/api/v1/http_gateway_pb.js";
+import { type HttpListenerOptions, HttpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
+import {
+  type HttpConnectionManagerSettings,
+  HttpConnectionManagerSettingsSchema,
+} from "../gen/gloo/gloo/projects/gloo/api/v1/options/hcm/hcm_pb.js";
+import { type SslConfig, SslConfigSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
+import type { GatewayPart } from "../model/gateway-part.ts";
+import type { Report } from "../model/problem.ts";
+import type { Resource } from "../model/resource.ts";
+import type { World } from "../plugin/world.ts";
+import { expressionFault, matchesExpressions, matchesLabels } from "./label-selector.ts";
+import { mergeOptions } from "./options.ts";
+
+type Delegated = Pick<DelegatedHttpGateway, "selectionType">;
+
+export function delegatedHttpParts(delegated: DelegatedHttpGateway, namespace: string, world: World, report: Report): GatewayPart[] {
+  return chosen("MatchableHttpGateway", delegated, namespace, world, report, "hybridGateway.delegatedHttpGateways").flatMap(({ spec }) => {
+    if (spec?.httpGateway === undefined) return [];
+    const sslConfig = ssl(spec.matcher?.sslConfig, delegated);
+    const matcher = create(MatcherSchema, { ...(sslConfig && { sslConfig }), sourcePrefixRanges: spec.matcher?.sourcePrefixRanges ?? [] });
+    const part = { matcher, path: "hybridGateway.delegatedHttpGateways" };
+    return [{ ...part, kind: "http" as const, http: withSettings(spec.httpGateway, delegated), takesTls: sslConfig !== undefined }];
+  });
+}
+
+export function delegatedTcpParts(delegated: DelegatedTcpGateway, namespace: string, world: World, report: Report): GatewayPart[] {
+  return chosen("MatchableTcpGateway", delegated, namespace, world, report, "hybridGateway.delegatedTcpGateways").flatMap(({ spec }) => {
+    if (spec?.tcpGateway === undefined) return [];
+    const { sslConfig, sourcePrefixRanges = [] } = spec.matcher ?? {};
+    const matcher = create(MatcherSchema, { ...(sslConfig && { sslConfig }), sourcePrefixRanges });
+    return [{ kind: "tcp" as const, tcp: spec.tcpGateway, matcher, path: "hybridGateway.delegatedTcpGateways" }];
+  });
+}
+
+/** Whoever does not prevent it is overridden by the child, field by field. */
+function ssl(own: SslConfig | undefined, { sslConfig: parent, preventChildOverrides }: DelegatedHttpGateway): SslConfig | undefined {
+  // A child without TLS stays without.
+  if (own === undefined) return undefined;
+  const [first, second] = preventChildOverrides ? [parent, own] : [own, parent];
+  return merged(SslConfigSchema, first, second);
+}
+
+function withSettings(
+  gateway: HttpGateway,
+  { httpConnectionManagerSettings: parent, preventChildOverrides }: DelegatedHttpGateway,
+): HttpGateway {
+  if (parent === undefined) return gateway;
+  const own = gateway.options?.httpConnectionManagerSettings;
+  const [first, second] = preventChildOverrides ? [parent, own] : [own, parent];
+  const settings = merged(HttpConnectionManagerSettingsSchema, first, second);
+  const options = create(HttpListenerOptionsSchema, {
+    ...(gateway.options as HttpListenerOptions),
+    ...(settings && { httpConnectionManagerSettings: settings as HttpConnectionManagerSettings }),
+  });
+  return create(HttpGatewaySchema, { ...gateway, options });
+}
+
+function merged<S extends typeof SslConfigSchema | typeof HttpConnectionManagerSettingsSchema>(schema: S, first: unknown, second: unknown) {
+  const at = { resource: "" as never, path: "" };
+  const none = new Map<string, never>();
+  return mergeOptions(schema, { options: first as never, at: none }, { options: second as never, at: none }, at).options;
+}
+
+function chosen<K extends "MatchableHttpGateway" | "MatchableTcpGateway">(
+  kind: K,
+  { selectionType }: Delegated,
+  namespace: string,
+  world: World,
+  report: Report,
+  path: string,
+): readonly Resource<K>[] {
+  if (selectionType.case === "ref") {
+    const found = world.get(kind, selectionType.value);
+    return found ? [found] : [];
+  }
+  if (selectionType.case === undefined) return [];
+  const { namespaces, labels, expressions } = selectionType.value;
+  const fault = expressionFault(expressions);
+  if (fault) {
+    report.error("GatewaySelectorInvalid", `${fault}: the selector expression is invalid`, { path: `${path}.selector`, costs: "nothing" });
+    return [];
+  }
+  const wanted = namespaces.length === 0 ? [namespace] : namespaces.includes("*") ? [undefined] : [...new Set(namespaces)];
+  return wanted
+    .flatMap((each) => world.list(kind, each))
+    .filter((each) => matchesLabels(labels, each.labels) && matchesExpressions(expressions, each.labels));
+}
