@@ -9,6 +9,7 @@ import type { SdsSecretConfigSchema } from "../gen/envoy/envoy/extensions/transp
 import type { Settings } from "../gen/gloo/gloo/projects/gloo/api/v1/settings_pb.js";
 import type { Upstream } from "../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
 import type { Feature } from "../plugin/feature.ts";
+import type { ClusterDraft } from "../plugin/upstream-type.ts";
 import { tlsSocket } from "../plugin/upstreamTls.ts";
 
 export const istioAutoMtls: Feature = {
@@ -25,14 +26,12 @@ export const istioAutoMtls: Feature = {
       },
       sni,
     });
-    return {
-      ...cluster,
-      // The second matches every address: the first that fits counts.
-      transportSocketMatches: [
-        { name: "tlsMode-istio", match: { tlsMode: "istio" }, transportSocket: mesh },
-        { name: "tlsMode-disabled", match: {}, transportSocket: rawBuffer() },
-      ],
-    };
+    // The second matches every address: the first that fits counts.
+    const transportSocketMatches: ClusterDraft["transportSocketMatches"] = [
+      { name: "tlsMode-istio", match: { tlsMode: "istio" }, transportSocket: mesh },
+      { name: "tlsMode-disabled", match: {}, transportSocket: rawBuffer() },
+    ];
+    return { ...cluster, transportSocketMatches };
   },
 };
 
