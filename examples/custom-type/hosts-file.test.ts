@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { builtins } from "../../src/builtins.ts";
+import { upstreamTypeContract } from "../../src/lib/testing/upstreamTypeContract.ts";
 import { resourcesOf } from "../../src/lib/testing/world.ts";
 import { resourceKey } from "../../src/model/ref.ts";
 import { loadConfig, withConfig } from "../../src/plugin/config.ts";
 import type { EdgeContext, UpstreamOf } from "../../src/plugin/upstream-type.ts";
-import { upstreamTypeContract } from "../../src/upstreams/contract.ts";
 import { hostsFile } from "./hosts-file.ts";
 
 const yaml = readFileSync(join(import.meta.dirname, "config/till.yaml"), "utf8");

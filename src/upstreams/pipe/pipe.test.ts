@@ -3,7 +3,7 @@ import { features } from "../../builtins.ts";
 import { clusterStory } from "../../lib/testing/clusters.ts";
 import { goldens, readGolden } from "../../lib/testing/golden.ts";
 import { readmeExamples } from "../../lib/testing/readme.ts";
-import { upstreamTypeContract } from "../contract.ts";
+import { upstreamTypeContract } from "../../lib/testing/upstreamTypeContract.ts";
 import { pipe } from "./pipe.ts";
 
 const testdata = join(import.meta.dirname, "testdata");

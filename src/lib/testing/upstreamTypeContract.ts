@@ -1,18 +1,18 @@
 // What every Upstream type keeps to, ours and users' own: `upstreamTypeContract(type, samples)` in the type's test.
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { clusterName } from "../envoy/names.ts";
-import { ClusterSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
-import { clusterJson } from "../lib/testing/clusters.ts";
-import { refusalOf } from "../lib/testing/envoyValidate.ts";
-import { resourcesOf, worldOf } from "../lib/testing/world.ts";
-import { catalog } from "../model/catalog.ts";
-import type { Resource } from "../model/resource.ts";
-import type { Plugins } from "../plugin/plugins.ts";
-import type { AnyUpstreamType } from "../plugin/upstream-type.ts";
-import type { World } from "../plugin/world.ts";
-import { clusterOf } from "../translate/clusters.ts";
-import { endpointsOf, loadAssignmentOf } from "../translate/endpoints.ts";
+import { clusterName } from "../../envoy/names.ts";
+import { ClusterSchema } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { catalog } from "../../model/catalog.ts";
+import type { Resource } from "../../model/resource.ts";
+import type { Plugins } from "../../plugin/plugins.ts";
+import type { AnyUpstreamType } from "../../plugin/upstream-type.ts";
+import type { World } from "../../plugin/world.ts";
+import { clusterOf } from "../../translate/clusters.ts";
+import { endpointsOf, loadAssignmentOf } from "../../translate/endpoints.ts";
+import { clusterJson } from "./clusters.ts";
+import { refusalOf } from "./envoyValidate.ts";
+import { resourcesOf, worldOf } from "./world.ts";
 
 export interface ContractSamples {
   /** YAML with Upstreams of the type, and whatever they refer to, that must be served. */
