@@ -79,8 +79,8 @@ function clusterOfHeadworks(xds: BootstrapOptions["xds"]): object {
       "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         explicit_http_config: {
-          // Pings find a server that is gone without a word.
-          http2_protocol_options: { connection_keepalive: { interval: "30s", timeout: "10s" } },
+          // Pings find a server that is gone without a word; they may wait while Envoy takes in a large set of clusters.
+          http2_protocol_options: { connection_keepalive: { interval: "30s", timeout: "60s" } },
         },
       },
     },

@@ -111,7 +111,7 @@ export class Client implements Follower {
 
   /** Sends what may be sent now. */
   flush(): void {
-    const now = Date.now();
+    const now = performance.now();
     const seats = [...this.#seats.values()].map((seat) => this.#turnOf(seat, now));
     for (const { turn, phase } of turns(seats, () => this.#owesEndpoints(now))) this.#send(turn.seat, phase, now);
   }
@@ -198,5 +198,9 @@ function namesOf({ changed, removed }: Push): string[] {
 
 function typeInfo(subscription: Subscription): TypeInfo {
   const { typeUrl, sentVersion, ackedVersion, size, nacks, outstanding } = subscription;
-  return { typeUrl, sentVersion, ackedVersion, resources: size, nacks, ...(outstanding && { pendingSince: outstanding.since }) };
+  return { typeUrl, sentVersion, ackedVersion, resources: size, nacks, ...(outstanding && { pendingSince: wallTime(outstanding.since) }) };
+}
+
+function wallTime(since: number): number {
+  return Math.round(Date.now() - (performance.now() - since));
 }

@@ -23,7 +23,7 @@ export interface HubSettings {
   readonly maxTypes: number;
   readonly log: Logger;
   readonly onRefusal: (refusal: Refusal) => void;
-  readonly onClientChange: (client: ClientInfo, what: ClientEvent) => void;
+  readonly onClientChange: ((client: ClientInfo, what: ClientEvent) => void) | undefined;
 }
 
 /** `changed`: it acknowledged or refused something. */
@@ -51,6 +51,7 @@ export class XdsHub implements ResourceConsumer {
   readonly #clients = new Map<string, Client>();
   readonly #pump = new Pump<Client>((client) => this.#flush(client));
   readonly #unknownTypes = new Set<string>();
+  readonly #warnedRoles = new Set<string>();
   #isReady = false;
   #lastClientId = 0;
 
@@ -61,12 +62,12 @@ export class XdsHub implements ResourceConsumer {
   publish(key: ProxyKey, changes: ResourceChanges): void {
     const proxy = this.#proxy(key, key);
     if (proxy.isPublished) {
-      proxy.resources.publish(changes, Date.now());
+      proxy.resources.publish(changes, performance.now());
       return;
     }
     proxy.isPublished = true;
     // What it had until now was the fallback: gone in the same moment.
-    proxy.resources.publish({ upserts: changes.upserts, removals: [...proxy.resources.all(), ...changes.removals] }, Date.now());
+    proxy.resources.publish({ upserts: changes.upserts, removals: [...proxy.resources.all(), ...changes.removals] }, performance.now());
     this.#wakeAll(); // those who waited for this proxy, and those whose fallback names the known ones
   }
 
@@ -75,7 +76,7 @@ export class XdsHub implements ResourceConsumer {
     const proxy = this.#proxies.get(key);
     if (proxy === undefined || !proxy.isPublished) return;
     proxy.isPublished = false;
-    proxy.resources.publish({ upserts: [], removals: proxy.resources.all() }, Date.now());
+    proxy.resources.publish({ upserts: [], removals: proxy.resources.all() }, performance.now());
     this.#forgetUnused(key, proxy);
     this.#wakeAll();
   }
@@ -115,7 +116,7 @@ export class XdsHub implements ResourceConsumer {
   }
 
   /** Looks after what only time can tell; to be called about every second. */
-  sweep(now: number): void {
+  sweep(now = performance.now()): void {
     const { firstMessageMs, stalledMs } = this.#settings;
     for (const stream of this.streams) {
       if (stream.client === undefined && now - stream.openedAt >= firstMessageMs) {
@@ -159,7 +160,7 @@ export class XdsHub implements ResourceConsumer {
   #fallBack(proxy: KnownProxy): void {
     if (!this.#isReady || this.#settings.unknownRole !== "fallback") return;
     const listener = fallbackListener(proxy.role, this.#publishedKeys(), this.#settings.fallbackPort);
-    proxy.resources.publish({ upserts: [listener], removals: [] }, Date.now());
+    proxy.resources.publish({ upserts: [listener], removals: [] }, performance.now());
   }
 
   #endUnknown(stream: XdsStream): void {
@@ -188,12 +189,19 @@ export class XdsHub implements ResourceConsumer {
     const isKnown = this.#proxies.get(node.proxy)?.isPublished ?? false;
     if (!isKnown && this.#isReady) {
       const text = unknownRole(node.role, this.#publishedKeys());
-      this.#settings.log.warn({ address: peer.address, node: node.id }, text);
+      this.#warnOnce(node, peer, text);
       if (this.#settings.unknownRole === "refuse") return { refused: text };
     }
     const proxy = this.#proxy(node.proxy, node.role);
     if (!isKnown) this.#fallBack(proxy);
     return this.#clientOf(stream, node, peer, proxy.resources);
+  }
+
+  /** An Envoy that is refused comes back every second or two; once for each role is enough. */
+  #warnOnce(node: EnvoyNode, peer: Peer, text: string): void {
+    if (this.#warnedRoles.has(node.role) || this.#warnedRoles.size >= 1000) return;
+    this.#warnedRoles.add(node.role);
+    this.#settings.log.warn({ address: peer.address, node: node.id }, text);
   }
 
   /** An ADS stream is a client of its own. The streams of the separate services are one client when the same node opens them from the same address. */
@@ -216,7 +224,7 @@ export class XdsHub implements ResourceConsumer {
     });
     this.#clients.set(key, client);
     this.metrics.clients = this.#clients.size;
-    this.#settings.onClientChange(client.info(), "connected");
+    this.#settings.onClientChange?.(client.info(), "connected");
     return client;
   }
 
@@ -228,7 +236,7 @@ export class XdsHub implements ResourceConsumer {
     this.metrics.clients = this.#clients.size;
     const proxy = this.#proxies.get(client.node.proxy);
     if (proxy !== undefined) this.#forgetUnused(client.node.proxy, proxy);
-    this.#settings.onClientChange(client.info(), "gone");
+    this.#settings.onClientChange?.(client.info(), "gone");
   }
 
   #eventsOf(client: Client): SubscriptionEvents {
@@ -236,13 +244,13 @@ export class XdsHub implements ResourceConsumer {
     return {
       acked: ({ typeUrl }) => {
         this.metrics.of(typeUrl).acks++;
-        onClientChange(client.info(), "changed");
+        onClientChange?.(client.info(), "changed");
       },
       nacked: (subscription, message) => {
         this.metrics.of(subscription.typeUrl).nacks++;
         client.nacked(subscription);
         log.warn({ node: client.node.id, proxy: client.node.proxy, typeUrl: subscription.typeUrl, message }, "Envoy refused a response");
-        onClientChange(client.info(), "changed");
+        onClientChange?.(client.info(), "changed");
       },
       refused: (resource, message) => onRefusal({ proxy: client.node.proxy, node: client.node.id, resource, message }),
       warn: (fields, message) => log.warn({ node: client.node.id, proxy: client.node.proxy, ...fields }, message),

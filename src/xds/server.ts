@@ -69,7 +69,7 @@ export function createXdsServer(options: XdsServerOptions = {}): XdsServer {
     maxTypes: 64,
     log: options.log ?? silent,
     onRefusal: options.onRefusal ?? (() => {}),
-    onClientChange: options.onClientChange ?? (() => {}),
+    onClientChange: options.onClientChange,
   });
   const door = new GrpcDoor(hub, {
     authenticate: options.authenticate,
@@ -83,7 +83,7 @@ export function createXdsServer(options: XdsServerOptions = {}): XdsServer {
     10,
     Math.min(1000, ...[options.holdMs, options.firstMessageMs, options.stalledMs].map((ms) => (ms ?? 10_000) / 4)),
   );
-  const timer = setInterval(() => hub.sweep(Date.now()), sweepMs).unref();
+  const timer = setInterval(() => hub.sweep(), sweepMs).unref();
   return {
     publish: (proxy, changes) => hub.publish(proxy, changes),
     retire: (proxy) => hub.retire(proxy),

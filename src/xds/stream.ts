@@ -39,7 +39,8 @@ export class XdsStream implements Outlet {
   readonly variant: Variant;
   /** The type of a separate service; undefined on ADS. */
   readonly onlyType: TypeUrl | undefined;
-  readonly openedAt = Date.now();
+  /** `performance.now()` */
+  readonly openedAt = performance.now();
   /** When bytes were given to the carrier that have not left. */
   sendingSince: number | undefined;
   readonly #host: StreamHost;
@@ -115,7 +116,7 @@ export class XdsStream implements Outlet {
   }
 
   send(message: Buffer): void {
-    this.sendingSince = Date.now();
+    this.sendingSince = performance.now();
     this.#carrier.send(message, () => {
       this.sendingSince = undefined;
       if (this.#client !== undefined && !this.#isOver) this.#host.wake(this.#client);

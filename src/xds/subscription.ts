@@ -21,6 +21,7 @@ export interface Push {
 
 interface Outstanding extends Push {
   readonly nonce: string;
+  /** `performance.now()`: clocks on walls jump. */
   readonly since: number;
 }
 
@@ -196,7 +197,10 @@ export abstract class Subscription {
 
   #ack({ changed }: Push): void {
     this.ackedVersion = this.sentVersion;
-    for (const { resource } of changed) this.resources.accept(resource);
+    for (const { resource } of changed) {
+      this.resources.accept(resource);
+      this.#refusedHere.delete(resource.name);
+    }
     this.events.acked(this);
   }
 
