@@ -201,7 +201,7 @@ export class DownstreamConnection {
     const end = data.indexOf("\r\n\r\n", at, "latin1");
     if (end < 0 || end - at > hcm.maxHeadBytes) {
       if (data.length - at > hcm.maxHeadBytes) this.#refuse(new HeadFault(431, "head too large"));
-      else if (!isPlausible(data, at)) this.#refuse(new HeadFault(400, "request line"));
+      else if (!isPlausible(data, at) || hasBareLf(data, at)) this.#refuse(new HeadFault(400, "request line or bare LF"));
       else {
         if (!this.#isHeadStarted) {
           this.#isHeadStarted = true;
@@ -458,6 +458,12 @@ function isPlausible(data: Buffer, at: number): boolean {
     if (!((byte >= 0x41 && byte <= 0x5a) || byte === 0x2d)) return false;
   }
   return true;
+}
+
+/** A line that ends with LF alone: the empty line that is waited for would never come. */
+function hasBareLf(data: Buffer, from: number): boolean {
+  for (let at = data.indexOf(0x0a, from); at >= 0; at = data.indexOf(0x0a, at + 1)) if (data[at - 1] !== 0x0d) return true;
+  return false;
 }
 
 function countStatus(stats: ListenerStats, status: number): void {

@@ -29,8 +29,14 @@ export function preparePath(path: string, rules: PathRules): PreparedPath {
 function normalizeOnly(path: string, rules: PathRules): string | undefined {
   let result: string | undefined = path;
   if (rules.normalizePath && path.startsWith("/")) result = normalizePath(path);
-  if (result !== undefined && rules.mergeSlashes) result = result.replace(/\/{2,}/g, "/");
+  if (result !== undefined && rules.mergeSlashes) result = mergeSlashes(result);
   return result;
+}
+
+/** A path of nothing but slashes keeps two of them, as in Envoy: another path would take another route. */
+function mergeSlashes(path: string): string {
+  if (!path.includes("//")) return path;
+  return /^\/+$/.test(path) ? "//" : path.replace(/\/{2,}/g, "/");
 }
 
 /** RFC 3986 §6: dot segments, what needs no escaping unescaped, backslashes as slashes. */
