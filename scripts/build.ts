@@ -3,8 +3,8 @@
 //
 //   npm run build
 import { execFileSync } from "node:child_process";
-import { existsSync, globSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
 import { rolldown } from "rolldown";
 
 const root = join(import.meta.dirname, "..");
@@ -55,20 +55,22 @@ function notices(folders: readonly string[]): string {
   return `Headworks contains the following software.\n\n${parts.join(`\n\n${"-".repeat(78)}\n\n`)}\n`;
 }
 
-/** Declarations of src/index.ts and of what it names; generated code has its own. */
+/** Declarations of src/index.ts and of what it names; generated code has its own, of which only what is named comes along. */
 function writeTypes(): void {
-  const args = [
-    "--declaration",
-    "--emitDeclarationOnly",
-    "--noEmit",
-    "false",
-    "--outDir",
-    join(dist, "types"),
-    "--rootDir",
-    join(root, "src"),
-  ];
+  const types = join(dist, "types");
+  const args = ["--declaration", "--emitDeclarationOnly", "--noEmit", "false", "--outDir", types, "--rootDir", join(root, "src")];
   execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", join(root, "scripts/tsconfig.types.json"), ...args], {
     cwd: root,
     stdio: "inherit",
   });
+  const pending = globSync("**/*.d.ts", { cwd: types });
+  for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
+    for (const [, name = ""] of readFileSync(join(types, file), "utf8").matchAll(/from "(\.[^"]+)\.js"/g)) {
+      const wanted = `${posix.join(posix.dirname(file), name)}.d.ts`;
+      if (existsSync(join(types, wanted)) || !existsSync(join(root, "src", wanted))) continue;
+      mkdirSync(dirname(join(types, wanted)), { recursive: true });
+      copyFileSync(join(root, "src", wanted), join(types, wanted));
+      pending.push(wanted);
+    }
+  }
 }

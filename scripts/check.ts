@@ -21,6 +21,7 @@ const steps: readonly Step[] = [
   { name: "format", command: ["biome", "format", "."], cure: "npm run format" },
   { name: "lint", command: ["biome", "ci", "--formatter-enabled=false", "."], cure: "npm run format mends what is mechanical" },
   { name: "types", command: ["tsc"], cure: "npm run typecheck" },
+  { name: "lockfile", command: script("lockfile.ts"), cure: "node scripts/lockfile.ts --fix" },
   { name: "imports", command: script("imports.ts"), cure: "ARCHITECTURE.md says which way they go" },
   { name: "generated", command: script("generate.ts", "--check"), cure: "npm run generate" },
   { name: "reference", command: script("reference.ts", "--check"), cure: "npm run reference" },
