@@ -25,13 +25,14 @@ export function clusterStory(yaml: string, plugins: Plugins = builtins): Cluster
   const resources = resourcesOf(yaml);
   const world = worldOf(resources);
   const ofKind = <K extends "Upstream" | "Service">(kind: K) => resources.filter((each) => each.kind === kind) as Resource<K>[];
-  const upstreams = [...ofKind("Upstream"), ...ofKind("Service").flatMap(inMemoryUpstreams)];
+  const upstreams = [...ofKind("Upstream"), ...ofKind("Service").flatMap((service) => inMemoryUpstreams(service))];
   const made = upstreams.map((upstream) => ({ ...clusterOf(upstream, world, plugins), ...endpointsOnly(upstream, world, plugins) }));
   const sent = made.flatMap(({ cluster, extras }) => (cluster ? [cluster, ...extras] : []));
   const clusters = sent.filter(({ typeUrl }) => typeUrl === typeUrls.cluster).map(clusterJson);
   const listeners = sent.filter(({ typeUrl }) => typeUrl === typeUrls.listener).map(listenerJson);
   const endpoints = made.flatMap(({ cluster, endpoints }) => (cluster && endpoints ? [endpointsJson(endpoints)] : []));
-  const problems = made.flatMap(({ problems }) => problems.map(problemLine));
+  const read = upstreams.flatMap(({ problems }) => problems);
+  const problems = [...read, ...made.flatMap(({ problems }) => problems)].map(problemLine);
   return {
     ...(clusters.length > 0 && { clusters }),
     ...(listeners.length > 0 && { listeners }),

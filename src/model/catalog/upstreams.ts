@@ -10,7 +10,7 @@ export const upstreams = {
   UpstreamTypeNotSupported: {
     code: "HW3002",
     title: "an Upstream type that this version does not serve",
-    help: "The field is part of the API and was read, but this version has no plug-in that can reach such a destination. Nothing is served for this Upstream; routes to it answer 503, everything else is untouched. `headworks types` lists what is there; a type of your own can be added in headworks.config.ts.",
+    help: "The field is part of the API and was read, but this version has no plug-in that can reach such a destination. Nothing is served for this Upstream; routes to it answer 503, everything else is untouched. A type of your own can be added in headworks.config.ts.",
   },
   StaticHostsMissing: {
     code: "HW3010",
@@ -51,6 +51,11 @@ export const upstreams = {
     code: "HW3022",
     title: "a port that the Service does not have",
     help: "`kube.servicePort` is the number in the Service's `spec.ports[].port` (not the target port of the pods). As it is, no address matches, and routes to this Upstream answer 503.",
+  },
+  ServiceAnnotation: {
+    code: "HW3024",
+    title: "an annotation of a Service that cannot be read",
+    help: '`gloo.solo.io/upstream_config` holds part of an Upstream\'s `spec` as JSON: `{"connectionConfig": {"connectTimeout": "7s"}}`. What is there is no JSON, or no part of an Upstream, so the Service\'s Upstreams are as if it were not there.',
   },
   EnvoyConstraint: {
     code: "HW3030",

@@ -2,10 +2,12 @@
 // what does not look right is as good as not there.
 import { create, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
 import { type Upstream, UpstreamSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
+import { type Problem, problem } from "../../model/problem.ts";
 import { resourceKey } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { SpecOf } from "../../plugin/upstream-type.ts";
 import type { World } from "../../plugin/world.ts";
+import { type Annotations, annotated, http2Wish } from "./annotations.ts";
 
 export interface ServicePort {
   readonly name: string;
@@ -32,29 +34,36 @@ export function servicePort(spec: KubeSpec, service: Resource<"Service">): Servi
 
 /**
  * The Upstreams that every Service is, without anybody having written them: destinations of the form `kube: {ref, port}` go to
- * these. They live in memory only; their names can belong to no object of Kubernetes, because of the colon.
+ * these. They live in memory only; their names can belong to no object of Kubernetes, because of the colon. `defaults` are
+ * annotations for Services that do not have them (`Settings.upstreamOptions.globalAnnotations`).
  */
-export function inMemoryUpstreams(service: Resource<"Service">): Resource<"Upstream">[] {
+export function inMemoryUpstreams(service: Resource<"Service">, defaults: Annotations = {}): Resource<"Upstream">[] {
   return servicePorts(service).map((port) => {
     const ref = { namespace: service.ref.namespace, name: `kube-svc:${service.ref.namespace}-${service.ref.name}-${port.port}` };
+    const { upstream, problems } = upstreamOfService(service, port, defaults);
     return {
       kind: "Upstream",
       key: resourceKey("Upstream", ref),
       ref,
       labels: {},
       annotations: {},
-      spec: upstreamOfService(service, port),
+      spec: upstream,
       version: service.version,
-      problems: [],
+      problems,
       origin: { source: "memory" },
     };
   });
 }
 
 /** What an Upstream for one port of a Service says, whether it lives in memory or discovery writes it. */
-export function upstreamOfService(service: Resource<"Service">, port: ServicePort): Upstream {
-  const useHttp2 = speaksHttp2(service, port);
-  return create(UpstreamSchema, {
+export function upstreamOfService(
+  service: Resource<"Service">,
+  port: ServicePort,
+  defaults: Annotations = {},
+): { readonly upstream: Upstream; readonly problems: readonly Problem[] } {
+  const annotations = { ...defaults, ...service.annotations };
+  const useHttp2 = http2Wish(annotations) ?? speaksHttp2(port);
+  const plain = create(UpstreamSchema, {
     upstreamType: {
       case: "kube",
       value: {
@@ -67,14 +76,16 @@ export function upstreamOfService(service: Resource<"Service">, port: ServicePor
     discoveryMetadata: { labels: { ...service.labels } },
     ...(useHttp2 !== undefined && { useHttp2 }),
   });
+  const { upstream, fault } = annotated(plain, annotations, service.ref.namespace, port.port);
+  if (fault === undefined) return { upstream, problems: [] };
+  const message = `the annotation gloo.solo.io/upstream_config is left out, because it cannot be read as part of an Upstream: ${fault}`;
+  return { upstream, problems: [problem("warning", service.key, "ServiceAnnotation", message)] };
 }
 
 const http2Names = ["grpc", "h2", "http2"];
 const http2Protocols = ["http2", "grpc", "grpc-web", "kubernetes.io/h2c"];
 
-function speaksHttp2(service: Resource<"Service">, { name, appProtocol }: ServicePort): boolean | undefined {
-  const said = service.annotations["gloo.solo.io/h2_service"];
-  if (said === "true" || said === "false") return said === "true";
+function speaksHttp2({ name, appProtocol }: ServicePort): boolean | undefined {
   return http2Protocols.includes(appProtocol) || http2Names.some((prefix) => name.startsWith(prefix)) ? true : undefined;
 }
 

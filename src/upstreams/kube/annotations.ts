@@ -1,0 +1,61 @@
+// Annotations of a Service that say what its Upstreams shall be like: TLS, HTTP/2, or anything by `upstream_config`.
+import { fromJson, type JsonObject, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { type Upstream, UpstreamSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
+
+export type Annotations = Readonly<Record<string, string>>;
+
+/** `true` and `false` where the Service says so itself. */
+export function http2Wish(annotations: Annotations): boolean | undefined {
+  const said = annotations["gloo.solo.io/h2_service"];
+  return said === "true" || said === "false" ? said === "true" : undefined;
+}
+
+/** The Upstream with TLS and configuration of the annotations; `fault` says why `upstream_config` is left out. */
+export function annotated(
+  upstream: Upstream,
+  annotations: Annotations,
+  namespace: string,
+  port: number,
+): { readonly upstream: Upstream; readonly fault?: string } {
+  const ssl = sslConfig(annotations, namespace, port);
+  const text = annotations["gloo.solo.io/upstream_config"];
+  if (ssl === undefined && text === undefined) return { upstream };
+  const own: JsonObject = { ...(toJson(UpstreamSchema, upstream) as JsonObject), ...(ssl && { sslConfig: ssl }) };
+  const plain = fromJson(UpstreamSchema, own);
+  if (text === undefined) return { upstream: plain };
+  try {
+    const wanted: JsonValue = JSON.parse(text);
+    if (!isObject(wanted)) throw new Error("it is not an object");
+    const isDeep = annotations["gloo.solo.io/upstream_config.deep_merge"] === "true";
+    return { upstream: fromJson(UpstreamSchema, isDeep ? merged(own, wanted) : { ...own, ...wanted }) };
+  } catch (error) {
+    return { upstream: plain, fault: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** From `sslService.secret`, or `.tlsCert`, `.tlsKey` and `.rootCa`; a value `8443:name` counts for that port only. */
+function sslConfig(annotations: Annotations, namespace: string, port: number): JsonObject | undefined {
+  const of = (name: string): string | undefined => {
+    const value = annotations[`gloo.solo.io/sslService.${name}`];
+    const [, forPort, rest] = /^(\d+):(.*)$/.exec(value ?? "") ?? [];
+    return forPort === undefined ? value : Number(forPort) === port ? rest : undefined;
+  };
+  const [secret, tlsCert, tlsKey, rootCa] = [of("secret"), of("tlsCert"), of("tlsKey"), of("rootCa")];
+  const oneWayTls = of("oneWayTls") === "true" && { oneWayTls: true };
+  if (secret) return { secretRef: { namespace, name: secret }, ...oneWayTls };
+  if (!tlsCert && !tlsKey && !rootCa) return undefined;
+  return { sslFiles: { ...(tlsCert && { tlsCert }), ...(tlsKey && { tlsKey }), ...(rootCa && { rootCa }) }, ...oneWayTls };
+}
+
+function merged(base: JsonObject, over: JsonObject): JsonObject {
+  const out: JsonObject = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const before = out[key];
+    out[key] = isObject(before) && isObject(value) ? merged(before, value) : value;
+  }
+  return out;
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
