@@ -40,11 +40,11 @@ test("check finds a typo, translate prints Envoy's resources", async () => {
   write("hots");
   const bad = await headworks(["check", "config"], { cwd: folder, program });
   expect(bad.code).toBe(1);
-  expect(bad.stdout).toContain("config/up.yaml:4:16  HW1003");
+  expect(bad.stdout).toContain("config/up.yaml:4:17  HW1003");
   write("hosts");
   expect((await headworks(["check", "config"], { cwd: folder, program })).code).toBe(0);
   const translated = await headworks(["translate", "config", "-o", "json"], { cwd: folder, program });
-  expect(JSON.parse(translated.stdout).clusters[0].name).toBe("a_gloo-system");
+  expect(JSON.parse(translated.stdout).clusters[0].name).toBe("a_default");
 });
 
 test("run serves requests", async () => {
@@ -93,7 +93,7 @@ export default defineConfig({ upstreamTypes: [pipe] });
   );
   const run = await headworks(["translate", ".", "-o", "json"], { cwd: own, program });
   expect(run.stderr).toBe("");
-  expect(JSON.parse(run.stdout).clusters[0]).toMatchObject({ name: "a_gloo-system", altStatName: "/run/a.sock" });
+  expect(JSON.parse(run.stdout).clusters[0]).toMatchObject({ name: "a_default", altStatName: "/run/a.sock" });
   const options = [
     "--noEmit",
     "--module",
