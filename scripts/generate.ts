@@ -59,7 +59,18 @@ function generate(files: FileDescriptorProto[], wanted: (name: string) => boolea
   if (run.status !== 0) throw new Error(`protoc-gen-es: ${run.stderr}`);
   const response = fromBinary(CodeGeneratorResponseSchema, run.stdout);
   if (response.error) throw new Error(`protoc-gen-es: ${response.error}`);
-  return new Map(response.file.map((file) => [file.name, file.content]));
+  return new Map(response.file.map((file) => [file.name, withOurFileDesc(file.name, file.content)]));
+}
+
+/** Generated code hydrates its descriptors with src/lib/file-desc.js, which says why. */
+function withOurFileDesc(name: string, content: string): string {
+  if (!name.endsWith(".js")) return content;
+  const path = `${"../".repeat(name.split("/").length + 1)}lib/file-desc.js`;
+  return content.replace(/^import \{ (.*) \} from "@bufbuild\/protobuf\/codegenv2";$/m, (_, names: string) => {
+    const others = names.split(", ").filter((each) => each !== "fileDesc");
+    const rest = others.length > 0 ? `import { ${others.join(", ")} } from "@bufbuild/protobuf/codegenv2";\n` : "";
+    return `${rest}import { fileDesc } from "${path}";`;
+  });
 }
 
 function write(folder: string, files: Generated): void {

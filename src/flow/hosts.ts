@@ -62,7 +62,9 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
     "attachments",
     known.of.VirtualService,
     (virtualService, _key, read) =>
-      attachmentsOf(virtualService, read.value(gateways)).map((each) => [`${siteOf(each)} ${each.virtualService}`, each] as const),
+      attachmentsOf(virtualService, read.value(gateways), worldOf(read, known)).map(
+        (each) => [`${siteOf(each)} ${each.virtualService}`, each] as const,
+      ),
     { equals: sameJson },
   );
   const bySite = attachments.index("by site", (each) => [siteOf(each)]);
@@ -72,7 +74,7 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
     attachments,
     (attachment, _key, read): SiteHost | undefined => {
       const gateway = read.value(gateways).find((each) => each.key === attachment.gateway);
-      const part = gateway && partsOf(gateway).parts[attachment.part];
+      const part = gateway && partsOf(gateway, worldOf(read, known)).parts[attachment.part];
       const virtualService = read.get(known.of.VirtualService, attachment.virtualService);
       if (gateway === undefined || part?.kind !== "http" || virtualService === undefined) return undefined;
       const world = worldOf(read, known);
@@ -126,9 +128,9 @@ function sameGateways(a: readonly Resource[], b: readonly Resource[]): boolean {
   return a.length === b.length && a.every((each, i) => each === b[i]);
 }
 
-function attachmentsOf(virtualService: Resource<"VirtualService">, gateways: readonly Resource<"Gateway">[]): Attachment[] {
+function attachmentsOf(virtualService: Resource<"VirtualService">, gateways: readonly Resource<"Gateway">[], world: World): Attachment[] {
   return gateways.flatMap((gateway) =>
-    partsOf(gateway).parts.flatMap((part, i) => {
+    partsOf(gateway, world).parts.flatMap((part, i) => {
       if (part.kind !== "http" || gateway.spec === undefined || !selectsInto(part, virtualService)) return [];
       const domains = claimedDomains(virtualService);
       const written = virtualService.spec?.virtualHost?.domains ?? [];
@@ -207,6 +209,7 @@ function sameHost(a: SiteHost, b: SiteHost): boolean {
   return (
     sameBytes &&
     a.made?.usesFallback === b.made?.usesFallback &&
+    sameJson(a.made?.owners, b.made?.owners) &&
     sameJson(a.attachment, b.attachment) &&
     sameJson([...a.reports], [...b.reports])
   );

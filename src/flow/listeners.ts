@@ -22,7 +22,7 @@ import { judgePorts, type PortVerdict } from "../validate/ports.ts";
 import { type Hosts, siteOf } from "./hosts.ts";
 import { type Inputs, sameJson } from "./inputs.ts";
 import { type Made, type Reports, withLastGood } from "./last-good.ts";
-import { hasCluster, sameVersions, type Upstreams } from "./upstreams.ts";
+import { hasCluster, sameEnvoyResource, sameVersions, type Upstreams } from "./upstreams.ts";
 import { type InService, worldOf } from "./world.ts";
 
 /** One Gateway for one proxy. */
@@ -95,7 +95,7 @@ export function listenersFlow(
     "route configurations",
     plans,
     ({ listener, plan }, _key, read): SiteRoutes => routesOf(read, listener, plan, hosts, known),
-    { equals: (a, b) => a.resource.version === b.resource.version },
+    { equals: (a, b) => sameEnvoyResource(a.resource, b.resource) && a.usesFallback === b.usesFallback },
   );
   const extras = graph.deriveGroups(
     "extras of proxies",
@@ -121,9 +121,9 @@ function siteListener(
   plugins: Plugins,
 ): SiteListener {
   const world = worldOf(read, known);
-  const made = withLastGood(read, inputs, world, (version) => {
+  const made = withLastGood<ListenerTranslation>(read, inputs, world, (version) => {
     const resource = version.get("Gateway", gateway.ref) ?? gateway;
-    const { parts, report } = partsOf(resource);
+    const { parts, report } = partsOf(resource, version);
     for (const part of parts) if (part.kind === "http") checkSelection(part, version, report);
     const attached = parts.map((part, i): AttachedPart => {
       if (part.kind !== "http") return { part, hosts: [] };
@@ -209,7 +209,7 @@ function routesOf(read: Read, listener: SiteListener, plan: RouteConfigurationPl
 function sameListener(a: SiteListener, b: SiteListener): boolean {
   return (
     a.proxy === b.proxy &&
-    a.made.listener?.version === b.made.listener?.version &&
+    sameEnvoyResource(a.made.listener, b.made.listener) &&
     sameJson(a.made.routes, b.made.routes) &&
     sameJson([...a.reports], [...b.reports])
   );

@@ -87,16 +87,28 @@ function translateEndpoints(
 
 function sameClusters(a: Made<ClusterTranslation>, b: Made<ClusterTranslation>): boolean {
   return (
-    a.made.cluster?.version === b.made.cluster?.version &&
+    sameEnvoyResource(a.made.cluster, b.made.cluster) &&
     sameVersions(a.made.extras, b.made.extras) &&
     sameJson([...a.reports], [...b.reports])
   );
 }
 
 function sameEndpoints(a: EndpointsTranslation, b: EndpointsTranslation): boolean {
-  return a.endpoints?.version === b.endpoints?.version && sameJson(a.problems, b.problems);
+  return sameEnvoyResource(a.endpoints, b.endpoints) && sameJson(a.problems, b.problems);
 }
 
 export function sameVersions(a: readonly EnvoyResource[], b: readonly EnvoyResource[]): boolean {
-  return a.length === b.length && a.every((each, i) => each.version === b[i]?.version && each.name === b[i]?.name);
+  return a.length === b.length && a.every((each, i) => sameEnvoyResource(each, b[i]));
+}
+
+/** Also made from the same: who is to blame for it must not depend on what was there before. */
+export function sameEnvoyResource(a: EnvoyResource | undefined, b: EnvoyResource | undefined): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
+  return (
+    a.version === b.version &&
+    a.name === b.name &&
+    a.owners.length === b.owners.length &&
+    a.owners.every((owner, i) => owner === b.owners[i])
+  );
 }

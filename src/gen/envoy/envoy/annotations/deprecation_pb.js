@@ -2,7 +2,8 @@
 // @generated from file envoy/annotations/deprecation.proto (package envoy.annotations, syntax proto3)
 /* eslint-disable */
 
-import { extDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
+import { extDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../lib/file-desc.js";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
 
 /**

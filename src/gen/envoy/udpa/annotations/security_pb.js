@@ -2,7 +2,8 @@
 // @generated from file udpa/annotations/security.proto (package udpa.annotations, syntax proto3)
 /* eslint-disable */
 
-import { extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { extDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../lib/file-desc.js";
 import { file_udpa_annotations_status } from "./status_pb.js";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
 

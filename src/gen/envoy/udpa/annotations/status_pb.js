@@ -2,7 +2,8 @@
 // @generated from file udpa/annotations/status.proto (package udpa.annotations, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, extDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, extDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../lib/file-desc.js";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
 
 /**

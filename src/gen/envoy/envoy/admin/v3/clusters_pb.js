@@ -2,7 +2,8 @@
 // @generated from file envoy/admin/v3/clusters.proto (package envoy.admin.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 import { file_envoy_admin_v3_metrics } from "./metrics_pb.js";
 import { file_envoy_config_cluster_v3_circuit_breaker } from "../../config/cluster/v3/circuit_breaker_pb.js";
 import { file_envoy_config_core_v3_address } from "../../config/core/v3/address_pb.js";

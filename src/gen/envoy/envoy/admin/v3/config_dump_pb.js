@@ -2,7 +2,8 @@
 // @generated from file envoy/admin/v3/config_dump.proto (package envoy.admin.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 import { file_envoy_admin_v3_config_dump_shared } from "./config_dump_shared_pb.js";
 import { file_envoy_config_bootstrap_v3_bootstrap } from "../../config/bootstrap/v3/bootstrap_pb.js";
 import { file_google_protobuf_any, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";

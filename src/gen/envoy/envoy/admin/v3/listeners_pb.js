@@ -2,7 +2,8 @@
 // @generated from file envoy/admin/v3/listeners.proto (package envoy.admin.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_address } from "../../config/core/v3/address_pb.js";
 import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
 import { file_udpa_annotations_versioning } from "../../../udpa/annotations/versioning_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/type/matcher/string.proto (package envoy.type.matcher, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 import { file_envoy_type_matcher_regex } from "./regex_pb.js";
 import { file_envoy_annotations_deprecation } from "../../annotations/deprecation_pb.js";
 import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";

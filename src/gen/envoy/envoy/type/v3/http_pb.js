@@ -2,7 +2,8 @@
 // @generated from file envoy/type/v3/http.proto (package envoy.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
 
 /**

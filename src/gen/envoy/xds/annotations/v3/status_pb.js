@@ -2,7 +2,8 @@
 // @generated from file xds/annotations/v3/status.proto (package xds.annotations.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, extDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, extDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file xds/core/v3/authority.proto (package xds.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 import { file_xds_annotations_v3_status } from "../../annotations/v3/status_pb.js";
 import { file_validate_validate } from "../../../validate/validate_pb.js";
 

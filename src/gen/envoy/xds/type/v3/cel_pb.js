@@ -2,7 +2,8 @@
 // @generated from file xds/type/v3/cel.proto (package xds.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 import { file_google_api_expr_v1alpha1_checked } from "../../../google/api/expr/v1alpha1/checked_pb.js";
 import { file_google_api_expr_v1alpha1_syntax } from "../../../google/api/expr/v1alpha1/syntax_pb.js";
 import { file_cel_expr_checked } from "../../../cel/expr/checked_pb.js";

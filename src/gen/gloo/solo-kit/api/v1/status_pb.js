@@ -2,7 +2,8 @@
 // @generated from file solo-kit/api/v1/status.proto (package core.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file xds/type/v3/range.proto (package xds.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 
 /**
  * Describes the file xds/type/v3/range.proto.

@@ -2,7 +2,8 @@
 // @generated from file xds/type/v3/typed_struct.proto (package xds.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../lib/file-desc.js";
 import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
 
 /**

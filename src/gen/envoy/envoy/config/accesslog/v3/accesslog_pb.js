@@ -2,7 +2,8 @@
 // @generated from file envoy/config/accesslog/v3/accesslog.proto (package envoy.config.accesslog.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_base } from "../../core/v3/base_pb.js";
 import { file_envoy_config_route_v3_route_components } from "../../route/v3/route_components_pb.js";
 import { file_envoy_data_accesslog_v3_accesslog } from "../../../data/accesslog/v3/accesslog_pb.js";

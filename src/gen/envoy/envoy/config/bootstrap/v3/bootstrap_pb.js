@@ -2,7 +2,8 @@
 // @generated from file envoy/config/bootstrap/v3/bootstrap.proto (package envoy.config.bootstrap.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_accesslog_v3_accesslog } from "../../accesslog/v3/accesslog_pb.js";
 import { file_envoy_config_cluster_v3_cluster } from "../../cluster/v3/cluster_pb.js";
 import { file_envoy_config_core_v3_address } from "../../core/v3/address_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/config/cluster/v3/cluster.proto (package envoy.config.cluster.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_cluster_v3_circuit_breaker } from "./circuit_breaker_pb.js";
 import { file_envoy_config_cluster_v3_filter } from "./filter_pb.js";
 import { file_envoy_config_cluster_v3_outlier_detection } from "./outlier_detection_pb.js";

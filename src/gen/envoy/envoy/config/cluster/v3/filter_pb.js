@@ -2,7 +2,8 @@
 // @generated from file envoy/config/cluster/v3/filter.proto (package envoy.config.cluster.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_config_source } from "../../core/v3/config_source_pb.js";
 import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/config/core/v3/protocol.proto (package envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_extension } from "./extension_pb.js";
 import { file_envoy_type_matcher_v3_string } from "../../../type/matcher/v3/string_pb.js";
 import { file_envoy_type_v3_percent } from "../../../type/v3/percent_pb.js";

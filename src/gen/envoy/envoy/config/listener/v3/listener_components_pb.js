@@ -2,7 +2,8 @@
 // @generated from file envoy/config/listener/v3/listener_components.proto (package envoy.config.listener.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_address } from "../../core/v3/address_pb.js";
 import { file_envoy_config_core_v3_base } from "../../core/v3/base_pb.js";
 import { file_envoy_config_core_v3_config_source } from "../../core/v3/config_source_pb.js";

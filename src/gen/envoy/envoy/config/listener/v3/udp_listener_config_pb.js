@@ -2,7 +2,8 @@
 // @generated from file envoy/config/listener/v3/udp_listener_config.proto (package envoy.config.listener.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_extension } from "../../core/v3/extension_pb.js";
 import { file_envoy_config_core_v3_udp_socket_config } from "../../core/v3/udp_socket_config_pb.js";
 import { file_envoy_config_listener_v3_quic_config } from "./quic_config_pb.js";

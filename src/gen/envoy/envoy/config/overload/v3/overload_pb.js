@@ -2,7 +2,8 @@
 // @generated from file envoy/config/overload/v3/overload.proto (package envoy.config.overload.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_type_v3_percent } from "../../../type/v3/percent_pb.js";
 import { file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";

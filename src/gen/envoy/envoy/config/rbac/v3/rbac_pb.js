@@ -2,7 +2,8 @@
 // @generated from file envoy/config/rbac/v3/rbac.proto (package envoy.config.rbac.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_address } from "../../core/v3/address_pb.js";
 import { file_envoy_config_core_v3_cel } from "../../core/v3/cel_pb.js";
 import { file_envoy_config_core_v3_extension } from "../../core/v3/extension_pb.js";

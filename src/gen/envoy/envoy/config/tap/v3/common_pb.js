@@ -2,7 +2,8 @@
 // @generated from file envoy/config/tap/v3/common.proto (package envoy.config.tap.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_common_matcher_v3_matcher } from "../../common/matcher/v3/matcher_pb.js";
 import { file_envoy_config_core_v3_base } from "../../core/v3/base_pb.js";
 import { file_envoy_config_core_v3_extension } from "../../core/v3/extension_pb.js";

@@ -2,7 +2,7 @@
 // @generated from file envoy/config/trace/v3/trace.proto (package envoy.config.trace.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_trace_v3_datadog } from "./datadog_pb.js";
 import { file_envoy_config_trace_v3_dynamic_ot } from "./dynamic_ot_pb.js";
 import { file_envoy_config_trace_v3_http_tracer } from "./http_tracer_pb.js";

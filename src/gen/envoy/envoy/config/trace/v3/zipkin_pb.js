@@ -2,7 +2,8 @@
 // @generated from file envoy/config/trace/v3/zipkin.proto (package envoy.config.trace.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_http_service } from "../../core/v3/http_service_pb.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_envoy_annotations_deprecation } from "../../../annotations/deprecation_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/service/endpoint/v3/leds.proto (package envoy.service.endpoint.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_envoy_service_discovery_v3_discovery } from "../../discovery/v3/discovery_pb.js";
 import { file_envoy_annotations_resource } from "../../../annotations/resource_pb.js";
 import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";

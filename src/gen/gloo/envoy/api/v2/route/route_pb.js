@@ -2,7 +2,8 @@
 // @generated from file envoy/api/v2/route/route.proto (package solo.io.envoy.api.v2.route, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_type_range } from "../../../../gloo/projects/gloo/api/external/envoy/type/range_pb.js";
 import { file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_solo_kit_api_external_envoy_api_v2_core_base } from "../../../../solo-kit/api/external/envoy/api/v2/core/base_pb.js";

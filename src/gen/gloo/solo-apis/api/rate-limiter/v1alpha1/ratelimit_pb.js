@@ -2,7 +2,8 @@
 // @generated from file solo-apis/api/rate-limiter/v1alpha1/ratelimit.proto (package ratelimit.api.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file xds/service/orca/v3/orca.proto (package xds.service.orca.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_xds_data_orca_v3_orca_load_report } from "../../../data/orca/v3/orca_load_report_pb.js";
 

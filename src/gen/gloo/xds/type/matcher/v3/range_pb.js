@@ -2,7 +2,8 @@
 // @generated from file xds/type/matcher/v3/range.proto (package xds.type.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../lib/file-desc.js";
 import { file_xds_type_matcher_v3_matcher } from "./matcher_pb.js";
 import { file_xds_type_v3_range } from "../../v3/range_pb.js";
 

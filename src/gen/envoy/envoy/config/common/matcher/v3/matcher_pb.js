@@ -2,7 +2,8 @@
 // @generated from file envoy/config/common/matcher/v3/matcher.proto (package envoy.config.common.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_extension } from "../../../core/v3/extension_pb.js";
 import { file_envoy_config_route_v3_route_components } from "../../../route/v3/route_components_pb.js";
 import { file_envoy_type_matcher_v3_string } from "../../../../type/matcher/v3/string_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/clusters/dns/v3/dns_cluster.proto (package envoy.extensions.clusters.dns.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_extension } from "../../../../config/core/v3/extension_pb.js";
 import { file_envoy_extensions_clusters_common_dns_v3_dns } from "../../common/dns/v3/dns_pb.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.proto (package envoy.extensions.clusters.dynamic_forward_proxy.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_config_cluster_v3_cluster } from "../../../../config/cluster/v3/cluster_pb.js";
 import { file_envoy_config_core_v3_address } from "../../../../config/core/v3/address_pb.js";
 import { file_envoy_extensions_clusters_dns_v3_dns_cluster } from "../../dns/v3/dns_cluster_pb.js";

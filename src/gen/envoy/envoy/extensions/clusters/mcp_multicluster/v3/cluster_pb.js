@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/clusters/mcp_multicluster/v3/cluster.proto (package envoy.extensions.clusters.mcp_multicluster.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_type_matcher_v3_string } from "../../../../type/matcher/v3/string_pb.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_xds_annotations_v3_status } from "../../../../../xds/annotations/v3/status_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/clusters/original_dst/v3/original_dst.proto (package envoy.extensions.clusters.original_dst.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_type_metadata_v3_metadata } from "../../../../type/metadata/v3/metadata_pb.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache.proto (package envoy.extensions.common.dynamic_forward_proxy.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_config_cluster_v3_cluster } from "../../../../config/cluster/v3/cluster_pb.js";
 import { file_envoy_config_common_key_value_v3_config } from "../../../../config/common/key_value/v3/config_pb.js";
 import { file_envoy_config_core_v3_address } from "../../../../config/core/v3/address_pb.js";

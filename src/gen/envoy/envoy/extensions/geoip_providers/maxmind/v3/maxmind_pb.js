@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/geoip_providers/maxmind/v3/maxmind.proto (package envoy.extensions.geoip_providers.maxmind.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_extensions_geoip_providers_common_v3_common } from "../../common/v3/common_pb.js";
 import { file_xds_annotations_v3_status } from "../../../../../xds/annotations/v3/status_pb.js";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/load_balancing_policies/common/v3/common.proto (package envoy.extensions.load_balancing_policies.common.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_base } from "../../../../config/core/v3/base_pb.js";
 import { file_envoy_config_route_v3_route_components } from "../../../../config/route/v3/route_components_pb.js";
 import { file_envoy_type_v3_percent } from "../../../../type/v3/percent_pb.js";

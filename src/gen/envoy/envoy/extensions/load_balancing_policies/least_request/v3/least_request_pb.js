@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/load_balancing_policies/least_request/v3/least_request.proto (package envoy.extensions.load_balancing_policies.least_request.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_base } from "../../../../config/core/v3/base_pb.js";
 import { file_envoy_extensions_load_balancing_policies_common_v3_common } from "../../common/v3/common_pb.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";

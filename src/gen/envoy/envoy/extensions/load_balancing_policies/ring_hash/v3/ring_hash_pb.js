@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash.proto (package envoy.extensions.load_balancing_policies.ring_hash.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_extensions_load_balancing_policies_common_v3_common } from "../../common/v3/common_pb.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_envoy_annotations_deprecation } from "../../../../annotations/deprecation_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/load_balancing_policies/subset/v3/subset.proto (package envoy.extensions.load_balancing_policies.subset.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_config_cluster_v3_cluster } from "../../../../config/cluster/v3/cluster_pb.js";
 import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/local_address_selectors/filter_state_override/v3/config.proto (package envoy.extensions.local_address_selectors.filter_state_override.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/outlier_detection_monitors/common/v3/error_types.proto (package envoy.extensions.outlier_detection_monitors.common.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_type_v3_range } from "../../../../type/v3/range_pb.js";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
 

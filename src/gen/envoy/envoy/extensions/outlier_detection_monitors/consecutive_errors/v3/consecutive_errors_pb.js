@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/outlier_detection_monitors/consecutive_errors/v3/consecutive_errors.proto (package envoy.extensions.outlier_detection_monitors.consecutive_errors.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_extensions_outlier_detection_monitors_common_v3_error_types } from "../../common/v3/error_types_pb.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/quic/connection_id_generator/v3/envoy_deterministic_connection_id_generator.proto (package envoy.extensions.quic.connection_id_generator.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/rate_limit_descriptors/expr/v3/expr.proto (package envoy.extensions.rate_limit_descriptors.expr.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_google_api_expr_v1alpha1_syntax } from "../../../../../google/api/expr/v1alpha1/syntax_pb.js";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
 import { file_validate_validate } from "../../../../../validate/validate_pb.js";

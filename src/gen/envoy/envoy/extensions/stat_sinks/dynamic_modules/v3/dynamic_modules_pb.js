@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/stat_sinks/dynamic_modules/v3/dynamic_modules.proto (package envoy.extensions.stat_sinks.dynamic_modules.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_extensions_dynamic_modules_v3_dynamic_modules } from "../../../dynamic_modules/v3/dynamic_modules_pb.js";
 import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/transport_sockets/quic/v3/quic_transport.proto (package envoy.extensions.transport_sockets.quic.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from "../../tls/v3/tls_pb.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/transport_sockets/starttls/v3/starttls.proto (package envoy.extensions.transport_sockets.starttls.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from "../../raw_buffer/v3/raw_buffer_pb.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from "../../tls/v3/tls_pb.js";
 import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";

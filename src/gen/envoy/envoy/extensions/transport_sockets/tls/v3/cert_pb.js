@@ -2,7 +2,7 @@
 // @generated from file envoy/extensions/transport_sockets/tls/v3/cert.proto (package envoy.extensions.transport_sockets.tls.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_common } from "./common_pb.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_secret } from "./secret_pb.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from "./tls_pb.js";

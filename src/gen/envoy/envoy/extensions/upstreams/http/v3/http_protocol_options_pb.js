@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/upstreams/http/v3/http_protocol_options.proto (package envoy.extensions.upstreams.http.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_envoy_config_common_matcher_v3_matcher } from "../../../../config/common/matcher/v3/matcher_pb.js";
 import { file_envoy_config_core_v3_extension } from "../../../../config/core/v3/extension_pb.js";
 import { file_envoy_config_core_v3_protocol } from "../../../../config/core/v3/protocol_pb.js";

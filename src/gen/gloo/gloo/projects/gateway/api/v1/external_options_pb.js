@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gateway/api/v1/external_options.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_http_listener_options } from "../../../gloo/api/v1/http_listener_options_pb.js";
 import { file_gloo_projects_gloo_api_v1_listener_options } from "../../../gloo/api/v1/listener_options_pb.js";
 import { file_gloo_projects_gloo_api_v1_route_options } from "../../../gloo/api/v1/route_options_pb.js";

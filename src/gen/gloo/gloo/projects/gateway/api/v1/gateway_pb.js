@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gateway/api/v1/gateway.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gateway_api_v1_http_gateway } from "./http_gateway_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_address } from "../../../gloo/api/external/envoy/config/core/v3/address_pb.js";
 import { file_gloo_projects_gloo_api_v1_core_selectors_selectors } from "../../../gloo/api/v1/core/selectors/selectors_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gateway/api/v1/http_gateway.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_http_listener_options } from "../../../gloo/api/v1/http_listener_options_pb.js";
 import { file_solo_kit_api_v1_ref } from "../../../../../solo-kit/api/v1/ref_pb.js";
 

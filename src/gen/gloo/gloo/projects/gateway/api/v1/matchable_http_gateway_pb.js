@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gateway/api/v1/matchable_http_gateway.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gateway_api_v1_http_gateway } from "./http_gateway_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_address } from "../../../gloo/api/external/envoy/config/core/v3/address_pb.js";
 import { file_gloo_projects_gloo_api_v1_ssl_ssl } from "../../../gloo/api/v1/ssl/ssl_pb.js";

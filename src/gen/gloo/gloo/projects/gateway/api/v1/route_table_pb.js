@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gateway/api/v1/route_table.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gateway_api_v1_virtual_service } from "./virtual_service_pb.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gateway/api/v1/virtual_service.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_core_matchers_matchers } from "../../../gloo/api/v1/core/matchers/matchers_pb.js";
 import { file_gloo_projects_gloo_api_v1_proxy } from "../../../gloo/api/v1/proxy_pb.js";
 import { file_gloo_projects_gloo_api_v1_route_options } from "../../../gloo/api/v1/route_options_pb.js";

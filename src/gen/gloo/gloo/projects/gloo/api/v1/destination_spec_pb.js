@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/destination_spec.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_options_aws_aws } from "./options/aws/aws_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_azure_azure } from "./options/azure/azure_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_grpc_grpc } from "./options/grpc/grpc_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/listener_options.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_extensions } from "./extensions_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_als_als } from "./options/als/als_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_proxy_protocol_proxy_protocol } from "./options/proxy_protocol/proxy_protocol_pb.js";

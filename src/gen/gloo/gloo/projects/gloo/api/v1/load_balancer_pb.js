@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/load_balancer.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/proxy.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_address } from "../external/envoy/config/core/v3/address_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_regex } from "../external/envoy/type/matcher/v3/regex_pb.js";
 import { file_gloo_projects_gloo_api_v1_core_matchers_matchers } from "./core/matchers/matchers_pb.js";

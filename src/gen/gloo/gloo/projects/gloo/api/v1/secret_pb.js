@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/secret.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth } from "./enterprise/options/extauth/v1/extauth_pb.js";
 import { file_gloo_projects_gloo_api_v1_extensions } from "./extensions_pb.js";
 import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";

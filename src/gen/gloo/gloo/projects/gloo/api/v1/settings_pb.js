@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/settings.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_aws_filter } from "../external/envoy/extensions/aws/filter_pb.js";
 import { file_gloo_projects_gloo_api_v1_circuit_breaker_circuit_breaker } from "./circuit_breaker/circuit_breaker_pb.js";
 import { file_gloo_projects_gloo_api_v1_enterprise_options_caching_caching } from "./enterprise/options/caching/caching_pb.js";

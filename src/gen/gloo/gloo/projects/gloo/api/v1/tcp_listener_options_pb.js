@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/tcp_listener_options.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_options_connection_limit_connection_limit } from "./options/connection_limit/connection_limit_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_local_ratelimit_local_ratelimit } from "./options/local_ratelimit/local_ratelimit_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_tcp_tcp } from "./options/tcp/tcp_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/upstream.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_api_v2_cluster_outlier_detection } from "../external/envoy/api/v2/cluster/outlier_detection_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_api_v2_core_health_check } from "../external/envoy/api/v2/core/health_check_pb.js";
 import { file_gloo_projects_gloo_api_v1_circuit_breaker_circuit_breaker } from "./circuit_breaker/circuit_breaker_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/virtual_host_options.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_buffer_v3_buffer } from "../external/envoy/extensions/filters/http/buffer/v3/buffer_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_csrf_v3_csrf } from "../external/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
 import { file_gloo_projects_gloo_api_v1_enterprise_options_dlp_dlp } from "./enterprise/options/dlp/dlp_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file solo-kit/api/external/envoy/type/semantic_version.proto (package solo.io.envoy.type, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../lib/file-desc.js";
 
 /**
  * Describes the file solo-kit/api/external/envoy/type/semantic_version.proto.

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency.proto (package envoy.extensions.filters.http.adaptive_concurrency.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
 import { file_envoy_type_v3_http_status } from "../../../../../type/v3/http_status_pb.js";
 import { file_envoy_type_v3_percent } from "../../../../../type/v3/percent_pb.js";

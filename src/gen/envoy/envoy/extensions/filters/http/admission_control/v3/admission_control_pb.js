@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/http/admission_control/v3/admission_control.proto (package envoy.extensions.filters.http.admission_control.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
 import { file_envoy_type_v3_range } from "../../../../../type/v3/range_pb.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/http/alternate_protocols_cache/v3/alternate_protocols_cache.proto (package envoy.extensions.filters.http.alternate_protocols_cache.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_protocol } from "../../../../../config/core/v3/protocol_pb.js";
 import { file_envoy_annotations_deprecation } from "../../../../../annotations/deprecation_pb.js";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";

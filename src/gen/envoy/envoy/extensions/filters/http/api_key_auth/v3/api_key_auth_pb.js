@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/http/api_key_auth/v3/api_key_auth.proto (package envoy.extensions.filters.http.api_key_auth.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
 import { file_udpa_annotations_sensitive } from "../../../../../../udpa/annotations/sensitive_pb.js";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";

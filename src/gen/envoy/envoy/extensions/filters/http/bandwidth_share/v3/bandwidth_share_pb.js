@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/http/bandwidth_share/v3/bandwidth_share.proto (package envoy.extensions.filters.http.bandwidth_share.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_xds_type_matcher_v3_matcher } from "../../../../../../xds/type/matcher/v3/matcher_pb.js";

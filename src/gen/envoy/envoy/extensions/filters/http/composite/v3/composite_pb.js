@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/http/composite/v3/composite.proto (package envoy.extensions.filters.http.composite.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
 import { file_envoy_config_core_v3_config_source } from "../../../../../config/core/v3/config_source_pb.js";
 import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";

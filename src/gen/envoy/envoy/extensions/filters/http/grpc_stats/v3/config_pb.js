@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/http/grpc_stats/v3/config.proto (package envoy.extensions.filters.http.grpc_stats.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_grpc_method_list } from "../../../../../config/core/v3/grpc_method_list_pb.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";

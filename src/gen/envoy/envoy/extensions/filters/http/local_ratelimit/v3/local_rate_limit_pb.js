@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto (package envoy.extensions.filters.http.local_ratelimit.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
 import { file_envoy_config_route_v3_route_components } from "../../../../../config/route/v3/route_components_pb.js";
 import { file_envoy_extensions_common_ratelimit_v3_ratelimit } from "../../../../common/ratelimit/v3/ratelimit_pb.js";

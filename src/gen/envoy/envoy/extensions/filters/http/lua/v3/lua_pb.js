@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/http/lua/v3/lua.proto (package envoy.extensions.filters.http.lua.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
 import { file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_envoy_annotations_deprecation } from "../../../../../annotations/deprecation_pb.js";

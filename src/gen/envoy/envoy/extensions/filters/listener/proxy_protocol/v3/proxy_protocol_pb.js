@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.proto (package envoy.extensions.filters.listener.proxy_protocol.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_proxy_protocol } from "../../../../../config/core/v3/proxy_protocol_pb.js";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
 import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";

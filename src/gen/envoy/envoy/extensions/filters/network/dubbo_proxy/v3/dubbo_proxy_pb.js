@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/network/dubbo_proxy/v3/dubbo_proxy.proto (package envoy.extensions.filters.network.dubbo_proxy.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_config_source } from "../../../../../config/core/v3/config_source_pb.js";
 import { file_envoy_extensions_filters_network_dubbo_proxy_v3_route } from "./route_pb.js";
 import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/network/redis_proxy/v3/redis_proxy.proto (package envoy.extensions.filters.network.redis_proxy.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_address } from "../../../../../config/core/v3/address_pb.js";
 import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
 import { file_envoy_config_core_v3_grpc_service } from "../../../../../config/core/v3/grpc_service_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/grpc_service/call_credentials/service_account_jwt_access/v3/service_account_jwt_access_credentials.proto (package envoy.extensions.grpc_service.call_credentials.service_account_jwt_access.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
 

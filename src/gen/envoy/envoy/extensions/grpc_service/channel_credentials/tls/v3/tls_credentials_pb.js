@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/grpc_service/channel_credentials/tls/v3/tls_credentials.proto (package envoy.extensions.grpc_service.channel_credentials.tls.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from "../../../../transport_sockets/tls/v3/tls_pb.js";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
 

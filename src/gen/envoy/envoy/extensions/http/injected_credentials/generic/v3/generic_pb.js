@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/http/injected_credentials/generic/v3/generic.proto (package envoy.extensions.http.injected_credentials.generic.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_secret } from "../../../../transport_sockets/tls/v3/secret_pb.js";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
 import { file_validate_validate } from "../../../../../../validate/validate_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/http/injected_credentials/oauth2/v3/oauth2.proto (package envoy.extensions.http.injected_credentials.oauth2.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_http_uri } from "../../../../../config/core/v3/http_uri_pb.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_secret } from "../../../../transport_sockets/tls/v3/secret_pb.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";

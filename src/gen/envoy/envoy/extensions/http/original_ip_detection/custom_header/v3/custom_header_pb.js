@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/http/original_ip_detection/custom_header/v3/custom_header.proto (package envoy.extensions.http.original_ip_detection.custom_header.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_type_v3_http_status } from "../../../../../type/v3/http_status_pb.js";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
 import { file_validate_validate } from "../../../../../../validate/validate_pb.js";

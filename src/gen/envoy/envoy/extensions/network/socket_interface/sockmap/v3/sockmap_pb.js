@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/network/socket_interface/sockmap/v3/sockmap.proto (package envoy.extensions.network.socket_interface.sockmap.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_type_v3_range } from "../../../../../type/v3/range_pb.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/quic/connection_debug_visitor/quic_stats/v3/quic_stats.proto (package envoy.extensions.quic.connection_debug_visitor.quic_stats.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
 import { file_validate_validate } from "../../../../../../validate/validate_pb.js";

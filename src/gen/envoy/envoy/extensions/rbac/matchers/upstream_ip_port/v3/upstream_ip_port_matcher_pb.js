@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/rbac/matchers/upstream_ip_port/v3/upstream_ip_port_matcher.proto (package envoy.extensions.rbac.matchers.upstream_ip_port.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_core_v3_address } from "../../../../../config/core/v3/address_pb.js";
 import { file_envoy_type_v3_range } from "../../../../../type/v3/range_pb.js";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";

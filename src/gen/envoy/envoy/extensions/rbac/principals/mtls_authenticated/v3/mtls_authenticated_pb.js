@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/rbac/principals/mtls_authenticated/v3/mtls_authenticated.proto (package envoy.extensions.rbac.principals.mtls_authenticated.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_envoy_extensions_transport_sockets_tls_v3_common } from "../../../../transport_sockets/tls/v3/common_pb.js";
 import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
 

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/grpc/debug/proxy_endpoint.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_proxy } from "../../v1/proxy_pb.js";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/grpc/validation/gloo_validation.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_proxy } from "../../v1/proxy_pb.js";
 import { file_gloo_projects_gloo_api_v1_upstream } from "../../v1/upstream_pb.js";
 import { file_solo_kit_api_v1_ref } from "../../../../../../solo-kit/api/v1/ref_pb.js";

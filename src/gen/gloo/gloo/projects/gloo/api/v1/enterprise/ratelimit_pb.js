@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/ratelimit.proto (package glooe.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_solo_apis_api_rate_limiter_v1alpha1_ratelimit } from "../../../../../../solo-apis/api/rate-limiter/v1alpha1/ratelimit_pb.js";
 import { file_solo_kit_api_external_envoy_api_v2_discovery } from "../../../../../../solo-kit/api/external/envoy/api/v2/discovery_pb.js";
 

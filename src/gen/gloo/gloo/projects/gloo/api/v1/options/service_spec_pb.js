@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/options/service_spec.proto (package options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_options_grpc_grpc } from "./grpc/grpc_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_grpc_json_grpc_json } from "./grpc_json/grpc_json_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_rest_rest } from "./rest/rest_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file solo-kit/api/external/envoy/api/v2/discovery.proto (package envoy.api.v2, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
 import { file_google_rpc_status } from "../../../../../../google/rpc/status_pb.js";
 import { file_solo_kit_api_external_envoy_api_v2_core_base } from "./core/base_pb.js";

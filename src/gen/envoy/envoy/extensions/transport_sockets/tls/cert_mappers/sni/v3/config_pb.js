@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/transport_sockets/tls/cert_mappers/sni/v3/config.proto (package envoy.extensions.transport_sockets.tls.cert_mappers.sni.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_udpa_annotations_status } from "../../../../../../../udpa/annotations/status_pb.js";
 import { file_validate_validate } from "../../../../../../../validate/validate_pb.js";
 

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/type/range.proto (package solo.io.envoy.type, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/type/range.proto.

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/options/als/als.proto (package als.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../../external/envoy/config/core/v3/base_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_route_v3_route_components } from "../../../external/envoy/config/route/v3/route_components_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_type_v3_percent } from "../../../external/envoy/type/v3/percent_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/options/consul/consul.proto (package consul.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_options_consul_query_options } from "./query_options_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_service_spec } from "../service_spec_pb.js";
 

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy.proto (package dfp.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_address } from "../../../external/envoy/config/core/v3/address_pb.js";
 import { file_gloo_projects_gloo_api_v1_circuit_breaker_circuit_breaker } from "../../circuit_breaker/circuit_breaker_pb.js";
 import { file_gloo_projects_gloo_api_v1_ssl_ssl } from "../../ssl/ssl_pb.js";

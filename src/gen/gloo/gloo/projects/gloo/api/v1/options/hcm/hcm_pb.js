@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/options/hcm/hcm.proto (package hcm.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_options_headers_headers } from "../headers/headers_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_protocol_protocol } from "../protocol/protocol_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_protocol_upgrade_protocol_upgrade } from "../protocol_upgrade/protocol_upgrade_pb.js";

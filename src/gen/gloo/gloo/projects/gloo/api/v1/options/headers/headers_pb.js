@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/options/headers/headers.proto (package headers.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_solo_kit_api_external_envoy_api_v2_core_base } from "../../../../../../../solo-kit/api/external/envoy/api/v2/core/base_pb.js";
 

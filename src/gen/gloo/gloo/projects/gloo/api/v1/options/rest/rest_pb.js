@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/options/rest/rest.proto (package rest.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_transformation_transformation } from "../../../external/envoy/extensions/transformation/transformation_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_transformation_parameters } from "../transformation/parameters_pb.js";
 

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/options/static/static.proto (package static.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_options_service_spec } from "../service_spec_pb.js";
 import { file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 

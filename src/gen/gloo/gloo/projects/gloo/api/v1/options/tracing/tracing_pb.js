@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/options/tracing/tracing.proto (package tracing.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_trace_v3_datadog } from "../../../external/envoy/config/trace/v3/datadog_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opencensus } from "../../../external/envoy/config/trace/v3/opencensus_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opentelemetry } from "../../../external/envoy/config/trace/v3/opentelemetry_pb.js";

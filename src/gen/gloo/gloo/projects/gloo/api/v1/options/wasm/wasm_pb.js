@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/options/wasm/wasm.proto (package wasm.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file solo-kit/api/external/envoy/api/v2/core/address.proto (package solo.io.envoy.api.v2.core, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_solo_kit_api_external_envoy_api_v2_core_socket_option } from "./socket_option_pb.js";
 

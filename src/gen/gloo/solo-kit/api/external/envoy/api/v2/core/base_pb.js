@@ -2,7 +2,8 @@
 // @generated from file solo-kit/api/external/envoy/api/v2/core/base.proto (package solo.io.envoy.api.v2.core, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_any, file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_solo_kit_api_external_envoy_api_v2_core_address } from "./address_pb.js";
 import { file_solo_kit_api_external_envoy_api_v2_core_http_uri } from "./http_uri_pb.js";

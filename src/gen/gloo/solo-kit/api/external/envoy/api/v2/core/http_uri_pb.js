@@ -2,7 +2,8 @@
 // @generated from file solo-kit/api/external/envoy/api/v2/core/http_uri.proto (package solo.io.envoy.api.v2.core, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file solo-kit/api/external/envoy/api/v2/core/socket_option.proto (package solo.io.envoy.api.v2.core, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
 
 /**
  * Describes the file solo-kit/api/external/envoy/api/v2/core/socket_option.proto.

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/network/generic_proxy/codecs/http1/v3/http1.proto (package envoy.extensions.filters.network.generic_proxy.codecs.http1.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_xds_annotations_v3_status } from "../../../../../../../../xds/annotations/v3/status_pb.js";
 import { file_udpa_annotations_status } from "../../../../../../../../udpa/annotations/status_pb.js";

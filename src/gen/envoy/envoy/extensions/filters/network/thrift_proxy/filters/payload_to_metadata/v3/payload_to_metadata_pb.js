@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/network/thrift_proxy/filters/payload_to_metadata/v3/payload_to_metadata.proto (package envoy.extensions.filters.network.thrift_proxy.filters.payload_to_metadata.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_envoy_type_matcher_v3_regex } from "../../../../../../../type/matcher/v3/regex_pb.js";
 import { file_udpa_annotations_status } from "../../../../../../../../udpa/annotations/status_pb.js";
 import { file_validate_validate } from "../../../../../../../../validate/validate_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file envoy/extensions/filters/network/thrift_proxy/filters/ratelimit/v3/rate_limit.proto (package envoy.extensions.filters.network.thrift_proxy.filters.ratelimit.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_envoy_config_ratelimit_v3_rls } from "../../../../../../../config/ratelimit/v3/rls_pb.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_udpa_annotations_status } from "../../../../../../../../udpa/annotations/status_pb.js";

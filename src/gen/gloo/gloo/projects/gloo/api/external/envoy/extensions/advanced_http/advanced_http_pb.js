@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/advanced_http/advanced_http.proto (package envoy.config.health_checker.advanced_http.v2, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_health_check } from "../../config/core/v3/health_check_pb.js";
 import { file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
 

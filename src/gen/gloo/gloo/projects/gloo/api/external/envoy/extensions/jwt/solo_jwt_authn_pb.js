@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/jwt/solo_jwt_authn.proto (package envoy.config.filter.http.solo_jwt_authn.v2, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_jwt_authn_v3_config } from "../filters/http/jwt_authn/v3/config_pb.js";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/transformation/transformation.proto (package envoy.api.v2.filter.http, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_extension } from "../../config/core/v3/extension_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_route_v3_route_components } from "../../config/route/v3/route_components_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string } from "../../type/matcher/v3/string_pb.js";

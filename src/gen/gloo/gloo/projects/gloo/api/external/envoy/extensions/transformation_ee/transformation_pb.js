@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/transformation_ee/transformation.proto (package envoy.config.filter.http.transformation_ee.v2, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_envoy_api_v2_route_route } from "../../../../../../../../envoy/api/v2/route/route_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_route_v3_route_components } from "../../config/route/v3/route_components_pb.js";
 import { file_solo_kit_api_external_envoy_type_percent } from "../../../../../../../../solo-kit/api/external/envoy/type/percent_pb.js";

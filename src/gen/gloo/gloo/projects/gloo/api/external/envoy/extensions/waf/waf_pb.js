@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/waf/waf.proto (package envoy.config.filter.http.modsecurity.v2, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_transformation_ee_transformation } from "../transformation_ee/transformation_pb.js";
 
 /**

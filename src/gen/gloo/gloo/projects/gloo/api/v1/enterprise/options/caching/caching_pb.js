@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/caching/caching.proto (package caching.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string } from "../../../../external/envoy/type/matcher/v3/string_pb.js";
 import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_solo_kit_api_v1_ref } from "../../../../../../../../solo-kit/api/v1/ref_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/dlp/dlp.proto (package dlp.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_transformation_ee_transformation } from "../../../../external/envoy/extensions/transformation_ee/transformation_pb.js";
 import { file_gloo_projects_gloo_api_v1_core_matchers_matchers } from "../../../core/matchers/matchers_pb.js";
 import { file_solo_kit_api_external_envoy_type_percent } from "../../../../../../../../solo-kit/api/external/envoy/type/percent_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/extproc/extproc.proto (package extproc.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_common_mutation_rules_v3_mutation_rules } from "../../../../external/envoy/config/common/mutation_rules/v3/mutation_rules_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../../../external/envoy/config/core/v3/base_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_ext_proc_v3_processing_mode } from "../../../../external/envoy/extensions/filters/http/ext_proc/v3/processing_mode_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/jwt/jwt.proto (package jwt.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_jwt_authn_v3_config } from "../../../../external/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_solo_kit_api_v1_ref } from "../../../../../../../../solo-kit/api/v1/ref_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/ratelimit/ratelimit.proto (package ratelimit.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_options_local_ratelimit_local_ratelimit } from "../../../options/local_ratelimit/local_ratelimit_pb.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_solo_apis_api_rate_limiter_v1alpha1_ratelimit } from "../../../../../../../../solo-apis/api/rate-limiter/v1alpha1/ratelimit_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/waf/waf.proto (package waf.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_waf_waf } from "../../../../external/envoy/extensions/waf/waf_pb.js";
 import { file_solo_kit_api_v1_ref } from "../../../../../../../../solo-kit/api/v1/ref_pb.js";
 

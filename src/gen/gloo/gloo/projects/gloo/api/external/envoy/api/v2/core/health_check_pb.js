@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/api/v2/core/health_check.proto (package solo.io.envoy.api.v2.core, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../../config/core/v3/base_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_type_range } from "../../../type/range_pb.js";
 import { file_gloo_projects_gloo_api_v1_options_advanced_http_advanced_http } from "../../../../../v1/options/advanced_http/advanced_http_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/extension.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
 import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/proxy_protocol.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/core/v3/proxy_protocol.proto.

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/route/v3/route_components.proto (package solo.io.envoy.config.route.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../core/v3/base_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_extension } from "../../core/v3/extension_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_proxy_protocol } from "../../core/v3/proxy_protocol_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/cache/grpc/config.proto (package envoy.extensions.cache.grpc.v2, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_grpc_service } from "../../../config/core/v3/grpc_service_pb.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 

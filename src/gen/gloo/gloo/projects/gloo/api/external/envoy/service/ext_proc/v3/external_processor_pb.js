@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/service/ext_proc/v3/external_processor.proto (package solo.io.envoy.service.ext_proc.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../../config/core/v3/base_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_ext_proc_v3_processing_mode } from "../../../extensions/filters/http/ext_proc/v3/processing_mode_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_type_v3_http_status } from "../../../type/v3/http_status_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/type/matcher/v3/string.proto (package solo.io.envoy.type.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_regex } from "./regex_pb.js";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth-internal.proto (package enterprise.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth } from "./extauth_pb.js";
 import { file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import { file_solo_kit_api_external_envoy_api_v2_discovery } from "../../../../../../../../../solo-kit/api/external/envoy/api/v2/discovery_pb.js";

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/tap/output_sink/v3/http_output_sink.proto (package envoy.config.tap.output_sink.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_http_uri } from "../../../core/v3/http_uri_pb.js";
 
 /**

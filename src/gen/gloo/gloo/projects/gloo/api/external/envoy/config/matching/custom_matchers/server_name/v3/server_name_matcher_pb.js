@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/matching/custom_matchers/server_name/v3/server_name_matcher.proto (package envoy.config.matching.custom_matchers.server_name.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
 import { file_xds_type_matcher_v3_matcher } from "../../../../../../../../../../../xds/type/matcher/v3/matcher_pb.js";
 
 /**

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/filters/http/csrf/v3/csrf.proto (package solo.io.envoy.extensions.filters.http.csrf.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
 import { file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string } from "../../../../../type/matcher/v3/string_pb.js";
 

@@ -2,7 +2,8 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/filters/http/wasm/v3/wasm.proto (package solo.io.envoy.extensions.filters.http.wasm.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
 import { file_gloo_projects_gloo_api_external_envoy_extensions_wasm_v3_wasm } from "../../../../wasm/v3/wasm_pb.js";
 
 /**
