@@ -152,12 +152,9 @@ export class Client implements Follower {
     const { message, push } = subscription.next(phase, outlet.nextNonce(), now, outlet.takeControlPlane());
     outlet.send(message);
     this.#host.pushed(subscription, push, message.length);
-    if (subscription.typeUrl === typeUrls.cluster)
-      this.#oweEndpoints(
-        push.changed.map(({ resource }) => resource),
-        now,
-      );
-    if (subscription.typeUrl === typeUrls.endpoint) for (const name of namesOf(push)) this.#owed.delete(name);
+    const changed = push.changed.map(({ resource }) => resource);
+    if (subscription.typeUrl === typeUrls.cluster) this.#oweEndpoints(changed, now);
+    if (subscription.typeUrl === typeUrls.endpoint) for (const { name } of [...changed, ...push.removed]) this.#owed.delete(name);
   }
 
   /**
@@ -190,10 +187,6 @@ export class Client implements Follower {
       this.resources.get(typeUrls.endpoint, endpoints) === undefined && this.resources.departed(typeUrls.endpoint, endpoints) === undefined
     );
   }
-}
-
-function namesOf({ changed, removed }: Push): string[] {
-  return [...changed.map(({ resource }) => resource.name), ...removed.map(({ name }) => name)];
 }
 
 function typeInfo(subscription: Subscription): TypeInfo {

@@ -32,8 +32,8 @@ export class SotwSubscription extends Subscription {
     this.isWildcard = wanted.delete(wildcard) || (!this.#hasNamed && hasLegacyWildcard(this.typeUrl));
     const added = [...wanted].filter((name) => !this.names.has(name));
     const isLess = (wasWildcard && !this.isWildcard) || this.names.size + added.length > wanted.size;
-    if (isLess) for (const name of this.names) if (!wanted.has(name)) this.names.delete(name);
     for (const name of added) this.names.add(name);
+    if (isLess) for (const name of this.names) if (!wanted.has(name)) this.names.delete(name);
     if (isLess) this.#giveUp();
     if (this.isWildcard && !wasWildcard) this.compareAll();
     // What is newly asked for is sent even if it was sent before, unasked.
@@ -52,18 +52,16 @@ export class SotwSubscription extends Subscription {
 
   protected override frame(head: ResponseHead, push: Push): Buffer {
     this.#lastNonce = head.nonce;
-    if (!this.saysRemovals)
-      return sotwResponse(
-        head,
-        push.changed.map(({ resource }) => resource),
-      );
+    const changed = push.changed.map(({ resource }) => resource);
+    if (!this.saysRemovals) return sotwResponse(head, changed);
     this.#heldBefore = new Map(this.#held);
     for (const { name } of push.removed) this.#held.delete(name);
-    for (const { resource } of push.changed) this.#held.set(resource.name, resource);
+    for (const resource of changed) this.#held.set(resource.name, resource);
     return sotwResponse(head, this.#held.values());
   }
 
   protected override undo(): void {
     this.#held = this.#heldBefore;
+    this.#giveUp(); // the refusal may have come with fewer names
   }
 }

@@ -146,6 +146,38 @@ withEnvoy("Envoy", () => {
     expect(second.metrics.types[RDS]).toMatchObject({ resources: 1 });
   });
 
+  test("is served anew each time that it is killed and started", async () => {
+    using one = await backend("one");
+    const port = await freePort();
+    await using xds = await serve([edsCluster("a"), endpoints("a", [one.port]), routes("r", { "/": "a" }), listener("l", port, "r")]);
+    for (let life = 0; life < 5; life++) {
+      const envoy = await envoyOn(xds.address);
+      await until("first answer", async () => (await get(port)) !== undefined, 2000);
+      expect(await get(port)).toEqual({ status: 200, body: "one" });
+      await envoy.kill();
+    }
+    await until("nothing is left of them", () => xds.server.clients().length === 0);
+  });
+
+  test("that is stopped costs nothing however much changes, and has it all when it goes on", async () => {
+    using one = await backend("one");
+    using two = await backend("two");
+    const port = await freePort();
+    await using xds = await serve([edsCluster("a"), endpoints("a", [one.port]), routes("r", { "/": "a" }), listener("l", port, "r")]);
+    await using envoy = await envoyOn(xds.address);
+    await until("first answer", async () => (await get(port))?.body === "one");
+    const pushes = () => Object.values(xds.server.metrics.types).reduce((sum, type) => sum + type.pushes, 0);
+    const before = pushes();
+    envoy.process.kill("SIGSTOP");
+    for (let i = 0; i < 10_000; i++) xds.publish([endpoints("a", [i % 2 === 0 ? one.port : two.port]), edsCluster("a", 1000 + i)]);
+    await until("what may be sent is sent", () => pushes() > before);
+    expect(pushes() - before).toBeLessThanOrEqual(2);
+    envoy.process.kill("SIGCONT");
+    await until("the last change", async () => (await get(port))?.body === "two");
+    await until("the last cluster", async () => (await envoy.admin("/config_dump?resource=dynamic_active_clusters")).includes('"10.999s"'));
+    expect(pushes() - before).toBeLessThanOrEqual(6);
+  });
+
   test("comes back within seconds of a restart of ours", async () => {
     const xdsPort = await freePort();
     const first = createXdsServer();
