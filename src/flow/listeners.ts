@@ -144,7 +144,7 @@ function siteListener(
       ...(ports?.problems.get(gateway.key) ?? []),
     ];
     if (ports?.served.has(gateway.key) === false)
-      return { made: { name: listenerName(resource), routes: [], problems: [] }, reports: reportsOf(gateway.key, found) };
+      return { made: { name: listenerName(resource), routes: [], extras: [], problems: [] }, reports: reportsOf(gateway.key, found) };
     const translated = listenerOf(resource, attached, {
       world: version,
       plugins,

@@ -41,7 +41,7 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
     outlets: [
       {
         collection: listeners,
-        resources: ({ made }: SiteListener) => (made.listener ? [made.listener] : []),
+        resources: ({ made }: SiteListener) => [...(made.listener ? [made.listener] : []), ...made.extras],
         proxy: (each: SiteListener) => each.proxy,
       },
       { collection: routes, resources: ({ resource }: SiteRoutes) => [resource], proxy: (each: SiteRoutes) => each.proxy },
