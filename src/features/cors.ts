@@ -39,7 +39,7 @@ function policyOf(options: CorsPolicy, context: OptionContext): PolicyInit | und
     return undefined;
   }
   for (const [i, regex] of allowOriginRegex.entries()) {
-    const fault = regexFault(regex);
+    const fault = regexFault(regex, context.world.settings.gloo?.regexMaxProgramSize);
     if (fault === undefined) continue;
     context.refuse(`cors.allowOriginRegex[${i}]`, fault, { reason: "RegexInvalid" });
     return undefined;

@@ -1,6 +1,7 @@
 // What the Upstream sees as path and host: `prefixRewrite`, `regexRewrite`, `hostRewrite` and its kin, `appendXForwardedHost`.
 import { onRouteAction, type RouteActionDraft } from "../envoy/drafts.ts";
-import { regexFault, regexRewrite } from "../envoy/regex.ts";
+import { patternFault, regexRewrite } from "../envoy/regex.ts";
+import type { RegexMatchAndSubstitute } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/type/matcher/v3/regex_pb.js";
 import type { RouteOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
 import type { Feature, RouteContext } from "../plugin/feature.ts";
 
@@ -25,7 +26,7 @@ export const rewrites: Feature = {
     return onRouteAction(route, (action) => ({
       ...action,
       ...(prefixRewrite !== undefined && { prefixRewrite }),
-      ...(byRegex && isRegex(byRegex.pattern?.regex, "regexRewrite", context) && { regexRewrite: regexRewrite(byRegex, programSize) }),
+      ...(byRegex && isRegex(byRegex, "regexRewrite", context) && { regexRewrite: regexRewrite(byRegex, programSize) }),
       ...hostRewrite(options, programSize, context),
     }));
   },
@@ -51,15 +52,15 @@ function hostSpecifier(
     case "hostRewriteHeader":
       return { case: "hostRewriteHeader", value: type.value.value };
     case "hostRewritePathRegex":
-      if (!isRegex(type.value.pattern?.regex, "hostRewritePathRegex", context)) return undefined;
+      if (!isRegex(type.value, "hostRewritePathRegex", context)) return undefined;
       return { case: "hostRewritePathRegex", value: regexRewrite(type.value, programSize) };
     default:
       return undefined;
   }
 }
 
-function isRegex(regex: string | undefined, field: string, context: RouteContext): boolean {
-  const fault = regexFault(regex ?? "");
+function isRegex(rewrite: RegexMatchAndSubstitute, field: string, context: RouteContext): boolean {
+  const fault = patternFault(rewrite, context.world.settings.gloo?.regexMaxProgramSize);
   if (fault) context.refuse(`${field}.pattern.regex`, fault, { reason: "RegexInvalid", costs: "route" });
   return fault === undefined;
 }

@@ -19,7 +19,7 @@ export const stats: Feature = {
             ? "pattern is required"
             : method !== "" && !methods.includes(upper)
               ? `invalid method name [${method}]. Allowed values: ${methods.join(",")}`
-              : regexFault(pattern);
+              : regexFault(pattern, programSize);
       if (fault) refuse(`stats.virtualClusters[${i}]`, `failed to process virtual cluster [${name}]: ${fault}`);
       return {
         name,

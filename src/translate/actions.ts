@@ -1,7 +1,7 @@
 // What a route does, as Envoy takes it: forward, redirect, or answer at once.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { dynamicForwardProxyCluster } from "../envoy/dynamic-forward-proxy.ts";
-import { regexFault, regexRewrite } from "../envoy/regex.ts";
+import { patternFault, regexRewrite } from "../envoy/regex.ts";
 import type {
   RouteActionSchema,
   RouteSchema,
@@ -189,7 +189,7 @@ function redirect(redirect: RedirectAction, context: ActionContext): TranslatedA
     fault("pathRedirect", wrong && `the path is invalid: ${wrong}`);
   }
   if (rewrite.case === "prefixRewrite") fault("prefixRewrite", rewriteFault(rewrite.value));
-  if (rewrite.case === "regexRewrite") fault("regexRewrite.pattern.regex", regexFault(rewrite.value.pattern?.regex ?? ""), true);
+  if (rewrite.case === "regexRewrite") fault("regexRewrite.pattern.regex", patternFault(rewrite.value, context.maxProgramSize), true);
   if (portRedirect !== undefined && portRedirect > 65_535) fault("portRedirect", `${portRedirect} is no port`);
   return {
     action: {

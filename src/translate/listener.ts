@@ -112,7 +112,7 @@ class OneListener {
     const { spec } = this.gateway;
     const address = this.address();
     const chains = parts.flatMap(({ part, hosts }, i) => (part.kind === "http" ? this.httpChains(part, hosts, i) : this.tcpChains(part)));
-    const distinct = this.withoutConflicts(chains);
+    const distinct = this.withoutConflicts(this.withUsableRanges(chains));
     let draft: ListenerDraft = { name: this.name, address, filterChains: distinct.map(({ chain }) => chain) };
     const options = spec?.options;
     const use = useOf(ListenerOptionsSchema, "listener", options, this.context.plugins.features);
@@ -287,6 +287,25 @@ class OneListener {
       if (isPassthrough(ssl)) return [{ chain: this.tlsChain(group, part.matcher, undefined, filters), by }];
       const socket = this.tls(group);
       return socket ? [{ chain: this.tlsChain(group, part.matcher, socket, filters), by }] : [];
+    });
+  }
+
+  /** Envoy refuses ranges that are none. */
+  withUsableRanges(chains: readonly PlacedChain[]): PlacedChain[] {
+    return chains.filter(({ chain }) => {
+      const wrong = chain.filterChainMatch?.sourcePrefixRanges?.find(({ addressPrefix = "", prefixLen }) => {
+        const version = isIP(addressPrefix);
+        return version === 0 || Number(prefixLen ?? 0) > (version === 4 ? 32 : 128);
+      });
+      if (wrong === undefined) return true;
+      const message = `malformed IP address range: ${wrong.addressPrefix}/${wrong.prefixLen ?? 0}`;
+      this.problems.push(
+        problem("error", this.gateway.key, "ListenerRefusedByEnvoy", message, {
+          path: "hybridGateway.matchedGateways",
+          costs: "filterChain",
+        }),
+      );
+      return false;
     });
   }
 

@@ -54,7 +54,7 @@ function pathSpecifier(
       return { case: path.case === "exact" ? "path" : "prefix", value: path.value };
     }
     case "regex": {
-      const fault = path.value === "" ? "the expression is empty, which Envoy refuses" : regexFault(path.value);
+      const fault = path.value === "" ? "the expression is empty, which Envoy refuses" : regexFault(path.value, maxProgramSize);
       if (fault) faults.push({ kind: "regex", field: "regex", message: fault, ...(path.value !== "" && { gloo: "virtualService" }) });
       return { case: "safeRegex", value: regexMatcher(path.value, maxProgramSize) };
     }
@@ -75,7 +75,7 @@ function headerMatcher(
   const base = { name, ...(invertMatch && { invertMatch }) };
   if (value === "") return { ...base, headerMatchSpecifier: { case: "presentMatch", value: true } };
   if (!regex) return { ...base, headerMatchSpecifier: { case: "exactMatch", value } };
-  const fault = regexFault(value);
+  const fault = regexFault(value, maxProgramSize);
   if (fault) faults.push({ kind: "regex", field: `headers[${i}].value`, message: fault });
   return { ...base, headerMatchSpecifier: { case: "safeRegexMatch", value: regexMatcher(value, maxProgramSize) } };
 }
@@ -93,7 +93,7 @@ function queryMatcher(
 ): MessageInitShape<typeof QueryParameterMatcherSchema> {
   if (value === "") return { name, queryParameterMatchSpecifier: { case: "presentMatch", value: true } };
   if (!regex) return { name, queryParameterMatchSpecifier: { case: "stringMatch", value: { matchPattern: { case: "exact", value } } } };
-  const fault = regexFault(value);
+  const fault = regexFault(value, maxProgramSize);
   if (fault) faults.push({ kind: "regex", field: `queryParameters[${i}].value`, message: fault });
   const pattern = { matchPattern: { case: "safeRegex", value: regexMatcher(value, maxProgramSize) } } as const;
   return { name, queryParameterMatchSpecifier: { case: "stringMatch", value: pattern } };

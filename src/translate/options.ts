@@ -40,15 +40,18 @@ interface Plan {
 
 const plans = new WeakMap<readonly Feature[], Map<keyof OptionFields, Plan>>();
 
+/** Made once for a list of features. */
 function plan(features: readonly Feature[], level: keyof OptionFields): Plan {
-  let levels = plans.get(features);
-  if (levels === undefined) plans.set(features, (levels = new Map()));
-  let found = levels.get(level);
-  if (found === undefined) {
-    const byField = new Map<string, Feature[]>();
-    for (const feature of features)
-      for (const name of feature.fields?.[level] ?? []) byField.set(name, [...(byField.get(name) ?? []), feature]);
-    levels.set(level, (found = { byField, always: features.filter((each) => each.always) }));
-  }
+  const levels = plans.get(features) ?? new Map<keyof OptionFields, Plan>();
+  plans.set(features, levels);
+  const found = levels.get(level) ?? makePlan(features, level);
+  levels.set(level, found);
   return found;
+}
+
+function makePlan(features: readonly Feature[], level: keyof OptionFields): Plan {
+  const byField = new Map<string, Feature[]>();
+  for (const feature of features)
+    for (const name of feature.fields?.[level] ?? []) byField.set(name, [...(byField.get(name) ?? []), feature]);
+  return { byField, always: features.filter((each) => each.always) };
 }

@@ -133,13 +133,13 @@ export function assemble(world: World, plugins: Plugins): Assembled {
 }
 
 function listIn<K>(map: Map<K, Problem[]>, key: K): Problem[] {
-  let list = map.get(key);
-  if (list === undefined) map.set(key, (list = []));
+  const list = map.get(key) ?? [];
+  map.set(key, list);
   return list;
 }
 
 function mapIn<K>(maps: Map<K, Map<string, Problem[]>>, key: K): Map<string, Problem[]> {
-  let map = maps.get(key);
-  if (map === undefined) maps.set(key, (map = new Map()));
+  const map = maps.get(key) ?? new Map<string, Problem[]>();
+  maps.set(key, map);
   return map;
 }
