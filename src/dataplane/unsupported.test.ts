@@ -1,0 +1,117 @@
+// What is not executed is said, with the field's name and on the resource that it comes from; what does nothing needs no word.
+
+import { readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { envoyResource, packAny } from "../envoy/encode.ts";
+import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
+import { FileAccessLogSchema } from "../gen/envoy/envoy/extensions/access_loggers/file/v3/file_pb.js";
+import { CorsPolicySchema, CorsSchema } from "../gen/envoy/envoy/extensions/filters/http/cors/v3/cors_pb.js";
+import { HTTPFaultSchema } from "../gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
+import { LocalRateLimitSchema } from "../gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
+import { LuaSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
+import { RouterSchema } from "../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
+import { DownstreamTlsContextSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import { resourceKey } from "../model/ref.ts";
+import { rawRequest, rawUpstream } from "./testing/raw.ts";
+import { allTo, type ClusterInit, type HcmInit, listener, listenerMessage, type RouteInit, routeConfig, serve, staticCluster } from "./testing/resources.ts";
+
+const messages = (problems: readonly { message: string }[]) => problems.map((each) => each.message.replace(/ \(Envoy's.*/, "").replace("the embedded data plane does not execute ", ""));
+const filter = (name: string, schema: Parameters<typeof packAny>[0], message: object, more: object = {}) => ({
+  name,
+  configType: { case: "typedConfig" as const, value: packAny(schema, message as never) },
+  ...more,
+});
+
+test("fields of clusters, listeners and routes that are not executed are named", async () => {
+  const route: RouteInit = {
+    match: { pathSpecifier: { case: "prefix", value: "/" }, dynamicMetadata: [{ filter: "x", path: [{ segment: { case: "key", value: "y" } }] }] },
+    action: {
+      case: "route",
+      value: { clusterSpecifier: { case: "cluster", value: "a" }, requestMirrorPolicies: [{ cluster: "b" }], hashPolicy: [{ policySpecifier: { case: "header", value: { headerName: "x" } } }] },
+    },
+    typedPerFilterConfig: { "envoy.filters.http.cors": packAny(CorsPolicySchema, {}) },
+    requestHeadersToAdd: [{ header: { key: "x", value: "%NO_SUCH_THING%" } }],
+  } as RouteInit;
+  await using plane = await serve([
+    staticCluster("a", [1], { outlierDetection: {}, lbPolicy: 2, healthChecks: [{ timeout: { seconds: 1n }, interval: { seconds: 1n } }] } as ClusterInit),
+    routeConfig([{ name: "h", domains: ["*"], routes: [route], rateLimits: [{}] } as never]),
+    listener(0, { tracing: {}, localReplyConfig: {} } as HcmInit),
+  ]);
+  const found = messages(plane.plane.unsupported());
+  for (const expected of [
+    "health_checks",
+    "outlier_detection",
+    "lb_policy: RING_HASH; requests go round robin",
+    'virtual_hosts["h"].rate_limits',
+    'virtual_hosts["h"].routes[0].match.dynamic_metadata; the route never matches',
+    'virtual_hosts["h"].routes[0].route.request_mirror_policies',
+    'virtual_hosts["h"].routes[0].route.hash_policy',
+    'virtual_hosts["h"].routes[0].typed_per_filter_config["envoy.filters.http.cors"]',
+    "filter_chains[0].filters[0].typed_config.tracing",
+    "filter_chains[0].filters[0].typed_config.local_reply_config",
+  ]) {
+    expect(found).toContain(expected);
+  }
+  expect(plane.plane.unsupported().map((each) => each.reason)).toContain("CommandOperatorNotExecuted");
+  expect(plane.plane.unsupported().every((each) => each.severity === "warning")).toBe(true);
+  // A matcher that is not understood matches nothing rather than everything.
+  expect((await rawRequest(plane.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))?.status).toBe(404);
+});
+
+test("filters that do nothing need no word; others are named", async () => {
+  const httpFilters = [
+    filter("envoy.filters.http.fault", HTTPFaultSchema, {}),
+    filter("envoy.filters.http.cors", CorsSchema, {}),
+    filter("envoy.filters.http.local_ratelimit", LocalRateLimitSchema, { statPrefix: "x" }),
+    filter("envoy.filters.http.lua", LuaSchema, { defaultSourceCode: { specifier: { case: "inlineString", value: "x" } } }),
+    filter("envoy.filters.http.disabled", LuaSchema, { defaultSourceCode: { specifier: { case: "inlineString", value: "x" } } }, { disabled: true }),
+    filter("envoy.filters.http.router", RouterSchema, {}),
+  ];
+  await using plane = await serve([staticCluster("a", [1]), routeConfig([allTo("a")]), listener(0, { httpFilters } as HcmInit)]);
+  expect(messages(plane.plane.unsupported())).toEqual(["filter_chains[0].filters[0].typed_config.http_filters[3].typed_config (envoy.filters.http.lua)"]);
+});
+
+test("a filter chain that needs TLS is not served in plain text", async () => {
+  const message = listenerMessage(0);
+  Object.assign(message.filterChains?.[0] as object, {
+    transportSocket: { name: "tls", configType: { case: "typedConfig", value: packAny(DownstreamTlsContextSchema, {}) } },
+  });
+  await using plane = await serve([envoyResource(ListenerSchema, "listener", message, [])]);
+  expect(plane.plane.listeners()).toMatchObject([{ state: "not served" }]);
+  expect(messages(plane.plane.unsupported())).toEqual(["filter_chains[0].transport_socket; the filter chain is not served"]);
+});
+
+test("a regular expression that RE2 refuses costs its route, not its neighbours", async () => {
+  await using a = await rawUpstream("a");
+  const bad = { ...(allTo("a").routes?.[0] as RouteInit), match: { pathSpecifier: { case: "safeRegex", value: { regex: "(" } } } } as RouteInit;
+  const host = { name: "h", domains: ["*"], routes: [bad, ...(allTo("a").routes ?? [])] };
+  await using plane = await serve([staticCluster("a", [a.port]), routeConfig([host as never]), listener(0)]);
+  expect(plane.plane.unsupported()).toMatchObject([{ reason: "EnvoyValueRefused", message: expect.stringContaining('virtual_hosts["h"].routes[0].match.safe_regex') }]);
+  expect((await rawRequest(plane.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))?.status).toBe(200);
+});
+
+test("a Problem is on the owner that its virtual host is named after", async () => {
+  const [one, two] = ["one", "two"].map((name) => resourceKey("VirtualService", { namespace: "apps", name }));
+  const resource = routeConfig([
+    { name: "apps_one", domains: ["one"], routes: [], rateLimits: [{}] } as never,
+    { name: "apps_two", domains: ["two"], routes: [] },
+  ]);
+  const seen: unknown[] = [];
+  await using plane = await serve([{ ...resource, owners: [one, two] as never }, listener(0)], { onProblems: (problems) => seen.push(problems.length) });
+  expect(plane.plane.unsupported().map((each) => each.resource)).toEqual([one]);
+  expect(seen).toEqual([1]);
+});
+
+test("an access log has a line for each request, with Envoy's flags", async () => {
+  const path = join(tmpdir(), `access-${process.pid}.log`);
+  await using a = await rawUpstream("a");
+  const accessLog = [filter("file", FileAccessLogSchema, { path, accessLogFormat: { case: "format", value: "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER% %REQ(nope)% %BYTES_SENT%\n" } })];
+  {
+    await using plane = await serve([staticCluster("a", [a.port]), staticCluster("empty", []), routeConfig([{ name: "h", domains: ["a"], routes: allTo("a").routes }, { name: "e", domains: ["e"], routes: allTo("empty").routes }] as never), listener(0, { accessLog } as HcmInit)]);
+    for (const host of ["a", "e", "none"]) await rawRequest(plane.port, `GET /p?q HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  }
+  expect(readFileSync(path, "utf8").replace(/ \d+\n/, " N\n")).toBe("GET /p?q 200 - a - N\nGET /p?q 503 UH empty - 19\nGET /p?q 404 NR - - 0\n");
+  rmSync(path);
+});
