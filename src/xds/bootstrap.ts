@@ -5,6 +5,8 @@ export interface BootstrapOptions {
   readonly proxy: ProxyKey;
   /** Where Headworks serves xDS. */
   readonly xds: { readonly host: string; readonly port: number } | { readonly path: string };
+  /** Files on Envoy's machine, for a server that asks for client certificates. `serverName` is what the server's certificate must say. */
+  readonly tls?: { readonly caFile: string; readonly certFile: string; readonly keyFile: string; readonly serverName: string };
   /** Envoy's admin interface; on loopback, since whoever reaches it can stop Envoy and read its configuration. */
   readonly admin: { readonly port: number; readonly host?: string } | { readonly path: string };
   /** Default: `name.namespace`, as Gloo's Envoys have it. */
@@ -33,7 +35,7 @@ export function envoyBootstrap(options: BootstrapOptions): object {
     },
     admin: { address: adminAddress(options.admin) },
     dynamic_resources: dynamicResources(options),
-    static_resources: { clusters: [clusterOfHeadworks(options.xds)] },
+    static_resources: { clusters: [clusterOfHeadworks(options)] },
     // A cluster's counters are made when it is first used: 40 % less time and 28 % less memory at 10,000 clusters.
     deferred_stat_options: { enable_deferred_creation_stats: true },
     overload_manager: overloadManager(options),
@@ -68,7 +70,7 @@ function dynamicResources(options: BootstrapOptions): object {
   return { ads_config: grpc, cds_config: source, lds_config: source };
 }
 
-function clusterOfHeadworks(xds: BootstrapOptions["xds"]): object {
+function clusterOfHeadworks({ xds, tls }: BootstrapOptions): object {
   const address = "path" in xds ? { pipe: { path: xds.path } } : { socket_address: { address: xds.host, port_value: xds.port } };
   const isName = "host" in xds && !/^[\d.]+$|:/.test(xds.host);
   return {
@@ -84,9 +86,28 @@ function clusterOfHeadworks(xds: BootstrapOptions["xds"]): object {
         },
       },
     },
+    ...(tls !== undefined && { transport_socket: mutualTls(tls) }),
     load_assignment: {
       cluster_name: xdsCluster,
       endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }],
+    },
+  };
+}
+
+function mutualTls({ caFile, certFile, keyFile, serverName }: NonNullable<BootstrapOptions["tls"]>): object {
+  return {
+    name: "envoy.transport_sockets.tls",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+      sni: serverName,
+      common_tls_context: {
+        alpn_protocols: ["h2"],
+        tls_certificates: [{ certificate_chain: { filename: certFile }, private_key: { filename: keyFile } }],
+        validation_context: {
+          trusted_ca: { filename: caFile },
+          match_typed_subject_alt_names: [{ san_type: "DNS", matcher: { exact: serverName } }],
+        },
+      },
     },
   };
 }
