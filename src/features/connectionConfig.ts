@@ -14,13 +14,14 @@ import type {
 import { PreserveCaseFormatterConfigSchema } from "../gen/envoy/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.js";
 import type { ConnectionConfig_TcpKeepAlive } from "../gen/gloo/gloo/projects/gloo/api/v1/connection_pb.js";
 import type { Http1ProtocolOptions, HttpProtocolOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/options/protocol/protocol_pb.js";
+import type { Report } from "../model/problem.ts";
 import type { Feature } from "../plugin/feature.ts";
 
 export const connectionConfig: Feature = {
   name: "connectionConfig",
-  upstream(cluster, { upstream }) {
+  upstream(cluster, { upstream }, { report }) {
     const config = upstream.connectionConfig;
-    if (!config) return cluster;
+    if (!config || !isKeepalive(config.tcpKeepalive, report)) return cluster;
     const { maxRequestsPerConnection, connectTimeout, tcpKeepalive, perConnectionBufferLimitBytes } = config;
     return {
       ...cluster,
@@ -43,6 +44,27 @@ function keepalive(config: ConnectionConfig_TcpKeepAlive): MessageInitShape<type
       ...(keepaliveInterval && { keepaliveInterval: wholeSeconds(keepaliveInterval) }),
     },
   };
+}
+
+/** Linux takes no more; Envoy would fail each connection then. */
+const most = { seconds: 32_767, probes: 127 };
+
+function isKeepalive(config: ConnectionConfig_TcpKeepAlive | undefined, report: Report): boolean {
+  if (!config) return true;
+  const { keepaliveTime, keepaliveInterval, keepaliveProbes } = config;
+  const before = report.problems.length;
+  for (const [field, duration] of Object.entries({ keepaliveTime, keepaliveInterval })) {
+    if (!duration || (duration.seconds >= 0n && duration.nanos >= 0 && wholeSeconds(duration) <= most.seconds)) continue;
+    report.error("TcpKeepalive", `${field} is 0s to ${most.seconds}s, the most that TCP knows`, {
+      path: `connectionConfig.tcpKeepalive.${field}`,
+    });
+  }
+  if (keepaliveProbes > most.probes) {
+    report.error("TcpKeepalive", `keepaliveProbes is at most ${most.probes}, not ${keepaliveProbes}`, {
+      path: "connectionConfig.tcpKeepalive.keepaliveProbes",
+    });
+  }
+  return report.problems.length === before;
 }
 
 /** TCP counts whole seconds; rounded up, so that "500ms" does not become "off". */

@@ -30,14 +30,14 @@ function upstream(name: string, spec: JsonObject): Resource<"Upstream"> {
 }
 
 /** Mostly sensible values, some at the edge, some beyond. */
-const number = fc.oneof({ weight: 6, arbitrary: fc.integer({ min: 1, max: 100 }) }, fc.constantFrom(0, 65_535, 65_536, 4_294_967_295));
-const real = fc.oneof({ weight: 4, arbitrary: fc.double({ min: 1, max: 3, noNaN: true }) }, fc.constantFrom(-1, 0, 100, 101));
+const number = fc.oneof({ weight: 30, arbitrary: fc.integer({ min: 1, max: 100 }) }, fc.constantFrom(0, 65_535, 65_536, 4_294_967_295));
+const real = fc.oneof({ weight: 20, arbitrary: fc.double({ min: 1, max: 3, noNaN: true }) }, fc.constantFrom(-1, 0, 100, 101));
 const duration = fc.oneof(
-  { weight: 6, arbitrary: fc.integer({ min: 1, max: 90 }).map((s) => `${s}s`) },
+  { weight: 30, arbitrary: fc.integer({ min: 1, max: 90 }).map((s) => `${s}s`) },
   fc.constantFrom("0s", "0.001s", "-1s", "315576000000s"),
 );
 const text = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom("a", "a.test", "/x") },
+  { weight: 30, arbitrary: fc.constantFrom("a", "a.test", "/x") },
   fc.constantFrom("", "\n", "a b", "é", "x".repeat(300)),
 );
 const boolean = fc.boolean();

@@ -217,4 +217,9 @@ export const upstreams = {
     title: "options of a tunnel without a destination",
     help: "`httpConnectHeaders` and `httpConnectSslConfig` belong to a tunnel through an HTTP proxy. The tunnel is there once `httpProxyHostname` names its destination, host and port: `httpProxyHostname: api.example.com:443`.",
   },
+  TcpKeepalive: {
+    code: "HW3058",
+    title: "a TCP keep-alive that no system can do",
+    help: "Times of `tcpKeepalive` are whole seconds (rounded up) of at most 32767, probes at most 127. The operating system refuses more, at each connection.",
+  },
 } as const satisfies Record<string, CatalogEntry>;
