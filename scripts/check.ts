@@ -18,8 +18,12 @@ const root = join(import.meta.dirname, "..");
 const script = (name: string, ...args: string[]) => [process.execPath, join(root, "scripts", name), ...args];
 
 const steps: readonly Step[] = [
-  { name: "format", command: ["biome", "format", "."], cure: "npm run format" },
-  { name: "lint", command: ["biome", "ci", "--formatter-enabled=false", "."], cure: "npm run format mends what is mechanical" },
+  { name: "format", command: ["biome", "format", "--colors=off", "--max-diagnostics=40", "."], cure: "npm run format" },
+  {
+    name: "lint",
+    command: ["biome", "lint", "--colors=off", "--max-diagnostics=40", "--error-on-warnings", "."],
+    cure: "npm run format mends what is mechanical",
+  },
   { name: "types", command: ["tsc"], cure: "npm run typecheck" },
   { name: "lockfile", command: script("lockfile.ts"), cure: "node scripts/lockfile.ts --fix" },
   { name: "imports", command: script("imports.ts"), cure: "ARCHITECTURE.md says which way they go" },

@@ -31,6 +31,8 @@ describe("import rules", () => {
   test("pure folders do no I/O and read no clock and no environment", () => {
     expect(check("translate/cluster.ts", 'import { readFileSync } from "node:fs";')).toHaveLength(1);
     expect(check("translate/cluster.ts", 'import { hash } from "node:crypto";')).toEqual([]);
+    expect(check("translate/cluster.ts", 'import { isIP, isIPv6 } from "node:net";')).toEqual([]);
+    expect(check("translate/cluster.ts", 'import { connect, isIP } from "node:net";')).toHaveLength(1);
     for (const code of ["process.env.X", "Date.now()", "new Date()", "Math.random()", "setTimeout(f, 1)", 'fetch("x")'])
       expect(check("features/cors.ts", `const x = ${code};`), code).toHaveLength(1);
     expect(check("upstreams/consul/cluster.ts", "const x = Date.now();")).toHaveLength(1);
