@@ -35,6 +35,10 @@ export interface SiteListener extends Made<ListenerTranslation> {
   readonly proxy: ProxyKey;
   readonly proxyName: string;
   readonly gateway: ResourceKey;
+  /** Of the version in service. */
+  readonly port: number;
+  /** The version in service is the newest. */
+  readonly isNewest: boolean;
 }
 
 export interface SiteRoutes {
@@ -54,6 +58,8 @@ export interface Listeners {
   readonly sites: Collection<Site>;
   readonly listeners: Collection<SiteListener>;
   readonly listenersByOwner: Index<SiteListener>;
+  /** Those of them that have their port; by proxy and port. */
+  readonly bound: Collection<SiteListener>;
   readonly routes: Collection<SiteRoutes>;
   readonly extras: Collection<ProxyExtras>;
 }
@@ -85,9 +91,16 @@ export function listenersFlow(
       equals: sameListener,
     },
   );
+  // A Gateway whose newest version is no good falls back to one that had, perhaps, a port which another has taken since.
+  const bound = graph.deriveGroups(
+    "bound listeners",
+    listeners.index("by port", ({ proxy, port, made }) => (made.listener ? [`${proxy} ${port}`] : [])),
+    (_port, its) => (its.find(([, { isNewest }]) => isNewest) ?? its[0])?.[1],
+    { equals: sameListener },
+  );
   const plans = graph.deriveMany(
     "route configuration plans",
-    listeners,
+    bound,
     (listener) => listener.made.routes.map((plan) => [`${listener.proxy} ${plan.name}`, { listener, plan }] as const),
     { equals: (a, b) => sameJson([a.plan, a.listener.gateway], [b.plan, b.listener.gateway]) },
   );
@@ -107,7 +120,14 @@ export function listenersFlow(
     },
     { equals: (a, b) => sameVersions(a.resources, b.resources) },
   );
-  return { sites, listeners, listenersByOwner: listeners.index("by owner", (listener) => listener.reports.keys()), routes, extras };
+  return {
+    sites,
+    listeners,
+    listenersByOwner: listeners.index("by owner", (listener) => listener.reports.keys()),
+    bound,
+    routes,
+    extras,
+  };
 }
 
 function siteListener(
@@ -121,8 +141,10 @@ function siteListener(
   plugins: Plugins,
 ): SiteListener {
   const world = worldOf(read, known);
+  let used = gateway;
   const made = withLastGood<ListenerTranslation>(read, inputs, world, (version) => {
     const resource = version.get("Gateway", gateway.ref) ?? gateway;
+    used = resource;
     const { parts, report } = partsOf(resource, version);
     for (const part of parts) if (part.kind === "http") checkSelection(part, version, report);
     const attached = parts.map((part, i): AttachedPart => {
@@ -152,7 +174,14 @@ function siteListener(
     });
     return { made: translated, reports: reportsOf(gateway.key, [...found, ...translated.problems]) };
   });
-  return { proxy: proxyKey(world, proxy), proxyName: proxy, gateway: gateway.key, ...made };
+  return {
+    proxy: proxyKey(world, proxy),
+    proxyName: proxy,
+    gateway: gateway.key,
+    port: used.spec?.bindPort ?? 0,
+    isNewest: used.version === gateway.version,
+    ...made,
+  };
 }
 
 function proxiesOfResource({ spec }: Resource<"Gateway">): readonly string[] {
@@ -209,6 +238,9 @@ function routesOf(read: Read, listener: SiteListener, plan: RouteConfigurationPl
 function sameListener(a: SiteListener, b: SiteListener): boolean {
   return (
     a.proxy === b.proxy &&
+    a.gateway === b.gateway &&
+    a.port === b.port &&
+    a.isNewest === b.isNewest &&
     sameEnvoyResource(a.made.listener, b.made.listener) &&
     sameJson(a.made.routes, b.made.routes) &&
     sameJson([...a.reports], [...b.reports])

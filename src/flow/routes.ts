@@ -21,7 +21,7 @@ export interface Routes {
 
 export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Routes {
   const hosts = hostsFlow(graph, inputs, known, upstreams, plugins);
-  const { listeners, listenersByOwner, routes, extras } = listenersFlow(graph, inputs, known, upstreams, hosts, plugins);
+  const { listeners, listenersByOwner, bound, routes, extras } = listenersFlow(graph, inputs, known, upstreams, hosts, plugins);
   const proxies = graph.value("proxies", (read) => [...new Set(read.list(listeners).map(([, listener]) => listener.proxy))]);
   const aboutHosts: Contributor = (resource, read) =>
     read.lookup(hosts.hostsByOwner, resource.key).map(([, host]) => ({
@@ -40,7 +40,7 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
   return {
     outlets: [
       {
-        collection: listeners,
+        collection: bound,
         resources: ({ made }: SiteListener) => [...(made.listener ? [made.listener] : []), ...made.extras],
         proxy: (each: SiteListener) => each.proxy,
       },
