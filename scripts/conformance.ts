@@ -1,7 +1,8 @@
 // How much of what Gloo Edge 1.22 does we do: runs the recorded cases and counts.
 //
-//   npm run conformance -- [AREA…] [-v] [--aspects states,routes,…] [--json FILE]
+//   npm run conformance -- [AREA…] [-v] [--aspects states,routes,…] [--json FILE] [--scratch]
 //
+// --scratch calls the stages one after the other instead of the incremental flow (test/corpus/assemble.ts).
 // The corpus is in $HEADWORKS_CORPUS, or in ../shared/conformance beside the repository. Where we differ on purpose, the case is
 // listed in test/corpus/differences.md with the reason; a case that is listed and agrees is an error of the list.
 // Exit status 1 when the list is wrong, 2 when there is no corpus.
@@ -10,12 +11,17 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Case, corpusFolder, readCases } from "../test/corpus/cases.ts";
 import { type Aspect, aspects, type Difference, differences, type Output } from "../test/corpus/compare.ts";
-import { translateCase } from "../test/corpus/translate.ts";
+import { assembleCase, translateCase } from "../test/corpus/translate.ts";
 
 const root = join(import.meta.dirname, "..");
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { verbose: { type: "boolean", short: "v", default: false }, aspects: { type: "string" }, json: { type: "string" } },
+  options: {
+    verbose: { type: "boolean", short: "v", default: false },
+    aspects: { type: "string" },
+    json: { type: "string" },
+    scratch: { type: "boolean", default: false },
+  },
 });
 
 const folder = corpusFolder(root);
@@ -45,7 +51,7 @@ process.exit(wrong.length > 0 ? 1 : 0);
 async function compared(each: Case): Promise<readonly Difference[]> {
   let output: Output;
   try {
-    output = await translateCase(each);
+    output = values.scratch ? assembleCase(each) : await translateCase(each);
   } catch (error) {
     return [{ aspect: "states", text: `failed: ${(error as Error).stack?.split("\n").slice(0, 4).join(" ")}` }];
   }

@@ -87,7 +87,7 @@ function sizeInEnvoy(compiledRegex: RE2JS): number {
   const program = (compiledRegex as unknown as { re2Input?: { prog?: { inst?: readonly Instruction[] } } }).re2Input?.prog?.inst;
   if (program === undefined) return compiledRegex.programSize();
   let size = 4;
-  for (const [i, { op, out, arg, runes }] of program.entries()) {
+  for (const [i, { op, runes }] of program.entries()) {
     if (uncounted.has(op)) continue;
     if (alternative.has(op)) size += isOneOrMore(program, i) ? 1 : 0;
     else size += op === 11 ? 2 : ranges(runes);

@@ -2,7 +2,7 @@
 // only to proxies with such a route.
 import { envoyResource, packAny } from "../envoy/encode.ts";
 import { pipeAddress } from "../envoy/endpoint.ts";
-import { Cluster_DiscoveryType, ClusterSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { ClusterSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { RouterSchema } from "../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { HttpConnectionManagerSchema } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
@@ -44,7 +44,6 @@ export function fallbackResources(settings: Spec<"Settings">): readonly EnvoyRes
       fallbackCluster,
       {
         name: fallbackCluster,
-        clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
         connectTimeout: { seconds: 5n, nanos: 0 },
         loadAssignment: {
           clusterName: fallbackCluster,

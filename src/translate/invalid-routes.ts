@@ -23,11 +23,17 @@ export function invalidRoutePolicy(settings: Spec<"Settings">): InvalidRoutePoli
   };
 }
 
+type ActionInit = NonNullable<MessageInitShape<typeof RouteSchema>["action"]>;
+
 /**
  * The action of a route that Envoy would refuse: an answer, so that its requests do not fall through to the next route, which
  * may be meant for others.
  */
-export function invalidAction(policy: InvalidRoutePolicy): NonNullable<MessageInitShape<typeof RouteSchema>["action"]> {
-  if (policy.replaces) return { case: "route", value: { clusterSpecifier: { case: "cluster", value: fallbackCluster } } };
-  return { case: "directResponse", value: { status: policy.status, body: { specifier: { case: "inlineString", value: policy.body } } } };
+export function invalidAction({ status, body }: InvalidRoutePolicy): ActionInit {
+  return { case: "directResponse", value: { status, body: { specifier: { case: "inlineString", value: body } } } };
+}
+
+/** The action of a route that Gloo replaces: to a cluster whose listener gives that answer. */
+export function replacedAction(): ActionInit {
+  return { case: "route", value: { clusterSpecifier: { case: "cluster", value: fallbackCluster } } };
 }

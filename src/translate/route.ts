@@ -17,7 +17,7 @@ import type { RouteDraft } from "../plugin/upstream-type.ts";
 import { type ActionFinding, translateAction } from "./actions.ts";
 import { typedUpstream } from "./clusters.ts";
 import { type Findings, optionAt } from "./findings.ts";
-import { type InvalidRoutePolicy, invalidAction } from "./invalid-routes.ts";
+import { type InvalidRoutePolicy, invalidAction, replacedAction } from "./invalid-routes.ts";
 import { type MatchFault, routeMatch } from "./match.ts";
 import { useOf } from "./options.ts";
 import type { HostContext } from "./virtual-host.ts";
@@ -118,7 +118,7 @@ class OneRoute {
     const filters = draft.typedPerFilterConfig as Record<string, never> | undefined;
     const message = create(RouteSchema, {
       ...draft,
-      ...(isReplaced && { action: invalidAction(this.context.policy) }),
+      ...(isReplaced && { action: replacedAction() }),
       name,
       match,
       ...(filters && { typedPerFilterConfig: sortedMap(filters) }),

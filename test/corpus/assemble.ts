@@ -1,6 +1,7 @@
 // What a set of resources comes to, from scratch, without the graph: the stages called one after the other, everything computed
 // once. It shows in one place how the pure functions fit together, and it is what the incremental flow must equal.
 import { clusterName } from "../../src/envoy/names.ts";
+import { worldOf } from "../../src/lib/testing/world.ts";
 import type { EnvoyResource } from "../../src/model/envoy-resource.ts";
 import type { Problem } from "../../src/model/problem.ts";
 import { parseResourceKey, type Ref, type ResourceKey } from "../../src/model/ref.ts";
@@ -19,6 +20,7 @@ import { fallbackResources } from "../../src/translate/fallback.ts";
 import { type AttachedPart, listenerOf } from "../../src/translate/listener.ts";
 import { routeConfiguration } from "../../src/translate/route-configuration.ts";
 import { type EncodedVirtualHost, envoyVirtualHost } from "../../src/translate/virtual-host.ts";
+import { inMemoryUpstreams } from "../../src/upstreams/kube/service.ts";
 import { judgePorts } from "../../src/validate/ports.ts";
 import { upstreamGroupProblems } from "../../src/validate/upstream-group.ts";
 
@@ -27,7 +29,8 @@ export interface Assembled {
   readonly proxies: ReadonlyMap<string, readonly EnvoyResource[]>;
 }
 
-export function assemble(world: World, plugins: Plugins): Assembled {
+export function assemble(given: World, plugins: Plugins): Assembled {
+  const world = withImagined(given);
   const own = new Map<ResourceKey, Problem[]>();
   const perProxy = new Map<ResourceKey, Map<string, Problem[]>>();
   const note = (problems: readonly Problem[], proxy?: string) => {
@@ -40,7 +43,7 @@ export function assemble(world: World, plugins: Plugins): Assembled {
   const shared = new Map<string, ClusterTranslation>();
   const clusters: EnvoyResource[] = [];
   for (const upstream of world.list("Upstream")) {
-    own.set(upstream.key, [...upstream.problems]);
+    if (!isImagined(upstream)) own.set(upstream.key, [...upstream.problems]);
     const made = clusterOf(upstream, world, plugins);
     shared.set(clusterName(upstream.ref), made);
     note(made.problems);
@@ -131,6 +134,22 @@ export function assemble(world: World, plugins: Plugins): Assembled {
   for (const [key, problems] of own) statuses.set(key, statusOf(problems, perProxy.get(key), parseResourceKey(key).kind as Kind));
   return { statuses, proxies };
 }
+
+/** With the Upstreams that every Service is, which nobody writes. */
+function withImagined(world: World): World {
+  const settings = world.settings;
+  const imagined = settings.gloo?.disableKubernetesDestinations
+    ? []
+    : world.list("Service").flatMap((service) => inMemoryUpstreams(service, settings.upstreamOptions?.globalAnnotations));
+  const all = worldOf(imagined);
+  return {
+    settings,
+    get: (kind, ref) => world.get(kind, ref) ?? all.get(kind, ref),
+    list: (kind, namespace) => [...world.list(kind, namespace), ...all.list(kind, namespace)],
+  };
+}
+
+const isImagined = (upstream: Resource<"Upstream">): boolean => upstream.ref.name.includes(":");
 
 function listIn<K>(map: Map<K, Problem[]>, key: K): Problem[] {
   const list = map.get(key) ?? [];

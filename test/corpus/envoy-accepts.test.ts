@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { refusalOf } from "../../src/lib/testing/envoyValidate.ts";
 import { findEnvoy } from "../servers/envoy.ts";
 import { type Case, corpusFolder, readCases } from "./cases.ts";
-import { translateCase } from "./translate.ts";
+import { assembleCase } from "./translate.ts";
 
 const folder = corpusFolder(join(import.meta.dirname, "../.."));
 
@@ -31,7 +31,7 @@ function bootstrapOf(cases: readonly Case[]): [clusters: JsonObject[], listeners
   const clusters = new Map<string, JsonObject>();
   const listeners: JsonObject[] = [];
   for (const [i, each] of cases.entries()) {
-    const output = translateCase(each);
+    const output = assembleCase(each);
     for (const cluster of output.clusters) {
       // Files of certificates are on the machine of the proxy, not here.
       if (!clusters.has(String(cluster.name)) && !JSON.stringify(cluster).includes('"filename"'))

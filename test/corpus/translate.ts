@@ -1,21 +1,40 @@
-// A case as `headworks translate -o json` would print it, in this process.
+// A case as `headworks translate -o json` would print it, in this process: by the flow, or by the stages called one after the other.
 import type { JsonObject } from "@bufbuild/protobuf";
 import { envoyJson } from "../../src/admin/envoy-json.ts";
 import { builtins } from "../../src/builtins.ts";
+import { translateOnce } from "../../src/control-plane.ts";
 import { worldOf } from "../../src/lib/testing/world.ts";
 import { type EnvoyResource, type TypeUrl, typeUrls } from "../../src/model/envoy-resource.ts";
+import type { ResourceKey } from "../../src/model/ref.ts";
 import type { Resource } from "../../src/model/resource.ts";
+import type { Status } from "../../src/model/status.ts";
+import { memorySource } from "../../src/sources/memory.ts";
 import { readText } from "../../src/sources/read-text.ts";
 import { assemble } from "./assemble.ts";
 import type { Case } from "./cases.ts";
 import type { Output } from "./compare.ts";
 
-export function translateCase({ input, settings }: Pick<Case, "input" | "settings">, proxyName = "gateway-proxy"): Output {
-  const resources = [...readText(JSON.stringify(settings), "settings.json").resources, ...readText(input, "input.yaml").resources];
-  const world = worldOf(watched(resources));
-  const { statuses, proxies } = assemble(world, builtins);
-  const served = proxies.get(proxyName) ?? [...proxies.values()][0] ?? [];
-  const json = (typeUrl: TypeUrl): JsonObject[] => served.filter((each: EnvoyResource) => each.typeUrl === typeUrl).map(envoyJson);
+type Input = Pick<Case, "input" | "settings">;
+
+const defaultProxy = "gateway-proxy";
+
+export async function translateCase(each: Input, proxyName = defaultProxy): Promise<Output> {
+  const { statuses, proxies } = await translateOnce({ source: memorySource(resourcesOf(each)), plugins: builtins });
+  const served = [...proxies].find(([key]) => key.endsWith(`~${proxyName}`)) ?? [...proxies][0];
+  return outputOf(statuses, served?.[1] ?? []);
+}
+
+export function assembleCase(each: Input, proxyName = defaultProxy): Output {
+  const { statuses, proxies } = assemble(worldOf(watched(resourcesOf(each))), builtins);
+  return outputOf(statuses, proxies.get(proxyName) ?? [...proxies.values()][0] ?? []);
+}
+
+function resourcesOf({ input, settings }: Input): readonly Resource[] {
+  return [...readText(JSON.stringify(settings), "settings.json").resources, ...readText(input, "input.yaml").resources];
+}
+
+function outputOf(statuses: ReadonlyMap<ResourceKey, Status>, served: readonly EnvoyResource[]): Output {
+  const json = (typeUrl: TypeUrl): JsonObject[] => served.filter((each) => each.typeUrl === typeUrl).map(envoyJson);
   return {
     statuses: Object.fromEntries([...statuses].map(([key, { state, reason }]) => [key, { state, reason }])),
     clusters: json(typeUrls.cluster),
