@@ -15,7 +15,8 @@ export interface CheckOptions {
 
 export async function check(folders: readonly string[], options: CheckOptions): Promise<number> {
   const started = performance.now();
-  const [source, plugins] = await Promise.all([openFolders(folders), loadPlugins(options.config)]);
+  const plugins = await loadPlugins(options.config);
+  const source = await openFolders(folders, plugins);
   const translation = await translateOnce({ source, plugins });
   const { findings, resources } = translation;
   const scope = scopeOf(resources.values());

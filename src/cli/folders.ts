@@ -4,6 +4,8 @@ import { resolve } from "node:path";
 import type { Change } from "../model/change.ts";
 import { type Problem, problem } from "../model/problem.ts";
 import type { Resource } from "../model/resource.ts";
+import { customKinds } from "../plugin/config.ts";
+import type { Plugins } from "../plugin/plugins.ts";
 import type { Remembered, Source, SourceBatch } from "../plugin/source.ts";
 import { filesSource } from "../sources/files/files.ts";
 import { locateInText, readText } from "../sources/read-text.ts";
@@ -13,16 +15,16 @@ import type { Scope } from "./findings.ts";
 const stdinName = "<stdin>";
 
 /** One source for reading once. Throws when something named is not there: nothing found in a folder that is not there is no success. */
-export async function openFolders(names: readonly string[]): Promise<Source> {
+export async function openFolders(names: readonly string[], plugins: Plugins): Promise<Source> {
   const distinct = [...new Map(names.map((name) => [name === "-" ? name : resolve(name), name])).values()];
-  const sources = await Promise.all(distinct.map((name) => (name === "-" ? stdinSource() : openFolder(name))));
+  const sources = await Promise.all(distinct.map((name) => (name === "-" ? stdinSource(plugins) : openFolder(name, plugins))));
   return sources.length === 1 ? (sources[0] as Source) : joined(sources);
 }
 
 /** `remembered` is what was in service before a restart. */
-export function openFolder(name: string, remembered: readonly Remembered[] = []): Source {
+export function openFolder(name: string, plugins: Plugins, remembered: readonly Remembered[] = []): Source {
   mustBeReadable(name);
-  return filesSource(name, { remembered });
+  return filesSource(name, { remembered, customKinds: customKinds(plugins) });
 }
 
 function mustBeReadable(name: string): void {
@@ -48,11 +50,11 @@ export function scopeOf(resources: Iterable<Resource>): Scope {
   return { resources: count, files: files.size };
 }
 
-async function stdinSource(): Promise<Source> {
+async function stdinSource(plugins: Plugins): Promise<Source> {
   if (process.stdin.isTTY) throw new CommandError("- reads stdin, and stdin is the terminal; pipe YAML into it");
   let text = "";
   for await (const chunk of process.stdin.setEncoding("utf8")) text += chunk;
-  const reading = readText(text, stdinName);
+  const reading = readText(text, stdinName, { customKinds: customKinds(plugins) });
   return {
     name: "files",
     read: async () => ({ changes: [{ kind: "reset", resources: reading.resources }], problems: new Map([[stdinName, reading.problems]]) }),

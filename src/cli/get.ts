@@ -120,7 +120,8 @@ async function answersOfFolder(folders: readonly string[], config: string | unde
     import("./plugins.ts"),
     import("../admin/views.ts"),
   ]);
-  const [source, plugins] = await Promise.all([openFolders(folders), loadPlugins(config)]);
+  const plugins = await loadPlugins(config);
+  const source = await openFolders(folders, plugins);
   const translation = views.oneView(await translateOnce({ source, plugins }));
   const secrets = views.secretsOf(translation);
   return {

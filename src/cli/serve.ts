@@ -56,9 +56,9 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
 
   // The control plane closes it.
   const store = options.stateDir === undefined ? undefined : await openStore(options.stateDir, narrator);
-  const source = openFolder(folder, store?.remembered);
-  textOf = (file) => source.text?.(file);
   const plugins = await loadPlugins(options.config);
+  const source = openFolder(folder, plugins, store?.remembered);
+  textOf = (file) => source.text?.(file);
   // What carries the traffic and the control plane tell each other things; neither does before the control plane is there.
   const late: { plane?: ControlPlane } = {};
   const carriers = open.use(

@@ -21,7 +21,8 @@ export interface TranslateOptions {
 }
 
 export async function translate(folders: readonly string[], options: TranslateOptions): Promise<number> {
-  const [source, plugins] = await Promise.all([openFolders(folders), loadPlugins(options.config)]);
+  const plugins = await loadPlugins(options.config);
+  const source = await openFolders(folders, plugins);
   const translation = oneView(await translateOnce({ source, plugins }));
   const output = outputOf(translation, chooseProxy(translation, options.proxyName));
   if (options.output === "json") print(JSON.stringify(output, undefined, 1));

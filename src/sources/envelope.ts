@@ -7,6 +7,7 @@ import type { Registry } from "@bufbuild/protobuf";
 import { type Place, type Problem, problem } from "../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../model/ref.ts";
 import { type ApiKind, type Kind, kinds, type Origin, type Resource } from "../model/resource.ts";
+import { type CustomPart, takeCustomPart } from "./custom-upstream.ts";
 import { decodeMessage } from "./decode.ts";
 import { describe } from "./describe.ts";
 import { guessKind } from "./guess-kind.ts";
@@ -31,6 +32,8 @@ export interface ReadContext {
   readonly layout?: Layout;
   /** For messages in a `google.protobuf.Any`. */
   readonly types: Registry;
+  /** Fields of Upstreams that belong to types of the user. */
+  readonly customKinds?: readonly string[];
   readonly locate: (span: Span) => Place | undefined;
   /** Hash of what stands in the text there, without the parts given. */
   readonly versionOf: (node: YamlNode, without: readonly Span[]) => string;
@@ -67,7 +70,8 @@ function isEmpty(root: YamlNode): boolean {
 
 function notAResource(root: YamlNode, context: ReadContext): ReadResult {
   const at = context.locate(root);
-  const message = `this document is ${describe(root)}, not an object`;
+  const what = root.kind === "map" ? "has neither kind nor metadata" : `is ${describe(root)}`;
+  const message = `this document ${what}, so it is not an object of the API`;
   return { resources: [], problems: [problem("warning", undefined, "NotAResource", message, at && { at })] };
 }
 
@@ -86,6 +90,7 @@ function readObject(object: ObjectNode, findings: readonly Finding[], context: R
   const kind = textOf(node, "kind");
   const apiVersion = textOf(node, "apiVersion");
   if (kind === undefined || apiVersion === undefined) {
+    if (kind === undefined && !entryOf(node, "metadata")) return notAResource(node, context);
     const missing = kind === undefined ? "kind" : "apiVersion";
     const guess = kind === undefined ? undefined : Object.hasOwn(kinds, kind) ? kinds[kind as ApiKind] : undefined;
     reader.error("MissingKind", `the object has no ${missing}`, node, guess && `add apiVersion: ${guess.group}/${guess.version}`);
@@ -150,8 +155,10 @@ function readNamed(object: ObjectNode, kind: AnyKind, is: "api" | "kube", findin
   const reader = new Reader(key, context.locate);
   const metadata = readMetadata(metadataEntry?.value, reader);
   for (const finding of findings) addFinding(reader, finding, object);
-  const spec =
-    is === "kube" ? readKube(object, kind as "Secret", metadata, reader, context) : readApi(object, kind as ApiKind, reader, context);
+  const { spec, custom } =
+    is === "kube"
+      ? { spec: readKube(object, kind as "Secret", metadata, reader, context) }
+      : readApi(object, kind as ApiKind, reader, context);
   if (spec === "skip") return empty;
   const statuses = node.entries.filter((entry) => isStatusKey(entry.key)).map((entry) => ({ start: entry.keyStart, end: entry.value.end }));
   const resource: Resource = {
@@ -161,6 +168,7 @@ function readNamed(object: ObjectNode, kind: AnyKind, is: "api" | "kube", findin
     labels: metadata.labels,
     annotations: metadata.annotations,
     spec: reader.hasErrors ? undefined : (spec as Resource["spec"]),
+    ...(custom && !reader.hasErrors && { custom }),
     version: context.versionOf(node, statuses),
     problems: inOrder(reader.problems),
     origin: context.origin,
@@ -233,11 +241,17 @@ function pathAt(node: YamlNode, offset: number): (string | number)[] {
   return [];
 }
 
-function readApi(object: ObjectNode, kind: ApiKind, reader: Reader, context: ReadContext): unknown {
+function readApi(
+  object: ObjectNode,
+  kind: ApiKind,
+  reader: Reader,
+  context: ReadContext,
+): { readonly spec: unknown; readonly custom?: CustomPart } {
   if (object.envelope === "kubernetes") reportStrayKeys(object, kind, reader);
   const content = apiContent(object, kind, reader);
   const node = content ?? { kind: "map", entries: [], start: object.node.start, end: object.node.end };
-  return decodeMessage(kinds[kind].schema, node, reader, { types: context.types });
+  const { rest, ...custom } = takeCustomPart(node as YamlNode, (kind === "Upstream" && context.customKinds) || [], reader);
+  return { spec: decodeMessage(kinds[kind].schema, rest, reader, { types: context.types }), ...custom };
 }
 
 /** The content of an object in today's shape, with the places it has in the text. */

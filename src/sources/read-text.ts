@@ -19,6 +19,8 @@ export interface ReadTextOptions {
   readonly layout?: Layout;
   /** For messages in a `google.protobuf.Any`; the types of the API unless given. */
   readonly types?: Registry;
+  /** Fields of Upstreams that belong to types of the user. */
+  readonly customKinds?: readonly string[];
 }
 
 export interface TextReading extends ReadResult {
@@ -38,6 +40,7 @@ export function readText(text: string, file: string, options: ReadTextOptions = 
     const result = readDocument(document, {
       origin: { source: options.source ?? "files", file, document: index },
       types,
+      ...(options.customKinds && { customKinds: options.customKinds }),
       locate,
       versionOf: (node, without) => versionOf(text, document, node, without),
       ...(options.layout && { layout: options.layout }),

@@ -17,6 +17,8 @@ export interface FilesOptions {
   readonly remembered?: readonly Remembered[];
   /** For messages in a `google.protobuf.Any`; the types of the API unless given. */
   readonly types?: Registry;
+  /** Fields of Upstreams that belong to types of the user. */
+  readonly customKinds?: readonly string[];
   /** The safety net under file events, in milliseconds. */
   readonly pollMs?: number;
   /** Do not ask the system for file events at all. */
@@ -32,7 +34,11 @@ export function filesSource(folder: string, options: FilesOptions = {}): Source 
     index = new FileIndex();
     index.remember(options.remembered ?? []);
     return new FolderState(folder, index, (text, file) =>
-      readText(text, file, { layout: layoutOf(folder, file), ...(options.types && { types: options.types }) }),
+      readText(text, file, {
+        layout: layoutOf(folder, file),
+        ...(options.types && { types: options.types }),
+        ...(options.customKinds && { customKinds: options.customKinds }),
+      }),
     );
   };
   return {
