@@ -74,12 +74,10 @@ describe("a TLS secret", () => {
     ]);
   });
 
-  test("verifies nothing with oneWayTls", () => {
-    const { json } = context(
-      { ...secretRef, oneWayTls: true },
-      { certChain: pem("till.crt"), privateKey: pem("till.key"), rootCa: pem("till.crt") },
-    );
-    expect(json).not.toHaveProperty("validationContext");
+  test("with oneWayTls: a client verifies and shows no certificate, a server shows one and asks for none", () => {
+    const tls = { certChain: pem("till.crt"), privateKey: pem("till.key"), rootCa: pem("till.crt") };
+    expect(Object.keys(context({ ...secretRef, oneWayTls: true }, tls).json as object)).toEqual(["validationContext"]);
+    expect(Object.keys(context({ ...secretRef, oneWayTls: true }, tls, true).json as object)).toEqual(["tlsCertificates"]);
   });
 
   test.each([
@@ -95,12 +93,21 @@ describe("a TLS secret", () => {
       { certChain: pem("till.crt"), privateKey: pem("till.key").replace("MI", "AA") },
       "tls: failed to parse private key",
     ],
+    ["that is empty", {}, "tls: failed to find any PEM data in certificate input"],
     ["with a broken root", { rootCa: "garbage" }, "tls: failed to find any PEM data in root CA input"],
   ])("%s is refused, in words that hold no key", (_, tls, fault) => {
     const { json, problems } = context(secretRef, tls);
     expect(json).toBeUndefined();
     expect(problems).toEqual([`TlsSecretInvalid sslConfig.secretRef: name:"till" namespace:"shop" is not a valid TLS secret: ${fault}`]);
   });
+});
+
+test("SDS is asked at its cluster, or at its address where no cluster is named", () => {
+  const service = (sds: JsonObject) =>
+    JSON.stringify(context({ sds: { validationContextName: "ca", ...sds } }).json).match(/"(?:envoy|google)Grpc":\{[^}]*\}/)?.[0];
+  expect(service({ clusterName: "sds" })).toBe('"envoyGrpc":{"clusterName":"sds"}');
+  expect(service({})).toBe('"envoyGrpc":{"clusterName":"gateway_proxy_sds"}');
+  expect(service({ targetUri: "unix:/sds" })).toBe('"googleGrpc":{"targetUri":"unix:/sds","statPrefix":"ca"}');
 });
 
 test("certificate and key may be files on the proxy's machine", () => {

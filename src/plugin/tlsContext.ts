@@ -62,15 +62,17 @@ export function commonTlsContext(settings: TlsSettings, options: TlsOptions, wor
   }
   const material = materialOf(settings, options, world, report);
   if (!material) return undefined;
-  const rootCa = settings.oneWayTls ? undefined : material.rootCa;
-  if (settings.verifySubjectAltName.length > 0 && !rootCa) {
+  // One-way: only the server shows a certificate. As a server we ask for none; as a client we show none, and still verify.
+  const rootCa = settings.oneWayTls && options.needsCertificate ? undefined : material.rootCa;
+  const certificate = settings.oneWayTls && !options.needsCertificate ? {} : certificateOf(material);
+  if (settings.verifySubjectAltName.length > 0 && !material.rootCa) {
     report.error("TlsRootCaMissing", "a root_ca must be provided if verify_subject_alt_name is not empty", {
       path: `${options.path}.verifySubjectAltName`,
       hint: "add rootCa (ca.crt in a Kubernetes secret): a name can only be believed in a certificate that was verified",
     });
     return undefined;
   }
-  return { ...shared, ...certificateOf(material), ...validationOf(rootCa, settings.verifySubjectAltName) };
+  return { ...shared, ...certificate, ...validationOf(rootCa, settings.verifySubjectAltName) };
 }
 
 type DataSource = MessageInitShape<typeof DataSourceSchema>;
@@ -136,7 +138,7 @@ function secretMaterial(ref: Ref, options: TlsOptions, world: World, report: Rep
   }
   const { certChain, privateKey, rootCa, ocspStaple } = kind.value;
   const fault =
-    (certChain !== "" || privateKey !== "" ? keyPairFault(certChain, privateKey) : undefined) ??
+    (certChain !== "" || privateKey !== "" || rootCa === "" ? keyPairFault(certChain, privateKey) : undefined) ??
     (rootCa !== "" ? rootCaFault(rootCa) : undefined);
   if (fault !== undefined) {
     report.error("TlsSecretInvalid", `${printed} is not a valid TLS secret: ${fault}`, { path });
@@ -208,18 +210,19 @@ function sdsSecret(name: string, sds: SDSConfig): MessageInitShape<typeof SdsSec
         value: {
           apiType: ApiConfigSource_ApiType.GRPC,
           transportApiVersion: ApiVersion.V3,
-          grpcServices: [sdsService(sds)],
+          grpcServices: [sdsService(name, sds)],
         },
       },
     },
   };
 }
 
-function sdsService({ sdsBuilder, targetUri }: SDSConfig): MessageInitShape<typeof GrpcServiceSchema> {
+function sdsService(name: string, { sdsBuilder, targetUri }: SDSConfig): MessageInitShape<typeof GrpcServiceSchema> {
   if (sdsBuilder.case !== "callCredentials") {
+    const named = sdsBuilder.case === "clusterName" ? sdsBuilder.value : "";
+    if (named === "" && targetUri !== "") return { targetSpecifier: { case: "googleGrpc", value: { targetUri, statPrefix: name } } };
     // The cluster is in the bootstrap of proxies that have an SDS server beside them, under this name in Gloo's charts.
-    const clusterName = sdsBuilder.case === "clusterName" && sdsBuilder.value !== "" ? sdsBuilder.value : "gateway_proxy_sds";
-    return { targetSpecifier: { case: "envoyGrpc", value: { clusterName } } };
+    return { targetSpecifier: { case: "envoyGrpc", value: { clusterName: named === "" ? "gateway_proxy_sds" : named } } };
   }
   const source = sdsBuilder.value.fileCredentialSource;
   const credentials = "envoy.grpc_credentials.file_based_metadata";
