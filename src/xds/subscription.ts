@@ -34,6 +34,9 @@ export interface SubscriptionEvents {
   warn(fields: object, message: string): void;
 }
 
+/** In place of a version: the client has some version of this name, or none. No resource has it. */
+const doubtful = "";
+
 export abstract class Subscription {
   readonly typeUrl: string;
   nacks = 0;
@@ -50,6 +53,7 @@ export abstract class Subscription {
   protected owesAnswer = true;
   readonly #known = new Map<string, string>();
   readonly #knownVersion = new SetVersion();
+  #doubtful = 0;
   readonly #upserts = new Set<string>();
   readonly #removals = new Set<string>();
   /** Names that must be sent even if they have not changed, because the client asked for them or needs them again. */
@@ -58,6 +62,8 @@ export abstract class Subscription {
   readonly #absent = new Set<string>();
   /** The version that this very client refused, by name: it does not get it again, even if others run it. */
   readonly #refusedHere = new Map<string, string>();
+  /** What the client had of the names that are in doubt, before it was sent the version that they are in doubt for. */
+  readonly #beforeDoubt = new Map<string, { readonly version: string; readonly before: string | undefined }>();
   /** After a NACK that names nobody: what to try next, in ever smaller parts. */
   #trials: (readonly string[])[] = [];
 
@@ -70,7 +76,7 @@ export abstract class Subscription {
   /** Frames a push; called once for each, in order. */
   protected abstract frame(head: ResponseHead, push: Push): Buffer;
   /** The client did not take the push. */
-  protected abstract undo(push: Push): void;
+  protected abstract undo(): void;
   /** Whether the variant can tell a client that a resource of this type is gone. */
   protected abstract get saysRemovals(): boolean;
 
@@ -79,8 +85,9 @@ export abstract class Subscription {
     return this.typeUrl === typeUrls.cluster || this.typeUrl === typeUrls.endpoint;
   }
 
+  /** Resources that the client has for certain, or has been sent. */
   get size(): number {
-    return this.#known.size;
+    return this.#known.size - this.#doubtful;
   }
 
   covers(name: string): boolean {
@@ -158,6 +165,7 @@ export abstract class Subscription {
   protected drop(name: string): void {
     this.setKnown(name, undefined);
     this.#due.delete(name);
+    this.#beforeDoubt.delete(name);
     this.#clear(name);
   }
 
@@ -177,6 +185,7 @@ export abstract class Subscription {
   protected setKnown(name: string, version: string | undefined): void {
     const before = this.#known.get(name);
     if (before === version) return;
+    this.#doubtful += Number(version === doubtful) - Number(before === doubtful);
     if (before !== undefined) this.#knownVersion.toggle(name, before);
     if (version === undefined) {
       this.#known.delete(name);
@@ -200,6 +209,7 @@ export abstract class Subscription {
     for (const { resource } of changed) {
       this.resources.accept(resource);
       this.#refusedHere.delete(resource.name);
+      this.#beforeDoubt.delete(resource.name);
     }
     this.events.acked(this);
   }
@@ -214,7 +224,8 @@ export abstract class Subscription {
       this.events.warn({ typeUrl: this.typeUrl, message }, "a response without resources was refused");
       return;
     }
-    this.#revert(push);
+    this.undo();
+    this.#doubt(push);
     const culprits = sent.length === 1 ? sent : blamed(sent, error);
     for (const culprit of culprits) this.#refuse(culprit, message);
     if (culprits.length === 0) this.#trials.unshift(...halves(sent.map(({ name }) => name)));
@@ -222,19 +233,29 @@ export abstract class Subscription {
     for (const { name } of push.removed) this.compare(name);
   }
 
-  /** The client has what it had before the push, unless more has become known of it since. */
-  #revert(push: Push): void {
-    this.undo(push);
-    for (const { resource, before } of push.changed) {
-      if (this.#known.get(resource.name) === resource.version) this.setKnown(resource.name, before);
+  /**
+   * A refused response may be in force in parts: what was not at fault, and the removals. So each name in it counts as something
+   * that the client may or may not have: it is sent again if it is to be there, and removed if it is not.
+   */
+  #doubt({ changed, removed }: Push): void {
+    for (const { resource, before } of changed) {
+      const { name, version } = resource;
+      if (this.#known.get(name) !== version) continue; // asked for again, or given up, since
+      if (this.#beforeDoubt.get(name)?.version !== version) this.#beforeDoubt.set(name, { version, before });
+      this.setKnown(name, doubtful);
     }
-    for (const { name, before } of push.removed) {
-      if (!this.#known.has(name)) this.setKnown(name, before);
+    for (const { name, before } of removed) {
+      if (before !== undefined && !this.#known.has(name)) this.setKnown(name, doubtful);
     }
   }
 
+  /** The one thing that is certain: the client did not take it, and has of this name what it had. */
   #refuse(resource: EnvoyResource, message: string): void {
-    this.#refusedHere.set(resource.name, resource.version);
+    const { name, version } = resource;
+    this.#refusedHere.set(name, version);
+    const doubt = this.#beforeDoubt.get(name);
+    if (doubt?.version === version && this.#known.get(name) === doubtful) this.setKnown(name, doubt.before);
+    this.#beforeDoubt.delete(name);
     if (this.resources.refuse(resource)) this.events.refused(resource, message);
   }
 
