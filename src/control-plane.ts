@@ -1,6 +1,7 @@
 // The running control plane: sources in, Envoy resources and statuses out. What is computed from what is in flow/;
 // this file feeds it, hands on what changed, and remembers what was good.
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { carryOut } from "./flow/carry-out.ts";
 import { Flow } from "./flow/flow.ts";
 import { allKinds } from "./flow/inputs.ts";
 import { Memory } from "./flow/memory.ts";
@@ -179,8 +180,7 @@ export class ControlPlane implements AsyncDisposable {
     for (const { source } of pending) this.#waitingFor.delete(source.name);
     // Nobody is served before every source has spoken: half of a configuration is a wrong one.
     if (this.#waitingFor.size > 0) return;
-    const published = isFirst ? this.#publisher.publishAll() : this.#publisher.publish(result);
-    this.#memory.learn(isFirst ? undefined : result);
+    const published = carryOut(this.#publisher, this.#memory, isFirst ? undefined : result);
     this.#tell(result, pending, published, noticedAt, isFirst);
     if (isFirst) this.#ready.resolve();
   }

@@ -69,6 +69,7 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
   );
   const bySite = attachments.index("by site", (each) => [siteOf(each)]);
   const byDomain = attachments.index("by domain", (each) => each.domains.map((domain) => `${siteOf(each)} ${domain}`));
+  const goodByDomain = inputs.lastGood.VirtualService.index("by domain", claimedDomains);
   const hosts = graph.derive(
     "virtual hosts",
     attachments,
@@ -83,8 +84,15 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
         (domain) => claimants(read, byDomain, known, attachment, domain),
         (domain) => incumbent(read, byDomain, inputs, attachment, domain),
       );
+      // A domain that only the last good version claims may be somebody else's by now.
+      const lostByOlder = (older: Resource<"VirtualService">) =>
+        claimedDomains(older).filter((domain) => {
+          const claims = read.lookup(byDomain, `${siteOf(attachment)} ${domain}`).map(([, each]) => each.virtualService);
+          if (claims.length > 0) return !claims.includes(older.key);
+          return firstOfOlder(read, attachments, goodByDomain, known, attachment, domain) !== older.key;
+        });
       const made = withLastGood(read, inputs, world, (version) =>
-        hostIn(version, virtualService, gateway, part, attachment.proxy, verdict, plugins, (ref) =>
+        hostIn(version, virtualService, gateway, part, attachment.proxy, verdict, lostByOlder, plugins, (ref) =>
           hasCluster(read, upstreams, resourceKey("Upstream", ref)),
         ),
       );
@@ -154,6 +162,7 @@ function hostIn(
   part: HttpPart,
   proxy: string,
   verdict: DomainVerdict,
+  lostByOlder: (older: Resource<"VirtualService">) => readonly string[],
   plugins: Plugins,
   has: (ref: { namespace: string; name: string }) => boolean,
 ): { made: EncodedVirtualHost | undefined; reports: Map<ResourceKey, readonly Problem[]> } {
@@ -171,7 +180,7 @@ function hostIn(
     plugins,
     ...(part.http.options && { http: part.http.options }),
     requireTls: part.takesTls,
-    lostDomains: verdict.lost,
+    lostDomains: virtualService.version === newest.version ? verdict.lost : new Set([...verdict.lost, ...lostByOlder(virtualService)]),
     hasCluster: has,
     ...(options?.maxDirectResponseBodySizeBytes !== undefined && { maxDirectResponseBytes: options.maxDirectResponseBodySizeBytes }),
   });
@@ -186,6 +195,27 @@ function claimants(read: Read, byDomain: Index<Attachment>, known: InService, { 
     .lookup(byDomain, `${siteOf({ proxy, gateway, part })} ${domain}`)
     .map(([, each]) => read.get(known.of.VirtualService, each.virtualService))
     .filter((each) => each !== undefined);
+}
+
+/**
+ * Of those whose last good version claims a domain that no newest version does, the first: as all of them may be in service with
+ * that version, and a domain that two virtual hosts had would cost the whole route configuration.
+ */
+function firstOfOlder(
+  read: Read,
+  attachments: Collection<Attachment>,
+  goodByDomain: Index<Resource<"VirtualService">>,
+  known: InService,
+  attachment: Attachment,
+  domain: string,
+): string | undefined {
+  const first = read
+    .lookup(goodByDomain, domain)
+    .find(
+      ([key, good]) =>
+        read.get(known.of.VirtualService, key)?.version !== good.version && read.has(attachments, `${siteOf(attachment)} ${key}`),
+    );
+  return first?.[0];
 }
 
 /** Who had the domain before there was a conflict: a good version that claims it. Asked only when several do. */

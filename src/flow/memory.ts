@@ -20,8 +20,11 @@ export class Memory {
     });
   }
 
-  /** Takes note of what a batch judged good, and of what is gone. Without a result: of everything there is. */
-  learn(result: BatchResult | undefined): void {
+  /**
+   * Takes note of what a batch judged good, and of what is gone. Without a result: of everything there is. What is remembered may
+   * itself change what is served; undefined when it changed nothing.
+   */
+  learn(result: BatchResult | undefined): BatchResult | undefined {
     const good: Resource[] = [];
     const gone: ResourceKey[] = [];
     for (const kind of allKinds) {
@@ -36,13 +39,14 @@ export class Memory {
       }
     }
     if (result === undefined) gone.push(...this.#vanishedWhileAway());
-    if (good.length === 0 && gone.length === 0) return;
-    this.#flow.graph.batch(() => {
+    if (good.length === 0 && gone.length === 0) return undefined;
+    const learned = this.#flow.graph.batch(() => {
       for (const resource of good) this.#lastGood(resource).set(resource.key, resource);
       for (const key of gone) this.#flow.lastGood(key).delete(key);
     });
     for (const resource of good) this.#store?.remember(resource);
     for (const key of gone) this.#store?.forget(key);
+    return learned.runs === 0 ? undefined : learned;
   }
 
   #addGood(key: ResourceKey, good: Resource[]): void {
