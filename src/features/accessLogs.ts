@@ -46,6 +46,10 @@ export const accessLogs: Feature = {
       ? { ...manager, accessLog: logs.flatMap((log, i) => logOf(log, `accessLoggingService.accessLog[${i}]`, context)) }
       : manager;
   },
+  tcpProxy(proxy, _options, context) {
+    const logs = context.listener?.accessLoggingService?.accessLog;
+    return logs ? { ...proxy, accessLog: logs.flatMap((log, i) => logOf(log, `accessLoggingService.accessLog[${i}]`, context)) } : proxy;
+  },
   clusters: (_options, context) =>
     logsOf(context).flatMap(({ log, field }) =>
       log.OutputDestination.case === "openTelemetryService" ? collectorCluster(log.OutputDestination.value, field, context) : [],

@@ -1,15 +1,17 @@
 // Token buckets: `ratelimit.localRatelimit` of virtual hosts and routes, `httpLocalRatelimit` and `networkLocalRatelimit` of
 // listeners, `localRatelimit` of TCP gateways.
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Message, MessageInitShape } from "@bufbuild/protobuf";
 import { withFilterConfig } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
+import { XRateLimitHeadersRFCVersion as Version } from "../gen/envoy/envoy/extensions/common/ratelimit/v3/ratelimit_pb.js";
 import { LocalRateLimitSchema } from "../gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
 import { LocalRateLimitSchema as NetworkLocalRateLimitSchema } from "../gen/envoy/envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit_pb.js";
 import type { TokenBucketSchema } from "../gen/envoy/envoy/type/v3/token_bucket_pb.js";
+import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import type { TokenBucket } from "../gen/gloo/gloo/projects/gloo/api/v1/options/local_ratelimit/local_ratelimit_pb.js";
 import type { Feature, OptionContext } from "../plugin/feature.ts";
 
-type LimitInit = MessageInitShape<typeof LocalRateLimitSchema>;
+type LimitInit = Exclude<MessageInitShape<typeof LocalRateLimitSchema>, Message>;
 
 const filter = "envoy.filters.http.local_ratelimit";
 const base = { statPrefix: "http_local_ratelimit", stage: 3 } as const;
@@ -31,8 +33,7 @@ export const localRateLimit: Feature = {
     const config: LimitInit = {
       ...base,
       ...(tokenBucket && { tokenBucket, filterEnabled: always, filterEnforced: always }),
-      ...(settings?.localRateLimitPerDownstreamConnection && { localRateLimitPerDownstreamConnection: true }),
-      ...(settings?.enableXRatelimitHeaders && { enableXRatelimitHeaders: 1 }),
+      ...settingsOf(options),
     };
     const value = packAny(LocalRateLimitSchema, config);
     return [{ place: { stage: "authn", position: "before" }, filter: { name: filter, configType: { case: "typedConfig", value } } }];
@@ -47,19 +48,28 @@ export const localRateLimit: Feature = {
   virtualHost(host, { rateLimitConfigType: options }, context) {
     const limit = options.case === "ratelimit" ? options.value.localRatelimit : undefined;
     const tokenBucket = limit && bucket(limit, "ratelimit.localRatelimit", context);
-    return tokenBucket ? withFilterConfig(host, filter, LocalRateLimitSchema, limitOf(tokenBucket)) : host;
+    return tokenBucket ? withFilterConfig(host, filter, LocalRateLimitSchema, limitOf(tokenBucket, context)) : host;
   },
   route(route, { rateLimitConfigType: options }, _inherited, context) {
     if (options.case !== "ratelimit") return route;
     const limit = options.value.localRatelimit;
     const tokenBucket = limit && bucket(limit, "ratelimit.localRatelimit", context);
     if (!tokenBucket) return route;
-    return withFilterConfig(route, filter, LocalRateLimitSchema, limitOf(tokenBucket));
+    return withFilterConfig(route, filter, LocalRateLimitSchema, limitOf(tokenBucket, context));
   },
 };
 
-function limitOf(tokenBucket: MessageInitShape<typeof TokenBucketSchema>): LimitInit {
-  return { ...base, tokenBucket, filterEnabled: always, filterEnforced: always };
+/** A limit below the listener follows the listener's settings, but has a bucket of its own. */
+function limitOf(tokenBucket: MessageInitShape<typeof TokenBucketSchema>, { http }: OptionContext): LimitInit {
+  return { ...base, tokenBucket, filterEnabled: always, filterEnforced: always, ...settingsOf(http) };
+}
+
+function settingsOf(http: HttpListenerOptions | undefined): LimitInit {
+  const settings = http?.httpLocalRatelimit;
+  return {
+    ...(settings?.localRateLimitPerDownstreamConnection && { localRateLimitPerDownstreamConnection: true }),
+    ...(settings?.enableXRatelimitHeaders && { enableXRatelimitHeaders: Version.DRAFT_VERSION_03 }),
+  };
 }
 
 function bucket(

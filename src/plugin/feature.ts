@@ -8,6 +8,7 @@ import type {
   HttpConnectionManagerSchema,
   HttpFilterSchema,
 } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import type { TcpProxySchema } from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import type { ListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/listener_options_pb.js";
 import type { PerRouteConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy_pb.js";
@@ -30,6 +31,7 @@ export type VirtualHostDraft = Draft<typeof VirtualHostSchema>;
 export type WeightedClusterDraft = Draft<typeof WeightedCluster_ClusterWeightSchema>;
 export type ListenerDraft = Draft<typeof ListenerSchema>;
 export type ConnectionManagerDraft = Draft<typeof HttpConnectionManagerSchema>;
+export type TcpProxyDraft = Draft<typeof TcpProxySchema>;
 export type NetworkFilterDraft = Draft<typeof FilterSchema>;
 export type HttpFilterDraft = MessageInitShape<typeof HttpFilterSchema>;
 
@@ -116,6 +118,8 @@ export interface Feature {
     options: { readonly http?: HttpListenerOptions; readonly tcp?: TcpListenerOptions },
     context: ListenerContext,
   ) => readonly NetworkFilterDraft[];
+  /** The TCP proxy of a TCP host. */
+  readonly tcpProxy?: (proxy: TcpProxyDraft, options: TcpListenerOptions | undefined, context: ListenerContext) => TcpProxyDraft;
   readonly listener?: (listener: ListenerDraft, options: ListenerOptions | undefined, context: ListenerContext) => ListenerDraft;
   readonly virtualHost?: (host: VirtualHostDraft, options: VirtualHostOptions, context: OptionContext) => VirtualHostDraft;
   /** Runs on virtual hosts and routes also where none of its fields is written. */

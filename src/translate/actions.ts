@@ -185,7 +185,7 @@ function redirect(redirect: RedirectAction, context: ActionContext): TranslatedA
     fault("hostRedirect", wrong && `the path is invalid: ${wrong}`);
   }
   if (rewrite.case === "pathRedirect") {
-    const wrong = pathFault(rewrite.value.replace(/[?].*$/s, ""));
+    const wrong = pathFault(rewrite.value);
     fault("pathRedirect", wrong && `the path is invalid: ${wrong}`);
   }
   if (rewrite.case === "prefixRewrite") fault("prefixRewrite", rewriteFault(rewrite.value));

@@ -43,7 +43,7 @@ export function resolveDestination(destination: Destination | undefined, world: 
     case "kube":
       return withSubset(kubeDestination(type.value, world), destination?.subset);
     case "consul":
-      return withSubset(consulDestination(type.value), destination?.subset);
+      return withSubset(consulDestination(type.value, world), destination?.subset);
     default: {
       const message = "no destination type specified";
       const found = { reason: "DestinationMissing", message, field: "", hint: "name an upstream, kube or consul service" } as const;
@@ -88,12 +88,17 @@ function kubeDestination(destination: KubernetesServiceDestination, world: World
   };
 }
 
-/** Whether the service exists is known to Consul only; where it does not, the cluster has no endpoints. */
-function consulDestination({ serviceName, tags, dataCenters }: ConsulServiceDestination): ResolvedDestination {
+/**
+ * Whether the service exists is known to Consul only; where it does not, the cluster has no endpoints. Tags and data centres pick
+ * endpoints by the labels that the type gives them; a tag that was not asked for must be absent.
+ */
+function consulDestination({ serviceName, tags, dataCenters }: ConsulServiceDestination, world: World): ResolvedDestination {
   const ref = { name: `consul-svc:${serviceName}`, namespace: "gloo-system" };
+  const type = world.get("Upstream", ref)?.spec?.upstreamType;
+  const known = tags.length > 0 && type?.case === "consul" ? type.value.serviceTags : [];
   const subset = Object.fromEntries([
-    ...tags.map((tag) => [`consul-tag-${tag}`, "1"]),
-    ...dataCenters.map((dc) => [`consul-dc-${dc}`, "1"]),
+    ...[...new Set([...known, ...tags])].sort().map((tag) => [`tag_${tag}`, tags.includes(tag) ? "1" : "0"]),
+    ...dataCenters.map((dataCenter) => [`dc_${dataCenter}`, "1"]),
   ]);
   return {
     cluster: clusterName(ref),

@@ -254,8 +254,10 @@ class OneListener {
   }
 
   tcpChains(part: TcpPart): PlacedChain[] {
-    const { world, plugins, hasCluster } = this.context;
+    const { plugins, hasCluster } = this.context;
     const options = part.tcp.options;
+    const context = this.featureContext(`${part.path}.options`, undefined);
+    for (const feature of plugins.features) this.extras.push(...(feature.clusters?.(undefined, context) ?? []));
     const use = useOf(TcpListenerOptionsSchema, "tcp", options, plugins.features);
     this.reportUnsupported(use.unsupported, `${part.path}.options`);
     const before = sorted(
@@ -265,7 +267,7 @@ class OneListener {
     );
     return part.tcp.tcpHosts.flatMap((host, i): PlacedChain[] => {
       const path = `${part.path}.tcpHosts[${i}]`;
-      const made = tcpHostFilters(host, options, world, hasCluster ?? (() => true));
+      const made = tcpHostFilters(host, options, context, plugins.features, hasCluster ?? (() => true));
       if ("fault" in made) {
         const message = `listener ${this.name}: TcpHost error: ${made.fault}`;
         this.problems.push(

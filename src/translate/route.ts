@@ -20,6 +20,7 @@ import { type Findings, optionAt } from "./findings.ts";
 import { type InvalidRoutePolicy, invalidAction, replacedAction } from "./invalid-routes.ts";
 import { type MatchFault, routeMatch } from "./match.ts";
 import { useOf } from "./options.ts";
+import { rewriteFault } from "./path.ts";
 import type { HostContext } from "./virtual-host.ts";
 
 export interface RouteTranslationContext extends HostContext {
@@ -103,7 +104,20 @@ class OneRoute {
         );
       this.context.findings.problems.push(...report.problems);
     }
-    return this.isRefused ? { action: invalidAction(policy) } : draft;
+    if (this.isRefused) return { action: invalidAction(policy) };
+    return this.hasUsableRewrite(draft) || !policy.replaces ? draft : { ...draft, action: replacedAction() };
+  }
+
+  /** Gloo sends a route with such a rewrite as it is, and calls it an error. */
+  hasUsableRewrite({ action }: RouteDraft): boolean {
+    const rewrite = action?.case === "route" ? (action.value?.prefixRewrite ?? "") : "";
+    const fault = rewriteFault(rewrite);
+    if (fault === undefined) return true;
+    const { findings, policy } = this.context;
+    const at = optionAt(this.optionsPlace("options"), this.model.optionsAt, "prefixRewrite");
+    const severity = policy.replaces ? "warning" : "error";
+    findings.add(severity, at, this.model.via, "PathInvalid", fault, { costs: "nothing", statusText: this.errorText(fault) });
+    return false;
   }
 
   /** The route for one of its matchers; undefined when not even the matcher can be sent. */

@@ -1,5 +1,5 @@
 // TCP hosts of a Gateway: connections passed on as they are, perhaps after TLS.
-import type { Message, MessageInitShape } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
 import { SniClusterSchema } from "../gen/envoy/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.js";
 import {
@@ -9,21 +9,22 @@ import {
 import type { TcpHost, WeightedDestination } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
 import type { TcpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/tcp_listener_options_pb.js";
 import { formatRef } from "../model/ref.ts";
-import type { NetworkFilterDraft } from "../plugin/feature.ts";
+import type { Feature, ListenerContext, NetworkFilterDraft, TcpProxyDraft } from "../plugin/feature.ts";
 import type { World } from "../plugin/world.ts";
 import { type HasCluster, resolveDestination } from "./destinations.ts";
-
-type ProxyInit = Exclude<MessageInitShape<typeof TcpProxySchema>, Message>;
 
 /** The filters of one host, or why it has none. */
 export function tcpHostFilters(
   host: TcpHost,
   options: TcpListenerOptions | undefined,
-  world: World,
+  context: ListenerContext,
+  features: readonly Feature[],
   hasCluster: HasCluster,
 ): { readonly filters: NetworkFilterDraft[] } | { readonly fault: string } {
+  const { world } = context;
   const destination = host.destination?.destination;
-  const settings = proxySettings(options);
+  let settings: TcpProxyDraft = { statPrefix: "tcp" };
+  for (const feature of features) if (feature.tcpProxy) settings = feature.tcpProxy(settings, options, context);
   switch (destination?.case) {
     case "single": {
       const resolved = resolveDestination(destination.value, world, hasCluster);
@@ -54,7 +55,7 @@ export function tcpHostFilters(
 
 function weighted(
   destinations: readonly WeightedDestination[],
-  settings: ProxyInit,
+  settings: TcpProxyDraft,
   world: World,
   hasCluster: HasCluster,
 ): { readonly filters: NetworkFilterDraft[] } | { readonly fault: string } {
@@ -70,25 +71,6 @@ function weighted(
   return { filters: [proxy({ ...settings, clusterSpecifier: { case: "weightedClusters", value: { clusters } } })] };
 }
 
-function proxy(init: ProxyInit): NetworkFilterDraft {
+function proxy(init: TcpProxyDraft): NetworkFilterDraft {
   return { name: "envoy.filters.network.tcp_proxy", configType: { case: "typedConfig", value: packAny(TcpProxySchema, init) } };
-}
-
-function proxySettings(options: TcpListenerOptions | undefined): ProxyInit & { readonly statPrefix: string } {
-  const { maxConnectAttempts, idleTimeout, tunnelingConfig, accessLogFlushInterval } = options?.tcpProxySettings ?? {};
-  return {
-    statPrefix: "tcp",
-    ...(maxConnectAttempts !== undefined && { maxConnectAttempts }),
-    ...(idleTimeout && { idleTimeout }),
-    ...(accessLogFlushInterval && { accessLogFlushInterval }),
-    ...(tunnelingConfig && {
-      tunnelingConfig: {
-        hostname: tunnelingConfig.hostname,
-        headersToAdd: tunnelingConfig.headersToAdd.map(({ header, append }) => ({
-          header: { key: header?.key ?? "", value: header?.value ?? "" },
-          ...(append !== undefined && { append }),
-        })),
-      },
-    }),
-  };
 }

@@ -131,13 +131,13 @@ function applyOptions(
     const finding =
       (severity: "error" | "warning") =>
       (field: string, message: string, details: OptionFinding = {}) => {
-        const { reason = "OptionInvalid", ...rest } = details;
-        if (severity === "error") isWithheld = true;
+        const { reason = "OptionInvalid", costs = "virtualHost", ...rest } = details;
+        if (severity === "error" && costs === "virtualHost") isWithheld = true;
         const plugin = feature.glooName ?? feature.name;
         const statusText = `VirtualHost Error: ProcessingError. Reason: invalid virtual host [${name}] while processing plugin ${plugin}: ${message}`;
         findings.add(severity, optionAt(own, model.optionsAt, field), "virtualHost", reason, message, {
           ...rest,
-          ...(severity === "error" && { costs: "virtualHost", statusText }),
+          ...(severity === "error" && { costs, statusText }),
         });
       };
     const report = new Report(model.resource);
