@@ -1,8 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { builtins } from "../../src/builtins.ts";
+import { SettingsSchema } from "../../src/gen/gloo/gloo/projects/gloo/api/v1/settings_pb.js";
 import { upstreamTypeContract } from "../../src/lib/testing/upstreamTypeContract.ts";
 import { resourcesOf } from "../../src/lib/testing/world.ts";
 import { resourceKey } from "../../src/model/ref.ts";
@@ -69,5 +71,11 @@ async function* listOnce<T>(value: T, signal: AbortSignal): AsyncGenerator<reado
 
 function contextOf(signal: AbortSignal, warnings: string[]): EdgeContext {
   const nothing = () => undefined;
-  return { signal, report: nothing, log: { debug: nothing, info: nothing, error: nothing, warn: (_, message) => warnings.push(message) } };
+  return {
+    signal,
+    settings: () => create(SettingsSchema),
+    secret: nothing,
+    report: nothing,
+    log: { debug: nothing, info: nothing, error: nothing, warn: (_, message) => warnings.push(message) },
+  };
 }

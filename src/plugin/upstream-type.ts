@@ -18,6 +18,7 @@ import type { Upstream } from "../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { Report } from "../model/problem.ts";
 import type { Ref, ResourceKey } from "../model/ref.ts";
+import type { Spec } from "../model/resource.ts";
 import type { World } from "./world.ts";
 
 /** The cases of the oneof `upstream_type`: `static`, `kube`, `awsEc2` … */
@@ -94,11 +95,20 @@ export interface DiscoveredUpstream {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly spec: Upstream;
+  /**
+   * An Upstream that a destination of a route means without naming it (`consul: {serviceName}`). It is there also where discovery of
+   * Upstreams is off, lives in memory only and is nobody's to edit.
+   */
+  readonly isImplied?: boolean;
 }
 
 /** What a hook that talks to the world is given. */
 export interface EdgeContext {
   readonly signal: AbortSignal;
+  /** `Settings` as they are in service now. When they change, hooks are ended by their signal and called anew; what they yielded stays. */
+  readonly settings: () => Spec<"Settings">;
+  /** A Secret as it is in service now. */
+  readonly secret: (ref: Ref) => Spec<"Secret"> | undefined;
   /** Findings about the outside (unreachable, denied). Replaces what this hook reported before for the same resource. */
   readonly report: (report: Report) => void;
   readonly log: Logger;
