@@ -183,7 +183,12 @@ describe("objects of file mode", () => {
     expect(read("services:\n  web: {image: nginx}\n").problems).toEqual([
       "1:1 warning HW1044: this document is not an object of the API: it has no kind, no metadata and none of its fields",
     ]);
-    expect(read("just text").problems).toEqual(['1:1 warning HW1044: this document is the text "just text", not an object']);
+    expect(read("just text").problems).toEqual([
+      '1:1 warning HW1044: this document is the text "just text", so it is not an object of the API',
+    ]);
+    expect(read("apiVersion: v2\nname: chart\nversion: 1.0.0").problems).toEqual([
+      "1:1 warning HW1044: this document has neither kind nor metadata, so it is not an object of the API",
+    ]);
     expect(read("# nothing\n---\n---\n")).toEqual({ keys: [], problems: [] });
   });
 });

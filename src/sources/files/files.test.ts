@@ -601,6 +601,16 @@ test.skipIf(!canUnshare)("without inotify watches to be had, changes are found b
   expect(output.trim().split("\n")).toEqual(["WatchDegraded", "reset 6", "apply Upstream b/u5"]);
 });
 
+test("an abort closes everything at once, also when nobody asks for another batch", async () => {
+  write("a.yaml", yaml("a"));
+  const script = `
+    import { filesSource } from ${JSON.stringify(join(import.meta.dirname, "files.ts"))};
+    const abort = new AbortController();
+    await filesSource(${JSON.stringify(root)}).watch(abort.signal).next();
+    abort.abort();`;
+  execFileSync(process.execPath, ["--input-type=module", "-e", script], { timeout: 10_000 });
+});
+
 describe("speed, as a ratio", () => {
   test("in a folder of 2,000 files, one edit costs less than a hundredth of reading all", async () => {
     for (let i = 0; i < 2_000; i++) write(`d${i % 20}/u${i}.yaml`, yaml(`u${i}`, 1));

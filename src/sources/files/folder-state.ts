@@ -39,6 +39,8 @@ export class FolderState {
   readonly #missing = new Map<string, { readonly since: number }>();
   /** When to look at a file again. */
   readonly #due = new Map<string, number>();
+  /** Watches a folder before it is looked into. */
+  #enter: (folder: string) => void = () => {};
   #rootId: string | undefined;
   /** Known once the root has been there. */
   #isSingleFile: boolean | undefined;
@@ -72,7 +74,7 @@ export class FolderState {
     let listing: Listing;
     try {
       const id = this.#idOfRoot();
-      listing = this.#isSingleFile ? listSingleFile(this.#root) : yield* listFolder(this.#root);
+      listing = this.#isSingleFile ? listSingleFile(this.#root, this.#enter) : yield* listFolder(this.#root, this.#enter);
       if (this.#rootId !== undefined && this.#rootId !== id) this.#rootWasAway = true;
       this.#rootId = id;
     } catch (error) {
@@ -88,33 +90,46 @@ export class FolderState {
 
   async *watch(signal: AbortSignal, options: WatchOptions, first: () => SourceBatch): AsyncGenerator<SourceBatch> {
     const watcher = new FolderWatcher(options.pollOnly);
-    signal.addEventListener("abort", () => watcher.wake(), { once: true });
+    // At once, also when who aborts does not ask for another batch: an open watch would keep the process alive.
+    const stop = () => {
+      watcher.close();
+      watcher.wake();
+    };
+    signal.addEventListener("abort", stop, { once: true });
     try {
-      const listing = this.readAll();
-      watcher.follow(listing?.folders ?? new Set());
+      this.#enter = (folder) => watcher.follow(folder);
+      this.readAll();
       this.#reportWatch(watcher);
       yield first();
-      let nextPoll = performance.now() + Math.min(options.pollMs, 500); // what changed while the watches were being set
+      let nextPoll = performance.now() + this.#pollDelay(options.pollMs, watcher.isDegraded);
       let scan: Generator<void, Listing | undefined> | undefined;
+      let again = false;
       while (!signal.aborted) {
         const heard = await watcher.next(scan ? 0 : this.#wakeAt(nextPoll));
         if (signal.aborted) return;
         const now = performance.now();
         for (const file of heard.files) if (!this.#isSingleFile || file === this.#root) this.#lookAt(file, now, false);
         for (const [file, at] of [...this.#due]) if (at <= now) this.#lookAt(file, now, false);
-        if (heard.rescan || (!scan && now >= nextPoll)) scan = this.#rescan(options.guardMs);
+        // A look that is going on is finished first: steady changes must not keep it from ever coming to its end.
+        if (heard.rescan && scan) again = true;
+        else if (heard.rescan || (!scan && now >= nextPoll)) {
+          watcher.tryAgain();
+          scan = this.#rescan(options.guardMs);
+        }
         const step = scan && slice(scan);
         if (step?.done) {
           scan = undefined;
-          if (step.value) watcher.follow(step.value.folders);
+          if (step.value) watcher.keepOnly(step.value.folders);
           this.#reportWatch(watcher);
-          nextPoll = performance.now() + this.#pollDelay(options.pollMs, watcher.isDegraded);
+          nextPoll = performance.now() + (again ? 0 : this.#pollDelay(options.pollMs, watcher.isDegraded));
+          again = false;
         }
         this.#settleMissing(now);
         const batch = this.#index.take();
         if (batch) yield { ...batch, noticedAt: heard.noticedAt ?? now };
       }
     } finally {
+      signal.removeEventListener("abort", stop);
       watcher.close();
     }
   }

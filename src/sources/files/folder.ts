@@ -64,18 +64,19 @@ function emptyListing(): Listing {
 }
 
 /** The listing of a source that is a single file; its folder is watched, because saves may replace the file. Throws when it is gone. */
-export function listSingleFile(file: string): Listing {
+export function listSingleFile(file: string, enter: (folder: string) => void): Listing {
   const listing = emptyListing();
+  enter(dirname(file));
   listing.files.set(file, signatureOf(statSync(file)));
   listing.folders.add(dirname(file));
   return listing;
 }
 
 /**
- * Lists a folder and those in it. Throws when the root itself cannot be listed. Yields now and then so that the caller can let
- * others work.
+ * Lists a folder and those in it. `enter` is called with each before it is looked into, so that a watch set there misses nothing
+ * that comes later. Throws when the root itself cannot be listed. Yields now and then so that the caller can let others work.
  */
-export function* listFolder(root: string): Generator<void, Listing> {
+export function* listFolder(root: string, enter: (folder: string) => void): Generator<void, Listing> {
   const listing = emptyListing();
   const realRoot = realpathSync(root);
   const links: Link[] = [];
@@ -96,6 +97,7 @@ export function* listFolder(root: string): Generator<void, Listing> {
       const real = realpathSync(folder);
       if (visited.has(real)) continue;
       visited.add(real);
+      enter(folder);
       entries = readdirSync(folder, { withFileTypes: true });
     } catch (error) {
       if (folder === root) throw error;

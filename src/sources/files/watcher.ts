@@ -20,6 +20,7 @@ export class FolderWatcher {
   #noticedAt: number | undefined;
   #wake: (() => void) | undefined;
   #isDegraded = false;
+  #isClosed = false;
 
   constructor(pollOnly: boolean) {
     this.#pollOnly = pollOnly;
@@ -30,21 +31,11 @@ export class FolderWatcher {
     return this.#isDegraded;
   }
 
-  /** Watches these folders and no others. */
-  follow(folders: ReadonlySet<string>): void {
-    if (this.#pollOnly) return;
-    for (const [folder, watcher] of this.#watchers) {
-      if (folders.has(folder)) continue;
-      watcher.close();
-      this.#watchers.delete(folder);
-    }
-    this.#isDegraded = false;
-    for (const folder of folders) if (!this.#watchers.has(folder)) this.#add(folder);
-  }
-
-  #add(folder: string): void {
+  /** Watches a folder, if it is not watched yet. */
+  follow(folder: string): void {
+    if (this.#pollOnly || this.#isClosed || this.#watchers.has(folder)) return;
     try {
-      const watcher = watch(folder, { persistent: true }, (_event, name) => this.#hear(folder, name));
+      const watcher = watch(folder, (_event, name) => this.#hear(folder, name));
       watcher.on("error", () => this.#drop(folder));
       this.#watchers.set(folder, watcher);
     } catch (error) {
@@ -52,6 +43,20 @@ export class FolderWatcher {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== "ENOENT" && code !== "ENOTDIR") this.#isDegraded = true;
     }
+  }
+
+  /** Lets go of all other folders. */
+  keepOnly(folders: ReadonlySet<string>): void {
+    for (const [folder, watcher] of this.#watchers) {
+      if (folders.has(folder)) continue;
+      watcher.close();
+      this.#watchers.delete(folder);
+    }
+  }
+
+  /** Before all folders are gone through again: the system may have watches to give now. */
+  tryAgain(): void {
+    this.#isDegraded = false;
   }
 
   #drop(folder: string): void {
@@ -105,6 +110,7 @@ export class FolderWatcher {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
   }
