@@ -176,6 +176,12 @@ export class ControlPlane implements AsyncDisposable {
         "a fault of ours; the resource keeps what it had",
       );
     }
+    for (const [key, fault] of this.#flow.faultsOf(result)) {
+      this.#options.log.error(
+        { resource: key, error: String((fault as Error)?.stack ?? fault) },
+        "a plug-in failed; the resource keeps what it had",
+      );
+    }
     const isFirst = this.#waitingFor.size > 0;
     for (const { source } of pending) this.#waitingFor.delete(source.name);
     // Nobody is served before every source has spoken: half of a configuration is a wrong one.

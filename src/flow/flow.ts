@@ -4,7 +4,7 @@
 //                          └────────► gateways ─► virtual hosts ─► route configurations ──┘
 //                                          └────► listeners ──────────────────────────────┘
 //              each of these says what it found ─► judgements ─► statuses, and what is remembered as good
-import { type Collection, Graph, type Input } from "../graph/mod.ts";
+import { type BatchResult, type Collection, Graph, type Input } from "../graph/mod.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
@@ -18,7 +18,7 @@ import { type Judged, judge } from "./judgements.ts";
 import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
 import { clusterResources, endpointResources, upstreamsFlow } from "./upstreams.ts";
-import { inService } from "./world.ts";
+import { inService, settingsFlow } from "./world.ts";
 
 export class Flow {
   readonly graph = new Graph();
@@ -27,6 +27,8 @@ export class Flow {
   readonly outlets: readonly Outlet[];
   readonly judged: Judged;
   readonly proxies: () => Iterable<ProxyKey>;
+  /** What plug-ins threw while clusters were made in this batch, by Upstream: for the log. */
+  readonly faultsOf: (result: BatchResult) => ReadonlyMap<string, unknown>;
   /** Who gave each resource, so that a source that starts over takes back only its own. */
   readonly #giver = new Map<ResourceKey, string>();
   /** What each reporter has said last, by resource. */
@@ -36,13 +38,18 @@ export class Flow {
     const { graph } = this;
     const inputs = createInputs(graph);
     const readable = byKind((kind) => newestReadable(graph, inputs, kind)) as unknown as { [K in Kind]: Collection<Resource<K>> };
+    const settings = settingsFlow(graph, readable.Settings);
     const generated = graph.deriveMany(
       "upstreams of services",
       readable.Service,
-      (service) => inMemoryUpstreams(service).map((upstream) => [upstream.key, upstream] as const),
+      (service, _key, read) => {
+        const { gloo, upstreamOptions } = read.value(settings);
+        if (gloo?.disableKubernetesDestinations === true) return [];
+        return inMemoryUpstreams(service, upstreamOptions?.globalAnnotations).map((upstream) => [upstream.key, upstream] as const);
+      },
       { equals: sameResource },
     );
-    const known = inService(graph, readable, generated);
+    const known = inService(readable, settings, generated);
 
     const upstreams = upstreamsFlow(graph, inputs, known, plugins);
     const routes = routesFlow(graph, inputs, known, upstreams, plugins);
@@ -56,6 +63,12 @@ export class Flow {
       ...routes.outlets,
     ] as readonly Outlet[];
     this.proxies = routes.proxies;
+    this.faultsOf = (result) =>
+      new Map(
+        [...result.changesOf(upstreams.clusters)].flatMap(([key, { after }]) =>
+          after?.made.fault ? [[key, after.made.fault] as const] : [],
+        ),
+      );
     this.judged = judge(graph, inputs, [upstreams.contribute, ...routes.contributors], statusOfResource);
   }
 

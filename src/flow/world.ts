@@ -16,14 +16,19 @@ export interface InService {
   readonly settings: Single<Spec<"Settings">>;
 }
 
-export function inService(graph: Graph, of: InService["of"], generated: Collection<Resource<"Upstream">>): InService {
+/** `Settings gloo-system/default`; where that is not there, the only Settings there are. */
+export function settingsFlow(graph: Graph, settings: Collection<Resource<"Settings">>): InService["settings"] {
+  return graph.value("settings", (read) => {
+    const usual = read.get(settings, resourceKey("Settings", { namespace: "gloo-system", name: "default" }));
+    const all = usual === undefined ? read.list(settings) : [];
+    return (usual ?? (all.length === 1 ? all[0]?.[1] : undefined))?.spec ?? defaultSettings;
+  });
+}
+
+export function inService(of: InService["of"], settings: InService["settings"], generated: Collection<Resource<"Upstream">>): InService {
   const byNamespace = Object.fromEntries(
     allKinds.map((kind) => [kind, (of[kind] as Collection<Resource>).index("by namespace", (resource) => [resource.ref.namespace])]),
   ) as unknown as InService["byNamespace"];
-  const settings = graph.value("settings", (read) => {
-    const own = read.get(of.Settings, resourceKey("Settings", { namespace: "gloo-system", name: "default" }));
-    return own?.spec ?? defaultSettings;
-  });
   return { of, byNamespace, generated, settings };
 }
 
