@@ -104,7 +104,7 @@ function addDemo(root: Command): void {
     command("petstore", "only the backend of the demo, for `run examples/petstore`")
       .addOption(new Option("--listen <address>", "where it listens").default("127.0.0.1:9090"))
       .action(async (options) => {
-        const { petstore } = await import("./demo.ts");
+        const { petstore } = await import("./petstore-command.ts");
         process.exitCode = await petstore(options);
       }),
   );

@@ -184,20 +184,6 @@ describe("run", () => {
   });
 });
 
-describe("demo", () => {
-  test("a petstore behind a gateway, introduced in a few lines", async () => {
-    const [adminPort] = await freePorts(1);
-    await using running = start(["demo", "--admin", `${adminPort}`]);
-    await running.said(/try {3}curl localhost:8080\/api\/pets/);
-    expect(await (await fetch("http://127.0.0.1:8080/api/pets")).json()).toHaveLength(3);
-    expect(await (await fetch("http://localhost:8080/shop/2")).json()).toMatchObject({ id: 2 });
-    expect(await (await fetch("http://127.0.0.1:8080/hello")).text()).toBe("hello from the gateway\n");
-    expect((await fetch("http://127.0.0.1:8080/pets", { redirect: "manual" })).headers.get("location")).toContain("/api/pets");
-    running.process.kill("SIGTERM");
-    expect((await running.ended).code).toBe(0);
-  });
-});
-
 function getText(url: string): Promise<string> {
   return new Promise((resolve, reject) => {
     request(url, (answer) => {
