@@ -33,6 +33,9 @@ export class ProxyResources {
   readonly #types = new Map<string, Map<string, Entry>>();
   /** Clusters by the name of their endpoints. */
   readonly #clustersOf = new Map<string, Set<string>>();
+  /** Which was published when, by count. */
+  readonly #published = new WeakMap<EnvoyResource, number>();
+  #publications = 0;
   readonly #departed = new Map<string, { readonly resource: EnvoyResource; readonly since: number }>();
 
   /**
@@ -109,14 +112,19 @@ export class ProxyResources {
     }
   }
 
-  /** A client has taken this version. */
+  /** A client has taken this version. Of two that were taken the one published later counts, whoever took it last. */
   accept(resource: EnvoyResource): void {
     const entry = this.#entry(resource.typeUrl, resource.name);
     if (entry === undefined || entry.accepted?.version === resource.version) return;
-    // An ACK that comes late, for a version that is no longer the newest, is still good news if nothing newer was accepted.
-    if (resource.version !== entry.current.version && entry.accepted?.version === entry.current.version) return;
+    if (entry.accepted !== undefined && this.#isOlder(resource, entry.accepted)) return;
+    if (entry.isRefused && resource.version === entry.current.version) return;
     entry.acceptedBefore = entry.accepted;
     entry.accepted = resource;
+    if (entry.isRefused) this.#tell(new Map([[resource.typeUrl, new Set([resource.name])]]));
+  }
+
+  #isOlder(one: EnvoyResource, other: EnvoyResource): boolean {
+    return (this.#published.get(one) ?? 0) < (this.#published.get(other) ?? 0);
   }
 
   /** A client refused this version. True when that is news: it is the newest, and nobody had refused it yet. */
@@ -157,6 +165,7 @@ export class ProxyResources {
       entries = new Map();
       this.#types.set(resource.typeUrl, entries);
     }
+    this.#published.set(resource, ++this.#publications);
     const before = entries.get(resource.name);
     if (before?.current.version === resource.version) {
       before.current = resource; // its owners may differ
