@@ -1,0 +1,105 @@
+// `npm run bench`: everything we measure, as a table and JSON, with the goals beside the numbers.
+//
+//   npm run bench -- [--quick] [--only translation,live,memory,start,check,requests,xds,graph] [--json FILE]
+import { writeFileSync } from "node:fs";
+import { availableParallelism, cpus, loadavg } from "node:os";
+import { parseArgs } from "node:util";
+import { type BenchRow, isMet } from "./row.ts";
+
+/** Each part is loaded when it is wanted, so that none weighs on another. */
+const parts: Record<string, (quick: boolean) => Promise<readonly BenchRow[]>> = {
+  check: async (quick) => (await import("./processes.ts")).benchCheck(quick ? 3 : 5),
+  start: async (quick) => (await import("./processes.ts")).benchStart(quick ? 3 : 7),
+  translation: async (quick) => (await import("./translation.ts")).benchTranslation(quick ? [1_000, 10_000] : undefined),
+  live: async (quick) => (await import("./live.ts")).benchLive(quick ? [10, 1_000] : undefined, quick ? 10 : 30),
+  memory: async (quick) => (await import("./processes.ts")).benchMemory(quick ? [10_000] : undefined),
+  requests: async () => requestRows(),
+  xds: async (quick) => xdsRows(quick),
+  graph: async (quick) => (quick ? [] : graphRows()),
+};
+
+const { values } = parseArgs({ options: { quick: { type: "boolean" }, only: { type: "string" }, json: { type: "string" } } });
+const wanted = values.only?.split(",") ?? Object.keys(parts);
+const unknown = wanted.filter((name) => !(name in parts));
+if (unknown.length > 0) {
+  console.error(`--only knows ${Object.keys(parts).join(", ")}; not ${unknown.join(", ")}`);
+  process.exit(2);
+}
+
+const machine = { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model ?? "", loadBefore: loadavg()[0] };
+const rows: BenchRow[] = [];
+const failures: string[] = [];
+for (const name of wanted) {
+  process.stderr.write(`${name} …\n`);
+  try {
+    rows.push(...((await parts[name]?.(values.quick ?? false)) ?? []));
+  } catch (error) {
+    failures.push(`${name}: ${(error as Error).message}`);
+  }
+}
+print(rows);
+for (const failure of failures) console.log(`FAILED  ${failure}`);
+const report = JSON.stringify({
+  machine: { ...machine, loadAfter: loadavg()[0] },
+  rows: rows.map((row) => ({ ...row, ok: isMet(row) })),
+  failures,
+});
+if (values.json === undefined) console.log(report);
+else writeFileSync(values.json, `${report}\n`);
+// Goals are for people to look at: on a busy machine a miss is no failure.
+process.exitCode = failures.length > 0 ? 1 : 0;
+
+function print(all: readonly BenchRow[]): void {
+  const width = Math.max(...all.map(({ what }) => what.length), 0);
+  let area = "";
+  for (const row of all) {
+    if (row.area !== area) console.log(`\n${row.area}`);
+    area = row.area;
+    const met = isMet(row);
+    const goal = row.goal === undefined ? "" : `${met ? "ok  " : "MISS"} goal ${row.unit.endsWith("/s") ? "≥" : "≤"} ${number(row.goal)}`;
+    console.log(
+      `  ${row.what.padEnd(width)}  ${number(row.value).padStart(11)} ${row.unit.padEnd(11)} ${goal.padEnd(18)} ${row.note ?? ""}`.trimEnd(),
+    );
+  }
+  console.log(
+    `\n${machine.cores} cores (${machine.cpu}), Node ${machine.node}, load ${machine.loadBefore?.toFixed(1)} before and ${loadavg()[0]?.toFixed(1)} after\n`,
+  );
+}
+
+function number(value: number): string {
+  return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 2 : value < 1000 ? 1 : 0 });
+}
+
+async function requestRows(): Promise<BenchRow[]> {
+  const { benchDataplane } = await import("./dataplane.ts");
+  const results = await benchDataplane();
+  const embedded = results.find(({ proxy }) => proxy === "embedded");
+  return results.map(({ proxy, requestsPerSecond, cpuMicrosPerRequest, residentMiB }) => ({
+    area: "requests, one core each",
+    what: proxy,
+    value: requestsPerSecond,
+    unit: "requests/s",
+    note: `${cpuMicrosPerRequest.toFixed(1)} µs CPU · ${residentMiB.toFixed(0)} MiB${
+      embedded && proxy !== "embedded" ? ` · embedded is ${(embedded.requestsPerSecond / requestsPerSecond).toFixed(2)} ×` : ""
+    }`,
+  }));
+}
+
+async function xdsRows(quick: boolean): Promise<BenchRow[]> {
+  const { benchXds } = await import("./xds.ts");
+  const results = await benchXds(quick ? [10, 1_000] : undefined);
+  return results.flatMap(({ clusters, what, ackMs, liveMs, bytes, cpuMs }) => {
+    const name = `${clusters.toLocaleString("en")} clusters: ${what}`;
+    const change = what === "first sync" ? {} : { goal: 1024 };
+    return [
+      { area: "xDS to Envoy", what: `${name}, acknowledged`, value: ackMs, unit: "ms", note: `${cpuMs.toFixed(1)} ms CPU` },
+      ...(liveMs === undefined ? [] : [{ area: "xDS to Envoy", what: `${name}, live`, value: liveMs, unit: "ms" }]),
+      { area: "xDS to Envoy", what: `${name}, on the wire`, value: bytes, unit: "bytes", ...change },
+    ];
+  });
+}
+
+async function graphRows(): Promise<BenchRow[]> {
+  const { benchGraph } = await import("./graph.ts");
+  return (await benchGraph()).map(({ name, value, unit }) => ({ area: "graph", what: name, value, unit }));
+}

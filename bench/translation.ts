@@ -1,0 +1,155 @@
+// What the control plane computes: all of a configuration once, then one change in it. A process for each size, so that none pays
+// for the heap of another: `node bench/translation.ts 10000` prints one JSON line.
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { builtins } from "../src/builtins.ts";
+import { carryOut } from "../src/flow/carry-out.ts";
+import { Flow } from "../src/flow/flow.ts";
+import { Memory } from "../src/flow/memory.ts";
+import { Publisher } from "../src/flow/publisher.ts";
+import { DeltaDiscoveryResponseSchema } from "../src/gen/envoy/envoy/service/discovery/v3/discovery_pb.js";
+import { type PlainResource, realistic, upstream } from "../src/lib/testing/realistic.ts";
+import type { ResourceChanges } from "../src/model/envoy-resource.ts";
+import type { ResourceKey } from "../src/model/ref.ts";
+import type { Resource } from "../src/model/resource.ts";
+import { readText } from "../src/sources/read-text.ts";
+import { type BenchRow, median, spread } from "./row.ts";
+
+export async function benchTranslation(sizes: readonly number[] = [1_000, 10_000, 100_000]): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  for (const size of sizes) {
+    const { stdout } = await promisify(execFile)(process.execPath, ["--max-old-space-size=4096", import.meta.filename, String(size)], {
+      maxBuffer: 1 << 24,
+    });
+    rows.push(...(JSON.parse(stdout) as BenchRow[]));
+  }
+  return rows;
+}
+
+/** Routes grow with Upstreams, one for ten. */
+function measure(size: number): BenchRow[] {
+  const name = `${size.toLocaleString("en")} Upstreams`;
+  const row = (what: string, value: number, unit: string, more: Pick<BenchRow, "goal" | "note"> = {}): BenchRow => ({
+    area: "translation",
+    what: `${name}: ${what}`,
+    value,
+    unit,
+    ...more,
+  });
+  const objects = realistic({ upstreams: size, routes: size / 10 });
+  const beforeRead = cpuMs();
+  const resources = objects.map(read);
+  const readMs = cpuMs() - beforeRead;
+
+  const flow = new Flow(builtins);
+  const wire = new Wire();
+  const publisher = new Publisher(flow, [wire]);
+  const memory = new Memory(flow, undefined);
+  const settle = (edit: () => void) => carryOut(publisher, memory, flow.graph.batch(edit));
+  const before = cpuMs();
+  flow.graph.batch(() => {
+    for (const resource of resources) flow.apply("files", resource);
+  });
+  carryOut(publisher, memory, undefined);
+  const fullMs = cpuMs() - before;
+
+  const edits: readonly (readonly [string, (round: number) => () => void])[] = [
+    ["an Upstream edited", (round) => upstreamEdit(flow, round, size)],
+    ["a route edited", (round) => routeEdit(flow, objects, round)],
+    ["endpoints changed", (round) => endpointsEdit(flow, round, size)],
+  ];
+  const rows = [
+    row("reading, all", readMs, "ms CPU"),
+    row("full translation", fullMs, "ms CPU"),
+    row("full translation, on the wire", wire.take(), "bytes"),
+  ];
+  for (const [what, edit] of edits) {
+    for (let round = 0; round < 300; round++) settle(edit(round));
+    collectGarbage();
+    wire.take();
+    const samples: number[] = [];
+    const bytes: number[] = [];
+    for (let round = 0; round < 60; round++) {
+      const prepared = Array.from({ length: 5 }, (_, i) => edit(1000 + round * 5 + i));
+      const start = cpuMs();
+      for (const each of prepared) settle(each);
+      samples.push((cpuMs() - start) / prepared.length);
+      bytes.push(wire.take() / prepared.length);
+    }
+    const isRoute = what === "a route edited";
+    rows.push(row(what, median(samples), "ms CPU", { ...(!isRoute && { goal: 1 }), note: spread(samples, 2) }));
+    rows.push(row(`${what}, on the wire`, median(bytes), "bytes", isRoute ? {} : { goal: 1024 }));
+  }
+  return rows;
+}
+
+function upstreamEdit(flow: Flow, round: number, size: number): () => void {
+  const i = (round * 7919) % size;
+  const plain = upstream(i);
+  const edited = read({ ...plain, spec: { ...plain.spec, static: { hosts: [{ addr: "10.9.9.9", port: 20_000 + (round % 10_000) }] } } });
+  return () => flow.apply("files", edited);
+}
+
+function routeEdit(flow: Flow, objects: readonly PlainResource[], round: number): () => void {
+  const hosts = objects.filter(({ kind, metadata }) => kind === "VirtualService" && !metadata.name.endsWith("3"));
+  const plain = hosts[(round * 31) % hosts.length] as PlainResource;
+  const text = JSON.stringify(plain).replace('"timeout":"20s"', `"timeout":"${(round % 500) + 21}s"`);
+  const edited = read(JSON.parse(text));
+  return () => flow.apply("files", edited);
+}
+
+function endpointsEdit(flow: Flow, round: number, size: number): () => void {
+  const plain = upstream((round * 7919) % size);
+  const key = `Upstream ${plain.metadata.namespace}/${plain.metadata.name}` as ResourceKey;
+  return () => flow.inputs.addresses.set(key, [{ address: `10.8.${(round >> 8) & 255}.${round & 255}`, port: 80 }]);
+}
+
+function read(object: PlainResource): Resource {
+  const [resource] = readText(JSON.stringify(object), `${object.kind}-${object.metadata.name}.json`).resources;
+  if (resource === undefined) throw new Error(`cannot read ${JSON.stringify(object)}`);
+  return resource;
+}
+
+/** Counts what a client would be sent: the responses of delta xDS, one for each type. */
+class Wire {
+  #bytes = 0;
+
+  publish(_proxy: string, { upserts, removals }: ResourceChanges): void {
+    const types = new Set([...upserts, ...removals].map(({ typeUrl }) => typeUrl));
+    for (const typeUrl of types) {
+      const message = create(DeltaDiscoveryResponseSchema, {
+        systemVersionInfo: "0123456789abcdef",
+        typeUrl,
+        nonce: "12345",
+        resources: upserts
+          .filter((each) => each.typeUrl === typeUrl)
+          .map(({ name, version, bytes }) => ({ name, version, resource: { typeUrl, value: bytes } })),
+        removedResources: removals.filter((each) => each.typeUrl === typeUrl).map(({ name }) => name),
+      });
+      this.#bytes += toBinary(DeltaDiscoveryResponseSchema, message).length;
+    }
+  }
+
+  retire(): void {}
+
+  take(): number {
+    const bytes = this.#bytes;
+    this.#bytes = 0;
+    return bytes;
+  }
+}
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+if (import.meta.main) console.log(JSON.stringify(measure(Number(process.argv[2] ?? 1_000))));
