@@ -6,5 +6,7 @@ export default defineConfig({
     pool: "forks",
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // On a busy machine a second, the default, is not long.
+    expect: { poll: { timeout: 10_000 } },
   },
 });
