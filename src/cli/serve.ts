@@ -1,7 +1,7 @@
 // Serving a folder: the control plane, what carries the traffic and the admin server, from their start to their drained end.
 import { readFileSync } from "node:fs";
 import type { AdminServer } from "../admin/server.ts";
-import { ControlPlane } from "../control-plane.ts";
+import { type BatchReport, ControlPlane } from "../control-plane.ts";
 import { type ListenAddress, parseListenAddress } from "../lib/listen-address.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { ListenSecurity } from "../xds/address.ts";
@@ -77,10 +77,14 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
   const plane = open.use(new ControlPlane({ sources: [source], consumers: carriers.consumers, plugins, log, ...(store && { store }) }));
   late.plane = plane;
   const state = { isRead: false, isDraining: false };
-  const admin = settings.admin && open.use(await startAdminServer(settings.admin, settings.token, { plane, carriers, narrator, state }));
-
+  const earlier: BatchReport[] = [];
+  const noEarlier = plane.onBatch((report) => earlier.push(report));
   plane.start();
   await Promise.race([plane.ready, stop.first]);
+  // Requests come first: the admin server's modules are loaded when they are served already.
+  const adminParts = { plane, carriers, narrator, state, earlier };
+  const admin = settings.admin && open.use(await startAdminServer(settings.admin, settings.token, adminParts));
+  noEarlier();
   if (!stop.isAsked) {
     await carriers.ready();
     state.isRead = true;
@@ -187,10 +191,12 @@ interface AdminParts {
   readonly carriers: Carriers;
   readonly narrator: Narrator;
   readonly state: { readonly isRead: boolean; readonly isDraining: boolean };
+  /** What happened before the admin server was there to see it. */
+  readonly earlier: readonly BatchReport[];
 }
 
 async function startAdminServer(address: ListenAddress, token: string | undefined, parts: AdminParts): Promise<AdminServer> {
-  const { plane, carriers, narrator, state } = parts;
+  const { plane, carriers, narrator, state, earlier } = parts;
   const [{ AdminAddressError, startAdmin }, { eventHub }, { metrics }, { batchEvent }] = await Promise.all([
     import("../admin/server.ts"),
     import("../admin/events.ts"),
@@ -205,6 +211,7 @@ async function startAdminServer(address: ListenAddress, token: string | undefine
     xds: () => carriers.xds?.metrics,
     traffic: () => carriers.stats(),
   });
+  for (const report of earlier) counts.batch(report);
   plane.onBatch((report) => {
     counts.batch(report);
     if (events.hasListeners) events.send(batchEvent(report, current()));
