@@ -29,6 +29,7 @@ import { byWeight, selectTables } from "./table-selection.ts";
 
 const deepest = 100;
 const mostRoutes = 100_000;
+const mostFindings = 200;
 
 export interface FlatRoutes {
   readonly routes: readonly ModelRoute[];
@@ -157,7 +158,7 @@ class Visit {
       });
       return [];
     }
-    if (branch.tables.length >= deepest || this.count >= mostRoutes) {
+    if (branch.tables.length >= deepest || ++this.count > mostRoutes) {
       this.tooLarge(list, at, via);
       return [];
     }
@@ -168,7 +169,7 @@ class Visit {
   }
 
   tooLarge(list: List, at: Written, via: string): void {
-    const message = `this delegates more than ${deepest} tables deep, or to more than ${mostRoutes} routes; what is beyond is left out`;
+    const message = `this delegates more than ${deepest} tables deep, or to more than ${mostRoutes} routes and tables; what is beyond is left out`;
     if (!this.reportOf(list.key).problems.some((each) => each.reason === "DelegationTooLarge"))
       this.error(list, via, "DelegationTooLarge", message, { path: `${at.path}.delegateAction`, costs: "route" });
   }
@@ -229,7 +230,9 @@ class Visit {
     this.add("error", list, via, reason, message, details);
   }
 
+  /** Tables that select each other meet in more ways than anybody wants to read. */
   add(kind: "warn" | "error", list: List, via: string, reason: Reason, message: string, details: ProblemDetails): void {
+    if (this.reportOf(list.key).problems.length >= mostFindings) return;
     this.reportOf(list.key)[kind](reason, message, details);
     if (list.key === this.virtualService.key) return;
     this.reportOf(this.virtualService.key)[kind]("SubTableProblem", `on sub route table ${formatRef(list.ref)}: ${message}`, {

@@ -20,6 +20,7 @@ import { type Findings, optionAt } from "./findings.ts";
 import { type InvalidRoutePolicy, invalidAction, replacedAction } from "./invalid-routes.ts";
 import { type MatchFault, routeMatch } from "./match.ts";
 import { useOf } from "./options.ts";
+import { originOf } from "./origin.ts";
 import { rewriteFault } from "./path.ts";
 import type { HostContext } from "./virtual-host.ts";
 
@@ -229,10 +230,13 @@ class OneRoute {
   refusedByEnvoy({ path, message }: Violation, j: number): void {
     if (this.isRefused) return;
     this.isRefused = true;
-    const field = path.startsWith("match") ? `matchers[${j}]` : "";
-    this.context.findings.onRoute("error", this.model, field, "RouteRefusedByEnvoy", `Envoy would refuse ${path}: ${message}`, {
-      costs: "route",
-    });
+    const { findings } = this.context;
+    const text = `Envoy would refuse ${path}: ${message}`;
+    const origin = path.startsWith("match") ? `matchers[${j}]` : originOf(path);
+    if (origin.startsWith("options.")) {
+      const at = optionAt(this.optionsPlace("options"), this.model.optionsAt, origin.slice("options.".length));
+      findings.add("error", at, this.model.via, "RouteRefusedByEnvoy", text, { costs: "route" });
+    } else findings.onRoute("error", this.model, origin, "RouteRefusedByEnvoy", text, { costs: "route" });
   }
 }
 

@@ -26,6 +26,7 @@ import { upstreamGroupProblems } from "../../src/validate/upstream-group.ts";
 
 export interface Assembled {
   readonly statuses: ReadonlyMap<ResourceKey, Status>;
+  readonly problems: readonly Problem[];
   readonly proxies: ReadonlyMap<string, readonly EnvoyResource[]>;
 }
 
@@ -33,8 +34,10 @@ export function assemble(given: World, plugins: Plugins): Assembled {
   const world = withImagined(given);
   const own = new Map<ResourceKey, Problem[]>();
   const perProxy = new Map<ResourceKey, Map<string, Problem[]>>();
+  const all: Problem[] = [];
   const note = (problems: readonly Problem[], proxy?: string) => {
     for (const problem of problems) {
+      all.push(problem);
       if (problem.resource === undefined) continue;
       if (proxy === undefined) listIn(own, problem.resource).push(problem);
       else listIn(mapIn(perProxy, problem.resource), proxy).push(problem);
@@ -132,7 +135,7 @@ export function assemble(given: World, plugins: Plugins): Assembled {
   }
   const statuses = new Map<ResourceKey, Status>();
   for (const [key, problems] of own) statuses.set(key, statusOf(problems, perProxy.get(key), parseResourceKey(key).kind as Kind));
-  return { statuses, proxies };
+  return { statuses, problems: all, proxies };
 }
 
 /** With the Upstreams that every Service is, which nobody writes. */
@@ -141,11 +144,11 @@ function withImagined(world: World): World {
   const imagined = settings.gloo?.disableKubernetesDestinations
     ? []
     : world.list("Service").flatMap((service) => inMemoryUpstreams(service, settings.upstreamOptions?.globalAnnotations));
-  const all = worldOf(imagined);
+  const others = worldOf(imagined);
   return {
     settings,
-    get: (kind, ref) => world.get(kind, ref) ?? all.get(kind, ref),
-    list: (kind, namespace) => [...world.list(kind, namespace), ...all.list(kind, namespace)],
+    get: (kind, ref) => world.get(kind, ref) ?? others.get(kind, ref),
+    list: (kind, namespace) => [...world.list(kind, namespace), ...others.list(kind, namespace)],
   };
 }
 
