@@ -128,7 +128,10 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
     failures: () => [],
     ready: async () => xds.ready(),
     drain: (graceMs) => envoy.stop(graceMs),
-    kill: () => envoy.kill(),
+    kill() {
+      envoy.kill();
+      removeFolder();
+    },
     async [Symbol.asyncDispose]() {
       await envoy.stop(0);
       await xds[Symbol.asyncDispose]();

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
@@ -66,16 +67,30 @@ export function superviseEnvoy({ binary, proxy, xds, log }: EnvoyProcessOptions)
     kill() {
       ended.abort();
       child?.kill("SIGKILL");
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
+/**
+ * Runs Envoy beside a watcher that waits for the end of a pipe of ours. When we are killed (no handler runs then) the pipe ends, and the
+ * watcher ends Envoy: one left behind would share its ports with the next one and go on serving old configuration. "done" says that
+ * Envoy has ended by itself and nothing is left to do.
+ */
+const withWatcher = '(read -r word <&3; [ "$word" = done ] || kill -TERM $$) & exec "$@" 3<&-';
+
 function start(path: string, bootstrap: string, log: Logger): ChildProcess {
-  // Its own process group: Ctrl-C in a terminal must reach only us, so that we can drain it.
-  const child = spawn(path, ["-c", bootstrap, "--use-dynamic-base-id", "-l", "warning", "--log-format", "%l %n %v"], {
-    stdio: ["ignore", "ignore", "pipe"],
-    detached: process.platform !== "win32",
+  const args = ["-c", bootstrap, "--use-dynamic-base-id", "-l", "warning", "--log-format", "%l %n %v"];
+  const isWindows = process.platform === "win32";
+  const [program, programArgs] = isWindows ? [path, args] : ["sh", ["-c", withWatcher, "sh", path, ...args]];
+  const child = spawn(program, programArgs, {
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+    // Its own process group: Ctrl-C in a terminal must reach only us, so that we can drain it.
+    detached: !isWindows,
   });
+  const pipe = child.stdio[3] as Writable;
+  pipe.on("error", () => {}); // the watcher may be gone first
+  child.once("exit", () => pipe.end("done\n"));
   let rest = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     const lines = (rest + text).split("\n");

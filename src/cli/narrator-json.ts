@@ -7,7 +7,10 @@ import type { Narrator, NarratorOptions } from "./narrator.ts";
 
 export function jsonNarrator({ level }: NarratorOptions): Narrator {
   // Synchronous: the last lines before an end are the ones that matter.
-  const log = pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
+  const stderr = pino.destination({ fd: 2, sync: true });
+  // Who reads the log may go away; that must not end a gateway.
+  stderr.on("error", () => {});
+  const log = pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, stderr);
   const findings = (all: readonly Finding[]) => {
     for (const finding of all) {
       const { message, severity, ...fields } = findingJson(finding);

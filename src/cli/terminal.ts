@@ -28,13 +28,16 @@ export function setColor(when: "auto" | "always" | "never"): void {
   else process.env.FORCE_COLOR = "1";
 }
 
-/** A reader that has seen enough (`| head -1`) closes the pipe; that is no failure. */
+/**
+ * A reader that has seen enough (`| head -1`) closes the pipe; that is no failure. Who reads the log may go away as well, and that must
+ * not end a gateway.
+ */
 export function endQuietlyOnClosedPipe(): void {
-  for (const stream of [process.stdout, process.stderr])
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(0);
-      throw error;
-    });
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  process.stderr.on("error", () => {});
 }
 
 /** `1 error`, `2 errors` */

@@ -61,7 +61,7 @@ async function gateway(...args: string[]): Promise<Gateway> {
     });
   route("/");
   const running = start(["run", folder, "--admin", `127.0.0.1:${adminPort}`, "--log", "pretty", ...args]);
-  await running.said(/ ready {2}/);
+  await running.said(/ ready {2}|"msg":"ready"/);
   return { ...running, folder, url: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${adminPort}`, route };
 }
 
@@ -115,6 +115,27 @@ describe.each(proxies)("run --proxy %s", (proxy) => {
     expect((await second.ended).code).toBe(130);
     await inFlight;
   });
+});
+
+test.skipIf(findEnvoy() === undefined)("an Envoy of ours that is killed comes back; one whose Headworks is killed ends", async () => {
+  await using running = await gateway("--proxy", "envoy");
+  await expect.poll(() => statusOf(`${running.url}/a`)).toBe(200);
+  const first = childrenOf(running.process.pid as number);
+  expect(first).toHaveLength(1);
+  process.kill(first[0] as number, "SIGKILL");
+  await running.said(/Envoy ended by itself; starting it again/);
+  await expect.poll(() => statusOf(`${running.url}/a`)).toBe(200);
+  running.process.kill("SIGKILL");
+  await expect.poll(() => statusOf(`${running.url}/a`)).toBeUndefined();
+});
+
+test.each(["pretty", "json"])("a gateway outlives whoever reads its %s log", async (log) => {
+  await using running = await gateway("--log", log);
+  running.process.stderr?.destroy();
+  running.route("/only");
+  await expect.poll(() => statusOf(`${running.url}/a`)).toBe(404);
+  running.route("/");
+  await expect.poll(() => statusOf(`${running.url}/a`)).toBe(200);
 });
 
 describe("run", () => {
@@ -183,6 +204,12 @@ describe("run", () => {
     expect(run.code).toBe(0);
   });
 });
+
+/** Of Linux; elsewhere none. */
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  return text.split(" ").filter(Boolean).map(Number);
+}
 
 function getText(url: string): Promise<string> {
   return new Promise((resolve, reject) => {
