@@ -53,7 +53,12 @@ export async function benchDataplane(): Promise<ProxyResult[]> {
       const before = cpuSeconds(pids);
       const { requests, perSecond } = load(proxyPort, seconds);
       const cpu = cpuSeconds(pids) - before;
-      const result = { proxy: name, requestsPerSecond: perSecond, cpuMicrosPerRequest: (cpu / requests) * 1e6, residentMiB: residentMiB(pids) };
+      const result = {
+        proxy: name,
+        requestsPerSecond: perSecond,
+        cpuMicrosPerRequest: (cpu / requests) * 1e6,
+        residentMiB: residentMiB(pids),
+      };
       if (best === undefined || result.cpuMicrosPerRequest < best.cpuMicrosPerRequest) best = result;
     }
     await stop(child);
@@ -77,9 +82,13 @@ function load(port: number, duration: number): { requests: number; perSecond: nu
     if (errors !== undefined) console.log(`  ${errors}`);
     return { requests: Number(/(\d+) requests in/.exec(text)?.[1]), perSecond: Number(/Requests\/sec:\s*([\d.]+)/.exec(text)?.[1]) };
   }
-  const text = execFileSync("taskset", ["-c", "1", "node", join(here, "dataplane", "load.ts"), String(port), String(connections), String(duration)], {
-    encoding: "utf8",
-  });
+  const text = execFileSync(
+    "taskset",
+    ["-c", "1", "node", join(here, "dataplane", "load.ts"), String(port), String(connections), String(duration)],
+    {
+      encoding: "utf8",
+    },
+  );
   return JSON.parse(text) as { requests: number; perSecond: number };
 }
 
@@ -93,7 +102,8 @@ async function startBackend(folder: string, port: number): Promise<ChildProcess>
 
 async function startNginx(folder: string, port: number, backend: number): Promise<ChildProcess | undefined> {
   if (!onPath("nginx")) return undefined;
-  const location = 'location / { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }';
+  const location =
+    'location / { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }';
   return nginx(folder, "proxy", 0, port, location, `upstream backend { server 127.0.0.1:${backend}; keepalive 128; }`);
 }
 
@@ -131,9 +141,16 @@ async function startEnvoyProxy(port: number, backend: number, adminPort: number)
                       "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
                       stat_prefix: "http",
                       use_remote_address: true,
-                      route_config: { virtual_hosts: [{ name: "all", domains: ["*"], routes: [{ match: { prefix: "/" }, route: { cluster: "backend" } }] }] },
+                      route_config: {
+                        virtual_hosts: [
+                          { name: "all", domains: ["*"], routes: [{ match: { prefix: "/" }, route: { cluster: "backend" } }] },
+                        ],
+                      },
                       http_filters: [
-                        { name: "envoy.filters.http.router", typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } },
+                        {
+                          name: "envoy.filters.http.router",
+                          typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+                        },
                       ],
                     },
                   },
@@ -164,7 +181,8 @@ async function startFastProxy(port: number, backend: number): Promise<ChildProce
   if (!existsSync(join(cache, "node_modules", "fast-proxy"))) {
     mkdirSync(cache, { recursive: true });
     writeFileSync(join(cache, "package.json"), '{"private":true}');
-    if (run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", cache, "fast-proxy@2.2.0"]) === undefined) return undefined;
+    if (run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", cache, "fast-proxy@2.2.0"]) === undefined)
+      return undefined;
   }
   return start("node", [join(here, "dataplane", "fast-proxy.mjs"), cache, String(port), String(backend)], 0);
 }

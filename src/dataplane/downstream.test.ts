@@ -134,11 +134,14 @@ describe("is served:", () => {
 
   test("hop-by-hop headers and what Connection nominates stay here", async () => {
     const got = await forwarded(
-      get("Connection: keep-alive, x-s\r\nX-S: 1\r\nX-T: 2\r\nKeep-Alive: 5\r\nProxy-Authorization: q\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nTrailer: x\r\nUpgrade: h2c\r\n"),
+      get(
+        "Connection: keep-alive, x-s\r\nX-S: 1\r\nX-T: 2\r\nKeep-Alive: 5\r\nProxy-Authorization: q\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nTrailer: x\r\nUpgrade: h2c\r\n",
+      ),
     );
     const names = got.headers.map(([name]) => name);
     expect(names).toContain("x-t");
-    for (const name of ["x-s", "connection", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "upgrade"]) expect(names).not.toContain(name);
+    for (const name of ["x-s", "connection", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "upgrade"])
+      expect(names).not.toContain(name);
   });
 
   test("the path is forwarded as it was matched", async () => {
@@ -179,7 +182,9 @@ describe("is served:", () => {
     });
     socket.write(Array.from({ length: 100 }, (_, index) => get("", `/p${index}`)).join(""));
     await expect.poll(() => (text.match(/"path"/g) ?? []).length, { timeout: 5_000 }).toBe(100);
-    expect([...text.matchAll(/"path":"\/p(\d+)"/g)].map((each) => Number(each[1]))).toEqual(Array.from({ length: 100 }, (_, index) => index));
+    expect([...text.matchAll(/"path":"\/p(\d+)"/g)].map((each) => Number(each[1]))).toEqual(
+      Array.from({ length: 100 }, (_, index) => index),
+    );
     socket.destroy();
   });
 

@@ -159,9 +159,15 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
 
   begin(): void {
     const hcm = this.#hcm;
-    if (this.authority === "") return this.reply(400, "", "DPE", "missing_host_header");
+    if (this.authority === "") {
+      this.reply(400, "", "DPE", "missing_host_header");
+      return;
+    }
     // `OPTIONS *` is about the proxy itself, which has nothing to say; no route is about it.
-    if (this.path.charCodeAt(0) !== 0x2f) return this.reply(404, "", "", "path_not_absolute");
+    if (this.path.charCodeAt(0) !== 0x2f) {
+      this.reply(404, "", "", "path_not_absolute");
+      return;
+    }
     const routes = hcm.routes;
     const config = routes.kind === "inline" ? routes.config : this.#tables.routeConfig(routes.name);
     this.#config = config;
@@ -172,8 +178,14 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     this.#stripHost();
     if (hcm.normalizePath || hcm.mergeSlashes || hcm.escapedSlashes !== "keep") {
       const prepared = preparePath(this.path, hcm);
-      if (prepared.kind === "refused") return this.reply(400, "", "DPE", "path_normalization_failed");
-      if (prepared.kind === "redirect") return this.#redirect(307, prepared.path);
+      if (prepared.kind === "refused") {
+        this.reply(400, "", "DPE", "path_normalization_failed");
+        return;
+      }
+      if (prepared.kind === "redirect") {
+        this.#redirect(307, prepared.path);
+        return;
+      }
       this.path = prepared.path;
     }
     this.#takeRoute();
@@ -189,15 +201,27 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
 
   #takeRoute(): void {
     const config = this.#config;
-    if (config === undefined) return this.reply(404, "", "NR", "route_not_found");
+    if (config === undefined) {
+      this.reply(404, "", "NR", "route_not_found");
+      return;
+    }
     const host = config.domains.find(this.authority) as CompiledVirtualHost | undefined;
-    if (host === undefined) return this.reply(404, "", "NR", "route_not_found");
+    if (host === undefined) {
+      this.reply(404, "", "NR", "route_not_found");
+      return;
+    }
     this.virtualHostName = host.name;
     let path = pathOnly(this.path);
     if (config.ignorePathParameters) path = path.replace(/;.*$/, "");
     const route = matchRoute(host, this, path) as CompiledRoute | undefined;
-    if (host.requiresTls && this.scheme !== "https") return this.#redirect(301, `https://${this.authority}${this.path}`);
-    if (route === undefined) return this.reply(404, "", "NR", "route_not_found");
+    if (host.requiresTls && this.scheme !== "https") {
+      this.#redirect(301, `https://${this.authority}${this.path}`);
+      return;
+    }
+    if (route === undefined) {
+      this.reply(404, "", "NR", "route_not_found");
+      return;
+    }
     this.#host = host;
     this.#route = route;
     const { action } = route;
@@ -221,12 +245,16 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     const name = this.#chooseCluster(forward);
     this.clusterName = name;
     const cluster = this.#tables.cluster(name);
-    if (cluster === undefined) return this.reply(forward.notFoundStatus, "", "NC", "cluster_not_found");
+    if (cluster === undefined) {
+      this.reply(forward.notFoundStatus, "", "NC", "cluster_not_found");
+      return;
+    }
     this.#cluster = cluster;
     if (this.#upgrade !== undefined && !this.#mayUpgrade(this.#upgrade, forward)) {
       // RFC 9931: what follows a refused upgrade may not be HTTP, so the connection ends here.
       this.#closesAfter = true;
-      return this.reply(403, "", "", "upgrade_failed");
+      this.reply(403, "", "", "upgrade_failed");
+      return;
     }
     this.#retry = forward.retry;
     this.#keepsBody = forward.retry !== undefined;
@@ -340,19 +368,23 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   #attempt(): void {
     const cluster = this.#cluster as ClusterRuntime;
     this.attempts++;
-    if (cluster.config.unusable !== undefined)
-      return this.reply(503, "protocol not executed by the embedded data plane", "UPE", "cluster_not_executed");
+    if (cluster.config.unusable !== undefined) {
+      this.reply(503, "protocol not executed by the embedded data plane", "UPE", "cluster_not_executed");
+      return;
+    }
     const host = cluster.pick(this.#retry?.avoidPreviousHosts ? this.#tried : undefined, this.#retry?.hostAttempts);
     if (host === undefined) {
       cluster.stats.upstream_cx_none_healthy++;
-      return this.#fail(503, "no healthy upstream", "UH", "no_healthy_upstream");
+      this.#fail(503, "no healthy upstream", "UH", "no_healthy_upstream");
+      return;
     }
     this.#upstreamHost = host;
     const isHigh = this.#forward?.isHighPriority ?? false;
     const limits = isHigh ? cluster.config.limits.high : cluster.config.limits.normal;
     if (cluster.requests >= limits.requests) {
       cluster.stats.upstream_rq_pending_overflow++;
-      return this.#overflow();
+      this.#overflow();
+      return;
     }
     this.#isCounted = true;
     cluster.requests++;
@@ -461,12 +493,13 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     if (head.status === 101) {
       if (!this.#isExpectedUpgrade(head)) {
         this.#dropUpstream();
-        return this.reply(
+        this.reply(
           502,
           "upstream connect error or disconnect/reset before headers. reset reason: protocol error",
           "UPE",
           "upgrade_mismatch",
         );
+        return;
       }
       this.#isTunnel = true;
       this.#connection.beginTunnel();
@@ -531,11 +564,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
 
   #mutateResponse(headers: Headers): void {
     if (this.#choice?.responseMutations !== undefined) mutateHeaders(headers, this.#choice.responseMutations, this);
-    const levels = [
-      this.#route?.responseMutations,
-      this.#host?.responseMutations,
-      this.#config?.responseMutations,
-    ];
+    const levels = [this.#route?.responseMutations, this.#host?.responseMutations, this.#config?.responseMutations];
     if (this.#config?.mostSpecificWins) levels.reverse();
     for (const mutations of levels) if (mutations !== undefined) mutateHeaders(headers, mutations, this);
   }
@@ -605,30 +634,38 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
       this.#resendsLeft--;
       this.#release();
       this.attempts--;
-      return this.#attempt();
+      this.#attempt();
+      return;
     }
     this.#onFailure(failure, detail, true);
   }
 
   #onFailure(failure: UpstreamFailure, detail: string, wasSent: boolean): void {
-    if (failure === "overflow") return this.#overflow();
+    if (failure === "overflow") {
+      this.#overflow();
+      return;
+    }
     (this.#cluster as ClusterRuntime).stats.upstream_rq_rx_reset++;
     if (this.#retry !== undefined && shouldRetryFailure(this.#retry, failure, wasSent) && this.#scheduleRetry()) return;
     const before = "upstream connect error or disconnect/reset before headers. ";
     switch (failure) {
       case "malformed":
-        return this.#fail(502, `${before}reset reason: protocol error`, "UPE", `upstream_protocol_error{${detail}}`);
+        this.#fail(502, `${before}reset reason: protocol error`, "UPE", `upstream_protocol_error{${detail}}`);
+        return;
       case "connect":
-        return this.#fail(503, `${before}reset reason: remote connection failure`, "UF", `upstream_connection_failure{${detail}}`);
+        this.#fail(503, `${before}reset reason: remote connection failure`, "UF", `upstream_connection_failure{${detail}}`);
+        return;
       case "connectTimeout":
-        return this.#fail(503, `${before}reset reason: connection timeout`, "UF", "upstream_connection_timeout");
+        this.#fail(503, `${before}reset reason: connection timeout`, "UF", "upstream_connection_timeout");
+        return;
       default:
-        return this.#fail(
+        this.#fail(
           503,
           `${before}reset reason: connection termination`,
           "UC",
           "upstream_reset_before_response_started{connection_termination}",
         );
+        return;
     }
   }
 
@@ -655,7 +692,10 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
       return false;
     }
     this.#dropUpstream();
-    if (this.#upstreamHost !== undefined) (this.#tried ??= new Set()).add(this.#upstreamHost);
+    if (this.#upstreamHost !== undefined) {
+      this.#tried ??= new Set();
+      this.#tried.add(this.#upstreamHost);
+    }
     cluster.stats.upstream_rq_retry++;
     cluster.retries++;
     this.#isRetry = true;

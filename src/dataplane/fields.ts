@@ -32,14 +32,14 @@ function visit(schema: DescMessage, message: Message, handled: HandledFields, ba
     }
     const inner = field.message;
     if (inner === undefined || handled[inner.typeName] === undefined) continue;
-    const value = valueOf(message, field);
+    const value = fieldValue(message, field);
     if (field.fieldKind === "list")
       (value as Message[]).forEach((each, index) => void visit(inner, each, handled, `${path}[${index}]`, found));
     else if (field.fieldKind === "message") visit(inner, value as Message, handled, path, found);
   }
 }
 
-function valueOf(message: Message, field: DescField): unknown {
+function fieldValue(message: Message, field: DescField): unknown {
   const shape = message as unknown as Record<string, unknown>;
   return field.oneof === undefined ? shape[field.localName] : (shape[field.oneof.localName] as { value: unknown }).value;
 }

@@ -41,7 +41,9 @@ function mergeSlashes(path: string): string {
 
 /** RFC 3986 §6: dot segments, what needs no escaping unescaped, backslashes as slashes. */
 function normalizePath(path: string): string | undefined {
-  const unescaped = path.includes("%") ? path.replace(/%(?:2[de]|3\d|[46][1-9a-f]|[57][0-9a]|5f|7e)/gi, (each) => decodeURIComponent(each)) : path;
+  const unescaped = path.includes("%")
+    ? path.replace(/%(?:2[de]|3\d|[46][1-9a-f]|[57][0-9a]|5f|7e)/gi, (each) => decodeURIComponent(each))
+    : path;
   const plain = unescaped.includes("\\") ? unescaped.replace(/\\/g, "/") : unescaped;
   if (!plain.includes("/.")) return plain;
   const kept: string[] = [];

@@ -119,7 +119,11 @@ test("server-sent events arrive one by one", async () => {
     setTimeout(() => response.write("data: 2\n\n"), 50);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  await using plane = await serve([staticCluster("a", [(server.address() as { port: number }).port]), routeConfig([allTo("a")]), listener(0)]);
+  await using plane = await serve([
+    staticCluster("a", [(server.address() as { port: number }).port]),
+    routeConfig([allTo("a")]),
+    listener(0),
+  ]);
   const response = await fetch(`http://127.0.0.1:${plane.port}/`);
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   expect(Buffer.from((await reader.read()).value as Uint8Array).toString()).toBe("data: 1\n\n");
@@ -171,7 +175,9 @@ test("an upstream that answers before the upload ends is heard, and the connecti
     socket.once("data", () => socket.write("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"));
   });
   await using plane = await serve([staticCluster("a", [upstream.port]), routeConfig([allTo("a")]), listener(0)]);
-  const response = await rawRequest(plane.port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nbegin", { closeWaitMs: 2_000 });
+  const response = await rawRequest(plane.port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nbegin", {
+    closeWaitMs: 2_000,
+  });
   expect(response?.status).toBe(413);
   expect(response?.body).toBe("no");
   expect(response?.isClosed).toBe(true);
@@ -183,7 +189,11 @@ test("a WebSocket echoes through, large messages too, and closes with its code",
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await new Promise((resolve) => server.once("listening", resolve));
   server.on("connection", (socket) => socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary })));
-  await using plane = await serve([staticCluster("a", [(server.address() as { port: number }).port]), routeConfig([allTo("a")]), listener(0, withWebSocket)]);
+  await using plane = await serve([
+    staticCluster("a", [(server.address() as { port: number }).port]),
+    routeConfig([allTo("a")]),
+    listener(0, withWebSocket),
+  ]);
   const client = new WebSocket(`ws://127.0.0.1:${plane.port}/chat`);
   await new Promise((resolve, reject) => {
     client.once("open", resolve);
@@ -208,7 +218,11 @@ test("a WebSocket echoes through, large messages too, and closes with its code",
 test("drain ends a WebSocket with 1001 at the deadline", async () => {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await new Promise((resolve) => server.once("listening", resolve));
-  await using plane = await serve([staticCluster("a", [(server.address() as { port: number }).port]), routeConfig([allTo("a")]), listener(0, withWebSocket)]);
+  await using plane = await serve([
+    staticCluster("a", [(server.address() as { port: number }).port]),
+    routeConfig([allTo("a")]),
+    listener(0, withWebSocket),
+  ]);
   const client = new WebSocket(`ws://127.0.0.1:${plane.port}/chat`);
   await new Promise((resolve) => client.once("open", resolve));
   const closed = new Promise<number>((resolve) => client.once("close", (code) => resolve(code)));
@@ -218,7 +232,8 @@ test("drain ends a WebSocket with 1001 at the deadline", async () => {
   server.close();
 });
 
-const upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+const upgrade =
+  "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 test("an upgrade that is not allowed is refused with 403 and ends the connection", async () => {
   await using upstream = await rawUpstream("a");
@@ -231,7 +246,8 @@ test("an upgrade that is not allowed is refused with 403 and ends the connection
 
 test("a 101 with a wrong Sec-WebSocket-Accept is not believed", async () => {
   await using upstream = await rawUpstream("a");
-  upstream.answer = () => "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: wrong\r\n\r\n";
+  upstream.answer = () =>
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: wrong\r\n\r\n";
   await using plane = await serve([staticCluster("a", [upstream.port]), routeConfig([allTo("a")]), listener(0, withWebSocket)]);
   expect((await rawRequest(plane.port, upgrade))?.status).toBe(502);
 });

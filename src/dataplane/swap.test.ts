@@ -1,12 +1,12 @@
 // Changes under load: what is published replaces what was, and no request fails for it. And the ends: removal, drain, ports that are taken.
 
-import { request as httpRequest, Agent } from "node:http";
+import { Agent, request as httpRequest } from "node:http";
 import { connect, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { freePort, freePorts } from "../../test/servers/ports.ts";
 import { rawRequest, rawUpstream } from "./testing/raw.ts";
-import { allTo, endpoints, edsCluster, listener, routeConfig, serve, staticCluster, toCluster } from "./testing/resources.ts";
+import { allTo, edsCluster, endpoints, listener, routeConfig, serve, staticCluster, toCluster } from "./testing/resources.ts";
 
 const get = (path = "/p") => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
 
@@ -148,7 +148,9 @@ test("a port that is taken is a Problem, the others serve, and it is bound once 
     ["listener", "failed"],
     ["other", "bound"],
   ]);
-  expect(plane.plane.unsupported()).toMatchObject([{ reason: "ListenerNotBound", severity: "error", message: expect.stringContaining("EADDRINUSE") }]);
+  expect(plane.plane.unsupported()).toMatchObject([
+    { reason: "ListenerNotBound", severity: "error", message: expect.stringContaining("EADDRINUSE") },
+  ]);
   expect((await rawRequest(free, get()))?.status).toBe(200);
   await new Promise((resolve) => blocker.close(resolve));
   await expect.poll(() => plane.plane.unsupported(), { timeout: 8_000 }).toEqual([]);

@@ -15,9 +15,20 @@ import { RouterSchema } from "../gen/envoy/envoy/extensions/filters/http/router/
 import { DownstreamTlsContextSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { resourceKey } from "../model/ref.ts";
 import { rawRequest, rawUpstream } from "./testing/raw.ts";
-import { allTo, type ClusterInit, type HcmInit, listener, listenerMessage, type RouteInit, routeConfig, serve, staticCluster } from "./testing/resources.ts";
+import {
+  allTo,
+  type ClusterInit,
+  type HcmInit,
+  listener,
+  listenerMessage,
+  type RouteInit,
+  routeConfig,
+  serve,
+  staticCluster,
+} from "./testing/resources.ts";
 
-const messages = (problems: readonly { message: string }[]) => problems.map((each) => each.message.replace(/ \(Envoy's.*/, "").replace("the embedded data plane does not execute ", ""));
+const messages = (problems: readonly { message: string }[]) =>
+  problems.map((each) => each.message.replace(/ \(Envoy's.*/, "").replace("the embedded data plane does not execute ", ""));
 const filter = (name: string, schema: Parameters<typeof packAny>[0], message: object, more: object = {}) => ({
   name,
   configType: { case: "typedConfig" as const, value: packAny(schema, message as never) },
@@ -26,16 +37,27 @@ const filter = (name: string, schema: Parameters<typeof packAny>[0], message: ob
 
 test("fields of clusters, listeners and routes that are not executed are named", async () => {
   const route: RouteInit = {
-    match: { pathSpecifier: { case: "prefix", value: "/" }, dynamicMetadata: [{ filter: "x", path: [{ segment: { case: "key", value: "y" } }] }] },
+    match: {
+      pathSpecifier: { case: "prefix", value: "/" },
+      dynamicMetadata: [{ filter: "x", path: [{ segment: { case: "key", value: "y" } }] }],
+    },
     action: {
       case: "route",
-      value: { clusterSpecifier: { case: "cluster", value: "a" }, requestMirrorPolicies: [{ cluster: "b" }], hashPolicy: [{ policySpecifier: { case: "header", value: { headerName: "x" } } }] },
+      value: {
+        clusterSpecifier: { case: "cluster", value: "a" },
+        requestMirrorPolicies: [{ cluster: "b" }],
+        hashPolicy: [{ policySpecifier: { case: "header", value: { headerName: "x" } } }],
+      },
     },
     typedPerFilterConfig: { "envoy.filters.http.cors": packAny(CorsPolicySchema, {}) },
     requestHeadersToAdd: [{ header: { key: "x", value: "%NO_SUCH_THING%" } }],
   } as RouteInit;
   await using plane = await serve([
-    staticCluster("a", [1], { outlierDetection: {}, lbPolicy: 2, healthChecks: [{ timeout: { seconds: 1n }, interval: { seconds: 1n } }] } as ClusterInit),
+    staticCluster("a", [1], {
+      outlierDetection: {},
+      lbPolicy: 2,
+      healthChecks: [{ timeout: { seconds: 1n }, interval: { seconds: 1n } }],
+    } as ClusterInit),
     routeConfig([{ name: "h", domains: ["*"], routes: [route], rateLimits: [{}] } as never]),
     listener(0, { tracing: {}, localReplyConfig: {} } as HcmInit),
   ]);
@@ -66,11 +88,18 @@ test("filters that do nothing need no word; others are named", async () => {
     filter("envoy.filters.http.cors", CorsSchema, {}),
     filter("envoy.filters.http.local_ratelimit", LocalRateLimitSchema, { statPrefix: "x" }),
     filter("envoy.filters.http.lua", LuaSchema, { defaultSourceCode: { specifier: { case: "inlineString", value: "x" } } }),
-    filter("envoy.filters.http.disabled", LuaSchema, { defaultSourceCode: { specifier: { case: "inlineString", value: "x" } } }, { disabled: true }),
+    filter(
+      "envoy.filters.http.disabled",
+      LuaSchema,
+      { defaultSourceCode: { specifier: { case: "inlineString", value: "x" } } },
+      { disabled: true },
+    ),
     filter("envoy.filters.http.router", RouterSchema, {}),
   ];
   await using plane = await serve([staticCluster("a", [1]), routeConfig([allTo("a")]), listener(0, { httpFilters } as HcmInit)]);
-  expect(messages(plane.plane.unsupported())).toEqual(["filter_chains[0].filters[0].typed_config.http_filters[3].typed_config (envoy.filters.http.lua)"]);
+  expect(messages(plane.plane.unsupported())).toEqual([
+    "filter_chains[0].filters[0].typed_config.http_filters[3].typed_config (envoy.filters.http.lua)",
+  ]);
 });
 
 test("a filter chain that needs TLS is not served in plain text", async () => {
@@ -85,10 +114,15 @@ test("a filter chain that needs TLS is not served in plain text", async () => {
 
 test("a regular expression that RE2 refuses costs its route, not its neighbours", async () => {
   await using a = await rawUpstream("a");
-  const bad = { ...(allTo("a").routes?.[0] as RouteInit), match: { pathSpecifier: { case: "safeRegex", value: { regex: "(" } } } } as RouteInit;
+  const bad = {
+    ...(allTo("a").routes?.[0] as RouteInit),
+    match: { pathSpecifier: { case: "safeRegex", value: { regex: "(" } } },
+  } as RouteInit;
   const host = { name: "h", domains: ["*"], routes: [bad, ...(allTo("a").routes ?? [])] };
   await using plane = await serve([staticCluster("a", [a.port]), routeConfig([host as never]), listener(0)]);
-  expect(plane.plane.unsupported()).toMatchObject([{ reason: "EnvoyValueRefused", message: expect.stringContaining('virtual_hosts["h"].routes[0].match.safe_regex') }]);
+  expect(plane.plane.unsupported()).toMatchObject([
+    { reason: "EnvoyValueRefused", message: expect.stringContaining('virtual_hosts["h"].routes[0].match.safe_regex') },
+  ]);
   expect((await rawRequest(plane.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))?.status).toBe(200);
 });
 
@@ -99,7 +133,9 @@ test("a Problem is on the owner that its virtual host is named after", async () 
     { name: "apps_two", domains: ["two"], routes: [] },
   ]);
   const seen: unknown[] = [];
-  await using plane = await serve([{ ...resource, owners: [one, two] as never }, listener(0)], { onProblems: (problems) => seen.push(problems.length) });
+  await using plane = await serve([{ ...resource, owners: [one, two] as never }, listener(0)], {
+    onProblems: (problems) => seen.push(problems.length),
+  });
   expect(plane.plane.unsupported().map((each) => each.resource)).toEqual([one]);
   expect(seen).toEqual([1]);
 });
@@ -107,11 +143,29 @@ test("a Problem is on the owner that its virtual host is named after", async () 
 test("an access log has a line for each request, with Envoy's flags", async () => {
   const path = join(tmpdir(), `access-${process.pid}.log`);
   await using a = await rawUpstream("a");
-  const accessLog = [filter("file", FileAccessLogSchema, { path, accessLogFormat: { case: "format", value: "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER% %REQ(nope)% %BYTES_SENT%\n" } })];
+  const accessLog = [
+    filter("file", FileAccessLogSchema, {
+      path,
+      accessLogFormat: {
+        case: "format",
+        value: "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER% %REQ(nope)% %BYTES_SENT%\n",
+      },
+    }),
+  ];
   {
-    await using plane = await serve([staticCluster("a", [a.port]), staticCluster("empty", []), routeConfig([{ name: "h", domains: ["a"], routes: allTo("a").routes }, { name: "e", domains: ["e"], routes: allTo("empty").routes }] as never), listener(0, { accessLog } as HcmInit)]);
+    await using plane = await serve([
+      staticCluster("a", [a.port]),
+      staticCluster("empty", []),
+      routeConfig([
+        { name: "h", domains: ["a"], routes: allTo("a").routes },
+        { name: "e", domains: ["e"], routes: allTo("empty").routes },
+      ] as never),
+      listener(0, { accessLog } as HcmInit),
+    ]);
     for (const host of ["a", "e", "none"]) await rawRequest(plane.port, `GET /p?q HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
   }
-  expect(readFileSync(path, "utf8").replace(/ \d+\n/, " N\n")).toBe("GET /p?q 200 - a - N\nGET /p?q 503 UH empty - 19\nGET /p?q 404 NR - - 0\n");
+  expect(readFileSync(path, "utf8").replace(/ \d+\n/, " N\n")).toBe(
+    "GET /p?q 200 - a - N\nGET /p?q 503 UH empty - 19\nGET /p?q 404 NR - - 0\n",
+  );
   rmSync(path);
 });

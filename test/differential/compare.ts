@@ -62,10 +62,12 @@ export function differences(envoy: Outcome, embedded: Outcome): string[] {
 
 function compareValue(path: string, envoy: unknown, embedded: unknown, found: string[]): void {
   if (isRecord(envoy) && isRecord(embedded)) {
-    for (const key of new Set([...Object.keys(envoy), ...Object.keys(embedded)])) compareValue(`${path}.${key}`, envoy[key], embedded[key], found);
+    for (const key of new Set([...Object.keys(envoy), ...Object.keys(embedded)]))
+      compareValue(`${path}.${key}`, envoy[key], embedded[key], found);
     return;
   }
-  if (JSON.stringify(envoy) !== JSON.stringify(embedded)) found.push(`${path}: Envoy ${JSON.stringify(envoy)}, embedded ${JSON.stringify(embedded)}`);
+  if (JSON.stringify(envoy) !== JSON.stringify(embedded))
+    found.push(`${path}: Envoy ${JSON.stringify(envoy)}, embedded ${JSON.stringify(embedded)}`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -18,7 +18,10 @@ const add = (key: string, value: string, appendAction = 0): HeaderOption => ({ h
 const regex = (source: string) => ({ regex: source });
 
 const everyRule: readonly RouteInit[] = [
-  { ...prefix("/direct"), action: { case: "directResponse", value: { status: 200, body: { specifier: { case: "inlineString", value: "hi é" } } } } },
+  {
+    ...prefix("/direct"),
+    action: { case: "directResponse", value: { status: 200, body: { specifier: { case: "inlineString", value: "hi é" } } } },
+  },
   { ...prefix("/zero"), action: { case: "directResponse", value: { status: 418 } } },
   { ...prefix("/https"), action: { case: "redirect", value: { schemeRewriteSpecifier: { case: "httpsRedirect", value: true } } } },
   {
@@ -29,19 +32,32 @@ const everyRule: readonly RouteInit[] = [
     },
   },
   { ...prefix("/port"), action: { case: "redirect", value: { portRedirect: 8443, responseCode: 1 } } },
-  { ...prefix("/swap"), action: { case: "redirect", value: { pathRewriteSpecifier: { case: "prefixRewrite", value: "/new" }, responseCode: 4 } } },
+  {
+    ...prefix("/swap"),
+    action: { case: "redirect", value: { pathRewriteSpecifier: { case: "prefixRewrite", value: "/new" }, responseCode: 4 } },
+  },
   {
     ...prefix("/numbers"),
     action: {
       case: "redirect",
-      value: { pathRewriteSpecifier: { case: "regexRewrite", value: { pattern: regex("/(\\w+)/(\\d+)"), substitution: "/\\2/\\1" } }, responseCode: 2 },
+      value: {
+        pathRewriteSpecifier: { case: "regexRewrite", value: { pattern: regex("/(\\w+)/(\\d+)"), substitution: "/\\2/\\1" } },
+        responseCode: 2,
+      },
     },
   },
   { ...prefix("/byheader"), action: { case: "route", value: { clusterSpecifier: { case: "clusterHeader", value: "x-cluster" } } } },
   { ...prefix("/dead"), ...forward("dead") },
   { ...prefix("/empty"), ...forward("empty") },
   { ...prefix("/slow"), ...forward("a", { timeout: { nanos: 150_000_000 } }) },
-  { ...prefix("/rewrite"), ...forward("a", { prefixRewrite: "/new", hostRewriteSpecifier: { case: "hostRewriteLiteral", value: "h.example" }, appendXForwardedHost: true }) },
+  {
+    ...prefix("/rewrite"),
+    ...forward("a", {
+      prefixRewrite: "/new",
+      hostRewriteSpecifier: { case: "hostRewriteLiteral", value: "h.example" },
+      appendXForwardedHost: true,
+    }),
+  },
   {
     match: { pathSpecifier: { case: "safeRegex", value: regex("/items/\\d+/.*") } },
     ...forward("b", { regexRewrite: { pattern: regex("/items/(\\d+)"), substitution: "/i/\\1/\\\\" } }),
@@ -64,7 +80,9 @@ const everyRule: readonly RouteInit[] = [
   },
   {
     ...prefix("/retry"),
-    ...forward("a", { retryPolicy: { retryOn: "5xx,connect-failure", numRetries: 2, retryBackOff: { baseInterval: { nanos: 1_000_000 } } } }),
+    ...forward("a", {
+      retryPolicy: { retryOn: "5xx,connect-failure", numRetries: 2, retryBackOff: { baseInterval: { nanos: 1_000_000 } } },
+    }),
   },
   { ...prefix("/ok"), ...forward("a") },
   { match: { pathSpecifier: { case: "path", value: "*" } }, ...forward("b") },
@@ -155,7 +173,13 @@ const queryMatch = fc
   .map(({ name, isPresent, string }) =>
     isPresent
       ? { name, queryParameterMatchSpecifier: { case: "presentMatch", value: true } }
-      : { name, queryParameterMatchSpecifier: { case: "stringMatch", value: string.matchPattern.case === "suffix" ? { matchPattern: { case: "exact", value: "v" } } : string } },
+      : {
+          name,
+          queryParameterMatchSpecifier: {
+            case: "stringMatch",
+            value: string.matchPattern.case === "suffix" ? { matchPattern: { case: "exact", value: "v" } } : string,
+          },
+        },
   );
 
 const headerOption = fc
@@ -183,7 +207,12 @@ const action: fc.Arbitrary<Action> = fc.oneof(
           { regexRewrite: { pattern: regex("/(\\w+)"), substitution: "/<\\1>" } },
           { regexRewrite: { pattern: regex("a"), substitution: "b" } },
         ),
-        host: fc.constantFrom({}, {}, { hostRewriteSpecifier: { case: "hostRewriteLiteral", value: "re.example" } }, { hostRewriteSpecifier: { case: "hostRewriteHeader", value: "x-user" } }),
+        host: fc.constantFrom(
+          {},
+          {},
+          { hostRewriteSpecifier: { case: "hostRewriteLiteral", value: "re.example" } },
+          { hostRewriteSpecifier: { case: "hostRewriteHeader", value: "x-user" } },
+        ),
         timeout: fc.constantFrom({}, { timeout: { seconds: 3n } }, { timeout: {} }),
       })
       .map(({ cluster: name, rewrite, host, timeout }) => forward(name, { ...rewrite, ...host, ...timeout }).action),
@@ -194,7 +223,17 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       (name) =>
         ({
           case: "route",
-          value: { clusterSpecifier: { case: "weightedClusters", value: { clusters: [{ name: "dead", weight: 0 }, { name, weight: 5, requestHeadersToAdd: [{ header: { key: "x-new", value: "weighted" } }] }] } } },
+          value: {
+            clusterSpecifier: {
+              case: "weightedClusters",
+              value: {
+                clusters: [
+                  { name: "dead", weight: 0 },
+                  { name, weight: 5, requestHeadersToAdd: [{ header: { key: "x-new", value: "weighted" } }] },
+                ],
+              },
+            },
+          },
         }) as Action,
     ),
   },
@@ -205,16 +244,26 @@ const action: fc.Arbitrary<Action> = fc.oneof(
         scheme: fc.constantFrom({}, { schemeRewriteSpecifier: { case: "httpsRedirect", value: true } }),
         host: fc.constantFrom({}, { hostRedirect: "to.example" }),
         port: fc.constantFrom({}, { portRedirect: 99 }),
-        path: fc.constantFrom({}, { pathRewriteSpecifier: { case: "pathRedirect", value: "/p?z=1" } }, { pathRewriteSpecifier: { case: "prefixRewrite", value: "/q" } }),
+        path: fc.constantFrom(
+          {},
+          { pathRewriteSpecifier: { case: "pathRedirect", value: "/p?z=1" } },
+          { pathRewriteSpecifier: { case: "prefixRewrite", value: "/q" } },
+        ),
         stripQuery: fc.boolean(),
         responseCode: fc.constantFrom(0, 1, 2, 3, 4),
       })
-      .map(({ scheme, host, port, path, stripQuery, responseCode }) => ({ case: "redirect", value: { ...scheme, ...host, ...port, ...path, stripQuery, responseCode } }) as Action),
+      .map(
+        ({ scheme, host, port, path, stripQuery, responseCode }) =>
+          ({ case: "redirect", value: { ...scheme, ...host, ...port, ...path, stripQuery, responseCode } }) as Action,
+      ),
   },
   {
     weight: 1,
     arbitrary: fc
-      .record({ status: fc.constantFrom(200, 204, 403, 503), body: fc.constantFrom({}, { body: { specifier: { case: "inlineString", value: "direct" } } }) })
+      .record({
+        status: fc.constantFrom(200, 204, 403, 503),
+        body: fc.constantFrom({}, { body: { specifier: { case: "inlineString", value: "direct" } } }),
+      })
       .map(({ status, body }) => ({ case: "directResponse", value: { status, ...(status === 204 ? {} : body) } }) as Action),
   },
 );
@@ -247,10 +296,16 @@ const domains = ["a.example", "b.example:8080", "*.wild.example", "*.x.wild.exam
 export const randomManager: fc.Arbitrary<HcmInit> = fc
   .record({
     order: fc.shuffledSubarray(domains, { minLength: 2 }),
-    routes: fc.array(fc.oneof({ weight: 3, arbitrary: fc.array(route, { minLength: 1, maxLength: 8 }) }, { weight: 1, arbitrary: fc.array(route, { minLength: 16, maxLength: 24 }) }), {
-      minLength: 3,
-      maxLength: 3,
-    }),
+    routes: fc.array(
+      fc.oneof(
+        { weight: 3, arbitrary: fc.array(route, { minLength: 1, maxLength: 8 }) },
+        { weight: 1, arbitrary: fc.array(route, { minLength: 16, maxLength: 24 }) },
+      ),
+      {
+        minLength: 3,
+        maxLength: 3,
+      },
+    ),
     level: fc.array(headerOption, { maxLength: 2 }),
     options: fc.record({
       useRemoteAddress: fc.boolean(),

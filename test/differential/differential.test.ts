@@ -62,7 +62,8 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("embedded data plane a
       upstream.requests.length = 0;
       upstream.answer = (request) => {
         if (request.path.startsWith("/slow")) return undefined;
-        if (request.headers.some(([name]) => name === "x-flaky") && failuresLeft-- > 0) return "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
+        if (request.headers.some(([name]) => name === "x-flaky") && failuresLeft-- > 0)
+          return "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
         return echo(request);
       };
     }
@@ -93,7 +94,8 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("embedded data plane a
         for (let i = 0; i < requestsEach && found.length < 20; i++) {
           const request = requests[(from + index) * requestsEach + i] as string;
           const lines = await compare(planes, index, request);
-          if (lines.length > 0) found.push(`seed ${seed}, configuration ${from + index}: ${JSON.stringify(request)}\n  ${lines.join("\n  ")}`);
+          if (lines.length > 0)
+            found.push(`seed ${seed}, configuration ${from + index}: ${JSON.stringify(request)}\n  ${lines.join("\n  ")}`);
         }
       }
     }

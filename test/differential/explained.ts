@@ -22,12 +22,24 @@ export const explained: readonly Explained[] = [
     applies: (request) => header("(?:proxy-authorization|te|trailer)").test(request),
     lines: /forwarded\.headers\.(?:proxy-authorization|te|trailer)/,
   },
-  { reason: "an Expect that is not 100-continue is answered with 417 (RFC 9110 §10.1.1)", applies: (request) => header("expect").test(request) },
+  {
+    reason: "an Expect that is not 100-continue is answered with 417 (RFC 9110 §10.1.1)",
+    applies: (request) => header("expect").test(request),
+  },
   { reason: "TRACE and CONNECT are answered with 405", applies: (request) => /^(?:TRACE|CONNECT) /.test(request) },
   { reason: "two Host headers are refused (RFC 9112 §3.2)", applies: (request) => (request.match(/\r\nhost:/gi)?.length ?? 0) > 1 },
-  { reason: "a Host that is not one is refused (RFC 9112 §3.2)", applies: (request) => /\r\nhost:[ \t]*(?:[^\r\n]*[@/?#][^\r\n]*)?\r\n/i.test(request) },
-  { reason: "obs-fold, bare LF and bare CR are refused (RFC 9112 §2.2, §5.2)", applies: (request) => /\r\n[ \t]|[^\r]\n|\r[^\n]/.test(request) },
-  { reason: "an https target on a plain connection is refused, with use_remote_address or without", applies: (request) => / https:\/\//i.test(request) },
+  {
+    reason: "a Host that is not one is refused (RFC 9112 §3.2)",
+    applies: (request) => /\r\nhost:[ \t]*(?:[^\r\n]*[@/?#][^\r\n]*)?\r\n/i.test(request),
+  },
+  {
+    reason: "obs-fold, bare LF and bare CR are refused (RFC 9112 §2.2, §5.2)",
+    applies: (request) => /\r\n[ \t]|[^\r]\n|\r[^\n]/.test(request),
+  },
+  {
+    reason: "an https target on a plain connection is refused, with use_remote_address or without",
+    applies: (request) => / https:\/\//i.test(request),
+  },
   { reason: "%00 in a path is refused", applies: (request) => /^[^\r]*%00/.test(request) },
   {
     reason: "a response 101 is only passed when it answers the upgrade that was asked for; otherwise it is 502",

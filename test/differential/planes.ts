@@ -1,6 +1,8 @@
 // Both data planes side by side: a real Envoy and the embedded one, with the same listeners and clusters.
 
 import { createRegistry, type DescMessage, fromBinary, type JsonObject, toJson } from "@bufbuild/protobuf";
+import { createDataPlane, type DataPlane } from "../../src/dataplane/dataplane.ts";
+import { type HcmInit, listener, testProxy } from "../../src/dataplane/testing/resources.ts";
 import { ClusterSchema } from "../../src/gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import { ListenerSchema } from "../../src/gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { RouteConfigurationSchema } from "../../src/gen/envoy/envoy/config/route/v3/route_pb.js";
@@ -8,13 +10,17 @@ import { RouterSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/
 import { HttpConnectionManagerSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { UpstreamTlsContextSchema } from "../../src/gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { HttpProtocolOptionsSchema } from "../../src/gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
-import { createDataPlane, type DataPlane } from "../../src/dataplane/dataplane.ts";
-import { type HcmInit, listener, testProxy } from "../../src/dataplane/testing/resources.ts";
 import type { EnvoyResource } from "../../src/model/envoy-resource.ts";
 import { type RunningEnvoy, startEnvoy } from "../servers/envoy.ts";
 import { freePorts } from "../servers/ports.ts";
 
-const registry = createRegistry(HttpConnectionManagerSchema, RouterSchema, RouteConfigurationSchema, UpstreamTlsContextSchema, HttpProtocolOptionsSchema);
+const registry = createRegistry(
+  HttpConnectionManagerSchema,
+  RouterSchema,
+  RouteConfigurationSchema,
+  UpstreamTlsContextSchema,
+  HttpProtocolOptionsSchema,
+);
 
 export interface Planes extends AsyncDisposable {
   readonly envoy: RunningEnvoy;
@@ -28,8 +34,12 @@ export async function startPlanes(managers: readonly HcmInit[], clusters: readon
   const ports = await freePorts(managers.length * 2 + 1);
   const adminPort = ports.pop() as number;
   const pairs = managers.map((_, index) => ({ envoy: ports[index * 2] as number, embedded: ports[index * 2 + 1] as number }));
-  const envoyListeners = managers.map((hcm, index) => listener((pairs[index] as { envoy: number }).envoy, hcm, "127.0.0.1", `listener-${index}`));
-  const embeddedListeners = managers.map((hcm, index) => listener((pairs[index] as { embedded: number }).embedded, hcm, "127.0.0.1", `listener-${index}`));
+  const envoyListeners = managers.map((hcm, index) =>
+    listener((pairs[index] as { envoy: number }).envoy, hcm, "127.0.0.1", `listener-${index}`),
+  );
+  const embeddedListeners = managers.map((hcm, index) =>
+    listener((pairs[index] as { embedded: number }).embedded, hcm, "127.0.0.1", `listener-${index}`),
+  );
   const envoy = await startEnvoy(
     {
       admin: { address: { socket_address: { address: "127.0.0.1", port_value: adminPort } } },

@@ -62,7 +62,13 @@ export const fixedRequests: Readonly<Record<string, string>> = {
     "X-Forwarded-Client-Cert: q",
   ]),
   "several forwarded addresses": request("GET /ok", ["X-Forwarded-For: 1.2.3.4, 5.6.7.8", "X-Forwarded-For: ::1"]),
-  "hop-by-hop headers": request("GET /ok", ["TE: trailers", "Trailer: x", "Proxy-Authorization: q", "Keep-Alive: 3", "Proxy-Connection: close"]),
+  "hop-by-hop headers": request("GET /ok", [
+    "TE: trailers",
+    "Trailer: x",
+    "Proxy-Authorization: q",
+    "Keep-Alive: 3",
+    "Proxy-Connection: close",
+  ]),
   "nominated headers": request("GET /ok", ["Connection: keep-alive, x-s", "X-S: 1", "X-T: 2"]),
   "repeated headers": request("GET /ok", ["Cookie: a=1", "Cookie: b=2", "Accept: a", "Accept: b", "X-Empty:", "X-Latin: \xe9\xff"]),
   "expects to continue": request("POST /ok", ["Expect: 100-continue", "Content-Length: 2"], "hi"),
@@ -123,10 +129,23 @@ export const randomRequest: fc.Arbitrary<string> = fc
     method: fc.constantFrom("GET", "GET", "POST", "PUT", "DELETE", "OPTIONS"),
     path,
     query,
-    host: fc.constantFrom("a.example", "A.example", "b.example:8080", "x.wild.example", "y.x.wild.example", "wild.example", "pre.fix", "pre.other", "none"),
-    headers: fc.array(fc.constantFrom("X-User: alice", "X-User: bob", "X-Version: 12", "X-Version: -3", "X-Empty:", "X-User: alice2", "Cookie: s=1; t=2"), {
-      maxLength: 3,
-    }),
+    host: fc.constantFrom(
+      "a.example",
+      "A.example",
+      "b.example:8080",
+      "x.wild.example",
+      "y.x.wild.example",
+      "wild.example",
+      "pre.fix",
+      "pre.other",
+      "none",
+    ),
+    headers: fc.array(
+      fc.constantFrom("X-User: alice", "X-User: bob", "X-Version: 12", "X-Version: -3", "X-Empty:", "X-User: alice2", "Cookie: s=1; t=2"),
+      {
+        maxLength: 3,
+      },
+    ),
     body: fc.constantFrom("", "hi"),
   })
   .map((each) => {

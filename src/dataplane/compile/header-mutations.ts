@@ -64,8 +64,8 @@ export interface PseudoHeaders {
 export function mutateHeaders(headers: Headers, mutations: HeaderMutations, context: FormatContext, pseudo?: PseudoHeaders): void {
   for (const name of mutations.remove) removeHeader(headers, name);
   if (mutations.add.length === 0) return;
-  let overwritten: Headers | undefined;
-  let appended: Headers | undefined;
+  const overwritten: Headers = [];
+  const appended: Headers = [];
   for (const addition of mutations.add) {
     const value = addition.value(context);
     if (value === "" && !addition.keepEmpty) continue;
@@ -76,20 +76,18 @@ export function mutateHeaders(headers: Headers, mutations: HeaderMutations, cont
     }
     switch (addition.action) {
       case Action.ADD_IF_ABSENT:
-        if (!hasHeader(headers, name)) (appended ??= []).push(name, value);
+        if (!hasHeader(headers, name)) appended.push(name, value);
         break;
       case Action.OVERWRITE_IF_EXISTS_OR_ADD:
-        (overwritten ??= []).push(name, value);
+        overwritten.push(name, value);
         break;
       case Action.OVERWRITE_IF_EXISTS:
-        if (hasHeader(headers, name)) (overwritten ??= []).push(name, value);
+        if (hasHeader(headers, name)) overwritten.push(name, value);
         break;
       default:
-        (appended ??= []).push(name, value);
+        appended.push(name, value);
     }
   }
-  if (overwritten !== undefined) {
-    for (let i = 0; i < overwritten.length; i += 2) setHeader(headers, overwritten[i] as string, overwritten[i + 1] as string);
-  }
-  if (appended !== undefined) for (const each of appended) headers.push(each);
+  for (let i = 0; i < overwritten.length; i += 2) setHeader(headers, overwritten[i] as string, overwritten[i + 1] as string);
+  for (const each of appended) headers.push(each);
 }

@@ -55,7 +55,12 @@ export async function rawRequest(
   const closeEnd = performance.now() + (options.closeWaitMs ?? 0);
   while (!isClosed && performance.now() < closeEnd) await delay(2);
   socket.destroy();
-  return (parsed ?? parseRaw(text, true, options.isHead ?? false)) && { ...(parsed ?? (parseRaw(text, true, options.isHead ?? false) as RawResponse)), isClosed };
+  return (
+    (parsed ?? parseRaw(text, true, options.isHead ?? false)) && {
+      ...(parsed ?? (parseRaw(text, true, options.isHead ?? false) as RawResponse)),
+      isClosed,
+    }
+  );
 }
 
 /** The first final response in a text; undefined while it is not whole. */
@@ -94,7 +99,8 @@ export function parseRaw(whole: string, isClosed: boolean, isHead: boolean): Raw
           if (rest.indexOf("\r\n", lineEnd + 2) >= 0) return done(body, true);
           return isClosed ? done(body, false) : undefined;
         }
-        if (rest.length < lineEnd + 2 + size + 2) return isClosed ? done(body + rest.slice(lineEnd + 2, lineEnd + 2 + size), false) : undefined;
+        if (rest.length < lineEnd + 2 + size + 2)
+          return isClosed ? done(body + rest.slice(lineEnd + 2, lineEnd + 2 + size), false) : undefined;
         body += rest.slice(lineEnd + 2, lineEnd + 2 + size);
         at = lineEnd + 2 + size + 2;
       }

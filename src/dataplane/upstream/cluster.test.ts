@@ -14,7 +14,18 @@ import { ClusterLoadAssignmentSchema } from "../../gen/envoy/envoy/config/endpoi
 import { SecretSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { UpstreamTlsContextSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { echo, type RawUpstream, rawRequest, rawUpstream } from "../testing/raw.ts";
-import { allTo, type ClusterInit, edsCluster, endpoints, listener, loadAssignment, type RouteInit, routeConfig, serve, staticCluster } from "../testing/resources.ts";
+import {
+  allTo,
+  type ClusterInit,
+  edsCluster,
+  endpoints,
+  listener,
+  loadAssignment,
+  type RouteInit,
+  routeConfig,
+  serve,
+  staticCluster,
+} from "../testing/resources.ts";
 
 const get = (path = "/p", headers = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`;
 const started: AsyncDisposable[] = [];
@@ -75,7 +86,9 @@ test("an unhealthy endpoint gets nothing, until most are unhealthy: then health 
   const [a, b, c] = [await upstream("a"), await upstream("b"), await upstream("c")];
   const withHealth = (sick: readonly number[]) => {
     const assignment = loadAssignment("e", [a.port, b.port, c.port]);
-    (assignment.endpoints?.[0]?.lbEndpoints ?? []).forEach((each, index) => void Object.assign(each, { healthStatus: sick.includes(index) ? 2 : 1 }));
+    (assignment.endpoints?.[0]?.lbEndpoints ?? []).forEach(
+      (each, index) => void Object.assign(each, { healthStatus: sick.includes(index) ? 2 : 1 }),
+    );
     return envoyResource(ClusterLoadAssignmentSchema, "e", assignment, []);
   };
   const plane = await served(edsCluster("e"), withHealth([0]), routeConfig([allTo("e")]));
@@ -119,14 +132,26 @@ test("a name is resolved (STRICT_DNS), and one that does not resolve is a Proble
   const a = await upstream("a");
   const named = (name: string, host: string) => {
     const assignment = loadAssignment(name, [a.port]);
-    const endpoint = assignment.endpoints?.[0]?.lbEndpoints?.[0]?.hostIdentifier?.value as { address: { address: { value: { address: string } } } };
+    const endpoint = assignment.endpoints?.[0]?.lbEndpoints?.[0]?.hostIdentifier?.value as {
+      address: { address: { value: { address: string } } };
+    };
     endpoint.address.address.value.address = host;
-    return staticCluster(name, [], { loadAssignment: assignment, clusterDiscoveryType: { case: "type", value: 1 }, dnsLookupFamily: 1 } as ClusterInit);
+    return staticCluster(name, [], {
+      loadAssignment: assignment,
+      clusterDiscoveryType: { case: "type", value: 1 },
+      dnsLookupFamily: 1,
+    } as ClusterInit);
   };
-  const plane = await served(named("a", "localhost"), named("nowhere", "no-such-host.invalid"), routed({ hostRewriteSpecifier: { case: "autoHostRewrite", value: { value: true } } }));
+  const plane = await served(
+    named("a", "localhost"),
+    named("nowhere", "no-such-host.invalid"),
+    routed({ hostRewriteSpecifier: { case: "autoHostRewrite", value: { value: true } } }),
+  );
   await expect.poll(async () => (await rawRequest(plane.port, get()))?.status).toBe(200);
   expect(a.requests.at(-1)).toContain("\r\nhost: localhost\r\n");
-  await expect.poll(() => plane.plane.unsupported()).toMatchObject([{ reason: "DnsNotResolved", message: expect.stringContaining("no-such-host.invalid") }]);
+  await expect
+    .poll(() => plane.plane.unsupported())
+    .toMatchObject([{ reason: "DnsNotResolved", message: expect.stringContaining("no-such-host.invalid") }]);
 });
 
 test("a Unix socket is an endpoint like any other", async () => {
@@ -136,7 +161,9 @@ test("a Unix socket is an endpoint like any other", async () => {
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const loadAssignment = {
     clusterName: "a",
-    endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address: { address: { case: "pipe", value: { path } } } } } }] }],
+    endpoints: [
+      { lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address: { address: { case: "pipe", value: { path } } } } } }] },
+    ],
   };
   const plane = await served(staticCluster("a", [], { loadAssignment } as ClusterInit), routed({}));
   expect((await rawRequest(plane.port, get()))?.body).toBe("pipe");
@@ -157,8 +184,18 @@ test.each([
   ["gateway-error", { retryOn: "gateway-error", numRetries: 2 }, "HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", 200],
   ["gateway-error is not 500", { retryOn: "gateway-error", numRetries: 2 }, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", 500],
   ["retriable-4xx", { retryOn: "retriable-4xx", numRetries: 2 }, "HTTP/1.1 409 No\r\nContent-Length: 0\r\n\r\n", 200],
-  ["retriable-status-codes", { retryOn: "retriable-status-codes", numRetries: 2, retriableStatusCodes: [418] }, "HTTP/1.1 418 No\r\nContent-Length: 0\r\n\r\n", 200],
-  ["a status that is not on the list", { retryOn: "retriable-status-codes", numRetries: 2, retriableStatusCodes: [418] }, "HTTP/1.1 419 No\r\nContent-Length: 0\r\n\r\n", 419],
+  [
+    "retriable-status-codes",
+    { retryOn: "retriable-status-codes", numRetries: 2, retriableStatusCodes: [418] },
+    "HTTP/1.1 418 No\r\nContent-Length: 0\r\n\r\n",
+    200,
+  ],
+  [
+    "a status that is not on the list",
+    { retryOn: "retriable-status-codes", numRetries: 2, retriableStatusCodes: [418] },
+    "HTTP/1.1 419 No\r\nContent-Length: 0\r\n\r\n",
+    419,
+  ],
   ["too few retries", { retryOn: "5xx", numRetries: 1 }, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", 500],
   ["a body that is not read to its end", { retryOn: "5xx", numRetries: 2 }, "HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\npart", 200],
 ])("retry on %s", async (_, policy, answer, status) => {
@@ -203,10 +240,15 @@ test("each try has its own time, the route's time is over all of them", async ()
   const a = await upstream("a");
   let asked = 0;
   a.answer = (request) => (asked++ === 0 ? undefined : echo(request));
-  const plane = await served(staticCluster("a", [a.port]), retries({ retryOn: "5xx", numRetries: 1, perTryTimeout: { nanos: 100_000_000 } }));
+  const plane = await served(
+    staticCluster("a", [a.port]),
+    retries({ retryOn: "5xx", numRetries: 1, perTryTimeout: { nanos: 100_000_000 } }),
+  );
   expect((await rawRequest(plane.port, get()))?.status).toBe(200);
   a.answer = () => undefined;
-  plane.publish(routed({ timeout: { nanos: 250_000_000 }, retryPolicy: { retryOn: "5xx", numRetries: 10, perTryTimeout: { nanos: 100_000_000 } } }));
+  plane.publish(
+    routed({ timeout: { nanos: 250_000_000 }, retryPolicy: { retryOn: "5xx", numRetries: 10, perTryTimeout: { nanos: 100_000_000 } } }),
+  );
   const start = performance.now();
   expect(await rawRequest(plane.port, get())).toMatchObject({ status: 504, body: "upstream request timeout" });
   expect(performance.now() - start).toBeLessThan(600);
@@ -222,7 +264,10 @@ test("circuit breakers: no more requests than allowed", async () => {
     answers.push(() => socket.write(echo(request)));
     return undefined;
   };
-  const plane = await served(staticCluster("a", [a.port], { circuitBreakers: { thresholds: [{ maxRequests: 2 }] } } as ClusterInit), routed({}));
+  const plane = await served(
+    staticCluster("a", [a.port], { circuitBreakers: { thresholds: [{ maxRequests: 2 }] } } as ClusterInit),
+    routed({}),
+  );
   const two = [rawRequest(plane.port, get()), rawRequest(plane.port, get())];
   await expect.poll(() => answers.length).toBe(2);
   const third = await rawRequest(plane.port, get());
@@ -238,7 +283,10 @@ test("circuit breakers: one connection serves all in turn, and too many waiting 
     setTimeout(() => socket.write(echo(request)), 30);
     return undefined;
   };
-  const plane = await served(staticCluster("a", [a.port], { circuitBreakers: { thresholds: [{ maxConnections: 1, maxPendingRequests: 3 }] } } as ClusterInit), routed({}));
+  const plane = await served(
+    staticCluster("a", [a.port], { circuitBreakers: { thresholds: [{ maxConnections: 1, maxPendingRequests: 3 }] } } as ClusterInit),
+    routed({}),
+  );
   const responses = await Promise.all(Array.from({ length: 8 }, () => rawRequest(plane.port, get())));
   const statuses = responses.map((each) => each?.status);
   expect(a.accepted).toBe(1);
@@ -255,7 +303,10 @@ test("connections are kept and used again, the last first", async () => {
 
 test("an idle connection is closed after the cluster's idle time-out", async () => {
   const a = await upstream("a");
-  const plane = await served(staticCluster("a", [a.port], { commonHttpProtocolOptions: { idleTimeout: { nanos: 100_000_000 } } } as ClusterInit), routed({}));
+  const plane = await served(
+    staticCluster("a", [a.port], { commonHttpProtocolOptions: { idleTimeout: { nanos: 100_000_000 } } } as ClusterInit),
+    routed({}),
+  );
   await rawRequest(plane.port, get());
   expect(a.connections.size).toBe(1);
   await expect.poll(() => a.connections.size).toBe(0);
@@ -267,7 +318,25 @@ test("TLS: sent the SNI, the chain is checked when there is an authority and not
   const folder = mkdtempSync(join(tmpdir(), "tls-"));
   const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
   for (const name of ["right", "wrong"]) {
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", `${name}.key`, "-out", `${name}.crt`, "-days", "1", "-subj", "/CN=up.example", "-addext", "subjectAltName=DNS:up.example");
+    openssl(
+      "req",
+      "-x509",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:prime256v1",
+      "-nodes",
+      "-keyout",
+      `${name}.key`,
+      "-out",
+      `${name}.crt`,
+      "-days",
+      "1",
+      "-subj",
+      "/CN=up.example",
+      "-addext",
+      "subjectAltName=DNS:up.example",
+    );
   }
   const read = (file: string) => readFileSync(join(folder, file));
   const names: string[] = [];
@@ -280,7 +349,10 @@ test("TLS: sent the SNI, the chain is checked when there is an authority and not
   const { port } = server.address() as { port: number };
   const cluster = (common: object) =>
     staticCluster("a", [port], {
-      transportSocket: { name: "tls", configType: { case: "typedConfig", value: packAny(UpstreamTlsContextSchema, { sni: "up.example", commonTlsContext: common }) } },
+      transportSocket: {
+        name: "tls",
+        configType: { case: "typedConfig", value: packAny(UpstreamTlsContextSchema, { sni: "up.example", commonTlsContext: common }) },
+      },
     } as ClusterInit);
   const trusting = (file: string, san = "up.example") => ({
     validationContextType: {

@@ -91,7 +91,9 @@ test("bytes behind a response never answer the next request", async () => {
 });
 
 test("hop-by-hop headers stay here, but for Proxy-Authenticate", async () => {
-  const response = await ask(`${head}Connection: keep-alive, x-s\r\nX-S: 1\r\nX-T: 2\r\nKeep-Alive: 5\r\nProxy-Authenticate: q\r\nContent-Length: 0\r\n\r\n`);
+  const response = await ask(
+    `${head}Connection: keep-alive, x-s\r\nX-S: 1\r\nX-T: 2\r\nKeep-Alive: 5\r\nProxy-Authenticate: q\r\nContent-Length: 0\r\n\r\n`,
+  );
   const names = response?.headers.map(([name]) => name);
   expect(names).toEqual(expect.arrayContaining(["x-t", "proxy-authenticate"]));
   expect(names).not.toContain("x-s");
