@@ -822,7 +822,8 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     this.responseHeaders = headers;
     let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
     for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-    if (status !== 204 && status >= 200) text += `content-length: ${body.length}\r\n`;
+    // Of an answer to HEAD without a text, Envoy does not say that it is empty.
+    if (status !== 204 && status >= 200 && (body !== "" || this.method !== "HEAD")) text += `content-length: ${body.length}\r\n`;
     // A client that is still sending is not listened to any more.
     if (!this.#requestEnded) this.#closesAfter = true;
     if (this.#connection.closesAfter(this.#closesAfter)) {
