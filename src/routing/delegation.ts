@@ -29,6 +29,7 @@ import { byWeight, selectTables } from "./table-selection.ts";
 
 const deepest = 100;
 const mostRoutes = 100_000;
+const mostTables = 10_000;
 const mostFindings = 200;
 
 export interface FlatRoutes {
@@ -84,6 +85,7 @@ class Visit {
   readonly virtualService: Resource<"VirtualService">;
   readonly world: World;
   count = 0;
+  visited = 0;
 
   constructor(virtualService: Resource<"VirtualService">, world: World) {
     this.virtualService = virtualService;
@@ -135,6 +137,7 @@ class Visit {
     branch: Branch,
     via: string,
   ): ModelRoute[] {
+    if (this.visited > mostTables) return [];
     const selected = selectTables(action, list.ref.namespace, this.world);
     if ("fault" in selected) {
       const { reason, message, path, hint } = selected.fault;
@@ -158,7 +161,7 @@ class Visit {
       });
       return [];
     }
-    if (branch.tables.length >= deepest || ++this.count > mostRoutes) {
+    if (branch.tables.length >= deepest || ++this.visited > mostTables) {
       this.tooLarge(list, at, via);
       return [];
     }
@@ -169,7 +172,7 @@ class Visit {
   }
 
   tooLarge(list: List, at: Written, via: string): void {
-    const message = `this delegates more than ${deepest} tables deep, or to more than ${mostRoutes} routes and tables; what is beyond is left out`;
+    const message = `this delegates more than ${deepest} tables deep, or to more than ${mostTables} tables or ${mostRoutes} routes; what is beyond is left out`;
     if (!this.reportOf(list.key).problems.some((each) => each.reason === "DelegationTooLarge"))
       this.error(list, via, "DelegationTooLarge", message, { path: `${at.path}.delegateAction`, costs: "route" });
   }

@@ -50,7 +50,7 @@ export const routing = {
   DelegationTooLarge: {
     code: "HW2015",
     title: "a delegation without bounds",
-    help: "Delegation is followed 100 tables deep and to 100,000 routes in one VirtualService. What is beyond is left out: a selector that matches more than was meant is the usual cause.",
+    help: "Delegation is followed 100 tables deep, to 10,000 tables and to 100,000 routes in one VirtualService. What is beyond is left out: a selector that matches more than was meant is the usual cause.",
   },
   ChildMatcherIncompatible: {
     code: "HW2016",
