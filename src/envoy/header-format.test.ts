@@ -16,13 +16,15 @@ const taken = [
 ];
 const refused = ["%NOPE%", "100%", "50 % off", "%req(x)%", "%REQ()%", "%REQ(x)", "%", "%REQ%"];
 
-test.skipIf(findEnvoy() === undefined).each([
-  ...taken.map((value) => [value, "takes"] as const),
-  ...refused.map((value) => [value, "refuses"] as const),
-])("we and Envoy agree on %j", (value, verdict) => {
-  expect(refusalOf([], [listenerAdding(value)]) === undefined ? "takes" : "refuses").toBe(verdict);
-  expect(headerValueFault(value) === undefined ? "takes" : "refuses").toBe(verdict);
-});
+test
+  .skipIf(findEnvoy() === undefined)
+  .each([...taken.map((value) => [value, "takes"] as const), ...refused.map((value) => [value, "refuses"] as const)])(
+  "we and Envoy agree on %j",
+  (value, verdict) => {
+    expect(refusalOf([], [listenerAdding(value)]) === undefined ? "takes" : "refuses").toBe(verdict);
+    expect(headerValueFault(value) === undefined ? "takes" : "refuses").toBe(verdict);
+  },
+);
 
 test("a line break is refused, and so is the content of a file of the proxy's machine", () => {
   expect(headerValueFault("a\nb")?.message).toContain("line break");

@@ -237,8 +237,9 @@ class Visit {
   add(kind: "warn" | "error", list: List, via: string, reason: Reason, message: string, details: ProblemDetails): void {
     if (this.reportOf(list.key).problems.length >= mostFindings) return;
     this.reportOf(list.key)[kind](reason, message, details);
-    if (list.key === this.virtualService.key) return;
-    this.reportOf(this.virtualService.key)[kind]("SubTableProblem", `on sub route table ${formatRef(list.ref)}: ${message}`, {
+    const own = this.reportOf(this.virtualService.key);
+    if (list.key === this.virtualService.key || own.problems.length >= mostFindings) return;
+    own[kind]("SubTableProblem", `on sub route table ${formatRef(list.ref)}: ${message}`, {
       path: via,
       costs: details.costs ?? "route",
       elsewhere: true,
