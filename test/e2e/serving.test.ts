@@ -101,11 +101,11 @@ describe.each(proxies)("run --proxy %s", (proxy) => {
   });
 
   test("SIGINT drains and ends with 130; a second one ends at once", async () => {
-    const first = await gateway("--proxy", proxy);
+    await using first = await gateway("--proxy", proxy);
     first.process.kill("SIGINT");
     expect((await first.ended).code).toBe(130);
 
-    const second = await gateway("--proxy", proxy, "--grace", "60");
+    await using second = await gateway("--proxy", proxy, "--grace", "60");
     await expect.poll(() => statusOf(`${second.url}/a`), { timeout: 10_000 }).toBe(200);
     const inFlight = getText(`${second.url}/slow`).catch(() => "cut");
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -183,7 +183,7 @@ describe("run", () => {
   test("with --state-dir a restart forgets nothing, even when the newest version is broken", async () => {
     const [state] = [mkdtempSync(join(tmpdir(), "headworks-state-"))];
     folders.push(state);
-    const first = await gateway("--state-dir", state);
+    await using first = await gateway("--state-dir", state);
     expect(await statusOf(`${first.url}/a`)).toBe(200);
     first.process.kill("SIGTERM");
     await first.ended;
