@@ -183,8 +183,11 @@ class OneListener {
       }
       return made;
     };
-    const plan = (name: string, of: readonly AttachedHost[]) =>
+    const plan = (name: string, of: readonly AttachedHost[]) => {
+      // Two parts with equal matchers: the first has the connections, so its routes are those that are asked for.
+      if (this.routes.some((each) => each.name === name)) return;
       this.routes.push({ name, part: index, hosts: of.map(({ resource }) => resource), requireTls: part.takesTls });
+    };
     const shared = routeConfigurationName(this.name, part.matcher);
     if (!part.takesTls) {
       plan(shared, hosts);

@@ -49,9 +49,9 @@ export function assemble(given: World, plugins: Plugins): Assembled {
     if (!isImagined(upstream)) own.set(upstream.key, [...upstream.problems]);
     const made = clusterOf(upstream, world, plugins);
     shared.set(clusterName(upstream.ref), made);
-    note(made.problems);
     const { endpoints, problems } = endpointsOf(upstream, world, plugins);
-    note(problems);
+    // Nobody wrote the imagined ones, so nobody is told.
+    if (!isImagined(upstream)) note([...made.problems, ...problems]);
     clusters.push(...(made.cluster ? [made.cluster, ...made.extras] : []), ...(made.cluster && endpoints ? [endpoints] : []));
   }
   const hasCluster = (ref: Ref) => shared.get(clusterName(ref))?.cluster !== undefined;
