@@ -93,8 +93,7 @@ class EmbeddedDataPlane implements DataPlane, Tables {
           if (this.#compile(this.#clusters, resource, () => compileCluster(resource.bytes))) changedClusters.add(resource.name);
           break;
         case typeUrls.endpoint:
-          this.#compileEndpoints(resource);
-          changedEndpoints.add(resource.name);
+          if (this.#compileEndpoints(resource)) changedEndpoints.add(resource.name);
           break;
         case typeUrls.route:
           this.#compile(this.#routes, resource, () => compileRouteConfig(resource.bytes, this.#routes.get(resource.name)?.compiled));
@@ -163,13 +162,16 @@ class EmbeddedDataPlane implements DataPlane, Tables {
     }
   }
 
-  #compileEndpoints(resource: EnvoyResource): void {
+  #compileEndpoints(resource: EnvoyResource): boolean {
+    if (this.#endpoints.get(resource.name)?.resource.version === resource.version) return false;
     try {
       const { set, findings } = compileLoadAssignment(resource.bytes);
       this.#endpoints.set(resource.name, { resource, compiled: set });
       this.#note(resource, findings);
+      return true;
     } catch (error) {
       this.#unreadable(resource, error);
+      return false;
     }
   }
 

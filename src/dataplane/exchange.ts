@@ -413,9 +413,9 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
 
   #requestText(): string {
     const { headers } = this;
+    if (this.#host?.countsAttempts) setHeader(headers, "x-envoy-attempt-count", String(this.attempts));
     let text = `${this.method} ${this.path} HTTP/1.1\r\nhost: ${this.authority}\r\n`;
     for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-    if (this.#host?.countsAttempts) text += `x-envoy-attempt-count: ${this.attempts}\r\n`;
     if (this.#upgrade !== undefined) text += `connection: upgrade\r\nupgrade: ${this.#upgrade}\r\n`;
     if (this.#isChunked) return `${text}transfer-encoding: chunked\r\n\r\n`;
     if (this.#contentLength >= 0) return `${text}content-length: ${this.#contentLength}\r\n\r\n`;

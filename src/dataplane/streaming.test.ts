@@ -149,9 +149,11 @@ test("a client that leaves takes its upstream request with it", async () => {
 });
 
 test("clients that leave in the middle of a paused response leave nothing behind", async () => {
+  let asked = 0;
   using upstream = await tcpServer((socket) => {
     socket.on("error", () => undefined);
     socket.once("data", () => {
+      asked++;
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
       for (let i = 0; i < 100; i++) socket.write(piece);
     });
@@ -164,7 +166,8 @@ test("clients that leave in the middle of a paused response leave nothing behind
     client.pause();
     return client;
   });
-  await delay(300);
+  await expect.poll(() => asked, { timeout: 5_000 }).toBe(64);
+  await delay(100);
   for (const client of clients) client.destroy();
   await expect.poll(() => plane.plane.stats()["cluster.a.upstream_cx_active"], { timeout: 5_000 }).toBe(0);
 });

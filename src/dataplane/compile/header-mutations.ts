@@ -19,6 +19,8 @@ export interface HeaderMutations {
   readonly add: readonly Addition[];
 }
 
+const framing = new Set(["content-length", "transfer-encoding"]);
+
 /** Undefined when there is nothing to do. */
 export function compileHeaderMutations(
   add: readonly HeaderValueOption[],
@@ -37,8 +39,13 @@ export function compileHeaderMutations(
       findings.refused(path, `the value of header ${JSON.stringify(header.key)} holds a control character`);
       return;
     }
+    const name = header.key.toLowerCase();
+    if (framing.has(name)) {
+      findings.refused(path, `${name} says where a message ends and is not set by configuration`);
+      return;
+    }
     additions.push({
-      name: header.key.toLowerCase(),
+      name,
       value: compileFormat(text, "", (operator) => findings.operator(path, operator)),
       action:
         option.append === undefined

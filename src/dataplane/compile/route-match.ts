@@ -11,7 +11,7 @@ import type { FractionalPercent } from "../../gen/envoy/envoy/type/v3/percent_pb
 import { unhandledFields } from "../fields.ts";
 import { queryParameter } from "../formatter.ts";
 import { headerValue } from "../http1/headers.ts";
-import { type Condition, type PathTest, type RouteTest, viewHeader } from "../match.ts";
+import { type Condition, type PathTest, type RequestView, type RouteTest, viewHeader } from "../match.ts";
 import { regex } from "../regex.ts";
 import { wireText } from "../text.ts";
 import type { Findings } from "./findings.ts";
@@ -116,10 +116,11 @@ export function compileHeaderMatcher(matcher: HeaderMatcher): Condition | undefi
   const not = invertMatch ? "not " : "";
   const valueCondition = (describe: string, test: (value: string) => boolean): Condition => ({
     describe: `header ${name} ${not}${describe}`,
-    // A missing header matches nothing, inverted or not, unless it counts as empty.
+    // Of several values each is looked at alone. A missing header matches nothing, inverted or not, unless it counts as empty.
     test: (request) => {
-      const value = viewHeader(request, name) ?? (treatMissingHeaderAsEmpty ? "" : undefined);
-      return value !== undefined && test(value) !== invertMatch;
+      const found = testValues(request, name, test);
+      if (found === undefined) return treatMissingHeaderAsEmpty && test("") !== invertMatch;
+      return found !== invertMatch;
     },
   });
   switch (specifier.case) {
@@ -164,6 +165,22 @@ export function compileHeaderMatcher(matcher: HeaderMatcher): Condition | undefi
       return compiled && valueCondition(compiled.describe, compiled.test);
     }
   }
+}
+
+/** Whether any value of a header passes; undefined when there is none. */
+function testValues(request: RequestView, name: string, test: (value: string) => boolean): boolean | undefined {
+  if (name.charCodeAt(0) === 0x3a || name === "host") {
+    const value = viewHeader(request, name);
+    return value === undefined ? undefined : test(value);
+  }
+  const { headers } = request;
+  let isPresent = false;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] !== name) continue;
+    if (test(headers[i + 1] as string)) return true;
+    isPresent = true;
+  }
+  return isPresent ? false : undefined;
 }
 
 function compileQueryMatcher(matcher: QueryParameterMatcher): Condition | undefined {

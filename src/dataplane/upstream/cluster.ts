@@ -120,8 +120,9 @@ export class ClusterRuntime {
     }
     for (const [key, host] of this.#hosts) {
       if (next.get(key) === host) continue;
-      host.drain();
       this.#leaving.add(host);
+      host.drain();
+      if (host.isEmpty) this.#leaving.delete(host);
     }
     this.#hosts = next;
     this.#rebalance(set.overprovisioning);
@@ -138,6 +139,11 @@ export class ClusterRuntime {
   #rebalance(overprovisioning: number): void {
     const { panicThreshold, policy, choices } = this.config;
     this.#balancer = new Balancer([...this.#hosts.values()], overprovisioning, panicThreshold, policy, choices, this.#balancer.position);
+  }
+
+  /** A host that left has no connection any more. */
+  onEmpty(host: Host): void {
+    this.#leaving.delete(host);
   }
 
   /** Sees to it that idle connections are closed in time. */

@@ -158,8 +158,14 @@ export class Host implements ConnectionOwner {
     this.cluster.stats.upstream_cx_destroy++;
     const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
+    if (this.#isDraining && this.isEmpty) this.cluster.onEmpty(this);
     // Those who wait for a free connection must not wait for one that is gone.
     if (this.#waiting.length > this.#connecting.size) this.#connect();
+  }
+
+  /** Without connections, open or under way. */
+  get isEmpty(): boolean {
+    return this.#all.size + this.#connecting.size + this.#waiting.length === 0;
   }
 
   /** Closes connections that were idle for longer than the cluster allows; returns how many idle ones stay. */
