@@ -1,11 +1,12 @@
 // The running control plane: sources in, Envoy resources and statuses out. What is computed from what is in flow/;
 // this file feeds it, hands on what changed, and remembers what was good.
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { Blame } from "./flow/blame.ts";
 import { carryOut } from "./flow/carry-out.ts";
 import { Flow } from "./flow/flow.ts";
 import { allKinds } from "./flow/inputs.ts";
 import { Memory } from "./flow/memory.ts";
-import { Publisher } from "./flow/publisher.ts";
+import { type Published, Publisher } from "./flow/publisher.ts";
 import { byPlace, findingOf, viewOf } from "./flow/view.ts";
 import type { BatchResult, Collection } from "./graph/mod.ts";
 import type { Change } from "./model/change.ts";
@@ -75,6 +76,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #flow: Flow;
   readonly #publisher: Publisher;
   readonly #memory: Memory;
+  readonly #blame = new Blame();
   readonly #ended = new AbortController();
   readonly #listeners = new Set<(report: BatchReport) => void>();
   readonly #fileProblems = new Map<string, readonly Problem[]>();
@@ -117,10 +119,12 @@ export class ControlPlane implements AsyncDisposable {
   /** A client refused a resource: the resources it was made from are to blame, and fall back to their last good version. */
   refuse(refusal: Refusal): void {
     this.#schedule(() => {
-      for (const key of refusal.resource.owners) {
+      const { keys, isCertain } = this.#blame.culprits(refusal);
+      for (const key of keys) {
         const given = this.#flow.given(key);
         if (given === undefined) continue;
-        this.#flow.inputs.refused.set(key, { version: given.version, message: refusal.message });
+        if (isCertain) this.#memory.withdraw(key, given.version);
+        this.#flow.inputs.refused.set(key, { version: given.version, message: refusal.message, ...(!isCertain && { isUncertain: true }) });
       }
     });
   }
@@ -187,6 +191,7 @@ export class ControlPlane implements AsyncDisposable {
     // Nobody is served before every source has spoken: half of a configuration is a wrong one.
     if (this.#waitingFor.size > 0) return;
     const published = carryOut(this.#publisher, this.#memory, isFirst ? undefined : result);
+    this.#blame.note(changedResources(this.#flow, result), isFirst ? [] : published.sent);
     this.#tell(result, pending, published, noticedAt, isFirst);
     if (isFirst) this.#ready.resolve();
   }
@@ -194,7 +199,7 @@ export class ControlPlane implements AsyncDisposable {
   #tell(
     result: BatchResult,
     pending: readonly { readonly batch: SourceBatch }[],
-    published: BatchReport["published"],
+    published: Published,
     noticedAt: number,
     isFirst: boolean,
   ): void {
@@ -220,14 +225,12 @@ export class ControlPlane implements AsyncDisposable {
       for (const problems of batch.problems?.values() ?? [])
         for (const each of problems) appeared.push({ problem: each, ...(each.at && { place: each.at }) });
     const report: BatchReport = {
-      changed: allKinds.flatMap(
-        (kind) => [...result.changesOf(this.#flow.inputs.given[kind] as Collection<unknown>).keys()] as ResourceKey[],
-      ),
+      changed: changedResources(this.#flow, result),
       appeared: appeared.sort(byPlace),
       resolved,
       keptLastGood,
       milliseconds: performance.now() - noticedAt,
-      published,
+      published: { upserts: published.upserts, removals: published.removals },
       isFirst,
     };
     for (const listener of this.#listeners) listener(report);
@@ -262,6 +265,10 @@ function apply(flow: Flow, source: string, changes: readonly Change[]): void {
         break;
     }
   }
+}
+
+function changedResources(flow: Flow, result: BatchResult): ResourceKey[] {
+  return allKinds.flatMap((kind) => [...result.changesOf(flow.inputs.given[kind] as Collection<unknown>).keys()] as ResourceKey[]);
 }
 
 function problemKey({ severity, code, path, message }: Problem): string {

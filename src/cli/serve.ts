@@ -1,8 +1,10 @@
 // Serving a folder: the control plane, what carries the traffic and the admin server, from their start to their drained end.
 import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import type { AdminServer } from "../admin/server.ts";
 import { type BatchReport, ControlPlane } from "../control-plane.ts";
 import { type ListenAddress, parseListenAddress } from "../lib/listen-address.ts";
+import { releaseMemory } from "../lib/release-memory.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { ListenSecurity } from "../xds/address.ts";
 import { type Carriers, startCarriers } from "./carriers.ts";
@@ -80,13 +82,15 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
   const earlier: BatchReport[] = [];
   const noEarlier = plane.onBatch((report) => earlier.push(report));
   plane.start();
-  await Promise.race([plane.ready, stop.first]);
-  // Requests come first: the admin server's modules are loaded when they are served already.
+  const served = plane.ready.then(() => carriers.ready());
+  // Requests come first: the admin server's modules take longer to load than a folder to read. Where a source is slow, its probes
+  // are answered meanwhile.
+  await Promise.race([served, stop.first, delay(adminPatienceMs, undefined, { ref: false })]);
   const adminParts = { plane, carriers, narrator, state, earlier };
   const admin = settings.admin && open.use(await startAdminServer(settings.admin, settings.token, adminParts));
   noEarlier();
+  await Promise.race([served, stop.first]);
   if (!stop.isAsked) {
-    await carriers.ready();
     state.isRead = true;
     const { findings, resources, proxies } = plane.current;
     const wanted = gatewayUrls(proxies.get(settings.proxyKey) ?? []);
@@ -94,6 +98,8 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
     if (failures.length > 0 && failures.length >= wanted.length)
       throw new CommandError(`the gateway cannot listen on ${failures.join("; ")}`);
     const gateways = wanted.filter((url) => !failures.some((failure) => failure.includes(`:${new URL(url).port}:`)));
+    // Reading is done, and nobody has been told yet that there is a gateway.
+    releaseMemory();
     if (onReady) onReady({ gateways, proxy: carriers.name, admin: admin?.url });
     else {
       narrator.loaded({ ...scopeOf(resources.values()), findings, milliseconds: Math.round(performance.now() - started) });
@@ -121,6 +127,9 @@ async function end(
   await carriers.drain(grace * 1000);
   return reason === "SIGINT" ? exitCodes.interrupted : exitCodes.ok;
 }
+
+/** How long the admin server waits for the first configuration. */
+const adminPatienceMs = 500;
 
 interface Settings {
   readonly proxyKey: ProxyKey;

@@ -12,13 +12,15 @@ const rounds = 8;
 /** `result` undefined: the first time, everything is sent and remembered. */
 export function carryOut(publisher: Publisher, memory: Memory, result: BatchResult | undefined): Published {
   const published = result === undefined ? publisher.publishAll() : publisher.publish(result);
+  const sent = [...published.sent];
   let { upserts, removals } = published;
   let learned = memory.learn(result);
   for (let round = 0; learned !== undefined && round < rounds; round++) {
     const more = publisher.publish(learned);
+    for (const resource of more.sent) sent.push(resource);
     upserts += more.upserts;
     removals += more.removals;
     learned = memory.learn(learned);
   }
-  return { upserts, removals };
+  return { sent, upserts, removals };
 }

@@ -4,7 +4,7 @@
 //                          └────────► gateways ─► virtual hosts ─► route configurations ──┘
 //                                          └────► listeners ──────────────────────────────┘
 //              each of these says what it found ─► judgements ─► statuses, and what is remembered as good
-import { type BatchResult, type Collection, Graph, type Input } from "../graph/mod.ts";
+import { type BatchResult, type Collection, Graph, type Input, type Single } from "../graph/mod.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
@@ -18,6 +18,7 @@ import { type Judged, judge } from "./judgements.ts";
 import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
 import { clusterResources, endpointResources, upstreamsFlow } from "./upstreams.ts";
+import { isWatched, sameWatched, type Watched, watchedNamespaces } from "./watched.ts";
 import { inService, settingsFlow } from "./world.ts";
 
 export class Flow {
@@ -37,8 +38,12 @@ export class Flow {
   constructor(plugins: Plugins) {
     const { graph } = this;
     const inputs = createInputs(graph);
-    const readable = byKind((kind) => newestReadable(graph, inputs, kind)) as unknown as { [K in Kind]: Collection<Resource<K>> };
-    const settings = settingsFlow(graph, readable.Settings);
+    const allSettings = newestReadable(graph, inputs, "Settings") as Collection<Resource<"Settings">>;
+    const settings = settingsFlow(graph, allSettings);
+    const watched = graph.value("watched namespaces", (read) => watchedNamespaces(read.value(settings)), { equals: sameWatched });
+    const readable = byKind((kind) => (kind === "Settings" ? allSettings : newestReadable(graph, inputs, kind, watched))) as unknown as {
+      [K in Kind]: Collection<Resource<K>>;
+    };
     const generated = graph.deriveMany(
       "upstreams of services",
       readable.Service,
@@ -69,7 +74,7 @@ export class Flow {
           after?.made.fault ? [[key, after.made.fault] as const] : [],
         ),
       );
-    this.judged = judge(graph, inputs, [upstreams.contribute, ...routes.contributors], statusOfResource);
+    this.judged = judge(graph, inputs, watched, [upstreams.contribute, ...routes.contributors], statusOfResource);
   }
 
   /** The newest version of a resource, as its source gave it. */
@@ -115,13 +120,18 @@ export class Flow {
   }
 }
 
-/** The newest version that could be read at all; whether it is any good is for those to say who make something of it. */
-function newestReadable(graph: Graph, inputs: Inputs, kind: Kind): Collection<Resource> {
+/**
+ * The newest version that could be read at all, of what is in the namespaces that Settings tell us to watch; whether it is any good is
+ * for those to say who make something of it.
+ */
+function newestReadable(graph: Graph, inputs: Inputs, kind: Kind, watched?: Single<Watched>): Collection<Resource> {
   return graph.derive(
     `readable ${kind}`,
     inputs.given[kind] as unknown as Collection<Resource>,
-    (resource, key, read) =>
-      resource.spec !== undefined ? resource : read.get(inputs.lastGood[kind] as unknown as Collection<Resource>, key),
+    (resource, key, read) => {
+      if (watched !== undefined && !isWatched(resource, read.value(watched))) return undefined;
+      return resource.spec !== undefined ? resource : read.get(inputs.lastGood[kind] as unknown as Collection<Resource>, key);
+    },
     { equals: sameResource },
   );
 }

@@ -91,8 +91,8 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
           if (claims.length > 0) return !claims.includes(older.key);
           return firstOfOlder(read, attachments, goodByDomain, known, attachment, domain) !== older.key;
         });
-      const made = withLastGood(read, inputs, world, (version) =>
-        hostIn(version, virtualService, gateway, part, attachment.proxy, verdict, lostByOlder, plugins, (ref) =>
+      const made = withLastGood<EncodedVirtualHost | undefined>(read, inputs, world, (version, inUse) =>
+        hostIn(version, virtualService, inUse(virtualService), gateway, part, attachment.proxy, verdict, lostByOlder, plugins, (ref) =>
           hasCluster(read, upstreams, resourceKey("Upstream", ref)),
         ),
       );
@@ -158,6 +158,7 @@ function attachmentsOf(virtualService: Resource<"VirtualService">, gateways: rea
 function hostIn(
   world: World,
   newest: Resource<"VirtualService">,
+  virtualService: Resource<"VirtualService"> | undefined,
   gateway: Resource<"Gateway">,
   part: HttpPart,
   proxy: string,
@@ -166,7 +167,7 @@ function hostIn(
   plugins: Plugins,
   has: (ref: { namespace: string; name: string }) => boolean,
 ): { made: EncodedVirtualHost | undefined; reports: Map<ResourceKey, readonly Problem[]> } {
-  const virtualService = world.get("VirtualService", newest.ref) ?? newest;
+  if (virtualService === undefined) return { made: undefined, reports: new Map() };
   const routed = virtualHostOf(gateway, proxy, virtualService, world);
   const reports = new Map<ResourceKey, readonly Problem[]>(routed.reports);
   const add = (problems: readonly Problem[]) => {

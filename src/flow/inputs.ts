@@ -16,6 +16,8 @@ export interface Refused {
   /** Of the resource, not of the Envoy resource: edited, it gets another chance. */
   readonly version: string;
   readonly message: string;
+  /** The version may be innocent: it stays in service, and its owner is told. */
+  readonly isUncertain?: boolean;
 }
 
 export interface Inputs {

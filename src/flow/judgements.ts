@@ -1,9 +1,10 @@
 // What is said about each resource: the findings of everything that was made from it, and its status.
-import type { Collection, Graph, Read } from "../graph/mod.ts";
+import type { Collection, Graph, Read, Single } from "../graph/mod.ts";
 import { type Problem, problem, rejects } from "../model/problem.ts";
-import type { Kind, Resource } from "../model/resource.ts";
+import { type Kind, kinds, type Resource } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";
 import { byKind, type Inputs, sameJson } from "./inputs.ts";
+import { isWatched, type Watched } from "./watched.ts";
 
 export interface Judgement {
   /** Of the newest version. */
@@ -35,17 +36,30 @@ export type StatusRule = (
   byProxy: ReadonlyMap<string, readonly Problem[]>,
 ) => Status | undefined;
 
-export function judge(graph: Graph, inputs: Inputs, contributors: readonly Contributor[], statusOf: StatusRule): Judged {
+export function judge(
+  graph: Graph,
+  inputs: Inputs,
+  watched: Single<Watched>,
+  contributors: readonly Contributor[],
+  statusOf: StatusRule,
+): Judged {
   return byKind((kind) =>
     graph.derive(
       `judged ${kind}`,
       inputs.given[kind] as Collection<Resource>,
-      (resource, _key, read) => judgementOf(resource, read, inputs, contributors, statusOf),
+      (resource, _key, read) =>
+        isWatched(resource, read.value(watched)) ? judgementOf(resource, read, inputs, contributors, statusOf) : notWatched(resource),
       {
         equals: sameJudgement,
       },
     ),
   );
+}
+
+function notWatched(resource: Resource): Judgement {
+  const message = `the namespace ${resource.ref.namespace} is not among watchNamespaces of Settings, so this is not read`;
+  const problems = resource.kind in kinds ? [problem("warning", resource.key, "NamespaceNotWatched", message)] : [];
+  return { version: resource.version, problems, isGood: false, keepsLastGood: false };
 }
 
 function judgementOf(

@@ -9,7 +9,6 @@ import { parseResourceKey, type Ref, type ResourceKey, resourceKey } from "../mo
 import type { Kind, Resource } from "../model/resource.ts";
 import type { World } from "../plugin/world.ts";
 import type { Inputs } from "./inputs.ts";
-import { refusal } from "./judgements.ts";
 
 /** What was found, by resource: every resource that took part is there, if with an empty list. */
 export type Reports = ReadonlyMap<ResourceKey, readonly Problem[]>;
@@ -24,28 +23,36 @@ export interface Made<T> {
 /** How often culprits are looked for: a last good version may itself lead to another culprit. */
 const passes = 3;
 
-export function withLastGood<T>(read: Read, inputs: Inputs, world: World, make: (world: World) => { made: T; reports: Reports }): Made<T> {
-  const first = make(world);
+/** The version of a resource to use; undefined where none may be. */
+export type InUse = <K extends Kind>(resource: Resource<K>) => Resource<K> | undefined;
+
+type Make<T> = (world: World, inUse: InUse) => { readonly made: T; readonly reports: Reports };
+
+export function withLastGood<T>(read: Read, inputs: Inputs, world: World, make: Make<T>): Made<T> {
+  const first = make(world, (resource) => resource);
   let latest = first;
-  const replaced = new Map<ResourceKey, Resource>();
+  /** Undefined: left out. */
+  const replaced = new Map<ResourceKey, Resource | undefined>();
   for (let pass = 0; pass < passes; pass++) {
     const before = replaced.size;
     for (const [key, problems] of latest.reports) {
-      if (!replaced.has(key) && isToBlame(key, problems, read, inputs)) {
-        const good = lastGoodOf(key, read, inputs);
-        if (good !== undefined) replaced.set(key, good);
-      }
+      if (replaced.has(key)) continue;
+      const isOut = isRefused(key, read, inputs);
+      if (!isOut && !rejects(problems)) continue;
+      const good = lastGoodOf(key, read, inputs);
+      if (good !== undefined || isOut) replaced.set(key, good);
     }
     if (replaced.size === before) break;
-    latest = make(worldWith(world, replaced));
+    const inUse = inUseOf(replaced);
+    latest = make(worldWith(world, replaced, inUse), inUse);
   }
   return { made: latest.made, reports: first.reports };
 }
 
-function isToBlame(key: ResourceKey, problems: readonly Problem[], read: Read, inputs: Inputs): boolean {
-  if (rejects(problems)) return true;
-  const given = read.get(inputs.given[parseResourceKey(key).kind as Kind] as Collection<Resource>, key);
-  return given !== undefined && refusal(given, read, inputs).length > 0;
+function isRefused(key: ResourceKey, read: Read, inputs: Inputs): boolean {
+  const refused = read.get(inputs.refused, key);
+  if (refused === undefined || refused.isUncertain) return false;
+  return read.get(inputs.given[parseResourceKey(key).kind as Kind] as Collection<Resource>, key)?.version === refused.version;
 }
 
 /** The last good version, if it is another than the newest. */
@@ -56,13 +63,22 @@ function lastGoodOf(key: ResourceKey, read: Read, inputs: Inputs): Resource | un
   return good?.version === given?.version ? undefined : good;
 }
 
-function worldWith(world: World, replaced: ReadonlyMap<ResourceKey, Resource>): World {
-  const newest = <K extends Kind>(resource: Resource<K>) => (replaced.get(resource.key) as Resource<K> | undefined) ?? resource;
+function inUseOf(replaced: ReadonlyMap<ResourceKey, Resource | undefined>): InUse {
+  return <K extends Kind>(resource: Resource<K>) =>
+    replaced.has(resource.key) ? (replaced.get(resource.key) as Resource<K> | undefined) : resource;
+}
+
+function worldWith(world: World, replaced: ReadonlyMap<ResourceKey, Resource | undefined>, inUse: InUse): World {
   return {
     get<K extends Kind>(kind: K, ref: Ref) {
-      return (replaced.get(resourceKey(kind, ref)) as Resource<K> | undefined) ?? world.get(kind, ref);
+      const key = resourceKey(kind, ref);
+      return replaced.has(key) ? (replaced.get(key) as Resource<K> | undefined) : world.get(kind, ref);
     },
-    list: (kind, namespace) => world.list(kind, namespace).map(newest),
+    list: (kind, namespace) =>
+      world
+        .list(kind, namespace)
+        .map(inUse)
+        .filter((each) => each !== undefined),
     get settings() {
       return world.settings;
     },

@@ -142,8 +142,9 @@ function siteListener(
 ): SiteListener {
   const world = worldOf(read, known);
   let used = gateway;
-  const made = withLastGood<ListenerTranslation>(read, inputs, world, (version) => {
-    const resource = version.get("Gateway", gateway.ref) ?? gateway;
+  const made = withLastGood<ListenerTranslation>(read, inputs, world, (version, inUse) => {
+    const resource = inUse(gateway);
+    if (resource === undefined) return { made: nothing(gateway), reports: reportsOf(gateway.key, []) };
     used = resource;
     const { parts, report } = partsOf(resource, version);
     for (const part of parts) if (part.kind === "http") checkSelection(part, version, report);
@@ -165,8 +166,7 @@ function siteListener(
       ...gatewayDomainProblems(resource, [...new Set(domains)]),
       ...(ports?.problems.get(gateway.key) ?? []),
     ];
-    if (ports?.served.has(gateway.key) === false)
-      return { made: { name: listenerName(resource), routes: [], extras: [], problems: [] }, reports: reportsOf(gateway.key, found) };
+    if (ports?.served.has(gateway.key) === false) return { made: nothing(resource), reports: reportsOf(gateway.key, found) };
     const translated = listenerOf(resource, attached, {
       world: version,
       plugins,
@@ -182,6 +182,10 @@ function siteListener(
     isNewest: used.version === gateway.version,
     ...made,
   };
+}
+
+function nothing(gateway: Resource<"Gateway">): ListenerTranslation {
+  return { name: listenerName(gateway), routes: [], extras: [], problems: [] };
 }
 
 function proxiesOfResource({ spec }: Resource<"Gateway">): readonly string[] {

@@ -9,6 +9,8 @@ import { allKinds } from "./inputs.ts";
 export class Memory {
   readonly #flow: Flow;
   readonly #store: StateStore | undefined;
+  /** The good version before the latest: Envoy's refusal of a version comes after we have taken it for good. */
+  readonly #previous = new Map<ResourceKey, Resource>();
 
   /** Begins with what the store remembers from before. */
   constructor(flow: Flow, store: StateStore | undefined) {
@@ -40,6 +42,11 @@ export class Memory {
     }
     if (result === undefined) gone.push(...this.#vanishedWhileAway());
     if (good.length === 0 && gone.length === 0) return undefined;
+    for (const resource of good) {
+      const before = this.#lastGood(resource).get(resource.key);
+      if (before !== undefined && before.version !== resource.version) this.#previous.set(resource.key, before);
+    }
+    for (const key of gone) this.#previous.delete(key);
     const learned = this.#flow.graph.batch(() => {
       for (const resource of good) this.#lastGood(resource).set(resource.key, resource);
       for (const key of gone) this.#flow.lastGood(key).delete(key);
@@ -47,6 +54,20 @@ export class Memory {
     for (const resource of good) this.#store?.remember(resource);
     for (const key of gone) this.#store?.forget(key);
     return learned.runs === 0 ? undefined : learned;
+  }
+
+  /** A version was not good after all: what was good before it is so again. Inside of a batch. */
+  withdraw(key: ResourceKey, version: string): void {
+    const lastGood = this.#flow.lastGood(key);
+    if (lastGood.get(key)?.version !== version) return;
+    const previous = this.#previous.get(key);
+    if (previous === undefined) {
+      lastGood.delete(key);
+      this.#store?.forget(key);
+    } else {
+      lastGood.set(key, previous);
+      this.#store?.remember(previous);
+    }
   }
 
   #addGood(key: ResourceKey, good: Resource[]): void {

@@ -11,6 +11,8 @@ export interface Outlet<V = unknown> {
 }
 
 export interface Published {
+  /** Everything that was sent, of all proxies. */
+  readonly sent: readonly EnvoyResource[];
   readonly upserts: number;
   readonly removals: number;
 }
@@ -27,14 +29,14 @@ export class Publisher {
 
   /** The whole set of every proxy. */
   publishAll(): Published {
-    const counts = { upserts: 0, removals: 0 };
+    const counts = { sent: [] as EnvoyResource[], upserts: 0, removals: 0 };
     for (const proxy of this.#flow.proxies()) this.#send(proxy, { upserts: resourcesOfProxy(this.#flow, proxy), removals: [] }, counts);
     return counts;
   }
 
   /** What changed. A proxy that is new gets all, one that is gone is retired. */
   publish(result: BatchResult): Published {
-    const counts = { upserts: 0, removals: 0 };
+    const counts = { sent: [] as EnvoyResource[], upserts: 0, removals: 0 };
     const proxies = new Set(this.#flow.proxies());
     for (const proxy of this.#proxies) {
       if (proxies.has(proxy)) continue;
@@ -49,10 +51,11 @@ export class Publisher {
     return counts;
   }
 
-  #send(proxy: ProxyKey, changes: ResourceChanges, counts: { upserts: number; removals: number }): void {
+  #send(proxy: ProxyKey, changes: ResourceChanges, counts: { sent: EnvoyResource[]; upserts: number; removals: number }): void {
     const isNew = !this.#proxies.has(proxy);
     this.#proxies.add(proxy);
     if (!isNew && changes.upserts.length === 0 && changes.removals.length === 0) return;
+    for (const resource of changes.upserts) counts.sent.push(resource);
     counts.upserts += changes.upserts.length;
     counts.removals += changes.removals.length;
     for (const consumer of this.#consumers) consumer.publish(proxy, changes);

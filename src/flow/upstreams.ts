@@ -65,8 +65,9 @@ function translateCluster(
   known: InService,
   plugins: Plugins,
 ): Made<ClusterTranslation> {
-  return withLastGood(read, inputs, worldOf(read, known), (world) => {
-    const made = clusterOf(world.get("Upstream", upstream.ref) ?? upstream, world, plugins);
+  return withLastGood<ClusterTranslation>(read, inputs, worldOf(read, known), (world, inUse) => {
+    const version = inUse(upstream);
+    const made: ClusterTranslation = version ? clusterOf(version, world, plugins) : { extras: [], problems: [] };
     return { made, reports: new Map([[upstream.key, made.problems]]) };
   });
 }

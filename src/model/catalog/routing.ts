@@ -187,4 +187,9 @@ export const routing = {
     title: "an UpstreamGroup with an unusable destination",
     help: "Each destination of an UpstreamGroup names an Upstream, a Service or a Consul service that exists.",
   },
+  NamespaceNotWatched: {
+    code: "HW2071",
+    title: "namespace not watched",
+    help: "Settings list `watchNamespaces`, and the namespace of this resource is not one of them, so it is neither served nor given a status. Add the namespace to the list, or make the list empty to watch all.",
+  },
 } as const satisfies Record<string, CatalogEntry>;
