@@ -49,6 +49,7 @@ import { upgrades } from "./features/upgrades.ts";
 import type { Feature } from "./plugin/feature.ts";
 import type { Plugins } from "./plugin/plugins.ts";
 import type { UpstreamKind, UpstreamType } from "./plugin/upstream-type.ts";
+import { consul } from "./upstreams/consul/consul.ts";
 import { kube } from "./upstreams/kube/kube.ts";
 import { notServed } from "./upstreams/notServed.ts";
 import { pipe } from "./upstreams/pipe/pipe.ts";
@@ -59,7 +60,7 @@ export const upstreamTypes = {
   static: staticHosts,
   pipe,
   kube,
-  consul: notServed("consul"),
+  consul,
   aws: notServed("aws"),
   awsEc2: notServed("awsEc2"),
   azure: notServed("azure"),

@@ -1,4 +1,45 @@
 // Codes HW6xxx. See ../catalog.ts.
 import type { CatalogEntry } from "../catalog.ts";
 
-export const sources = {} as const satisfies Record<string, CatalogEntry>;
+export const sources = {
+  ConsulNotConfigured: {
+    code: "HW6001",
+    title: "a Consul Upstream, and no Consul",
+    help: "Upstreams of the type `consul` are looked up in the Consul that the Settings name. Discovery is on as soon as `serviceDiscovery` is there, also when it is empty:\n\n    kind: Settings\n    metadata: {name: default, namespace: gloo-system}\n    spec:\n      consul:\n        httpAddress: 127.0.0.1:8500\n        serviceDiscovery: {}\n\nWithout it nothing is served for the Upstream, and routes to it answer 503.",
+  },
+  ConsulServiceMissing: {
+    code: "HW6002",
+    title: "a Consul Upstream without a service",
+    help: "`consul.serviceName` names a service of Consul's catalog, as `consul catalog services` prints it. There is no default.",
+  },
+  ConsulDataCenterNotAllowed: {
+    code: "HW6003",
+    title: "a data centre that the Settings do not allow",
+    help: "`consul.serviceDiscovery.dataCenters` in the Settings lists the data centres whose instances may be used (empty: all). The Upstream names one that is not in it; its instances there get no request. Add it to the Settings or take it out of the Upstream.",
+  },
+  ConsulSettingsUnusable: {
+    code: "HW6004",
+    title: "Settings for Consul that cannot be used",
+    help: "The address in `consul.httpAddress` is no address, or a file (`caFile`, `caPath`, `certFile`, `keyFile`) cannot be read. Consul is not asked until that is mended; what is in service stays.",
+  },
+  ConsulUnreachable: {
+    code: "HW6005",
+    title: "Consul does not answer",
+    help: "Consul cannot be reached, has no leader, or answers nonsense. Endpoints and discovered Upstreams stay as they were when it last answered; proxies notice nothing. It is asked again at least every 3 seconds, and read anew when it is back. If it comes back with an empty catalog, as it does without its data folder, what was known is kept for a minute, in which agents register again what runs beside them.",
+  },
+  ConsulDenied: {
+    code: "HW6006",
+    title: "Consul refuses the token",
+    help: 'Consul has ACLs, and the token in `consul.token` (or `CONSUL_HTTP_TOKEN`) is unknown or may not read. It needs to read services and nodes:\n\n    service_prefix "" { policy = "read" }\n    node_prefix "" { policy = "read" }\n\nUntil then endpoints and discovered Upstreams stay as they are.',
+  },
+  ConsulNameNotResolved: {
+    code: "HW6007",
+    title: "an instance with a name that cannot be resolved",
+    help: "A service is registered in Consul with a host name as its address. Such names are resolved by the DNS server in `consul.dnsAddress` (default `127.0.0.1:8600`, Consul's own, which knows other names only if it has `recursors`), every `dnsPollingInterval`. The instance gets no request until its name resolves; if it did before, its last addresses are kept.",
+  },
+  ConsulRootCaMissing: {
+    code: "HW6008",
+    title: "TLS tagging without a root CA",
+    help: "`consulDiscovery.useTlsTagging` makes Upstreams with TLS of services that carry the tag `tlsTagName`. They are verified with the Secret in `consulDiscovery.rootCa`, which is missing. Services with the tag are not discovered until it is there; all others are.",
+  },
+} as const satisfies Record<string, CatalogEntry>;
