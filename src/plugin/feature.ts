@@ -9,6 +9,7 @@ import type {
   HttpFilterSchema,
 } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import type { TcpProxySchema } from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import type { DestinationSpec } from "../gen/gloo/gloo/projects/gloo/api/v1/destination_spec_pb.js";
 import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import type { ListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/listener_options_pb.js";
 import type { PerRouteConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy_pb.js";
@@ -77,6 +78,20 @@ export interface RouteContext extends OptionContext {
   readonly proxied: PerRouteConfig | undefined;
 }
 
+/** One destination of a route: of the route itself, or of one of its weighted clusters. */
+export interface DestinationContext extends OptionContext {
+  readonly upstream: Resource<"Upstream">;
+  /** The function that the destination calls. */
+  readonly call: DestinationSpec["destinationType"];
+  /** The path that the first matcher of the route asks for, as it is written; undefined when there is none. */
+  readonly matchedPath: string | undefined;
+}
+
+/** What can be refined for a destination. Configurations of filters are by name of the filter. */
+export interface DestinationDraft {
+  readonly typedPerFilterConfig?: unknown;
+}
+
 export interface ListenerContext extends OptionContext {
   readonly gateway: Resource<"Gateway">;
   readonly listener: ListenerOptions | undefined;
@@ -136,6 +151,10 @@ export interface Feature {
     options: WeightedDestinationOptions,
     context: OptionContext,
   ) => WeightedClusterDraft;
+  /** Kinds of functions that `destination` can call: cases of a `destinationSpec`. */
+  readonly calls?: readonly NonNullable<DestinationSpec["destinationType"]["case"]>[];
+  /** What an Upstream wants of the routes and weighted clusters that lead to it. Runs on each that does. `field` is below the destination. */
+  readonly destination?: <D extends DestinationDraft>(draft: D, context: DestinationContext) => D;
   readonly upstream?: (cluster: ClusterDraft, upstream: UpstreamOf<unknown>, context: UpstreamFeatureContext) => ClusterDraft;
 }
 

@@ -49,12 +49,16 @@ export interface ActionContext {
   readonly maxProgramSize: number | undefined;
   readonly maxDirectResponseBytes: number;
   readonly dynamicForwardProxy: Parameters<typeof dynamicForwardProxyCluster>[0];
-  /** Adds the options of a weighted destination. */
-  readonly weighted: (
-    cluster: WeightedClusterDraft,
-    options: WeightedDestinationOptions | undefined,
-    field: string,
-  ) => WeightedClusterDraft;
+  /** Adds the options of a weighted destination, and what its Upstream wants. */
+  readonly weighted: (cluster: WeightedClusterDraft, weighted: Weighted) => WeightedClusterDraft;
+}
+
+export interface Weighted {
+  readonly options: WeightedDestinationOptions | undefined;
+  readonly upstream: Resource<"Upstream"> | undefined;
+  readonly destinationSpec: DestinationSpec | undefined;
+  /** Of the weighted destination. */
+  readonly field: string;
 }
 
 export function translateAction(route: Route, context: ActionContext): TranslatedAction {
@@ -148,7 +152,12 @@ function weightedClusters(
     }
     const name = context.policy.replaces && resolved.isMissing ? fallbackCluster : resolved.cluster;
     const cluster = { name, weight: weight ?? 0, ...(resolved.metadataMatch && { metadataMatch: resolved.metadataMatch }) };
-    return context.weighted(cluster, options, `${item}.options`);
+    return context.weighted(cluster, {
+      options,
+      upstream: resolved.upstream,
+      destinationSpec: destination?.destinationSpec,
+      field: isOwn ? item : field,
+    });
   });
   const totalWeight = destinations.reduce((sum, { weight }) => sum + (weight ?? 0), 0);
   if (destinations.length === 0)

@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Violation, violationsOf } from "../envoy/constraints.ts";
 import { sortedMap } from "../envoy/encode.ts";
 import { type Route, RouteSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import type { DestinationSpec } from "../gen/gloo/gloo/projects/gloo/api/v1/destination_spec_pb.js";
 import { type RouteOptions, RouteOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
 import type { VirtualHostOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import {
@@ -11,10 +12,11 @@ import {
 } from "../gen/gloo/gloo/projects/gloo/api/v1/weighted_destination_options_pb.js";
 import { Report } from "../model/problem.ts";
 import { formatRef, parseResourceKey } from "../model/ref.ts";
-import type { ModelRoute } from "../model/virtual-host.ts";
-import type { Feature, OptionContext, OptionFinding, WeightedClusterDraft } from "../plugin/feature.ts";
+import type { Resource } from "../model/resource.ts";
+import type { ModelRoute, Written } from "../model/virtual-host.ts";
+import type { DestinationDraft, Feature, OptionContext, OptionFinding, WeightedClusterDraft } from "../plugin/feature.ts";
 import type { RouteDraft } from "../plugin/upstream-type.ts";
-import { type ActionFinding, translateAction } from "./actions.ts";
+import { type ActionFinding, translateAction, type Weighted } from "./actions.ts";
 import { typedUpstream } from "./clusters.ts";
 import { type Findings, optionAt } from "./findings.ts";
 import { type InvalidRoutePolicy, invalidAction, replacedAction } from "./invalid-routes.ts";
@@ -71,7 +73,7 @@ class OneRoute {
       maxProgramSize: this.maxProgramSize,
       maxDirectResponseBytes: this.context.maxDirectResponseBytes ?? gatewayLimit,
       dynamicForwardProxy: http?.dynamicForwardProxy,
-      weighted: (cluster, options, field) => this.weighted(cluster, options, field),
+      weighted: (cluster, weighted) => this.weighted(cluster, weighted),
     });
     for (const finding of translated.findings) this.actionFinding(finding);
     let draft: RouteDraft = { action: translated.action };
@@ -90,20 +92,15 @@ class OneRoute {
       const message = `${field} is not supported by this version and has no effect`;
       this.context.findings.add("warning", at, this.model.via, "OptionNotSupported", message);
     }
-    const upstream = translated.upstream;
+    const { upstream, destinationSpec } = translated;
     if (upstream) {
+      const field = "routeAction.single";
       const typed = typedUpstream(upstream, plugins, new Report(upstream.key));
       const report = new Report(this.model.at.resource);
-      if (typed?.type.route) draft = typed.type.route(draft, typed.upstream, translated.destinationSpec, { world, report });
-      else if (translated.destinationSpec?.destinationType.case)
-        this.context.findings.onRoute(
-          "warning",
-          this.model,
-          `routeAction.single.destinationSpec.${translated.destinationSpec.destinationType.case}`,
-          "OptionNotSupported",
-          `the Upstream ${formatRef(upstream.ref)} has no such functions here; the request is forwarded as it is`,
-        );
+      if (typed?.type.route) draft = typed.type.route(draft, typed.upstream, destinationSpec, { world, report });
+      else this.checkCall(upstream, destinationSpec, field);
       this.context.findings.problems.push(...report.problems);
+      draft = this.towards(draft, upstream, destinationSpec, field);
     }
     if (this.isRefused) return { action: invalidAction(policy) };
     return this.hasUsableRewrite(draft) || !policy.replaces ? draft : { ...draft, action: replacedAction() };
@@ -145,8 +142,47 @@ class OneRoute {
     return create(RouteSchema, { name, match, action: invalidAction(this.context.policy) });
   }
 
-  weighted(cluster: WeightedClusterDraft, options: WeightedDestinationOptions | undefined, field: string): WeightedClusterDraft {
-    if (options === undefined) return cluster;
+  /** What the Upstream wants of a route, or a weighted cluster, that leads to it. */
+  towards<D extends DestinationDraft>(draft: D, upstream: Resource<"Upstream">, spec: DestinationSpec | undefined, field: string): D {
+    let result = draft;
+    for (const feature of this.context.plugins.features) {
+      if (!feature.destination) continue;
+      const base = this.destinationContext(feature, `${field}.destinationSpec`);
+      const matchedPath = this.model.route.matchers[0]?.pathSpecifier.value;
+      const call = spec?.destinationType ?? { case: undefined };
+      result = feature.destination(result, {
+        ...base,
+        upstream,
+        call,
+        matchedPath: typeof matchedPath === "string" ? matchedPath : undefined,
+      });
+    }
+    return result;
+  }
+
+  checkCall(upstream: Resource<"Upstream">, spec: DestinationSpec | undefined, field: string): void {
+    const kind = spec?.destinationType.case;
+    if (kind === undefined || this.context.plugins.features.some(({ calls }) => calls?.includes(kind))) return;
+    this.context.findings.onRoute(
+      "warning",
+      this.model,
+      `${field}.destinationSpec.${kind}`,
+      "OptionNotSupported",
+      `the Upstream ${formatRef(upstream.ref)} has no such functions here; the request is forwarded as it is`,
+    );
+  }
+
+  weighted(cluster: WeightedClusterDraft, { options, upstream, destinationSpec, field }: Weighted): WeightedClusterDraft {
+    const own = options ? this.weightedOptions(cluster, options, `${field}.options`) : cluster;
+    if (upstream === undefined) return own;
+    const at = `${field}.destination`;
+    this.checkCall(upstream, destinationSpec, at);
+    const draft = this.towards(own, upstream, destinationSpec, at);
+    const filters = draft.typedPerFilterConfig as Record<string, never> | undefined;
+    return filters ? { ...draft, typedPerFilterConfig: sortedMap(filters) } : draft;
+  }
+
+  weightedOptions(cluster: WeightedClusterDraft, options: WeightedDestinationOptions, field: string): WeightedClusterDraft {
     const use = useOf(WeightedDestinationOptionsSchema, "weightedDestination", options, this.context.plugins.features);
     let draft = cluster;
     for (const feature of use.features) {
@@ -171,12 +207,21 @@ class OneRoute {
   optionContext(feature: Feature, place: string): OptionContext {
     const own = this.optionsPlace(place);
     const places = place === "options" ? this.model.optionsAt : new Map();
+    return this.contextAt(feature, own, (field) => optionAt(own, places, field));
+  }
+
+  destinationContext(feature: Feature, place: string): OptionContext {
+    const own = this.optionsPlace(place);
+    return this.contextAt(feature, own, (field) => ({ resource: own.resource, path: field === "" ? own.path : `${own.path}.${field}` }));
+  }
+
+  contextAt(feature: Feature, own: Written, placeOf: (field: string) => Written): OptionContext {
     const finding =
       (severity: "error" | "warning") =>
       (field: string, message: string, details: OptionFinding = {}) => {
         const { reason = "OptionInvalid", costs = "option", ...rest } = details;
         if (severity === "error" && costs === "route") this.isRefused = true;
-        this.context.findings.add(severity, optionAt(own, places, field), this.model.via, reason, message, {
+        this.context.findings.add(severity, placeOf(field), this.model.via, reason, message, {
           ...rest,
           ...(severity === "error" && { costs, statusText: this.errorText(`*${feature.glooName ?? feature.name}.plugin: ${message}`) }),
         });
