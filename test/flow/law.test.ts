@@ -59,7 +59,7 @@ function walk(seedOfWorld: number, count: number, reached: Coverage): number {
     const size = random.chance(0.4) ? 1 : random.below(20) + 1;
     const edited: string[] = [];
     running.batch((flow) => {
-      for (let i = 0; i < size; i++) edited.push(random.chance(0.06) ? editOutside(flow, random) : folder.edit(random));
+      for (let i = 0; i < size; i++) edited.push(random.chance(0.06) ? editOutside(running, random) : folder.edit(random));
       apply(flow, folder.take());
     });
     made += size;
@@ -152,16 +152,19 @@ class Folder {
 }
 
 /** What comes from elsewhere than files. */
-function editOutside(flow: Flow, random: Random): string {
+function editOutside({ flow, memory }: Running, random: Random): string {
   const keys = allKinds.flatMap((kind) => flow.inputs.given[kind].entries().map(([key]) => key as ResourceKey));
   const key = random.one(keys);
   const given = flow.given(key);
   if (given === undefined) return "nothing outside";
   switch (random.below(4)) {
     case 0:
-    case 1:
-      flow.inputs.refused.set(key, { version: given.version, message: "refused" });
+    case 1: {
+      const isCertain = random.chance(0.8);
+      if (isCertain) memory.withdraw(key, given.version);
+      flow.inputs.refused.set(key, { version: given.version, message: "refused", ...(!isCertain && { isUncertain: true }) });
       return `refuse ${key}`;
+    }
     case 2:
       flow.report(`reporter ${random.below(2)}`, random.chance(0.3) ? [] : [problem("warning", key, "RefusedByEnvoy", "noticed")]);
       return `report ${key}`;

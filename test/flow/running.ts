@@ -23,14 +23,14 @@ export class Running {
   readonly flow = new Flow(builtins);
   readonly held = new Held();
   readonly #publisher = new Publisher(this.flow, [this.held]);
-  readonly #memory = new Memory(this.flow, undefined);
+  readonly memory = new Memory(this.flow, undefined);
   #isFirst = true;
 
   /** One batch, as the control plane carries it through. */
   batch(edit: (flow: Flow) => void): BatchResult {
     const result = this.flow.graph.batch(() => edit(this.flow));
     expect(result.failures).toEqual([]);
-    carryOut(this.#publisher, this.#memory, this.#isFirst ? undefined : result);
+    carryOut(this.#publisher, this.memory, this.#isFirst ? undefined : result);
     this.#isFirst = false;
     return result;
   }
