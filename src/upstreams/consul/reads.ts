@@ -156,13 +156,13 @@ class Sweeper {
     // Fresh: it was just said to have changed.
     const { stale: _stale, cached: _cached, ...parameters } = query.parameters;
     try {
-      const { json, index } = await client.get(query.path, parameters, { signal, deadlineMs: plainDeadlineMs });
+      const { json, index, isFiltered } = await client.get(query.path, parameters, { signal, deadlineMs: plainDeadlineMs });
       if (!this.#queries.has(query.key)) return;
       const before = this.#indexes.get(query.key);
       this.#indexes.set(query.key, index);
       onFault(query, undefined);
       if (!isSuspect && before === index && !isHeld(query)) return;
-      onRead(query, { value: instancesOf(json), index, isSuspect: isSuspect || (before ?? 0n) > index });
+      onRead(query, { value: instancesOf(json), index, isSuspect: isSuspect || (before ?? 0n) > index, isFiltered });
       if (isHeld(query)) this.#later(query.key, 2000, false);
     } catch (error) {
       if (signal.aborted) return;

@@ -8,6 +8,8 @@ export interface Read<T> {
   readonly index: bigint;
   /** Something went wrong since the read before: what is missing in this one may not be gone. */
   readonly isSuspect: boolean;
+  /** Consul has left out what our token may not see. */
+  readonly isFiltered: boolean;
 }
 
 export interface FollowOptions<T> {
@@ -55,7 +57,7 @@ export async function* follow<T>(client: ConsulClient, path: string, query: Quer
     failures = 0;
     if (seen && (answer.index < seen.index || (answer.isFiltered && !seen.isFiltered))) isSuspect = true;
     if (seen === undefined || isSuspect || isImpatient() || answer.index !== seen.index || answer.index === 0n) {
-      yield { value, index: answer.index, isSuspect };
+      yield { value, index: answer.index, isSuspect, isFiltered: answer.isFiltered };
       isSuspect = false;
     }
     seen = answer;
