@@ -23,6 +23,12 @@ export const rewrites: Feature = {
   route(route, options, _inherited, context) {
     const programSize = context.world.settings.gloo?.regexMaxProgramSize;
     const { prefixRewrite, regexRewrite: byRegex } = options;
+    if (prefixRewrite && byRegex)
+      context.refuse("regexRewrite", "prefixRewrite and regexRewrite exclude each other: Envoy takes one of them", {
+        reason: "RouteRefusedByEnvoy",
+        costs: "route",
+        hint: "remove one of the two",
+      });
     return onRouteAction(route, (action) => ({
       ...action,
       ...(prefixRewrite !== undefined && { prefixRewrite }),

@@ -8,12 +8,12 @@ import { RouterSchema } from "../gen/envoy/envoy/extensions/filters/http/router/
 import { HttpConnectionManagerSchema } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { Spec } from "../model/resource.ts";
-import { fallbackCluster, invalidRoutePolicy } from "./invalid-routes.ts";
+import { fallbackCluster, invalidAction, invalidRoutePolicy } from "./invalid-routes.ts";
 
 const fallbackListener = "fallback_listener_for_invalid_routes";
 
 export function fallbackResources(settings: Spec<"Settings">): readonly EnvoyResource[] {
-  const { status, body } = invalidRoutePolicy(settings);
+  const policy = invalidRoutePolicy(settings);
   const address = pipeAddress(`@${fallbackListener}`);
   const manager = packAny(HttpConnectionManagerSchema, {
     statPrefix: fallbackListener,
@@ -28,7 +28,7 @@ export function fallbackResources(settings: Spec<"Settings">): readonly EnvoyRes
             routes: [
               {
                 match: { pathSpecifier: { case: "prefix", value: "/" } },
-                action: { case: "directResponse", value: { status, body: { specifier: { case: "inlineString", value: body } } } },
+                action: invalidAction(policy),
               },
             ],
           },

@@ -12,14 +12,19 @@ export interface InvalidRoutePolicy {
   readonly body: string;
 }
 
-export function invalidRoutePolicy(settings: Spec<"Settings">): InvalidRoutePolicy {
+/** Envoy's limit for the body of a direct response, where a Gateway sets no other. */
+export const defaultBodyLimit = 4096;
+
+/** A body beyond the limit would cost the whole route configuration: the answer goes without one. */
+export function invalidRoutePolicy(settings: Spec<"Settings">, bodyLimit: number = defaultBodyLimit): InvalidRoutePolicy {
   const policy = settings.gloo?.invalidConfigPolicy;
   const status = policy?.invalidRouteResponseCode ?? 0;
+  const body = policy?.invalidRouteResponseBody || "this route has an invalid configuration";
   return {
     replaces: policy?.replaceInvalidRoutes ?? false,
     // Gloo's own default is 0, with which Envoy refuses everything.
     status: status >= 200 && status < 600 ? status : 404,
-    body: policy?.invalidRouteResponseBody || "this route has an invalid configuration",
+    body: Buffer.byteLength(body) > bodyLimit ? "" : body,
   };
 }
 
@@ -30,7 +35,7 @@ type ActionInit = NonNullable<MessageInitShape<typeof RouteSchema>["action"]>;
  * may be meant for others.
  */
 export function invalidAction({ status, body }: InvalidRoutePolicy): ActionInit {
-  return { case: "directResponse", value: { status, body: { specifier: { case: "inlineString", value: body } } } };
+  return { case: "directResponse", value: { status, ...(body !== "" && { body: { specifier: { case: "inlineString", value: body } } }) } };
 }
 
 /** The action of a route that Gloo replaces: to a cluster whose listener gives that answer. */

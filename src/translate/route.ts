@@ -19,7 +19,7 @@ import type { RouteDraft } from "../plugin/upstream-type.ts";
 import { type ActionFinding, translateAction, type Weighted } from "./actions.ts";
 import { typedUpstream } from "./clusters.ts";
 import { type Findings, optionAt } from "./findings.ts";
-import { type InvalidRoutePolicy, invalidAction, replacedAction } from "./invalid-routes.ts";
+import { defaultBodyLimit, type InvalidRoutePolicy, invalidAction, replacedAction } from "./invalid-routes.ts";
 import { type MatchFault, routeMatch } from "./match.ts";
 import { useOf } from "./options.ts";
 import { originOf } from "./origin.ts";
@@ -43,7 +43,7 @@ export function translateRoute(
   return model.route.matchers.flatMap((_, j) => one.matched(draft, j) ?? []);
 }
 
-const gatewayLimit = 4096;
+const gatewayLimit = defaultBodyLimit;
 
 /** One route while it is built: what has been found wrong decides what is sent. */
 class OneRoute {

@@ -63,7 +63,7 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
   const domains = model.host.domains.filter((domain, i, all) => !context.lostDomains?.has(domain) && all.indexOf(domain) === i);
   checkDomains(model, domains, findings);
   if (domains.length === 0) return done();
-  const policy = invalidRoutePolicy(context.world.settings);
+  const policy = invalidRoutePolicy(context.world.settings, context.maxDirectResponseBytes);
   const routes = model.routes.flatMap((route, i) =>
     translateRoute(route, `${name}-route-${i}`, model.host.options, { ...context, policy, findings }),
   );

@@ -250,7 +250,7 @@ function gateway(random: Random, name: string) {
     ...(proxyNames && { proxyNames }),
     ...gatewayType(random),
     ...(random.chance(0.2) && {
-      options: { accessLoggingService: { accessLog: [{ fileSink: { path: "/dev/stdout", stringFormat: "%REQ(:path)%\n" } }] } },
+      options: { accessLoggingService: { accessLog: [{ fileSink: { path: "/dev/null", stringFormat: "%REQ(:path)%\n" } }] } },
     }),
     ...(random.chance(0.1) && { routeOptions: { maxDirectResponseBodySizeBytes: random.one([1, 4096]) } }),
     ...(random.chance(0.05) && { bindProt: 1 }),
