@@ -17,6 +17,7 @@ import { envoyMetadata } from "./features/envoyMetadata.ts";
 import { extauth } from "./features/extauth.ts";
 import { failover } from "./features/failover.ts";
 import { faults } from "./features/faults.ts";
+import { grpcFunctions } from "./features/grpcFunctions.ts";
 import { grpcJsonTranscoder } from "./features/grpcJsonTranscoder.ts";
 import { gzip } from "./features/gzip.ts";
 import { headerManipulation } from "./features/headerManipulation.ts";
@@ -36,6 +37,7 @@ import { outlierDetection } from "./features/outlierDetection.ts";
 import { preconnect } from "./features/preconnect.ts";
 import { proxyProtocol } from "./features/proxyProtocol.ts";
 import { rateLimit } from "./features/rateLimit.ts";
+import { restFunctions } from "./features/restFunctions.ts";
 import { retries } from "./features/retries.ts";
 import { rewrites } from "./features/rewrites.ts";
 import { routeTracing } from "./features/routeTracing.ts";
@@ -46,9 +48,11 @@ import { subsets } from "./features/subsets.ts";
 import { tcpProxySettings } from "./features/tcpProxySettings.ts";
 import { timeouts } from "./features/timeouts.ts";
 import { upgrades } from "./features/upgrades.ts";
+import { awsEndpoints } from "./lib/aws/endpoints.ts";
 import type { Feature } from "./plugin/feature.ts";
 import type { Plugins } from "./plugin/plugins.ts";
 import type { UpstreamKind, UpstreamType } from "./plugin/upstream-type.ts";
+import { aws } from "./upstreams/aws/aws.ts";
 import { consul } from "./upstreams/consul/consul.ts";
 import { kube } from "./upstreams/kube/kube.ts";
 import { notServed } from "./upstreams/notServed.ts";
@@ -61,7 +65,7 @@ export const upstreamTypes = {
   pipe,
   kube,
   consul,
-  aws: notServed("aws"),
+  aws: aws(awsEndpoints(process.env)),
   awsEc2: notServed("awsEc2"),
   azure: notServed("azure"),
   gcp: notServed("gcp"),
@@ -102,6 +106,8 @@ const routeFeatures: readonly Feature[] = [
   rateLimit,
   dynamicForwardProxy,
   grpcJsonTranscoder,
+  restFunctions,
+  grpcFunctions,
   gzip,
   buffer,
   healthCheckFilter,
