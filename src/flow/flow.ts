@@ -5,7 +5,7 @@
 //                                          └────► listeners ──────────────────────────────┘
 //              each of these says what it found ─► judgements ─► statuses, and what is remembered as good
 import { type BatchResult, type Collection, Graph, type Input, type Single } from "../graph/mod.ts";
-import type { ProxyKey } from "../model/envoy-resource.ts";
+import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
 import type { Kind, Resource } from "../model/resource.ts";
@@ -17,7 +17,7 @@ import { byKind, createInputs, type Inputs, sameResource } from "./inputs.ts";
 import { type Judged, judge } from "./judgements.ts";
 import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
-import { clusterResources, endpointResources, upstreamsFlow } from "./upstreams.ts";
+import { clusterResources, endpointResources, generatedResources, upstreamsFlow } from "./upstreams.ts";
 import { isWatched, sameWatched, type Watched, watchedNamespaces } from "./watched.ts";
 import { inService, settingsFlow } from "./world.ts";
 
@@ -62,7 +62,8 @@ export class Flow {
     this.inputs = inputs;
     this.outlets = [
       { collection: upstreams.clusters, resources: clusterResources },
-      { collection: upstreams.generatedClusters, resources: clusterResources },
+      { collection: upstreams.extras, resources: (each: EnvoyResource) => [each] },
+      { collection: upstreams.generatedClusters, resources: generatedResources },
       { collection: upstreams.endpoints, resources: endpointResources },
       { collection: upstreams.generatedEndpoints, resources: endpointResources },
       ...routes.outlets,

@@ -60,8 +60,16 @@ export interface Listeners {
   readonly listenersByOwner: Index<SiteListener>;
   /** Those of them that have their port; by proxy and port. */
   readonly bound: Collection<SiteListener>;
+  /** What they bring with them, by proxy and name: several may bring the same, which stays until the last of them goes. */
+  readonly brought: Collection<Brought>;
   readonly routes: Collection<SiteRoutes>;
   readonly extras: Collection<ProxyExtras>;
+}
+
+/** A cluster that a feature of a listener needs. */
+export interface Brought {
+  readonly proxy: ProxyKey;
+  readonly resource: EnvoyResource;
 }
 
 export function listenersFlow(
@@ -98,6 +106,12 @@ export function listenersFlow(
     (_port, its) => (its.find(([, { isNewest }]) => isNewest) ?? its[0])?.[1],
     { equals: sameListener },
   );
+  const brought = graph.deriveMany(
+    "extras of listeners",
+    bound,
+    ({ proxy, made }) => made.extras.map((resource) => [`${proxy} ${resource.typeUrl} ${resource.name}`, { proxy, resource }] as const),
+    { equals: (a, b) => sameEnvoyResource(a.resource, b.resource) },
+  );
   const plans = graph.deriveMany(
     "route configuration plans",
     bound,
@@ -125,6 +139,7 @@ export function listenersFlow(
     listeners,
     listenersByOwner: listeners.index("by owner", (listener) => listener.reports.keys()),
     bound,
+    brought,
     routes,
     extras,
   };
@@ -246,6 +261,7 @@ function sameListener(a: SiteListener, b: SiteListener): boolean {
     a.port === b.port &&
     a.isNewest === b.isNewest &&
     sameEnvoyResource(a.made.listener, b.made.listener) &&
+    sameVersions(a.made.extras, b.made.extras) &&
     sameJson(a.made.routes, b.made.routes) &&
     sameJson([...a.reports], [...b.reports])
   );

@@ -8,7 +8,7 @@ import { upstreamGroupProblems } from "../validate/upstream-group.ts";
 import { hostsFlow } from "./hosts.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Contributor } from "./judgements.ts";
-import { listenersFlow, type ProxyExtras, type SiteListener, type SiteRoutes } from "./listeners.ts";
+import { type Brought, listenersFlow, type ProxyExtras, type SiteListener, type SiteRoutes } from "./listeners.ts";
 import type { Outlet } from "./publisher.ts";
 import type { Upstreams } from "./upstreams.ts";
 import { type InService, worldOf } from "./world.ts";
@@ -21,7 +21,7 @@ export interface Routes {
 
 export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Routes {
   const hosts = hostsFlow(graph, inputs, known, upstreams, plugins);
-  const { listeners, listenersByOwner, bound, routes, extras } = listenersFlow(graph, inputs, known, upstreams, hosts, plugins);
+  const { listeners, listenersByOwner, bound, brought, routes, extras } = listenersFlow(graph, inputs, known, upstreams, hosts, plugins);
   const proxies = graph.value("proxies", (read) => [...new Set(read.list(listeners).map(([, listener]) => listener.proxy))]);
   const aboutHosts: Contributor = (resource, read) =>
     read.lookup(hosts.hostsByOwner, resource.key).map(([, host]) => ({
@@ -41,9 +41,10 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
     outlets: [
       {
         collection: bound,
-        resources: ({ made }: SiteListener) => [...(made.listener ? [made.listener] : []), ...made.extras],
+        resources: ({ made }: SiteListener) => (made.listener ? [made.listener] : []),
         proxy: (each: SiteListener) => each.proxy,
       },
+      { collection: brought, resources: ({ resource }: Brought) => [resource], proxy: (each: Brought) => each.proxy },
       { collection: routes, resources: ({ resource }: SiteRoutes) => [resource], proxy: (each: SiteRoutes) => each.proxy },
       { collection: extras, resources: (each: ProxyExtras) => each.resources, proxy: (each: ProxyExtras) => each.proxy },
     ] as unknown as readonly Outlet[],

@@ -15,6 +15,8 @@ type Clusters = Collection<Made<ClusterTranslation>>;
 export interface Upstreams {
   /** By key of the Upstream. */
   readonly clusters: Clusters;
+  /** What travels with clusters, by type and name: several may need the same (a token service), which stays until the last of them goes. */
+  readonly extras: Collection<EnvoyResource>;
   /** Endpoints that travel by EDS, by key of the Upstream. */
   readonly endpoints: Collection<EndpointsTranslation>;
   /** The same of Upstreams that nobody wrote. */
@@ -33,6 +35,14 @@ export function upstreamsFlow(graph: Graph, inputs: Inputs, known: InService, pl
   const ownEndpoints = endpoints("endpoints", known.of.Upstream);
   return {
     clusters: own,
+    extras: graph.deriveMany(
+      "extras of clusters",
+      own,
+      ({ made }) => made.extras.map((each) => [`${each.typeUrl} ${each.name}`, each] as const),
+      {
+        equals: sameEnvoyResource,
+      },
+    ),
     endpoints: ownEndpoints,
     generatedClusters: clusters("generated clusters", known.generated),
     generatedEndpoints: endpoints("generated endpoints", known.generated),
@@ -48,8 +58,12 @@ export function hasCluster(read: Read, { clusters, generatedClusters }: Upstream
   return (read.get(clusters, key) ?? read.get(generatedClusters, key))?.made.cluster !== undefined;
 }
 
-/** What one Upstream sends besides endpoints. */
 export function clusterResources({ made }: Made<ClusterTranslation>): readonly EnvoyResource[] {
+  return made.cluster === undefined ? [] : [made.cluster];
+}
+
+/** Of Upstreams that nobody wrote: what each needs is its own. */
+export function generatedResources({ made }: Made<ClusterTranslation>): readonly EnvoyResource[] {
   if (made.cluster === undefined) return [];
   return made.extras.length === 0 ? [made.cluster] : [made.cluster, ...made.extras];
 }

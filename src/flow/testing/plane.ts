@@ -1,0 +1,70 @@
+// A control plane on resources in memory, with a client that has what it was sent last.
+import { builtins } from "../../builtins.ts";
+import { type BatchReport, ControlPlane } from "../../control-plane.ts";
+import type { Change } from "../../model/change.ts";
+import type { EnvoyResource, ProxyKey, ResourceChanges, TypeUrl } from "../../model/envoy-resource.ts";
+import type { ResourceKey } from "../../model/ref.ts";
+import type { Resource } from "../../model/resource.ts";
+import { memorySource } from "../../sources/memory.ts";
+import { readText } from "../../sources/read-text.ts";
+
+export const proxy: ProxyKey = "gloo-system~gateway-proxy";
+
+/** What a client would have: the newest of everything published. */
+export class Client {
+  readonly has = new Map<string, EnvoyResource>();
+  publish(_proxy: ProxyKey, { upserts, removals }: ResourceChanges): void {
+    for (const each of upserts) this.has.set(`${each.typeUrl} ${each.name}`, each);
+    for (const each of removals) this.has.delete(`${each.typeUrl} ${each.name}`);
+  }
+  retire(): void {}
+  get(typeUrl: TypeUrl, name: string): EnvoyResource {
+    const resource = this.has.get(`${typeUrl} ${name}`);
+    if (resource === undefined) throw new Error(`the client has no ${name}; it has ${[...this.has.keys()].join(", ")}`);
+    return resource;
+  }
+  /** The bytes as text: enough to see whether a word is in it. */
+  text(typeUrl: TypeUrl, name: string): string {
+    return Buffer.from(this.has.get(`${typeUrl} ${name}`)?.bytes ?? []).toString("latin1");
+  }
+  names(typeUrl: TypeUrl): string[] {
+    return [...this.has.values()].filter((each) => each.typeUrl === typeUrl).map(({ name }) => name);
+  }
+}
+
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export async function startPlane(resources: readonly Resource[]) {
+  const source = memorySource(resources);
+  const client = new Client();
+  const plane = new ControlPlane({ sources: [source], consumers: [client], plugins: builtins, log }).start();
+  await plane.ready;
+  const settled = () =>
+    new Promise<BatchReport>((resolve) => {
+      const end = plane.onBatch((report) => {
+        end();
+        resolve(report);
+      });
+    });
+  return {
+    client,
+    plane,
+    settled,
+    /** Says it, and waits until it is carried through. */
+    async say(...changes: Change[]): Promise<BatchReport> {
+      const next = settled();
+      source.say(...changes);
+      return next;
+    },
+    async refuse(resource: EnvoyResource, message: string): Promise<BatchReport> {
+      const next = settled();
+      plane.refuse({ proxy, node: "n", resource, message });
+      return next;
+    },
+    stateOf: (key: string) => plane.current.statuses.get(key as ResourceKey)?.state,
+    [Symbol.asyncDispose]: () => plane[Symbol.asyncDispose](),
+  };
+}
+
+export const changes = (text: string): Change[] => read(text).map((resource) => ({ kind: "apply", resource }));
+export const read = (text: string) => readText(text, "a.yaml").resources;
