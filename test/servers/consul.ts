@@ -47,8 +47,8 @@ function go(cwd: string, ...args: string[]): void {
 }
 
 export interface ConsulOptions {
-  /** Further configuration of the agent, as its files have it. */
-  readonly config?: object;
+  /** Further configuration of the agent, as its files have it. Its `ports` join those that are chosen. */
+  readonly config?: { readonly ports?: object; readonly [field: string]: unknown };
 }
 
 export interface RunningConsul extends AsyncDisposable {
@@ -78,7 +78,7 @@ export async function startConsul({ config = {} }: ConsulOptions = {}): Promise<
   const ports = { http, dns, server, serf_lan: lan, serf_wan: wan, grpc, https: -1 };
   const temporary = mkdtempSync(join(tmpdir(), "consul-"));
   const file = join(temporary, "config.json");
-  writeFileSync(file, JSON.stringify({ ports, disable_update_check: true, node_name: "n1", ...config }));
+  writeFileSync(file, JSON.stringify({ disable_update_check: true, node_name: "n1", ...config, ports: { ...ports, ...config.ports } }));
   const url = `http://127.0.0.1:${http}`;
   let log = "";
   let child: ChildProcess;

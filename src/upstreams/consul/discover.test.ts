@@ -84,6 +84,15 @@ test("a service in two data centres is one Upstream; a name that no reference co
   ]);
 });
 
+test("a service that is as it was is the same Upstream, not an equal one", () => {
+  const settings = create(SettingsSchema);
+  const made = new Map();
+  const [first] = upstreamsOf(new Map([["dc1", catalogOf({ till: [] })]]), settings, new Map(), made);
+  const [second, , third] = upstreamsOf(new Map([["dc1", catalogOf({ till: [], toll: [] })]]), settings, made);
+  expect(second).toBe(first);
+  expect(third?.ref.name).toBe("toll");
+});
+
 describe.skipIf(isMissing)("discovery from a real Consul", () => {
   test("services come and go within a second; instances make no noise", async () => {
     await using consul = await startConsul();

@@ -24,6 +24,11 @@ export async function* discoverConsulServices(
   context: EdgeContext,
   tuning: DiscoveryTuning = {},
 ): AsyncGenerator<readonly DiscoveredUpstream[]> {
+  if (context.settings().consul?.serviceDiscovery === undefined) {
+    // There is no Consul, or none any more: this is an answer, unlike one that cannot be reached.
+    yield [];
+    return;
+  }
   const client = connect(context);
   if (client === undefined) return;
   const ended = new AbortController();
@@ -33,7 +38,12 @@ export async function* discoverConsulServices(
     void followCatalogs(client, context, signal, tuning, (all) => catalogs.put("catalogs", all)).catch((error: unknown) => {
       if (!signal.aborted) context.log.error({ error: String(error) }, "Consul: a fault of ours; discovered Upstreams stay as they are");
     });
-    for await (const all of catalogs) yield upstreamsOf(all, context.settings());
+    let made: Made = new Map();
+    for await (const all of catalogs) {
+      const next: Made = new Map();
+      yield upstreamsOf(all, context.settings(), made, next);
+      made = next;
+    }
   } finally {
     ended.abort();
     client[Symbol.dispose]();
@@ -117,17 +127,36 @@ async function followCatalogs(
   }
 }
 
-/** What Gloo's discovery writes for these catalogs, and the Upstreams that `consul` destinations of routes mean. Pure. */
-export function upstreamsOf(catalogs: ReadonlyMap<string, Catalog>, settings: Settings): readonly DiscoveredUpstream[] {
+/** By what a service is: one that is as it was is not made again. */
+type Made = Map<string, readonly DiscoveredUpstream[]>;
+
+/**
+ * What Gloo's discovery writes for these catalogs, and the Upstreams that `consul` destinations of routes mean. What is in `before` is
+ * taken from there (of the same Settings); `made` is given all.
+ */
+export function upstreamsOf(
+  catalogs: ReadonlyMap<string, Catalog>,
+  settings: Settings,
+  before: Made = new Map(),
+  made: Made = new Map(),
+): readonly DiscoveredUpstream[] {
   const allowed = settings.consulDiscovery?.serviceTagsAllowlist ?? [];
   const namespace = settings.discoveryNamespace || "gloo-system";
   return servicesOf(catalogs)
     .filter(({ tags }) => allowed.length === 0 || tags.some((tag) => allowed.includes(tag)))
-    .flatMap((service) => upstreamsOfService(service, settings))
-    .flatMap(({ name, spec }): DiscoveredUpstream[] => [
-      { ref: { namespace, name }, labels: { discovered_by: "consulplugin" }, spec },
-      { ref: { namespace: "gloo-system", name: `consul-svc:${name}` }, labels: {}, spec, isImplied: true },
-    ]);
+    .flatMap((service) => {
+      const print = JSON.stringify(service);
+      const upstreams = before.get(print) ?? discoveredOf(service, namespace, settings);
+      made.set(print, upstreams);
+      return upstreams;
+    });
+}
+
+function discoveredOf(service: Service, namespace: string, settings: Settings): DiscoveredUpstream[] {
+  return upstreamsOfService(service, settings).flatMap(({ name, spec }): DiscoveredUpstream[] => [
+    { ref: { namespace, name }, labels: { discovered_by: "consulplugin" }, spec },
+    { ref: { namespace: "gloo-system", name: `consul-svc:${name}` }, labels: {}, spec, isImplied: true },
+  ]);
 }
 
 interface Service {

@@ -1,6 +1,10 @@
 // Against a real Consul, and where a fault is wanted that it does not have, a proxy in front of it.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { findConsul, type RunningConsul, startConsul } from "../../../test/servers/consul.ts";
@@ -262,6 +266,35 @@ describe.skipIf(isMissing)("endpoints from a real Consul", () => {
     }
   }, 60_000);
 
+  test("over TLS with a client certificate; a Consul that cannot be verified is not asked", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "consul-tls-"));
+    try {
+      const file = certificates(folder);
+      const https = await freePort();
+      await using consul = await startConsul({
+        config: {
+          addresses: { https: "127.0.0.1" },
+          ports: { https },
+          verify_incoming_https: true,
+          ca_file: file("ca.pem"),
+          cert_file: file("leaf.pem"),
+          key_file: file("leaf.key"),
+        },
+      });
+      await consul.register(one);
+      const settings = { httpAddress: `https://127.0.0.1:${https}`, certFile: file("leaf.pem"), keyFile: file("leaf.key") };
+      await using followed = new FollowedEndpoints([till], { consul: { ...settings, caFile: file("ca.pem") } });
+      await eventually(() => followed.addresses("till"), ["10.60.0.1:8080"]);
+      await using careless = new FollowedEndpoints([till], { consul: { ...settings, insecureSkipVerify: true } });
+      await eventually(() => careless.addresses("till"), ["10.60.0.1:8080"]);
+      await using careful = new FollowedEndpoints([till], { consul: settings });
+      await eventually(() => careful.reasons, ["ConsulUnreachable"]);
+      expect(careful.addresses("till")).toBeUndefined();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   test.each([
     ["500, no leader", (): Fault => ({ status: 500, body: "No cluster leader" }), "ConsulUnreachable"],
     [
@@ -292,6 +325,35 @@ describe.skipIf(isMissing)("endpoints from a real Consul", () => {
     await eventually(() => followed.reasons, []);
   });
 });
+
+/** A CA and a leaf of it for 127.0.0.1; returns the path of a file by its name. */
+function certificates(folder: string): (name: string) => string {
+  const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  openssl("req", "-x509", ...key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test CA");
+  openssl(
+    "req",
+    "-x509",
+    ...key,
+    "-keyout",
+    "leaf.key",
+    "-out",
+    "leaf.pem",
+    "-subj",
+    "/CN=localhost",
+    "-CA",
+    "ca.pem",
+    "-CAkey",
+    "ca.key",
+    "-addext",
+    "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:server.dc1.consul",
+    "-addext",
+    "extendedKeyUsage=serverAuth,clientAuth",
+    "-addext",
+    "basicConstraints=critical,CA:FALSE",
+  );
+  return (name) => join(folder, name);
+}
 
 interface Fault {
   readonly status: number;

@@ -1,7 +1,8 @@
 // Keeps reading a set of services, in one of two ways.
 //
 // Few: one blocking query for each. Many: an agent refuses more than 200 connections of one client, so somebody else has to say which
-// service to read again: changes.ts. docs/decisions/0010-consul.md has the measurements.
+// service to read again: changes.ts. What changed lately is likely to change again (a deployment, a flapping check) and has a blocking
+// query all the same. docs/decisions/0010-consul.md has the measurements.
 
 import { followChanges } from "./changes.ts";
 import type { ConsulClient } from "./client.ts";
@@ -58,20 +59,35 @@ export class Reads {
   }
 
   #follow(query: ServiceQuery): void {
-    const { client, waitMs, onRead, onFault, isHeld } = this.#options;
-    const controller = childOf(this.#options.signal);
-    this.#following.set(query.key, controller);
-    const options = {
-      signal: controller.signal,
-      parse: instancesOf,
-      waitMs,
-      onFault: (fault: ConsulError | undefined) => onFault(query, fault),
-      isImpatient: () => isHeld(query),
-    };
-    void (async () => {
-      for await (const read of follow(client, query.path, query.parameters, options)) if (this.#queries.has(query.key)) onRead(query, read);
-    })();
+    const { onRead } = this.#options;
+    this.#following.set(
+      query.key,
+      followService(this.#options, this.#options.signal, query, (read) => {
+        if (this.#queries.has(query.key)) onRead(query, read);
+      }),
+    );
   }
+}
+
+/** Keeps a blocking query for one service; the controller ends it. */
+function followService(
+  { client, waitMs, onFault, isHeld }: ReadsOptions,
+  parent: AbortSignal,
+  query: ServiceQuery,
+  onRead: (read: Read<readonly Instance[]>) => void,
+): AbortController {
+  const controller = childOf(parent);
+  const options = {
+    signal: controller.signal,
+    parse: instancesOf,
+    waitMs,
+    onFault: (fault: ConsulError | undefined) => onFault(query, fault),
+    isImpatient: () => isHeld(query),
+  };
+  void (async () => {
+    for await (const read of follow(client, query.path, query.parameters, options)) onRead(read);
+  })();
+  return controller;
 }
 
 /** Reads services again that are said to have changed, a few at a time. */
@@ -85,6 +101,8 @@ class Sweeper {
   /** What is to be read, in this order; true: suspect. */
   readonly #due = new Map<string, boolean>();
   readonly #indexes = new Map<string, bigint>();
+  /** What changed lately, the latest last. */
+  readonly #lively = new Map<string, AbortController>();
   #running = 0;
 
   constructor(options: ReadsOptions) {
@@ -97,6 +115,7 @@ class Sweeper {
     this.#queries = queries;
     this.#byService = Map.groupBy(queries.values(), ({ dataCentre, service }) => JSON.stringify([dataCentre, service]));
     for (const key of this.#indexes.keys()) if (!queries.has(key)) this.#indexes.delete(key);
+    for (const key of this.#lively.keys()) if (!queries.has(key)) this.#calm(key);
     const dataCentres = new Set([...queries.values()].map(({ dataCentre }) => dataCentre));
     for (const [name, controller] of this.#dataCentres) {
       if (dataCentres.has(name)) continue;
@@ -163,12 +182,35 @@ class Sweeper {
       onFault(query, undefined);
       if (!isSuspect && before === index && !isHeld(query)) return;
       onRead(query, { value: instancesOf(json), index, isSuspect: isSuspect || (before ?? 0n) > index, isFiltered });
+      if (before !== undefined && !isSuspect) this.#enliven(query);
       if (isHeld(query)) this.#later(query.key, 2000, false);
     } catch (error) {
       if (signal.aborted) return;
       onFault(query, error as ConsulError);
       this.#later(query.key, backoffMs(5), true);
     }
+  }
+
+  #enliven(query: ServiceQuery): void {
+    const { key } = query;
+    const known = this.#lively.get(key);
+    this.#lively.delete(key);
+    this.#lively.set(
+      key,
+      known ??
+        followService(this.#options, this.#controller.signal, query, (read) => {
+          if (!this.#queries.has(key)) return;
+          this.#indexes.set(key, read.index);
+          this.#options.onRead(query, read);
+        }),
+    );
+    const [oldest] = this.#lively.keys();
+    if (this.#lively.size > livelyAtMost && oldest !== undefined) this.#calm(oldest);
+  }
+
+  #calm(key: string): void {
+    this.#lively.get(key)?.abort();
+    this.#lively.delete(key);
   }
 
   #later(key: string, ms: number, isSuspect: boolean): void {
@@ -178,6 +220,9 @@ class Sweeper {
     timer.unref();
   }
 }
+
+/** Connections that are held, besides those for reading. */
+const livelyAtMost = 80;
 
 /** More make a change no faster: Consul answers one in less than a millisecond. */
 const parallelReads = 16;
