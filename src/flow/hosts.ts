@@ -4,6 +4,7 @@ import type { HttpPart } from "../model/gateway-part.ts";
 import type { Problem } from "../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
+import { domainKey } from "../model/virtual-host.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { World } from "../plugin/world.ts";
 import { claimedDomains, type DomainVerdict, judgeDomains } from "../routing/domains.ts";
@@ -141,7 +142,7 @@ function attachmentsOf(virtualService: Resource<"VirtualService">, gateways: rea
     partsOf(gateway, world).parts.flatMap((part, i) => {
       if (part.kind !== "http" || gateway.spec === undefined || !selectsInto(part, virtualService)) return [];
       const domains = claimedDomains(virtualService);
-      const written = virtualService.spec?.virtualHost?.domains ?? [];
+      const written = (virtualService.spec?.virtualHost?.domains ?? []).map(domainKey);
       const repeated = written.filter((domain, at) => written.indexOf(domain) !== at);
       return proxiesOf(gateway.spec).map((proxy) => ({
         proxy,

@@ -30,3 +30,8 @@ export interface ModelVirtualHost {
   /** Everything it was made from: the VirtualService, RouteTables, options. */
   readonly owners: readonly ResourceKey[];
 }
+
+/** Domains as Envoy compares them: it takes upper and lower case for the same, and refuses every route if two hosts have one domain. */
+export function domainKey(domain: string): string {
+  return domain.toLowerCase();
+}

@@ -61,3 +61,12 @@ test("no domains and a star are one claim; the Gateway calls only equal spelling
   expect(sharedDomains(all)).toEqual([]);
   expect(sharedDomains(of(["a", undefined], ["b", undefined]))).toEqual(["EMPTY_DOMAIN"]);
 });
+
+test("spellings that differ in case are one domain, as they are for Envoy", () => {
+  const all = of(["a", ["Shop.test"]], ["b", ["shop.TEST", "b.test"]]);
+  const { lost, problems } = judge(all, 1);
+  expect([...lost]).toEqual(["shop.test"]);
+  expect(problems[0]?.message).toContain("[shop.TEST]");
+  expect(sharedDomains(all)).toEqual(["Shop.test"]);
+  expect(judge(of(["c", ["C.test", "c.test"]]), 0).problems[0]).toMatchObject({ path: "virtualHost.domains[1]", costs: "nothing" });
+});

@@ -5,14 +5,15 @@
 import { type Problem, Report } from "../model/problem.ts";
 import { formatRef, type ResourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
+import { domainKey } from "../model/virtual-host.ts";
 
 /** A VirtualService's claim to a domain. */
 export type Claimant = Pick<Resource<"VirtualService">, "key" | "ref" | "createdAt">;
 
-/** The domains that a VirtualService claims, each once; `*` when it names none. */
+/** The domains that a VirtualService claims, each once and by its key; `*` when it names none. */
 export function claimedDomains({ spec }: Resource<"VirtualService">): readonly string[] {
   if (spec?.virtualHost === undefined) return [];
-  return spec.virtualHost.domains.length === 0 ? ["*"] : [...new Set(spec.virtualHost.domains)];
+  return spec.virtualHost.domains.length === 0 ? ["*"] : [...new Set(spec.virtualHost.domains.map(domainKey))];
 }
 
 /** The one that keeps a domain: who has it now, else the oldest, else the first by namespace and name. */
@@ -28,7 +29,7 @@ function byAge(a: Claimant, b: Claimant): number {
 }
 
 export interface DomainVerdict {
-  /** Domains that the VirtualService does not get. */
+  /** Domains that the VirtualService does not get, by their keys. */
   readonly lost: ReadonlySet<string>;
   readonly problems: readonly Problem[];
 }
@@ -43,10 +44,12 @@ export function judgeDomains(
   incumbentOf: (domain: string) => ResourceKey | undefined = () => undefined,
 ): DomainVerdict {
   const report = new Report(virtualService.key);
-  const written = virtualService.spec?.virtualHost?.domains ?? [];
+  const spelled = virtualService.spec?.virtualHost?.domains ?? [];
+  const written = spelled.map(domainKey);
   const lost = new Set<string>();
   for (const domain of claimedDomains(virtualService)) {
     const i = written.indexOf(domain);
+    const shown = spelled[i] ?? domain;
     const path = i < 0 ? "virtualHost.domains" : `virtualHost.domains[${i}]`;
     if (domain === "") {
       lost.add(domain);
@@ -55,7 +58,7 @@ export function judgeDomains(
       continue;
     }
     if (written.indexOf(domain, i + 1) > i && i >= 0)
-      report.error("DomainConflict", conflict([domain], [formatRef(virtualService.ref)]), {
+      report.error("DomainConflict", conflict([shown], [formatRef(virtualService.ref)]), {
         path: `virtualHost.domains[${written.indexOf(domain, i + 1)}]`,
         costs: "nothing",
         hint: "this VirtualService names the domain twice; one is enough",
@@ -66,7 +69,7 @@ export function judgeDomains(
     const keeper = keeperOf(claimants, incumbentOf(domain));
     const keeps = keeper?.key === virtualService.key;
     if (!keeps) lost.add(domain);
-    const message = written.length === 0 ? starConflict(others) : conflict([domain], others);
+    const message = written.length === 0 ? starConflict(others) : conflict([shown], others);
     report.error("DomainConflict", message, {
       path,
       costs: keeps ? "nothing" : "domain",
@@ -87,13 +90,17 @@ function starConflict(others: readonly string[]): string {
 
 /** The domains with several claims as they are spelled, for the Gateway's own finding; also one that a VirtualService repeats. */
 export function sharedDomains(virtualServices: readonly Resource<"VirtualService">[]): readonly string[] {
-  const counts = new Map<string, number>();
+  const spellings = new Map<string, string[]>();
   for (const { spec } of virtualServices) {
     if (spec?.virtualHost === undefined) continue;
     const { domains } = spec.virtualHost;
-    for (const domain of domains.length === 0 ? ["EMPTY_DOMAIN"] : domains) counts.set(domain, (counts.get(domain) ?? 0) + 1);
+    for (const domain of domains.length === 0 ? ["EMPTY_DOMAIN"] : domains) {
+      const known = spellings.get(domainKey(domain));
+      if (known === undefined) spellings.set(domainKey(domain), [domain]);
+      else known.push(domain);
+    }
   }
-  return [...counts].filter(([, count]) => count > 1).map(([domain]) => domain);
+  return [...spellings.values()].filter(({ length }) => length > 1).map(([first = ""]) => first);
 }
 
 /** What a Gateway says of conflicts among its VirtualServices. `shared` are the domains with several claims. */

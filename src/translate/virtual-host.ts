@@ -11,7 +11,7 @@ import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/
 import { type VirtualHostOptions, VirtualHostOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import { type Problem, Report } from "../model/problem.ts";
 import type { Ref, ResourceKey } from "../model/ref.ts";
-import type { ModelVirtualHost } from "../model/virtual-host.ts";
+import { domainKey, type ModelVirtualHost } from "../model/virtual-host.ts";
 import type { OptionContext, OptionFinding, VirtualHostDraft } from "../plugin/feature.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { World } from "../plugin/world.ts";
@@ -27,7 +27,7 @@ export interface HostContext {
   readonly http?: HttpListenerOptions;
   /** The listener terminates TLS. */
   readonly requireTls?: boolean;
-  /** Domains that another virtual host of the listener has. */
+  /** Domains that another virtual host of the listener has, by their keys. */
   readonly lostDomains?: ReadonlySet<string>;
   /** False for an Upstream whose cluster is not sent. */
   readonly hasCluster?: (upstream: Ref) => boolean;
@@ -60,7 +60,10 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
     owners: model.owners,
     usesFallback,
   });
-  const domains = model.host.domains.filter((domain, i, all) => !context.lostDomains?.has(domain) && all.indexOf(domain) === i);
+  const keys = model.host.domains.map(domainKey);
+  const domains = model.host.domains.filter(
+    (_, i) => !context.lostDomains?.has(keys[i] as string) && keys.indexOf(keys[i] as string) === i,
+  );
   checkDomains(model, domains, findings);
   if (domains.length === 0) return done();
   const policy = invalidRoutePolicy(context.world.settings, context.maxDirectResponseBytes);
