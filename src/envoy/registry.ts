@@ -1,6 +1,10 @@
 // The messages that we put into Any fields, for whoever prints configuration as JSON.
 import { createRegistry, type Registry } from "@bufbuild/protobuf";
 import { FileBasedMetadataConfigSchema } from "../gen/envoy/envoy/config/grpc_credential/v3/file_based_metadata_pb.js";
+import { ConfigSchema } from "../gen/envoy/envoy/extensions/filters/http/aws_lambda/v3/aws_lambda_pb.js";
+import { AwsRequestSigningSchema } from "../gen/envoy/envoy/extensions/filters/http/aws_request_signing/v3/aws_request_signing_pb.js";
+import { LuaSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
+import { UpstreamCodecSchema } from "../gen/envoy/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js";
 import { TcpProxySchema } from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import { PreserveCaseFormatterConfigSchema } from "../gen/envoy/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.js";
 import { ProxyProtocolUpstreamTransportSchema } from "../gen/envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
@@ -10,12 +14,16 @@ import { HttpProtocolOptionsSchema } from "../gen/envoy/envoy/extensions/upstrea
 
 /** What clusters, and the listeners that come with them, hold. */
 export const clusterTypes: Registry = createRegistry(
+  AwsRequestSigningSchema,
+  ConfigSchema,
   DownstreamTlsContextSchema,
   FileBasedMetadataConfigSchema,
   HttpProtocolOptionsSchema,
+  LuaSchema,
   PreserveCaseFormatterConfigSchema,
   ProxyProtocolUpstreamTransportSchema,
   RawBufferSchema,
   TcpProxySchema,
+  UpstreamCodecSchema,
   UpstreamTlsContextSchema,
 );

@@ -1,46 +1,67 @@
 // `useHttp2` and what belongs to it, `protocolSelection`: which HTTP is spoken to the hosts.
+import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { packAny } from "../envoy/encode.ts";
+import { httpProtocolOptionsName } from "../envoy/http-protocol-options.ts";
 import { Cluster_ClusterProtocolSelection } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import { HttpProtocolOptionsSchema } from "../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { type Upstream, Upstream_ClusterProtocolSelection } from "../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
 import type { Report } from "../model/problem.ts";
 import type { Feature } from "../plugin/feature.ts";
-
-const extensionName = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+import { serviceSpecOf } from "../plugin/serviceSpec.ts";
+import type { ClusterDraft } from "../plugin/upstream-type.ts";
 
 export const http2: Feature = {
   name: "useHttp2",
   upstream(cluster, { upstream }, { report }) {
     const followsClient = upstream.protocolSelection === Upstream_ClusterProtocolSelection.USE_DOWNSTREAM_PROTOCOL;
     const selected = followsClient ? { ...cluster, protocolSelection: Cluster_ClusterProtocolSelection.USE_DOWNSTREAM_PROTOCOL } : cluster;
-    if (!upstream.useHttp2) return selected;
+    const own = ownOptions(cluster);
+    const useHttp2 = upstream.useHttp2 || speaksGrpc(upstream);
+    if (!useHttp2 && !own) return selected;
     if (!isGood(upstream, report)) return selected;
 
     const { maxConcurrentStreams, initialStreamWindowSize, initialConnectionWindowSize, overrideStreamErrorOnInvalidHttpMessage } =
       upstream;
+    const http1 = cluster.httpProtocolOptions;
     const http2ProtocolOptions = {
       maxConcurrentStreams,
       initialStreamWindowSize,
       initialConnectionWindowSize,
       overrideStreamErrorOnInvalidHttpMessage,
     };
+    const explicit = useHttp2
+      ? ({ case: "http2ProtocolOptions", value: http2ProtocolOptions } as const)
+      : ({ case: "httpProtocolOptions", value: http1 ?? {} } as const);
     const options = packAny(HttpProtocolOptionsSchema, {
       // Envoy reads nothing of the cluster's own HTTP fields once this message is there (Gloo loses these here).
       ...(cluster.commonHttpProtocolOptions && { commonHttpProtocolOptions: cluster.commonHttpProtocolOptions }),
+      ...(own && { httpFilters: own.httpFilters }),
       upstreamProtocolOptions: followsClient
         ? {
             case: "useDownstreamProtocolConfig",
-            value: { ...(cluster.httpProtocolOptions && { httpProtocolOptions: cluster.httpProtocolOptions }), http2ProtocolOptions },
+            value: { ...(http1 && { httpProtocolOptions: http1 }), ...(useHttp2 && { http2ProtocolOptions }) },
           }
-        : { case: "explicitHttpConfig", value: { protocolConfig: { case: "http2ProtocolOptions", value: http2ProtocolOptions } } },
+        : { case: "explicitHttpConfig", value: { protocolConfig: explicit } },
     });
     return {
       ...selected,
-      http2ProtocolOptions: {},
-      typedExtensionProtocolOptions: { ...cluster.typedExtensionProtocolOptions, [extensionName]: options },
+      ...(useHttp2 && { http2ProtocolOptions: {} }),
+      typedExtensionProtocolOptions: { ...cluster.typedExtensionProtocolOptions, [httpProtocolOptionsName]: options },
     };
   },
 };
+
+/** What a type has put there already: HTTP filters of the cluster. */
+function ownOptions({ typedExtensionProtocolOptions }: ClusterDraft) {
+  const any = typedExtensionProtocolOptions?.[httpProtocolOptionsName];
+  return any && anyUnpack(any as Any, HttpProtocolOptionsSchema);
+}
+
+/** gRPC is spoken over HTTP/2, whatever else is said. */
+function speaksGrpc(upstream: Upstream): boolean {
+  const plugin = serviceSpecOf(upstream)?.pluginType;
+  return plugin?.case === "grpc" || (plugin?.case === "grpcJsonTranscoder" && plugin.value.descriptorSet.case !== undefined);
+}
 
 function isGood(upstream: Upstream, report: Report): boolean {
   const { initialStreamWindowSize, initialConnectionWindowSize, maxConcurrentStreams } = upstream;
@@ -64,7 +85,7 @@ function isGood(upstream: Upstream, report: Report): boolean {
     });
   }
   const followsClient = upstream.protocolSelection === Upstream_ClusterProtocolSelection.USE_DOWNSTREAM_PROTOCOL;
-  if (upstream.connectionConfig?.http1ProtocolOptions && !followsClient) {
+  if (upstream.useHttp2 && upstream.connectionConfig?.http1ProtocolOptions && !followsClient) {
     report.error(
       "Http1AndHttp2",
       "Both HTTP1 and HTTP2 options may only be configured with non-default 'Upstream_USE_DOWNSTREAM_PROTOCOL' specified for Protocol Selection",

@@ -32,6 +32,8 @@ type RouteActionInit = MessageInitShape<typeof RouteActionSchema>;
 export interface ActionFinding extends DestinationFinding {
   /** Envoy would refuse the route. */
   readonly refused?: boolean;
+  /** The cause is another resource. */
+  readonly elsewhere?: boolean;
 }
 
 export interface TranslatedAction {

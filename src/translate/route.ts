@@ -10,6 +10,7 @@ import {
   type WeightedDestinationOptions,
   WeightedDestinationOptionsSchema,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/weighted_destination_options_pb.js";
+import type { Reason } from "../model/catalog.ts";
 import { Report } from "../model/problem.ts";
 import { formatRef, parseResourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
@@ -95,15 +96,48 @@ class OneRoute {
     const { upstream, destinationSpec } = translated;
     if (upstream) {
       const field = "routeAction.single";
-      const typed = typedUpstream(upstream, plugins, new Report(upstream.key));
-      const report = new Report(this.model.at.resource);
-      if (typed?.type.route) draft = typed.type.route(draft, typed.upstream, destinationSpec, { world, report });
-      else this.checkCall(upstream, destinationSpec, field);
-      this.context.findings.problems.push(...report.problems);
+      draft = this.function(draft, upstream, destinationSpec, field);
       draft = this.towards(draft, upstream, destinationSpec, field);
     }
     if (this.isRefused) return { action: invalidAction(policy) };
     return this.hasUsableRewrite(draft) || !policy.replaces ? draft : { ...draft, action: replacedAction() };
+  }
+
+  /** What the type of the Upstream adds for the function that is called behind it. */
+  function(draft: RouteDraft, upstream: Resource<"Upstream">, spec: DestinationSpec | undefined, field: string): RouteDraft {
+    const { world, plugins } = this.context;
+    const typed = typedUpstream(upstream, plugins, new Report(upstream.key));
+    if (!typed?.type.route) {
+      this.checkCall(upstream, spec, field);
+      return draft;
+    }
+    const report = new Report(this.model.at.resource);
+    const refined = typed.type.route(draft, typed.upstream, spec, { world, report });
+    for (const { severity, reason, message, path, hint, elsewhere } of report.problems) {
+      const place = `${field}.destinationSpec${path ? `.${path}` : ""}`;
+      const more = { ...(hint && { hint }), ...(elsewhere && { elsewhere }), refused: severity === "error" };
+      this.actionFinding({ severity, reason: reason as Reason, message, field: place, ...more });
+    }
+    return refined;
+  }
+
+  /** The same for one of several destinations, where only the configuration of filters can differ. */
+  weightedFunction(
+    cluster: WeightedClusterDraft,
+    upstream: Resource<"Upstream">,
+    spec: DestinationSpec | undefined,
+    field: string,
+  ): WeightedClusterDraft {
+    const action: NonNullable<RouteDraft["action"]> = { case: "route", value: {} };
+    const { typedPerFilterConfig, action: wanted } = this.function({ action }, upstream, spec, field);
+    if (wanted !== action && !this.isRefused) {
+      const message = `a function of ${formatRef(upstream.ref)} cannot be one of several destinations; requests are forwarded as they are`;
+      this.context.findings.onRoute("warning", this.model, `${field}.destinationSpec`, "FunctionUnreachable", message);
+      return cluster;
+    }
+    return typedPerFilterConfig
+      ? { ...cluster, typedPerFilterConfig: { ...cluster.typedPerFilterConfig, ...typedPerFilterConfig } }
+      : cluster;
   }
 
   /** Gloo sends a route with such a rewrite as it is, and calls it an error. */
@@ -176,8 +210,8 @@ class OneRoute {
     const own = options ? this.weightedOptions(cluster, options, `${field}.options`) : cluster;
     if (upstream === undefined) return own;
     const at = `${field}.destination`;
-    this.checkCall(upstream, destinationSpec, at);
-    const draft = this.towards(own, upstream, destinationSpec, at);
+    const called = this.weightedFunction(own, upstream, destinationSpec, at);
+    const draft = this.towards(called, upstream, destinationSpec, at);
     const filters = draft.typedPerFilterConfig as Record<string, never> | undefined;
     return filters ? { ...draft, typedPerFilterConfig: sortedMap(filters) } : draft;
   }
@@ -235,13 +269,14 @@ class OneRoute {
     return `Route Error: ProcessingError. Reason: ${message}. Route Name: ${name}`;
   }
 
-  actionFinding({ severity, reason, message, field, hint, refused }: ActionFinding): void {
+  actionFinding({ severity, reason, message, field, hint, refused, elsewhere }: ActionFinding): void {
     if (refused) this.isRefused = true;
     const { findings, policy } = this.context;
     // Gloo calls a route that it has replaced a warning.
     const shown = severity === "error" && policy.replaces ? "warning" : severity;
     findings.onRoute(shown, this.model, field, reason, message, {
       ...(hint && { hint }),
+      ...(elsewhere && { elsewhere }),
       ...(severity === "warning"
         ? { statusText: `Route Warning: InvalidDestinationWarning. Reason: ${message}` }
         : { costs: refused ? "route" : "nothing", statusText: this.errorText(message) }),

@@ -222,4 +222,104 @@ export const upstreams = {
     title: "a TCP keep-alive that no system can do",
     help: "Times of `tcpKeepalive` are whole seconds (rounded up) of at most 32767, probes at most 127. The operating system refuses more, at each connection.",
   },
+  AwsRegion: {
+    code: "HW3070",
+    title: "an aws Upstream without a region",
+    help: "`aws.region` and `awsEc2.region` are the code of a region, such as `eu-west-1`. It is part of the host name that is dialled and of the signature, so there is no default.",
+  },
+  AwsAccount: {
+    code: "HW3071",
+    title: "an AWS account that is none",
+    help: "`aws.awsAccountId` is the account's 12 digits. Quote it in YAML: `\"012345678901\"` is text, without quotes it is a number that loses its zero. Without it functions of the credentials' own account are called.",
+  },
+  AwsRole: {
+    code: "HW3072",
+    title: "a role that is none",
+    help: "`roleArn` is the whole ARN of a role of IAM: `arn:aws:iam::123456789012:role/name`. The credentials of the Secret or of the environment must be allowed to assume it (sts:AssumeRole).",
+  },
+  AwsCredentialsMissing: {
+    code: "HW3073",
+    title: "AWS without credentials",
+    help: "Calls of AWS are signed. Either name a Secret with `secretRef` (keys `aws_access_key_id` and `aws_secret_access_key`, or `aws: {accessKey, secretKey, sessionToken}`), or say in the Settings that the environment of the proxy has credentials:\n\n    gloo:\n      awsOptions:\n        enableCredentialsDiscovey: true   # variables, files, web identity, container, instance",
+  },
+  CloudSecretNotFound: {
+    code: "HW3074",
+    title: "a secret of a cloud that is not there",
+    help: "`secretRef` names a Secret that does not exist, or not in a watched namespace. Without its keys the calls would be refused, so the Upstream is left out until it is there.",
+  },
+  CloudSecretOfOtherKind: {
+    code: "HW3075",
+    title: "a secret of another kind",
+    help: "AWS needs a Secret with the keys `aws_access_key_id` and `aws_secret_access_key` (or `aws: {\u2026}`), Azure one with `azure: {apiKeys: {name: key}}`.",
+  },
+  CloudSecretInvalid: {
+    code: "HW3076",
+    title: "keys that cannot be used",
+    help: "An access key of AWS is a word of printable characters; the Secret's is empty, or has spaces or line breaks in it. A trailing line break is what `echo` adds: use `echo -n` or `printf %s` before encoding to Base64.",
+  },
+  LambdaFunctionName: {
+    code: "HW3077",
+    title: "a name that no Lambda function has",
+    help: "`lambdaFunctionName` is the plain name of a function, letters, digits, `-` and `_`. Region and account are fields of the Upstream, a version or alias is `qualifier`.",
+  },
+  FunctionNotFound: {
+    code: "HW3078",
+    title: "a function that the Upstream does not have",
+    help: "The route names a function that is not in the list of its Upstream. The route answers as `gloo.invalidConfigPolicy` says. Add the function to the Upstream (`lambdaFunctions`, `functions`), or let discovery of functions do it.",
+  },
+  FunctionMissing: {
+    code: "HW3079",
+    title: "a route to functions that names none",
+    help: "What is behind the Upstream are functions, and the route does not say which one to call, so every request is answered with an error. Name it under `destinationSpec`, or set `gloo.awsOptions.fallbackToFirstFunction: true`.",
+  },
+  LambdaForm: {
+    code: "HW3080",
+    title: "a form of calls that cannot be had",
+    help: "A response is either in the form of a load balancer (`unwrapAsAlb`) or of an API gateway (`unwrapAsApiGateway`). `wrapAsApiGateway` was an enterprise feature of Gloo; `requestTransformation` gives the function method, path, query, headers and body.",
+  },
+  AzureAppMissing: {
+    code: "HW3081",
+    title: "an Azure function app without a name",
+    help: "`azure.functionAppName` is the first label of the app's host, `<name>.azurewebsites.net`: letters, digits and `-`.",
+  },
+  AzureKeyMissing: {
+    code: "HW3082",
+    title: "an Azure function without its key",
+    help: "A function with `authLevel: Function` needs a key of its own name, or `_master`, in the Secret; one with `Admin` needs `_master`.",
+  },
+  FunctionUnreachable: {
+    code: "HW3083",
+    title: "a function that cannot be called from here",
+    help: "Envoy cannot change the path for one of several weighted destinations. Make a route of its own for the function, or give each function an Upstream behind a RouteTable with different matchers.",
+  },
+  GcpIdentity: {
+    code: "HW3084",
+    title: "Google Cloud without identity tokens",
+    help: "`gcp.host` is the name of a service such as `app-xyz.a.run.app`. Envoy asks the metadata server of the machine for identity tokens; outside of Google Cloud there is none, and requests are sent without.",
+  },
+  GcpHost: {
+    code: "HW3085",
+    title: "a Google Cloud Upstream without a host",
+    help: "`gcp.host` is the host name of the service, without scheme and path: `app-xyz.a.run.app`.",
+  },
+  AiProvider: {
+    code: "HW3086",
+    title: "a provider of models that cannot be reached like this",
+    help: "What a stock Envoy can do for language models is to send requests to one provider over TLS with the right token, path and host. What this Upstream asks for besides is named; translation between APIs, prompts, guards and caches belonged to Gloo's enterprise edition.",
+  },
+  AiTokenMissing: {
+    code: "HW3087",
+    title: "a provider of models without a token",
+    help: "`authToken` is written with `inline`, or names a Secret whose header `Authorization` is the token, or says `passthrough: {}` to leave the client's own.",
+  },
+  Ec2Filter: {
+    code: "HW3088",
+    title: "a tag filter that says nothing",
+    help: "Each of `awsEc2.filters` is `{key: name}` (the tag is there) or `{kvPair: {key: name, value: text}}` (it has this value).",
+  },
+  CloudUnreachable: {
+    code: "HW3089",
+    title: "a cloud that does not answer",
+    help: "AWS was asked for instances or functions and did not answer, or refused. What was known before stays in service; it is asked again, at longer and longer intervals.",
+  },
 } as const satisfies Record<string, CatalogEntry>;

@@ -1,0 +1,43 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { features } from "../../builtins.ts";
+import { clusterStory } from "../../lib/testing/clusters.ts";
+import { refusalOf } from "../../lib/testing/envoyValidate.ts";
+import { goldens, readGolden } from "../../lib/testing/golden.ts";
+import { readmeExamples } from "../../lib/testing/readme.ts";
+import { upstreamTypeContract } from "../../lib/testing/upstreamTypeContract.ts";
+import { aws } from "./aws.ts";
+
+const testdata = join(import.meta.dirname, "testdata");
+const sample = (name: string) => readGolden(join(testdata, name)).input;
+const plugins = { upstreamTypes: { aws: aws() }, features };
+
+/** Without the texts of the scripts: what they do is tested in a real Envoy. */
+const withoutLua = (story: unknown) => JSON.parse(JSON.stringify(story), (key, value) => (key === "inlineString" ? "Lua" : value));
+
+goldens(testdata, (yaml) => withoutLua(clusterStory(yaml, plugins)));
+readmeExamples(join(import.meta.dirname, "README.md"));
+
+upstreamTypeContract(aws(), {
+  good: `${sample("secret.yaml")}---\n${sample("environment.yaml")}`,
+  bad: sample("bad.yaml"),
+  secrets: ["not-a-key", "hunter2"],
+  features,
+});
+
+test("a stock Envoy takes credentials of every sort, and Lambda beside other options", () => {
+  const clusters = ["service-account.yaml", "options.yaml"].flatMap((name) => clusterStory(sample(name), plugins).clusters ?? []);
+  expect(clusters.length).toBe(3);
+  expect(refusalOf(clusters)).toBeUndefined();
+});
+
+test("an endpoint of the environment is dialled in the place of AWS's, in the clear where it is http", () => {
+  const { clusters } = clusterStory(sample("secret.yaml"), {
+    upstreamTypes: { aws: aws({ lambda: "http://127.0.0.1:5000" }) },
+    features,
+  });
+  const text = JSON.stringify(clusters);
+  expect(text).toContain('"address":"127.0.0.1","portValue":5000');
+  expect(text).toContain('"hostRewrite":"127.0.0.1:5000"');
+  expect(text).not.toContain("transport_sockets.tls");
+});

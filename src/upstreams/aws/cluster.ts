@@ -1,0 +1,148 @@
+// An aws Upstream → Envoy's cluster: the regional endpoint of Lambda, and the HTTP filters that turn a request into a call. Pure.
+//
+// The filters are the cluster's, not the listener's: nothing else changes when an Upstream comes or goes, and credentials are in one
+// place. In order: the form of the payload (Lua), Envoy's aws_lambda (method, path, kind of invocation; which function, the route
+// says), what aws_lambda cannot say (Lua), and the signature with the credentials of this Upstream.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { packAny } from "../../envoy/encode.ts";
+import { socketAddress } from "../../envoy/endpoint.ts";
+import { httpProtocolOptionsName } from "../../envoy/http-protocol-options.ts";
+import { Cluster_DiscoveryType, Cluster_DnsLookupFamily } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { ConfigSchema } from "../../gen/envoy/envoy/extensions/filters/http/aws_lambda/v3/aws_lambda_pb.js";
+import { AwsRequestSigningSchema } from "../../gen/envoy/envoy/extensions/filters/http/aws_request_signing/v3/aws_request_signing_pb.js";
+import { LuaSchema } from "../../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
+import { UpstreamCodecSchema } from "../../gen/envoy/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js";
+import type { HttpFilterSchema } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { HttpProtocolOptionsSchema } from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
+import { type AwsEndpoints, awsHost, awsPartition, isAwsRegion } from "../../lib/aws/endpoints.ts";
+import type { ClusterDraft, SpecOf, TypeContext, TypedUpstream } from "../../plugin/upstream-type.ts";
+import { credentialProvider } from "./credentials.ts";
+import { callScript, formScript, noAccount, noFunctionScript, requestForms, responseForms, scriptName } from "./scripts.ts";
+
+/** Names of the filters in the cluster; routes configure the first two by them. */
+export const formFilter = "headworks.aws_lambda";
+export const lambdaFilter = "envoy.filters.http.aws_lambda";
+
+/** What aws_lambda signs with before the signature is made again: it takes no configuration without. */
+export const placeholder = { accessKeyId: "unsigned", secretAccessKey: "unsigned" };
+
+export function lambdaCluster(
+  { name, spec }: TypedUpstream<"aws">,
+  { world, report }: TypeContext,
+  endpoints: AwsEndpoints,
+): ClusterDraft | undefined {
+  if (!isAwsRegion(spec.region)) {
+    const what = spec.region === "" ? "region is missing" : `"${spec.region}" is not a region of AWS`;
+    report.error("AwsRegion", what, { path: "aws.region", hint: "region: eu-west-1" });
+  }
+  if (spec.awsAccountId !== "" && !/^\d{12}$/.test(spec.awsAccountId)) {
+    report.error("AwsAccount", `"${spec.awsAccountId}" is not an AWS account: it has 12 digits`, {
+      path: "aws.awsAccountId",
+      hint: 'quote it: awsAccountId: "012345678901"',
+    });
+  }
+  for (const [i, each] of spec.lambdaFunctions.entries()) checkFunction(each, `aws.lambdaFunctions[${i}]`, report);
+  const provider = credentialProvider(spec, world, report);
+  if (report.hasErrors || provider === undefined) return undefined;
+  const target = lambdaTarget(spec.region, endpoints);
+  return {
+    name,
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.LOGICAL_DNS },
+    dnsLookupFamily: Cluster_DnsLookupFamily.V4_ONLY,
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [
+        { lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address: socketAddress(target.hostname, target.port) } } }] },
+      ],
+    },
+    typedExtensionProtocolOptions: {
+      [httpProtocolOptionsName]: packAny(HttpProtocolOptionsSchema, {
+        upstreamProtocolOptions: { case: "explicitHttpConfig", value: { protocolConfig: { case: "httpProtocolOptions", value: {} } } },
+        httpFilters: filters(spec, target.host, world.settings.gloo?.awsOptions?.propagateOriginalRouting ?? false, provider),
+      }),
+    },
+  };
+}
+
+export interface LambdaTarget {
+  /** For `Host`, with the port where it is not the usual one. */
+  readonly host: string;
+  readonly hostname: string;
+  readonly port: number;
+  readonly isTls: boolean;
+}
+
+export function lambdaTarget(region: string, endpoints: AwsEndpoints): LambdaTarget {
+  if (endpoints.lambda === undefined) {
+    const host = awsHost("lambda", region);
+    return { host, hostname: host, port: 443, isTls: true };
+  }
+  const url = new URL(endpoints.lambda);
+  const isTls = url.protocol === "https:";
+  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  return { host: url.host, hostname, port: Number(url.port) || (isTls ? 443 : 80), isTls };
+}
+
+/** The whole name of a function, which aws_lambda wants; without an account it is cut to the plain name before the request is sent. */
+export function functionArn(spec: SpecOf<"aws">, name: string, qualifier: string): string {
+  const arn = `arn:${awsPartition(spec.region)}:lambda:${spec.region}:${spec.awsAccountId || noAccount}:function:${name}`;
+  return qualifier === "" ? arn : `${arn}:${qualifier}`;
+}
+
+function checkFunction(
+  { lambdaFunctionName, qualifier }: SpecOf<"aws">["lambdaFunctions"][number],
+  path: string,
+  report: TypeContext["report"],
+): void {
+  if (!/^[A-Za-z0-9_-]{1,140}$/.test(lambdaFunctionName)) {
+    report.error("LambdaFunctionName", `"${lambdaFunctionName}" is not the name of a Lambda function`, {
+      path: `${path}.lambdaFunctionName`,
+      hint: "letters, digits, - and _; account and region have fields of their own, so has the qualifier",
+    });
+  }
+  if (!/^(\$LATEST|[A-Za-z0-9_-]{0,128})$/.test(qualifier)) {
+    report.error("LambdaFunctionName", `"${qualifier}" is not a version or an alias of a Lambda function`, { path: `${path}.qualifier` });
+  }
+}
+
+function filters(
+  spec: SpecOf<"aws">,
+  host: string,
+  tellsOrigin: boolean,
+  provider: NonNullable<ReturnType<typeof credentialProvider>>,
+): MessageInitShape<typeof HttpFilterSchema>[] {
+  const scripts = requestForms.flatMap((request) =>
+    responseForms.map((response) => [scriptName(request, response), formScript(request, response, tellsOrigin)] as const),
+  );
+  return [
+    filter(
+      formFilter,
+      packAny(LuaSchema, {
+        defaultSourceCode: inline(noFunctionScript),
+        sourceCodes: Object.fromEntries(scripts.map(([name, text]) => [name, inline(text)]).sort()),
+      }),
+    ),
+    filter(lambdaFilter, packAny(ConfigSchema, { arn: functionArn(spec, "none", ""), payloadPassthrough: true, credentials: placeholder })),
+    filter("headworks.aws_lambda.call", packAny(LuaSchema, { defaultSourceCode: inline(callScript) })),
+    filter(
+      "envoy.filters.http.aws_request_signing",
+      packAny(AwsRequestSigningSchema, {
+        serviceName: "lambda",
+        region: spec.region,
+        hostRewrite: host,
+        // What is signed must arrive as it is: AWS wants no more than these.
+        matchIncludedHeaders: [{ matchPattern: { case: "exact", value: "host" } }, { matchPattern: { case: "prefix", value: "x-amz-" } }],
+        ...(provider !== "default" && { credentialProvider: provider }),
+      }),
+    ),
+    filter("envoy.filters.http.upstream_codec", packAny(UpstreamCodecSchema, {})),
+  ];
+}
+
+function filter(name: string, value: ReturnType<typeof packAny>): MessageInitShape<typeof HttpFilterSchema> {
+  return { name, configType: { case: "typedConfig", value } };
+}
+
+function inline(value: string) {
+  return { specifier: { case: "inlineString" as const, value } };
+}
