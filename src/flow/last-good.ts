@@ -26,13 +26,15 @@ const passes = 3;
 /** The version of a resource to use; undefined where none may be. */
 export type InUse = <K extends Kind>(resource: Resource<K>) => Resource<K> | undefined;
 
-type Make<T> = (world: World, inUse: InUse) => { readonly made: T; readonly reports: Reports };
+/** By key, what takes the place of the newest version; undefined: nothing does, it is left out. */
+export type Replaced = ReadonlyMap<ResourceKey, Resource | undefined>;
+
+type Make<T> = (world: World, inUse: InUse, replaced: Replaced) => { readonly made: T; readonly reports: Reports };
 
 export function withLastGood<T>(read: Read, inputs: Inputs, world: World, make: Make<T>): Made<T> {
-  const first = make(world, (resource) => resource);
-  let latest = first;
-  /** Undefined: left out. */
   const replaced = new Map<ResourceKey, Resource | undefined>();
+  const first = make(world, (resource) => resource, replaced);
+  let latest = first;
   for (let pass = 0; pass < passes; pass++) {
     const before = replaced.size;
     for (const [key, problems] of latest.reports) {
@@ -44,7 +46,7 @@ export function withLastGood<T>(read: Read, inputs: Inputs, world: World, make: 
     }
     if (replaced.size === before) break;
     const inUse = inUseOf(replaced);
-    latest = make(worldWith(world, replaced, inUse), inUse);
+    latest = make(worldWith(world, replaced, inUse), inUse, replaced);
   }
   return { made: latest.made, reports: first.reports };
 }
@@ -63,12 +65,12 @@ function lastGoodOf(key: ResourceKey, read: Read, inputs: Inputs): Resource | un
   return good?.version === given?.version ? undefined : good;
 }
 
-function inUseOf(replaced: ReadonlyMap<ResourceKey, Resource | undefined>): InUse {
+function inUseOf(replaced: Replaced): InUse {
   return <K extends Kind>(resource: Resource<K>) =>
     replaced.has(resource.key) ? (replaced.get(resource.key) as Resource<K> | undefined) : resource;
 }
 
-function worldWith(world: World, replaced: ReadonlyMap<ResourceKey, Resource | undefined>, inUse: InUse): World {
+function worldWith(world: World, replaced: Replaced, inUse: InUse): World {
   return {
     get<K extends Kind>(kind: K, ref: Ref) {
       const key = resourceKey(kind, ref);

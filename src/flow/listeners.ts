@@ -1,4 +1,6 @@
 // Gateways with what is attached to them → listeners, and route configurations put together from encoded virtual hosts.
+import { equals } from "@bufbuild/protobuf";
+import { type SslConfig, SslConfigSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
 import type { Collection, Graph, Index, Read } from "../graph/mod.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
@@ -21,7 +23,7 @@ import { routeConfiguration } from "../translate/route-configuration.ts";
 import { judgePorts, type PortVerdict } from "../validate/ports.ts";
 import { type Hosts, siteOf } from "./hosts.ts";
 import { type Inputs, sameJson } from "./inputs.ts";
-import { type Made, type Reports, withLastGood } from "./last-good.ts";
+import { type Made, type Replaced, type Reports, withLastGood } from "./last-good.ts";
 import { hasCluster, sameEnvoyResource, sameVersions, type Upstreams } from "./upstreams.ts";
 import { type InService, worldOf } from "./world.ts";
 
@@ -91,10 +93,12 @@ export function listenersFlow(
   const portVerdicts = graph.deriveGroups("ports", sitesByProxy, (_proxy, its) =>
     judgePorts(its.map(([, { gateway }]) => gateway).filter(hasType)),
   );
+  // Apart from the rest of a VirtualService: an edited route must not set up the TLS of all its neighbours again.
+  const tls = graph.derive("TLS of virtual services", known.of.VirtualService, ({ spec }) => spec?.sslConfig, { equals: sameSsl });
   const listeners = graph.derive(
     "listeners",
     sites,
-    (site, _key, read) => siteListener(site, read, inputs, known, upstreams, hosts, portVerdicts, plugins),
+    (site, _key, read) => siteListener(site, read, inputs, known, upstreams, hosts, tls, portVerdicts, plugins),
     {
       equals: sameListener,
     },
@@ -152,14 +156,15 @@ function siteListener(
   known: InService,
   upstreams: Upstreams,
   hosts: Hosts,
+  tls: Collection<SslConfig>,
   portVerdicts: Collection<PortVerdict>,
   plugins: Plugins,
 ): SiteListener {
   const world = worldOf(read, known);
   let used = gateway;
-  const made = withLastGood<ListenerTranslation>(read, inputs, world, (version, inUse) => {
+  const made = withLastGood<ListenerTranslation>(read, inputs, world, (version, inUse, replaced) => {
     const resource = inUse(gateway);
-    if (resource === undefined) return { made: nothing(gateway), reports: reportsOf(gateway.key, []) };
+    if (resource === undefined) return { made: nothing(gateway), reports: reportsOf(gateway.key, [], []) };
     used = resource;
     const { parts, report } = partsOf(resource, version);
     for (const part of parts) if (part.kind === "http") checkSelection(part, version, report);
@@ -168,12 +173,16 @@ function siteListener(
       const virtualServices = read.lookup(hosts.attachmentsBySite, siteOf({ proxy, gateway: gateway.key, part: i }));
       return {
         part,
-        hosts: virtualServices.map(([, each]) => ({
-          resource: each.virtualService,
-          ...(part.takesTls && sslOf(each.virtualService, version)),
-        })),
+        hosts: virtualServices.map(([, { virtualService }]) => {
+          const ssl = part.takesTls ? sslOf(virtualService, read, tls, replaced) : undefined;
+          return { resource: virtualService, ...(ssl && { ssl }) };
+        }),
       };
     });
+    // Whoever brings TLS takes part in the listener: Envoy may refuse it for that.
+    const withTls = attached.flatMap(({ part, hosts: its }) =>
+      part.kind === "http" && part.takesTls ? its.map((each) => each.resource) : [],
+    );
     const domains = parts.flatMap((_, i) => conflictsAt(read, hosts, known, siteOf({ proxy, gateway: gateway.key, part: i })));
     const ports = read.get(portVerdicts, proxy);
     const found = [
@@ -181,13 +190,13 @@ function siteListener(
       ...gatewayDomainProblems(resource, [...new Set(domains)]),
       ...(ports?.problems.get(gateway.key) ?? []),
     ];
-    if (ports?.served.has(gateway.key) === false) return { made: nothing(resource), reports: reportsOf(gateway.key, found) };
+    if (ports?.served.has(gateway.key) === false) return { made: nothing(resource), reports: reportsOf(gateway.key, withTls, found) };
     const translated = listenerOf(resource, attached, {
       world: version,
       plugins,
       hasCluster: (ref) => hasCluster(read, upstreams, resourceKey("Upstream", ref)),
     });
-    return { made: translated, reports: reportsOf(gateway.key, [...found, ...translated.problems]) };
+    return { made: translated, reports: reportsOf(gateway.key, withTls, [...found, ...translated.problems]) };
   });
   return {
     proxy: proxyKey(world, proxy),
@@ -222,15 +231,17 @@ function conflictsAt(read: Read, hosts: Hosts, known: InService, site: string): 
   return sharedDomains([...keys].map((key) => read.get(known.of.VirtualService, key)).filter((each) => each !== undefined));
 }
 
-function sslOf(key: ResourceKey, world: World) {
-  const slash = key.indexOf("/");
-  const ref = { namespace: key.slice("VirtualService ".length, slash), name: key.slice(slash + 1) };
-  const ssl = world.get("VirtualService", ref)?.spec?.sslConfig;
-  return ssl && { ssl };
+function sslOf(key: ResourceKey, read: Read, tls: Collection<SslConfig>, replaced: Replaced): SslConfig | undefined {
+  return replaced.has(key) ? (replaced.get(key) as Resource<"VirtualService"> | undefined)?.spec?.sslConfig : read.get(tls, key);
 }
 
-function reportsOf(gateway: ResourceKey, problems: readonly Problem[]): Reports {
+function sameSsl(a: SslConfig, b: SslConfig): boolean {
+  return equals(SslConfigSchema, a, b);
+}
+
+function reportsOf(gateway: ResourceKey, others: readonly ResourceKey[], problems: readonly Problem[]): Reports {
   const reports = new Map<ResourceKey, Problem[]>([[gateway, []]]);
+  for (const other of others) reports.set(other, []);
   for (const each of problems) {
     const key = each.resource ?? gateway;
     const own = reports.get(key);

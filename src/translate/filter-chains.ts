@@ -35,8 +35,20 @@ export function groupSsl(all: readonly PlacedSsl[]): readonly SslGroup[] {
   return [...groups.values()].map((members) => ({
     members,
     // One member without names takes every name.
-    serverNames: members.some(({ ssl }) => ssl.sniDomains.length === 0) ? [] : [...new Set(members.flatMap(({ ssl }) => ssl.sniDomains))],
+    serverNames: members.some(({ ssl }) => ssl.sniDomains.length === 0) ? [] : distinctNames(members.flatMap(({ ssl }) => ssl.sniDomains)),
   }));
+}
+
+/** Each name once, as Envoy compares them: without regard to case. */
+export function distinctNames(names: readonly string[]): readonly string[] {
+  const first = new Map<string, string>();
+  for (const name of names) if (!first.has(name.toLowerCase())) first.set(name.toLowerCase(), name);
+  return [...first.values()];
+}
+
+/** Envoy takes a star for the first label, and refuses the listener for any other. */
+export function isUsableServerName(name: string): boolean {
+  return !name.replace(/^\*\./, "").includes("*");
 }
 
 /** Which connections a chain takes; undefined for all. */

@@ -21,7 +21,15 @@ import type { Resource } from "../model/resource.ts";
 import type { ListenerContext, ListenerDraft, OptionFinding } from "../plugin/feature.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { World } from "../plugin/world.ts";
-import { type ChainDraft, chainMatch, downstreamTls, groupSsl, type PlacedSsl, type SslGroup } from "./filter-chains.ts";
+import {
+  type ChainDraft,
+  chainMatch,
+  downstreamTls,
+  groupSsl,
+  isUsableServerName,
+  type PlacedSsl,
+  type SslGroup,
+} from "./filter-chains.ts";
 import { httpChainFilters, sorted } from "./http-chain.ts";
 import { useOf } from "./options.ts";
 import { tcpHostFilters } from "./tcp-chain.ts";
@@ -210,8 +218,28 @@ class OneListener {
     return hosts.flatMap(({ resource, ssl }) => {
       if (ssl === undefined) return [];
       const own = ssl.oneWayTls === undefined && oneWayTls !== undefined ? { ...ssl, oneWayTls } : ssl;
-      return [{ ssl: own, resource, path: "sslConfig" }];
+      return this.withUsableNames({ ssl: own, resource, path: "sslConfig" });
     });
+  }
+
+  /** Without the server names that Envoy would refuse; nothing where it names only such: without names it would take everybody's. */
+  withUsableNames(placed: PlacedSsl): PlacedSsl[] {
+    const { ssl, resource, path } = placed;
+    const usable = ssl.sniDomains.filter(isUsableServerName);
+    if (usable.length === ssl.sniDomains.length) return [placed];
+    for (const [i, name] of ssl.sniDomains.entries()) {
+      if (isUsableServerName(name)) continue;
+      const message = `the SNI domain ${JSON.stringify(name)} cannot be used: a star stands for the whole first label, as in *.example.com`;
+      this.problems.push(
+        problem("error", resource, "SniDomainUnusable", message, {
+          path: `${path}.sniDomains[${i}]`,
+          costs: usable.length === 0 ? "filterChain" : "nothing",
+          hint: name === "*" ? "leave sniDomains out to take every name" : "write out the names, or use *. and a domain",
+          statusText: `Listener Error: SSLConfigError. Reason: ${message}`,
+        }),
+      );
+    }
+    return usable.length === 0 ? [] : [{ ...placed, ssl: { ...ssl, sniDomains: usable } }];
   }
 
   tlsChain(
@@ -288,7 +316,8 @@ class OneListener {
         const match = chainMatch(undefined, part.matcher);
         return [{ chain: { ...(match && { filterChainMatch: match }), filters }, by }];
       }
-      const group = { members: [{ ssl, resource: this.gateway.key, path: `${path}.sslConfig` }], serverNames: ssl.sniDomains };
+      const [group] = groupSsl(this.withUsableNames({ ssl, resource: this.gateway.key, path: `${path}.sslConfig` }));
+      if (group === undefined) return [];
       if (isPassthrough(ssl)) return [{ chain: this.tlsChain(group, part.matcher, undefined, filters), by }];
       const socket = this.tls(group);
       return socket ? [{ chain: this.tlsChain(group, part.matcher, socket, filters), by }] : [];
@@ -316,13 +345,13 @@ class OneListener {
 
   /** Envoy refuses chains that match the same connections: the first keeps them. */
   withoutConflicts(chains: readonly PlacedChain[]): PlacedChain[] {
-    const taken = new Map<string, PlacedChain>();
+    const taken = new Set<string>();
     return chains.flatMap((placed) => {
       const match = placed.chain.filterChainMatch;
       const ranges = (match?.sourcePrefixRanges ?? []).map((range) => `${range.addressPrefix}/${range.prefixLen}`).sort();
       const names = match?.serverNames?.length ? match.serverNames : [""];
-      const clashing = names.filter((name) => taken.has(`${name} ${ranges}`));
-      for (const name of names) if (!clashing.includes(name)) taken.set(`${name} ${ranges}`, placed);
+      const clashing = names.filter((name) => taken.has(`${name.toLowerCase()} ${ranges}`));
+      for (const name of names) taken.add(`${name.toLowerCase()} ${ranges}`);
       if (clashing.length === 0) return [placed];
       this.conflict(placed, clashing, names.length);
       const kept = names.filter((name) => !clashing.includes(name));

@@ -182,6 +182,11 @@ export const routing = {
     title: "a listener that Envoy would refuse",
     help: "Envoy takes a listener whole or not at all, so it is withheld. The message names the value.",
   },
+  SniDomainUnusable: {
+    code: "HW2060",
+    title: "an SNI domain that Envoy would refuse",
+    help: "A name in `sniDomains` is a host name, or one with a star for the first label: `*.example.com`. Envoy refuses a listener with any other star, and with it everybody's TLS. To take every name, leave `sniDomains` out.",
+  },
   DestinationNil: {
     code: "HW2070",
     title: "an UpstreamGroup with an unusable destination",
