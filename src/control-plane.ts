@@ -1,8 +1,10 @@
 // The running control plane: sources in, Envoy resources and statuses out. What is computed from what is in flow/;
 // this file feeds it, hands on what changed, and remembers what was good.
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { type DiscoverySource, discoverySource } from "./discovery/source.ts";
 import { Blame } from "./flow/blame.ts";
 import { carryOut } from "./flow/carry-out.ts";
+import { Edges } from "./flow/edges.ts";
 import { Flow } from "./flow/flow.ts";
 import { allKinds } from "./flow/inputs.ts";
 import { Memory } from "./flow/memory.ts";
@@ -68,6 +70,8 @@ export interface ControlPlaneOptions {
   readonly log: Logger;
   /** Where good versions are remembered across restarts. */
   readonly store?: StateStore;
+  /** Look outside for addresses and Upstreams, where types can and Settings say so. */
+  readonly looksOutside?: boolean;
 }
 
 /** Follows its sources from the call of `start` until it is disposed. */
@@ -80,6 +84,9 @@ export class ControlPlane implements AsyncDisposable {
   readonly #ended = new AbortController();
   readonly #listeners = new Set<(report: BatchReport) => void>();
   readonly #fileProblems = new Map<string, readonly Problem[]>();
+  readonly #sources: readonly Source[];
+  readonly #edges: Edges;
+  readonly #discovery: DiscoverySource | undefined;
   readonly #waitingFor: Set<string>;
   readonly #following: Promise<void>[] = [];
   #pending: { readonly source: Source; readonly batch: SourceBatch }[] = [];
@@ -91,12 +98,35 @@ export class ControlPlane implements AsyncDisposable {
     this.#flow = new Flow(options.plugins);
     this.#memory = new Memory(this.#flow, options.store);
     this.#publisher = new Publisher(this.#flow, options.consumers);
-    this.#waitingFor = new Set(options.sources.map((source) => source.name));
+    this.#edges = new Edges({
+      flow: this.#flow,
+      plugins: options.plugins,
+      log: options.log,
+      schedule: (edit) => this.#schedule(edit),
+    });
+    this.#discovery = options.looksOutside ? this.#discover(options) : undefined;
+    this.#sources = this.#discovery ? [...options.sources, this.#discovery] : options.sources;
+    this.#waitingFor = new Set(this.#sources.map((source) => source.name));
+  }
+
+  #discover({ plugins, store }: ControlPlaneOptions): DiscoverySource {
+    const remembered = (store?.remembered ?? []).filter(({ key }) => key.startsWith("Upstream ")).map(({ resource }) => resource);
+    return discoverySource({
+      types: Object.values(plugins.upstreamTypes),
+      contextOf: (kind, signal) => this.#edges.contextOf(`discovery of ${kind}`, signal),
+      isTaken: (key) => this.#flow.isGivenByAnother("discovery", key),
+      remembered: remembered.filter(({ origin }) => origin.source === "discovery") as Resource<"Upstream">[],
+    });
   }
 
   /** Begins to follow the sources. */
   start(): this {
-    for (const source of this.#options.sources) this.#following.push(this.#follow(source));
+    for (const source of this.#sources) this.#following.push(this.#follow(source));
+    if (this.#discovery) {
+      this.#edges.start();
+      const discovery = this.#discovery;
+      this.#flow.graph.observe(this.#flow.settings, () => discovery.restart());
+    }
     return this;
   }
 
@@ -107,7 +137,7 @@ export class ControlPlane implements AsyncDisposable {
 
   /** What the configuration comes to right now. Computed when asked. */
   get current(): Translation {
-    return viewOf(this.#flow, this.#options.sources, () => [...this.#fileProblems.values()].flat());
+    return viewOf(this.#flow, this.#sources, () => [...this.#fileProblems.values()].flat());
   }
 
   /** Calls after each batch; returns what ends that. */
@@ -204,7 +234,7 @@ export class ControlPlane implements AsyncDisposable {
     isFirst: boolean,
   ): void {
     if (this.#listeners.size === 0) return;
-    const { sources } = this.#options;
+    const sources = this.#sources;
     const appeared: Finding[] = [];
     const resolved: Finding[] = [];
     const keptLastGood: ResourceKey[] = [];
@@ -238,6 +268,7 @@ export class ControlPlane implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended.abort();
+    await this.#edges[Symbol.asyncDispose]();
     await Promise.all(this.#following);
     await this.#options.store?.[Symbol.asyncDispose]();
   }

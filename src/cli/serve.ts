@@ -76,7 +76,9 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
     }),
   );
   kill = () => carriers.kill();
-  const plane = open.use(new ControlPlane({ sources: [source], consumers: carriers.consumers, plugins, log, ...(store && { store }) }));
+  const plane = open.use(
+    new ControlPlane({ sources: [source], consumers: carriers.consumers, plugins, log, looksOutside: true, ...(store && { store }) }),
+  );
   late.plane = plane;
   const state = { isRead: false, isDraining: false };
   const earlier: BatchReport[] = [];

@@ -8,7 +8,7 @@ import { type BatchResult, type Collection, Graph, type Input, type Single } fro
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
-import type { Kind, Resource } from "../model/resource.ts";
+import type { Kind, Resource, Spec } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import { statusOf } from "../status/status.ts";
@@ -27,6 +27,9 @@ export class Flow {
   /** Everything that Envoy resources come from. */
   readonly outlets: readonly Outlet[];
   readonly judged: Judged;
+  /** Upstreams that could be read, also those that discovery made. */
+  readonly upstreams: Collection<Resource<"Upstream">>;
+  readonly settings: Single<Spec<"Settings">>;
   readonly proxies: () => Iterable<ProxyKey>;
   /** What plug-ins threw while clusters were made in this batch, by Upstream: for the log. */
   readonly faultsOf: (result: BatchResult) => ReadonlyMap<string, unknown>;
@@ -60,6 +63,8 @@ export class Flow {
     const routes = routesFlow(graph, inputs, known, upstreams, plugins);
 
     this.inputs = inputs;
+    this.upstreams = known.of.Upstream;
+    this.settings = known.settings;
     this.outlets = [
       { collection: upstreams.clusters, resources: clusterResources },
       { collection: upstreams.extras, resources: (each: EnvoyResource) => [each] },
@@ -114,6 +119,18 @@ export class Flow {
     for (const key of this.#reported.get(reporter) ?? []) if (!byResource.has(key)) this.inputs.outside.delete(`${reporter} ${key}`);
     for (const [resource, its] of byResource) this.inputs.outside.set(`${reporter} ${resource}`, { resource, problems: its });
     this.#reported.set(reporter, [...byResource.keys()]);
+  }
+
+  /** Replaces what a reporter has found about one resource. */
+  reportOn(reporter: string, resource: ResourceKey, problems: readonly Problem[]): void {
+    if (problems.length === 0) this.inputs.outside.delete(`${reporter} ${resource}`);
+    else this.inputs.outside.set(`${reporter} ${resource}`, { resource, problems });
+  }
+
+  /** Somebody else than this source gave a resource of that name. */
+  isGivenByAnother(source: string, key: ResourceKey): boolean {
+    const giver = this.#giver.get(key);
+    return giver !== undefined && giver !== source;
   }
 
   #input(key: ResourceKey): Input<Resource> | undefined {
