@@ -12,6 +12,11 @@ export interface Read<T> {
   readonly isFiltered: boolean;
 }
 
+export interface Pace {
+  readonly burst: number;
+  readonly everyMs: number;
+}
+
 export interface FollowOptions<T> {
   /** Makes something of the answer; what it throws is a failure like any other. */
   readonly parse: (json: unknown) => T;
@@ -20,6 +25,8 @@ export interface FollowOptions<T> {
   readonly waitMs: number;
   /** Told after each failure, and with undefined when Consul answers again. */
   readonly onFault: (fault: ConsulError | undefined) => void;
+  /** How often an answer that changes all the time is read. Default: ten times at once, then four times a second. */
+  readonly pace?: Pace;
   /** True while a read is not believed yet and another one is wanted soon. */
   readonly isImpatient?: () => boolean;
 }
@@ -31,7 +38,7 @@ const impatientWaitMs = 2000;
 /** Yields a first answer and then each new one, until the signal aborts. An outage yields nothing. */
 export async function* follow<T>(client: ConsulClient, path: string, query: Query, options: FollowOptions<T>): AsyncGenerator<Read<T>> {
   const { signal, parse, onFault, isImpatient = () => false } = options;
-  const pace = paceOf({ burst: 5, everyMs: 1000 });
+  const pace = paceOf(options.pace ?? { burst: 10, everyMs: 250 });
   let asked = 0n;
   let seen: Answer | undefined;
   let isSuspect = false;
@@ -78,11 +85,8 @@ export function backoffMs(failures: number, random: () => number = Math.random):
 }
 
 /** What changes all the time is read at most so often; after quiet, at once. Returns how long to wait. */
-export function paceOf(
-  { burst, everyMs }: { readonly burst: number; readonly everyMs: number },
-  now = () => performance.now(),
-): () => number {
-  let fullAt = 0;
+export function paceOf({ burst, everyMs }: Pace, now = () => performance.now()): () => number {
+  let fullAt = Number.NEGATIVE_INFINITY;
   return () => {
     fullAt = Math.max(fullAt, now() - burst * everyMs) + everyMs;
     return Math.max(0, fullAt - now());
