@@ -54,6 +54,8 @@ export interface ConsulOptions {
 export interface RunningConsul extends AsyncDisposable {
   readonly httpPort: number;
   readonly dnsPort: number;
+  /** For `retry_join_wan` of a Consul of another data centre: `127.0.0.1:PORT`. */
+  readonly wan: string;
   /** `http://127.0.0.1:PORT`. */
   readonly url: string;
   process(): ChildProcess;
@@ -119,6 +121,7 @@ export async function startConsul({ config = {} }: ConsulOptions = {}): Promise<
   return {
     httpPort: http,
     dnsPort: dns,
+    wan: `127.0.0.1:${wan}`,
     url,
     process: () => child,
     api,

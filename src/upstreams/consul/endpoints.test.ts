@@ -179,6 +179,33 @@ describe.skipIf(isMissing)("endpoints from a real Consul", () => {
     expect(partly.reasons).toEqual(["ConsulUnreachable"]);
   });
 
+  test("instances of all data centres count, told apart by subset keys; one that is lost keeps its own", async () => {
+    await using west = await startConsul({ config: { datacenter: "west", node_name: "w" } });
+    await using east = await startConsul({
+      config: { datacenter: "east", node_name: "e", retry_join_wan: [west.wan], retry_interval_wan: "1s" },
+    });
+    await west.register(one);
+    await east.register(two);
+    for (let tries = 0; ((await west.api("GET", "/v1/catalog/datacenters")) as string[]).length < 2; tries++) {
+      if (tries > 200) throw new Error("the data centres do not know each other");
+      await delay(100);
+    }
+    const inEast = upstreamOf("in-east", { serviceName: "till", dataCenters: ["east"] });
+    await using followed = new FollowedEndpoints([till, inEast], { consul: { ...settingsOf(west), waitTime: "1s" } });
+    await eventually(() => followed.addresses("till"), both);
+    await eventually(() => followed.addresses("in-east"), ["10.60.0.2:8081"]);
+    expect(followed.sets.get("in-east")?.[0]?.labels).toMatchObject({ dc_east: "1", tag_v2: "1" });
+    expect(followed.sets.get("till")?.find(({ port }) => port === 8080)?.labels).toMatchObject({ dc_east: "0", dc_west: "1" });
+    await using allowed = new FollowedEndpoints([till], { consul: { ...settingsOf(west), serviceDiscovery: { dataCenters: ["west"] } } });
+    await eventually(() => allowed.addresses("till"), ["10.60.0.1:8080"]);
+    await east.kill();
+    await eventually(() => followed.reasons, ["ConsulUnreachable"], 30_000);
+    expect(followed.addresses("till")).toEqual(both);
+    // The one that is left is followed as before.
+    await west.register({ ...one, Port: 8090 });
+    await eventually(() => followed.addresses("till"), ["10.60.0.1:8090", "10.60.0.2:8081"], 3000);
+  }, 60_000);
+
   test("an edit of an Upstream never empties it, and Upstreams come and go", async () => {
     await using consul = await startConsul();
     await consul.register(one);
