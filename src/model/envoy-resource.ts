@@ -50,4 +50,12 @@ export interface Refusal {
   readonly resource: EnvoyResource;
   /** Scrubbed of key material. */
   readonly message: string;
+  /** The version that clients took before this one, where it is known. */
+  readonly acceptedBefore?: string;
+  /** The client goes on with an earlier version. */
+  readonly keepsEarlier?: boolean;
+  /** Another client runs the refused version: it is the client that is odd. */
+  readonly isTaken?: boolean;
+  /** There is a newer version by now, which may be the correction. */
+  readonly isSuperseded?: boolean;
 }

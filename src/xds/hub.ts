@@ -252,7 +252,7 @@ export class XdsHub implements ResourceConsumer {
         log.warn({ node: client.node.id, proxy: client.node.proxy, typeUrl: subscription.typeUrl, message }, "Envoy refused a response");
         onClientChange?.(client.info(), "changed");
       },
-      refused: (resource, message) => onRefusal({ proxy: client.node.proxy, node: client.node.id, resource, message }),
+      refused: (resource, message, facts) => onRefusal({ proxy: client.node.proxy, node: client.node.id, resource, message, ...facts }),
       warn: (fields, message) => log.warn({ node: client.node.id, proxy: client.node.proxy, ...fields }, message),
     };
   }

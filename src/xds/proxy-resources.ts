@@ -3,19 +3,23 @@
 // - of a refused one it is the last that was accepted;
 // - a cluster whose endpoints come over EDS and are not known yet is withheld: Envoy would wait for them with all its clusters;
 // - endpoints that are gone can still be had for a while: a client may be about to ask for those of a cluster it was just sent.
-import { type EnvoyResource, type ResourceChanges, type TypeUrl, typeUrls } from "../model/envoy-resource.ts";
+import { type EnvoyResource, type Refusal, type ResourceChanges, type TypeUrl, typeUrls } from "../model/envoy-resource.ts";
 import { endpointsNameOf } from "./wire.ts";
 
 interface Entry {
   current: EnvoyResource;
-  /** A client refused `current`. It is sent to nobody again; a change of content starts anew. */
+  /** A client refused `current`, and none had taken it. It is sent to nobody again; a change of content starts anew. */
   isRefused: boolean;
+  /** A client refused `current`, which another had taken. */
+  isDisputed?: boolean;
   /** What a client acknowledged last, and before that: in force while `current` is refused. */
   accepted?: EnvoyResource;
   acceptedBefore?: EnvoyResource;
   /** For a Cluster: the name of its endpoints, when they come over EDS. */
   readonly endpoints?: string;
 }
+
+export type RefusalFacts = Pick<Refusal, "acceptedBefore" | "isTaken" | "isSuperseded">;
 
 /** Names, by type, whose resource may have changed for some client. */
 export type ChangedNames = ReadonlyMap<string, ReadonlySet<string>>;
@@ -127,14 +131,29 @@ export class ProxyResources {
     return (this.#published.get(one) ?? 0) < (this.#published.get(other) ?? 0);
   }
 
-  /** A client refused this version. True when that is news: it is the newest, and nobody had refused it yet. */
-  refuse(resource: EnvoyResource): boolean {
+  /** A client refused this version. What is to be known of that; undefined when it is no news. */
+  refuse(resource: EnvoyResource): RefusalFacts | undefined {
     const entry = this.#entry(resource.typeUrl, resource.name);
-    if (entry === undefined || entry.current.version !== resource.version || entry.isRefused) return false;
+    if (entry === undefined) return undefined;
+    const isTaken = entry.accepted?.version === resource.version;
+    const acceptedBefore = (isTaken ? entry.acceptedBefore : entry.accepted)?.version;
+    const facts = { isTaken, ...(acceptedBefore !== undefined && { acceptedBefore }) };
+    if (entry.current.version !== resource.version) return { ...facts, isSuperseded: true };
+    if (entry.isRefused || entry.isDisputed) return undefined;
+    // One odd client must not take from the others what they run, nor keep it from those who come.
+    if (isTaken) {
+      entry.isDisputed = true;
+      return facts;
+    }
     entry.isRefused = true;
-    if (entry.accepted?.version === resource.version) entry.accepted = entry.acceptedBefore;
     this.#tell(new Map([[resource.typeUrl, new Set([resource.name])]]));
-    return true;
+    return facts;
+  }
+
+  /** Refused, and no earlier version is known: what a client has under this name it keeps. */
+  isWithoutSubstitute(typeUrl: string, name: string): boolean {
+    const entry = this.#entry(typeUrl, name);
+    return entry?.isRefused === true && entry.accepted === undefined;
   }
 
   #entry(typeUrl: string, name: string): Entry | undefined {

@@ -1,8 +1,8 @@
 // What one stream asked for of one type, what its client has, and what it therefore still has to be sent. The rules that delta and
 // state of the world share; delta.ts and sotw.ts add how each reads a request and frames a response.
-import type { EnvoyResource } from "../model/envoy-resource.ts";
+import type { EnvoyResource, Refusal } from "../model/envoy-resource.ts";
 import { typeUrls } from "../model/envoy-resource.ts";
-import type { ProxyResources } from "./proxy-resources.ts";
+import type { ProxyResources, RefusalFacts } from "./proxy-resources.ts";
 import { blamed, presentable } from "./refusal.ts";
 import { SetVersion } from "./set-version.ts";
 import type { ResponseHead } from "./wire.ts";
@@ -29,8 +29,8 @@ interface Outstanding extends Push {
 export interface SubscriptionEvents {
   acked(subscription: Subscription): void;
   nacked(subscription: Subscription, message: string): void;
-  /** The first time that this version is refused by anyone. */
-  refused(resource: EnvoyResource, message: string): void;
+  /** The first time that this version is refused by anyone, or once more when there is a newer one already. */
+  refused(resource: EnvoyResource, message: string, facts: RefusalFacts & Pick<Refusal, "keepsEarlier">): void;
   warn(fields: object, message: string): void;
 }
 
@@ -133,6 +133,8 @@ export abstract class Subscription {
       if (resource.version !== running && resource.version !== this.#refusedHere.get(name)) this.#upserts.add(name);
     } else if (this.resources.isWithheld(this.typeUrl, name)) {
       // There will be something to say later.
+    } else if (running !== undefined && running !== doubtful && this.resources.isWithoutSubstitute(this.typeUrl, name)) {
+      // After a restart of ours we do not know what the client runs; it runs.
     } else if (running !== undefined) {
       if (this.saysRemovals) this.#removals.add(name);
       else this.setKnown(name, undefined);
@@ -256,7 +258,9 @@ export abstract class Subscription {
     const doubt = this.#beforeDoubt.get(name);
     if (doubt?.version === version && this.#known.get(name) === doubtful) this.setKnown(name, doubt.before);
     this.#beforeDoubt.delete(name);
-    if (this.resources.refuse(resource)) this.events.refused(resource, message);
+    const keepsEarlier = this.#known.has(name);
+    const facts = this.resources.refuse(resource);
+    if (facts !== undefined) this.events.refused(resource, message, { ...facts, keepsEarlier });
   }
 
   #make(): Push {

@@ -76,6 +76,10 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
     unhappy.nack(await unhappy.next(), "not here");
     expect(await happy.rest()).toEqual([]);
     expect(await unhappy.rest()).toEqual([]);
+    expect(xds.refusals).toMatchObject([{ resource: { name: "a" }, isTaken: true, keepsEarlier: true }]);
+    const fresh = xds.client({ variant });
+    fresh.subscribe(CDS);
+    expect(text((await fresh.take(CDS)).bytes.a)).toContain("two");
   });
 
   test("a client that refuses even what others accepted is not asked over and over", async () => {
@@ -107,7 +111,7 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
     expect(await client.rest()).toEqual([]);
   });
 
-  test("a fix that is published while the refusal is on its way is sent, and not reported", async () => {
+  test("a fix that is published while the refusal is on its way is sent, and the refusal is known to be of an older version", async () => {
     await using xds = await serve([]);
     const client = xds.client({ variant });
     client.subscribe(CDS);
@@ -117,7 +121,7 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
     xds.publish([cluster("a", "mended")]);
     client.nack(refused, named("a"));
     expect(text((await client.take(CDS)).bytes.a)).toContain("mended");
-    expect(xds.refusals).toEqual([]);
+    expect(xds.refusals).toMatchObject([{ resource: { name: "a" }, isSuperseded: true }]);
   });
 
   test("other types on the stream go on", async () => {
@@ -178,4 +182,13 @@ test("after a refusal the same set comes with another version (state of the worl
   const last = await client.take(LDS);
   expect([...last.names].sort()).toEqual(["a", "b"]);
   expect(last.version).not.toBe(first.version);
+});
+
+test("a client that comes back with an older version keeps it when it refuses the newest: we do not know what else to give it", async () => {
+  await using xds = await serve([cluster("a", "broken")]);
+  const client = xds.client({ variant: "delta" });
+  client.delta({ typeUrl: CDS, initialResourceVersions: { a: "older" } });
+  client.nack(await client.next(), named("a"));
+  expect(await client.rest()).toEqual([]);
+  expect(xds.refusals).toMatchObject([{ keepsEarlier: true, isTaken: false }]);
 });
