@@ -39,3 +39,9 @@ test("few, or half, may go at any time", () => {
   expect(guard.believes(new Set(["a", "b"]), none, true)).toBe(true);
   expect(guard.believes(all, new Set(["a", "b", "c"]), true)).toBe(true);
 });
+
+test("where one may stand for another, as many others are no loss", () => {
+  const guard = new MassDeleteGuard({ holdMs: 5000, atLeast: 1, isReplaceable: true });
+  expect(guard.believes(new Set(["a", "b"]), new Set(["c", "d"]), true)).toBe(true);
+  expect(guard.believes(new Set(["a", "b", "c"]), new Set(["d"]), true)).toBe(false);
+});

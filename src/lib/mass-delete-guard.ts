@@ -7,6 +7,8 @@ export interface GuardOptions {
   readonly share?: number;
   /** … and at least so many. */
   readonly atLeast?: number;
+  /** What came instead makes up for what is missing: addresses are replaced by others, names are not. Default: false. */
+  readonly isReplaceable?: boolean;
   readonly now?: () => number;
 }
 
@@ -15,7 +17,7 @@ export class MassDeleteGuard {
   #held: { readonly next: ReadonlySet<string>; readonly since: number } | undefined;
 
   constructor(options: GuardOptions) {
-    this.#options = { share: 0.5, atLeast: 5, now: () => performance.now(), ...options };
+    this.#options = { share: 0.5, atLeast: 5, isReplaceable: false, now: () => performance.now(), ...options };
   }
 
   /** The last answer was not believed yet. */
@@ -28,9 +30,9 @@ export class MassDeleteGuard {
    * the answer before. While one is held, all are suspect.
    */
   believes(before: ReadonlySet<string>, next: ReadonlySet<string>, isSuspect: boolean): boolean {
-    const { holdMs, share, atLeast, now } = this.#options;
+    const { holdMs, share, atLeast, isReplaceable, now } = this.#options;
     let missing = 0;
-    if (isSuspect || this.#held) for (const each of before) if (!next.has(each)) missing++;
+    if (isSuspect || this.#held) missing = isReplaceable ? before.size - next.size : before.difference(next).size;
     if (missing < atLeast || missing <= before.size * share) {
       this.#held = undefined;
       return true;

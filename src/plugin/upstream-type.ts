@@ -109,6 +109,11 @@ export interface EdgeContext {
   readonly settings: () => Spec<"Settings">;
   /** A Secret as it is in service now. */
   readonly secret: (ref: Ref) => Spec<"Secret"> | undefined;
+  /**
+   * The endpoints of an Upstream that are in service now, also from before a restart; for judging a first answer from the outside that
+   * says there are none.
+   */
+  readonly endpointsInService?: (upstream: ResourceKey) => readonly Endpoint[] | undefined;
   /** Findings about the outside (unreachable, denied). Replaces what this hook reported before for the same resource. */
   readonly report: (report: Report) => void;
   readonly log: Logger;

@@ -103,6 +103,33 @@ describe.skipIf(isMissing)("endpoints from a real Consul", () => {
       expect(await eventually(() => followed.addresses("till"), ["10.60.0.1:8080", "10.60.0.2:9000"])).toBeLessThan(5000);
     });
 
+    test("a first answer without instances does not empty what proxies have, before it has stood for a while", async () => {
+      await using consul = await startConsul();
+      const inService = [{ address: "10.60.0.1", port: 8080, labels: { dc_dc1: "1" } }];
+      await using followed = new FollowedEndpoints([till], { ...options(consul), inService, holdMs: 2500 });
+      await delay(1000);
+      expect(followed.addresses("till")).toBeUndefined();
+      await eventually(() => followed.addresses("till"), []);
+    });
+
+    test("instances that were all replaced in an outage are taken at once", async () => {
+      await using consul = await startConsul();
+      await using proxy = await faultProxy(consul.httpPort);
+      await consul.register(one);
+      const { consul: settings, ...tuning } = options(consul);
+      await using followed = new FollowedEndpoints([till], {
+        consul: { ...settings, httpAddress: `127.0.0.1:${proxy.port}`, waitTime: "1s" },
+        ...tuning,
+      });
+      await eventually(() => followed.addresses("till"), ["10.60.0.1:8080"]);
+      proxy.answer({ status: 500, body: "No cluster leader" });
+      await eventually(() => followed.reasons, ["ConsulUnreachable"]);
+      await consul.deregister("t1");
+      await consul.register(two);
+      proxy.answer(undefined);
+      expect(await eventually(() => followed.addresses("till"), ["10.60.0.2:8081"])).toBeLessThan(5000);
+    });
+
     test("what is still missing when the hold is over is gone", async () => {
       await using consul = await startConsul();
       await consul.register(one);

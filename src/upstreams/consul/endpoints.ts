@@ -14,6 +14,7 @@ import { Names } from "./names.ts";
 import { type ServiceQuery, serviceQuery } from "./queries.ts";
 import { Reads } from "./reads.ts";
 import { connect, Faults, holdMs, milliseconds, waitMs } from "./session.ts";
+import { dataCentreKey } from "./subsetKeys.ts";
 import type { Read } from "./watch.ts";
 
 export interface EndpointsTuning {
@@ -153,7 +154,7 @@ class Known {
         for (const user of its) service.users.add(user);
         continue;
       }
-      const guard = new MassDeleteGuard({ holdMs: this.#tuning.holdMs ?? holdMs, atLeast: 1 });
+      const guard = new MassDeleteGuard({ holdMs: this.#tuning.holdMs ?? holdMs, atLeast: 1, isReplaceable: true });
       this.#services.set(key, { query, users: its, guard, instances: undefined, hasFailed: false });
     }
     this.#reads.set(new Map([...users].map(([key, { query }]) => [key, query])));
@@ -171,10 +172,11 @@ class Known {
     // Hidden is not gone.
     if (isFiltered && value.length === 0) return;
     const wasHeld = service.guard.isHolding;
-    if (!service.guard.believes(addresses(service.instances), addresses(value), isSuspect)) {
+    const before = service.instances ? addresses(service.instances) : this.#inService(service, value);
+    if (!service.guard.believes(before, addresses(value), isSuspect || service.instances === undefined)) {
       if (!wasHeld) {
         this.#context.log.warn(
-          { service: name, had: service.instances?.length, has: value.length },
+          { service: name, had: before.size, has: value.length },
           "Consul lost instances in an outage; they are kept until it says so for a while",
         );
       }
@@ -185,6 +187,14 @@ class Known {
     service.instances = value;
     if (hadNames || value.some(isNamed)) this.#names.want(this.#namesInUse());
     for (const user of service.users) this.#tell(user);
+  }
+
+  /** Before the first read: what proxies have, where Consul says that there is nothing. Any other first answer is as good as none. */
+  #inService({ query, users }: Service, first: readonly Instance[]): Set<string> {
+    if (first.length > 0) return new Set();
+    const key = dataCentreKey(query.dataCentre);
+    const all = [...users].flatMap((user) => this.#context.endpointsInService?.(user) ?? []);
+    return new Set(all.filter(({ labels }) => labels?.[key] !== "0").map(({ address, port }) => `${address} ${port}`));
   }
 
   /** A data centre that cannot be reached at the start does not keep the others waiting. */

@@ -21,6 +21,8 @@ export interface EdgeOptions {
   /** Of the Settings: `consul`, with `serviceDiscovery`. */
   readonly consul: JsonObject;
   readonly consulDiscovery?: JsonObject;
+  /** What proxies have already, for every Upstream. */
+  readonly inService?: readonly Endpoint[];
 }
 
 /** What a hook was given and what it reported. */
@@ -31,13 +33,14 @@ class Edge implements AsyncDisposable {
   protected readonly context: EdgeContext;
   protected running: Promise<void> = Promise.resolve();
 
-  constructor({ consul, consulDiscovery }: EdgeOptions) {
+  constructor({ consul, consulDiscovery, inService }: EdgeOptions) {
     const settings = fromJson(SettingsSchema, { consul: { serviceDiscovery: {}, ...consul }, ...(consulDiscovery && { consulDiscovery }) });
     const log = (_: object, message: string) => this.logged.push(message);
     this.context = {
       signal: this.ended.signal,
       settings: () => settings,
       secret: () => undefined,
+      endpointsInService: () => inService,
       report: (report) => this.problems.set(report.resource ?? "", report.problems),
       log: { debug: log, info: log, warn: log, error: log },
     };
