@@ -3,7 +3,7 @@
 //   npm run generate
 //   node scripts/generate.ts --check    writes nothing; exit 1 when src/gen is not what the protos give
 //
-// proto/envoy.binpb.gz is one FileDescriptorSet of the v3 API that Envoy 1.40 speaks; scripts/envoy-descriptors/ makes it.
+// proto/envoy.binpb.gz is one FileDescriptorSet of the v3 API that Envoy 1.40 speaks; scripts/envoy-descriptors/make.ts makes it.
 // The plug-in is fed directly: one request for each tree, so a run takes about two seconds.
 import { spawnSync } from "node:child_process";
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
