@@ -187,6 +187,34 @@ test("what was in service before a restart stays until discovery has a list that
   await eventually(() => story.names, [...six.slice(1), "g"]);
 });
 
+test("a first answer that there is nothing takes nothing away, be it ever so little, and Settings that come later start over", async () => {
+  let remembered: Resource<"Upstream">[] = [];
+  {
+    await using before = new Story();
+    before.say(found("a"));
+    await eventually(() => before.names, ["a"]);
+    remembered = [...before.held.values()] as Resource<"Upstream">[];
+  }
+  await using story = new Story({ remembered });
+  story.say();
+  await eventually(() => story.names, ["a"]);
+  story.source.restart();
+  await eventually(() => story.runs, 2);
+  story.say(found("a"), found("b"));
+  await eventually(() => story.names, ["a", "b"]);
+});
+
+test("nothing is asked, and nothing said, before the other sources have spoken", async () => {
+  const others = Promise.withResolvers<void>();
+  await using story = new Story({ startsAfter: others.promise });
+  await delay(300);
+  expect([story.runs, story.batches]).toEqual([0, 0]);
+  others.resolve();
+  await eventually(() => story.runs, 1);
+  story.say(found("a"));
+  await eventually(() => story.names, ["a"]);
+});
+
 test("nobody is asked for a configuration that is read once", async () => {
   await using story = new Story();
   expect(await story.source.read()).toEqual({ changes: [{ kind: "reset", resources: [] }] });

@@ -23,6 +23,11 @@ export interface DiscoveryOptions {
   readonly isTaken?: (key: ResourceKey) => boolean;
   /** What discovery had in service before a restart. It stays until discovery says otherwise. */
   readonly remembered?: readonly Resource<"Upstream">[];
+  /**
+   * Resolves when the other sources have spoken, and Settings are known: asked before, a type would say that there is nothing to look
+   * at. Default: at once.
+   */
+  readonly startsAfter?: Promise<unknown>;
   /** How long the first batch waits for types that have not answered yet. */
   readonly patienceMs?: number;
   /** How long a list must stand that lacks most of what was there before a restart or a failure. */
@@ -64,13 +69,22 @@ class Discovery implements DiscoverySource {
   #noticedAt = 0;
   #wake: () => void = () => undefined;
   #current = new AbortController();
+  #hasStarted = false;
   #ended: AbortSignal = AbortSignal.abort();
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
     this.#runs = [...options.types].flatMap(({ kind, discover }) =>
       discover
-        ? [{ kind, discover, guard: new MassDeleteGuard({ holdMs: options.holdMs ?? 60_000 }), list: undefined, hasAnswered: false }]
+        ? [
+            {
+              kind,
+              discover,
+              guard: new MassDeleteGuard({ holdMs: options.holdMs ?? 60_000, atLeast: 1 }),
+              list: undefined,
+              hasAnswered: false,
+            },
+          ]
         : [],
     );
     for (const resource of options.remembered ?? []) this.#held.set(resource.key, resource);
@@ -93,6 +107,11 @@ class Discovery implements DiscoverySource {
     };
     signal.addEventListener("abort", stop, { once: true });
     try {
+      const { startsAfter } = this.#options;
+      const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      if (startsAfter) await Promise.race([startsAfter, aborted]);
+      if (signal.aborted) return;
+      this.#hasStarted = true;
       this.#start();
       await this.#firstAnswers(signal);
       if (signal.aborted) return;
@@ -119,8 +138,10 @@ class Discovery implements DiscoverySource {
   }
 
   restart(): void {
+    if (!this.#hasStarted || this.#ended.aborted) return;
     this.#current.abort();
-    if (!this.#ended.aborted) this.#start();
+    for (const run of this.#runs) run.hasAnswered = false;
+    this.#start();
   }
 
   #start(): void {
@@ -137,8 +158,8 @@ class Discovery implements DiscoverySource {
       try {
         for await (const list of run.discover(context)) {
           if (signal.aborted) return;
-          if (this.#take(run, list, isSuspect)) isSuspect = false;
-          else void this.#takeLater(run, list, signal);
+          if (this.#take(run, list, context, isSuspect)) isSuspect = false;
+          else void this.#takeLater(run, list, context);
           failures = 0;
         }
         return;
@@ -155,14 +176,14 @@ class Discovery implements DiscoverySource {
   }
 
   /** The list again when it has stood for long enough, if there was none after it. */
-  async #takeLater(run: Run, list: readonly DiscoveredUpstream[], signal: AbortSignal): Promise<void> {
-    await delay((this.#options.holdMs ?? 60_000) + 50, undefined, { signal }).catch(() => undefined);
-    if (!signal.aborted && run.guard.isHolding) this.#take(run, list, true);
+  async #takeLater(run: Run, list: readonly DiscoveredUpstream[], context: EdgeContext): Promise<void> {
+    await delay((this.#options.holdMs ?? 60_000) + 50, undefined, { signal: context.signal }).catch(() => undefined);
+    if (!context.signal.aborted && run.guard.isHolding) this.#take(run, list, context, true);
   }
 
   /** False when the list is not believed yet. */
-  #take(run: Run, found: readonly DiscoveredUpstream[], isSuspect: boolean): boolean {
-    const isOn = this.#options.contextOf(run.kind, this.#current.signal).settings().discovery?.udsOptions?.enabled !== false;
+  #take(run: Run, found: readonly DiscoveredUpstream[], { settings }: EdgeContext, isSuspect: boolean): boolean {
+    const isOn = settings().discovery?.udsOptions?.enabled !== false;
     const wanted = new Map<ResourceKey, DiscoveredUpstream>();
     for (const each of found) {
       const key = resourceKey("Upstream", each.ref);
