@@ -1,6 +1,7 @@
 // What Envoy's aws_lambda filter does not do, as Lua for stock Envoy: the forms of requests and responses that Gloo's own filter
 // knew, the 500 of a route without function, the 504 of a function that failed. Texts only; which one a route uses is its `name`.
 //
+// What `headers()` gave is no longer valid once `body()` has waited, so it is asked for again after it.
 // Each script is whole: Envoy gives each its own interpreter. They run in the upstream filters of the cluster, once for each attempt;
 // the request's head is kept in dynamic metadata, because a second attempt sees the one that the first has made.
 
@@ -76,6 +77,7 @@ function envoy_on_request(handle)
 ${tellsOrigin ? origin : ""}${
   form === "event"
     ? `  local body = handle:body(true)
+  headers = handle:headers()
   local text = body:length() > 0 and (',"body":' .. quote(body:getBytes(0, body:length()))) or ""
   body:setBytes("{" .. head.event .. text .. "}")
   headers:replace("content-type", "application/json")
@@ -99,6 +101,7 @@ ${{ asIs: "", alb: albBody, apiGateway: apiGatewayBody }[form]}end
 
 const albBody = `  if tonumber(headers:get(":status")) >= 300 then return end
   local body = handle:body(true)
+  headers = handle:headers()
   local answer = read_json(body:getBytes(0, body:length()))
   local function fail()
     headers:replace(":status", "500")
@@ -143,6 +146,7 @@ const albBody = `  if tonumber(headers:get(":status")) >= 300 then return end
 `;
 
 const apiGatewayBody = `  local body = handle:body(true)
+  headers = handle:headers()
   local own_status = headers:get(":status")
   local function clear()
     local names = {}
