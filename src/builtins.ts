@@ -52,8 +52,11 @@ import { awsEndpoints } from "./lib/aws/endpoints.ts";
 import type { Feature } from "./plugin/feature.ts";
 import type { Plugins } from "./plugin/plugins.ts";
 import type { UpstreamKind, UpstreamType } from "./plugin/upstream-type.ts";
+import { ai } from "./upstreams/ai/ai.ts";
 import { aws } from "./upstreams/aws/aws.ts";
+import { azure } from "./upstreams/azure/azure.ts";
 import { consul } from "./upstreams/consul/consul.ts";
+import { gcp } from "./upstreams/gcp/gcp.ts";
 import { kube } from "./upstreams/kube/kube.ts";
 import { notServed } from "./upstreams/notServed.ts";
 import { pipe } from "./upstreams/pipe/pipe.ts";
@@ -67,9 +70,9 @@ export const upstreamTypes = {
   consul,
   aws: aws(awsEndpoints(process.env)),
   awsEc2: notServed("awsEc2"),
-  azure: notServed("azure"),
-  gcp: notServed("gcp"),
-  ai: notServed("ai"),
+  azure,
+  gcp,
+  ai,
 } satisfies { readonly [K in UpstreamKind]: UpstreamType<K> };
 
 /** Options of Upstreams. Where the order counts, the later one reads what the earlier has made. */

@@ -3,6 +3,7 @@ import { createRegistry, type Registry } from "@bufbuild/protobuf";
 import { FileBasedMetadataConfigSchema } from "../gen/envoy/envoy/config/grpc_credential/v3/file_based_metadata_pb.js";
 import { ConfigSchema } from "../gen/envoy/envoy/extensions/filters/http/aws_lambda/v3/aws_lambda_pb.js";
 import { AwsRequestSigningSchema } from "../gen/envoy/envoy/extensions/filters/http/aws_request_signing/v3/aws_request_signing_pb.js";
+import { HeaderMutationSchema } from "../gen/envoy/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
 import { LuaSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { UpstreamCodecSchema } from "../gen/envoy/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js";
 import { TcpProxySchema } from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
@@ -18,6 +19,7 @@ export const clusterTypes: Registry = createRegistry(
   ConfigSchema,
   DownstreamTlsContextSchema,
   FileBasedMetadataConfigSchema,
+  HeaderMutationSchema,
   HttpProtocolOptionsSchema,
   LuaSchema,
   PreserveCaseFormatterConfigSchema,

@@ -295,7 +295,7 @@ export const upstreams = {
   GcpIdentity: {
     code: "HW3084",
     title: "Google Cloud without identity tokens",
-    help: "`gcp.host` is the name of a service such as `app-xyz.a.run.app`. Envoy asks the metadata server of the machine for identity tokens; outside of Google Cloud there is none, and requests are sent without.",
+    help: "`gcp` was an enterprise feature of Gloo that added an identity token of the machine to each request. The service is reached over TLS under its own name, and the token is not added: services that allow unauthenticated calls work, others answer 403 unless clients send a token themselves.",
   },
   GcpHost: {
     code: "HW3085",
