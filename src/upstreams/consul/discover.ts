@@ -76,7 +76,7 @@ async function followCatalogs(
     if (isComplete && catalogs.size > 0) onChange(new Map([...catalogs].sort(([a], [b]) => (a < b ? -1 : 1))));
   };
   const followOne = async (dc: string, own: AbortSignal) => {
-    const guard = new MassDeleteGuard({ holdMs: tuning.holdMs ?? holdMs });
+    const guard = new MassDeleteGuard({ holdMs: tuning.holdMs ?? holdMs, atLeast: 1 });
     const options = {
       signal: AbortSignal.any([signal, own]),
       parse: catalogOf,
