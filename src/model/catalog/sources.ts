@@ -42,4 +42,19 @@ export const sources = {
     title: "TLS tagging without a root CA",
     help: "`consulDiscovery.useTlsTagging` makes Upstreams with TLS of services that carry the tag `tlsTagName`. They are verified with the Secret in `consulDiscovery.rootCa`, which is missing. Services with the tag are not discovered until it is there; all others are.",
   },
+  FunctionsUnreachable: {
+    code: "HW6030",
+    title: "a service that cannot be asked for its functions",
+    help: "Discovery of functions asks the service behind an Upstream for its OpenAPI document (`/swagger.json` and the like) or by gRPC server reflection. It did not answer, or not within the limits: 5 seconds and 2 MiB for a document, 30 seconds and 8 MiB for reflection. Functions that are known stay; it is asked again, at growing intervals of up to ten minutes. The service itself is served as ever. To have it left alone, label the Upstream `discovery.solo.io/function_discovery: disabled`.",
+  },
+  FunctionsLeftOut: {
+    code: "HW6031",
+    title: "functions that cannot be offered",
+    help: "A document may describe up to 1,000 functions. Those beyond, and those whose path or name cannot be written as a template, are left out; the message names the first of them. Everything else is offered.",
+  },
+  FunctionAddressRefused: {
+    code: "HW6032",
+    title: "an address that discovery does not ask",
+    help: "Discovery of functions asks no link-local address and no metadata service of a cloud, and nothing on this machine unless the Upstream itself names it (`127.0.0.1`, `localhost`). Requests through the gateway are not affected. Describe the functions in `serviceSpec` where they are needed.",
+  },
 } as const satisfies Record<string, CatalogEntry>;

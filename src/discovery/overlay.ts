@@ -1,0 +1,97 @@
+// Found functions, laid over the Upstreams that sources deliver: what users write stays theirs, and nothing is written back. Pure but for
+// what it remembers: the functions found, by Upstream.
+import { hash } from "node:crypto";
+import { clone, toBinary } from "@bufbuild/protobuf";
+import { type ServiceSpec, ServiceSpecSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/options/service_spec_pb.js";
+import { type Upstream, UpstreamSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
+import type { ResourceKey } from "../model/ref.ts";
+import type { Resource } from "../model/resource.ts";
+import { serviceSpecOf, takesServiceSpec } from "../plugin/serviceSpec.ts";
+
+/** What a service says of itself; of a type with functions of its own (`aws`), the Upstream with its functions. */
+export type FoundSpec = ServiceSpec | Upstream;
+
+/** Functions of one Upstream; `spec` is absent when it has none any more. */
+export interface FunctionsFound {
+  readonly key: ResourceKey;
+  readonly spec: FoundSpec | undefined;
+}
+
+const mark = "+functions:";
+
+export class FunctionOverlay {
+  readonly #found = new Map<ResourceKey, FoundSpec>();
+  readonly #remembered = new Map<ResourceKey, Resource<"Upstream">>();
+
+  /** `remembered` are Upstreams that were in service before a restart: their functions count until news comes. */
+  constructor(remembered: readonly Resource<"Upstream">[] = []) {
+    for (const each of remembered) if (each.version.includes(mark)) this.#remembered.set(each.key, each);
+  }
+
+  /** Takes note; apply the Upstream anew afterwards. */
+  learn({ key, spec }: FunctionsFound): void {
+    this.#remembered.delete(key);
+    if (spec) this.#found.set(key, spec);
+    else this.#found.delete(key);
+  }
+
+  forget(key: ResourceKey): void {
+    this.#found.delete(key);
+    this.#remembered.delete(key);
+  }
+
+  /** The Upstream with the functions that are known of it. */
+  over(upstream: Resource<"Upstream">): Resource<"Upstream"> {
+    const found = this.#found.get(upstream.key) ?? this.#before(upstream);
+    return found ? withFunctions(upstream, found) : upstream;
+  }
+
+  #before(upstream: Resource<"Upstream">): FoundSpec | undefined {
+    const before = this.#remembered.get(upstream.key);
+    return before?.version.startsWith(upstream.version + mark) ? (serviceSpecOf(before.spec) ?? before.spec) : undefined;
+  }
+}
+
+/** Nothing that the Upstream says itself is overwritten: a spec that is not merely begun stays. */
+export function withFunctions(upstream: Resource<"Upstream">, found: FoundSpec): Resource<"Upstream"> {
+  const next = upstream.spec && filled(upstream.spec, found);
+  if (next === undefined) return upstream;
+  const version = hash("sha256", toBinary(UpstreamSchema, next), "hex").slice(0, 16);
+  return { ...upstream, spec: next, version: `${upstream.version}${mark}${version}` };
+}
+
+/** Undefined where there is nothing to fill. */
+function filled(spec: Upstream, found: FoundSpec): Upstream | undefined {
+  if (found.$typeName === UpstreamSchema.typeName) return withLambdas(spec, found);
+  if (!takesServiceSpec(spec)) return undefined;
+  const filling = filledSpec(serviceSpecOf(spec), found);
+  if (filling === undefined) return undefined;
+  const next = clone(UpstreamSchema, spec);
+  (next.upstreamType.value as { serviceSpec?: ServiceSpec }).serviceSpec = filling;
+  return next;
+}
+
+function withLambdas(spec: Upstream, found: Upstream): Upstream | undefined {
+  const [own, its] = [spec.upstreamType, found.upstreamType];
+  if (own.case !== "aws" || its.case !== "aws" || own.value.lambdaFunctions.length > 0) return undefined;
+  const next = clone(UpstreamSchema, spec);
+  if (next.upstreamType.case === "aws") next.upstreamType.value.lambdaFunctions = its.value.lambdaFunctions;
+  return next;
+}
+
+function filledSpec(own: ServiceSpec | undefined, found: ServiceSpec): ServiceSpec | undefined {
+  if (own === undefined || own.pluginType.case === undefined) return found;
+  const next = clone(ServiceSpecSchema, own);
+  const [mine, its] = [next.pluginType, found.pluginType];
+  if (mine.case === "rest" && its.case === "rest" && Object.keys(mine.value.transformations).length === 0) {
+    mine.value.transformations = its.value.transformations;
+    return next;
+  }
+  if (mine.case === "grpcJsonTranscoder" && its.case === "grpcJsonTranscoder" && mine.value.descriptorSet.case === undefined) {
+    mine.value.descriptorSet = its.value.descriptorSet;
+    if (mine.value.services.length === 0) mine.value.services = its.value.services;
+    mine.value.matchIncomingRequestRoute = true;
+    return next;
+  }
+  return undefined;
+}
