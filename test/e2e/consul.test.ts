@@ -1,113 +1,62 @@
-// The whole control plane with a real Consul: what is registered there is served, and an outage takes nothing away.
-import { setTimeout as delay } from "node:timers/promises";
-import { fromBinary } from "@bufbuild/protobuf";
+// Services of a real Consul, through both data planes: routed to by Upstream, by discovery and by name, followed as they come and go.
 import { describe, expect, test } from "vitest";
-import { builtins } from "../../src/builtins.ts";
-import { ControlPlane } from "../../src/control-plane.ts";
-import { ClusterLoadAssignmentSchema } from "../../src/gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
-import { eventually } from "../../src/lib/testing/eventually.ts";
-import { type EnvoyResource, type ResourceConsumer, typeUrls } from "../../src/model/envoy-resource.ts";
-import { memorySource } from "../../src/sources/memory.ts";
-import { readText } from "../../src/sources/read-text.ts";
-import { findConsul, startConsul } from "../servers/consul.ts";
+import { findConsul, type RunningConsul, startConsul } from "../servers/consul.ts";
+import { ask, backend, folder, object, proxies, run, untilAnswers, virtualService } from "./gateway.ts";
 
-const isMissing = findConsul() === undefined;
-if (isMissing && process.env.HEADWORKS_REQUIRE_SERVERS === "1") throw new Error("the control plane with Consul needs a Consul");
-if (isMissing) console.warn("SKIPPED: the control plane with Consul needs a Consul");
-
-const configuration = (url: string) => `
-apiVersion: gloo.solo.io/v1
-kind: Settings
-metadata: {name: default, namespace: gloo-system}
-spec:
-  consul: {httpAddress: "${url}", serviceDiscovery: {}, waitTime: 1s}
----
-apiVersion: gateway.solo.io/v1
-kind: Gateway
-metadata: {name: gateway-proxy, namespace: gloo-system}
-spec: {bindAddress: '::', bindPort: 8080, proxyNames: [gateway-proxy], httpGateway: {}}
----
-apiVersion: gateway.solo.io/v1
-kind: VirtualService
-metadata: {name: store, namespace: gloo-system}
-spec:
-  virtualHost:
-    domains: ['*']
-    routes:
-    - matchers: [{prefix: /till}]
-      routeAction: {single: {upstream: {name: till, namespace: gloo-system}}}
-    - matchers: [{prefix: /mine}]
-      routeAction: {single: {upstream: {name: mine, namespace: gloo-system}}}
----
-apiVersion: gloo.solo.io/v1
-kind: Upstream
-metadata: {name: mine, namespace: gloo-system}
-spec:
-  consul: {serviceName: till, instanceTags: [v2]}
-`;
-
-/** Keeps what is in service, as a proxy would. */
-class Served implements ResourceConsumer {
-  readonly resources = new Map<string, EnvoyResource>();
-
-  publish(_: string, { upserts, removals }: Parameters<ResourceConsumer["publish"]>[1]): void {
-    for (const { typeUrl, name } of removals) this.resources.delete(`${typeUrl} ${name}`);
-    for (const each of upserts) this.resources.set(`${each.typeUrl} ${each.name}`, each);
-  }
-
-  retire(): void {}
-
-  get clusters(): string[] {
-    return [...this.resources.values()]
-      .filter(({ typeUrl }) => typeUrl === typeUrls.cluster)
-      .map(({ name }) => name)
-      .sort();
-  }
-
-  /** Addresses with their ports; undefined where there is no such set. */
-  endpoints(cluster: string): string[] | undefined {
-    const resource = this.resources.get(`${typeUrls.endpoint} ${cluster}`);
-    if (resource === undefined) return undefined;
-    return fromBinary(ClusterLoadAssignmentSchema, resource.bytes)
-      .endpoints.flatMap(({ lbEndpoints }) => lbEndpoints)
-      .map(({ hostIdentifier }) => {
-        const address = hostIdentifier.case === "endpoint" ? hostIdentifier.value.address?.address : undefined;
-        return address?.case === "socketAddress" ? `${address.value.address}:${address.value.portSpecifier.value}` : "";
-      });
-  }
+const isThere = findConsul() !== undefined;
+if (!isThere) {
+  if (process.env.HEADWORKS_REQUIRE_SERVERS === "1") throw new Error("Consul is required (HEADWORKS_REQUIRE_SERVERS=1) and not there");
+  console.warn("SKIPPED: Consul is not there; nothing of it was tried. Set CONSUL_BIN.");
 }
 
-describe.skipIf(isMissing)("the control plane with a real Consul", () => {
-  test("serves discovered and written Upstreams, follows instances, and keeps all in an outage", { timeout: 60_000 }, async () => {
+function settings(consul: RunningConsul) {
+  return object("Settings", "default", {
+    consul: { httpAddress: `127.0.0.1:${consul.httpPort}`, serviceDiscovery: {} },
+    discovery: { udsOptions: { enabled: true } },
+  });
+}
+
+const register = (consul: RunningConsul, id: string, port: number) =>
+  consul.register({ ID: id, Name: "web", Address: "127.0.0.1", Port: port });
+
+describe.skipIf(!isThere).each(proxies)("services of Consul through %s", (proxy) => {
+  test("an Upstream follows its instances; an outage changes nothing", async () => {
     await using consul = await startConsul();
-    const one = { ID: "t1", Name: "till", Address: "10.60.0.1", Port: 8080, Tags: ["v1"] };
-    const two = { ID: "t2", Name: "till", Address: "10.60.0.2", Port: 8080, Tags: ["v2"] };
-    await consul.register(one);
-    const served = new Served();
-    const nothing = () => undefined;
-    const log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
-    const source = memorySource(readText(configuration(consul.url), "config.yaml").resources);
-    await using plane = new ControlPlane({ sources: [source], consumers: [served], plugins: builtins, log, looksOutside: true }).start();
-    await plane.ready;
-    await eventually(() => served.endpoints("till_gloo-system"), ["10.60.0.1:8080"]);
-    await eventually(() => served.endpoints("consul-svc:till_gloo-system"), ["10.60.0.1:8080"]);
-    await eventually(() => served.endpoints("mine_gloo-system"), []);
-    expect(served.clusters).toEqual(["consul-svc:till_gloo-system", "mine_gloo-system", "till_gloo-system"]);
+    await using one = await backend("one");
+    await using two = await backend("two");
+    await register(consul, "web-1", one.port);
+    using files = await folder();
+    files.write("settings.yaml", settings(consul));
+    files.write("web.yaml", [object("Upstream", "web", { consul: { serviceName: "web" } }), virtualService("web", "web")]);
+    await using _ = await run(files, "--proxy", proxy);
+    await untilAnswers(files.port, "web.test", "one /a", "/a");
 
-    await consul.register(two);
-    expect(await eventually(() => served.endpoints("mine_gloo-system"), ["10.60.0.2:8080"])).toBeLessThan(1000);
-    await eventually(() => served.endpoints("till_gloo-system"), ["10.60.0.1:8080", "10.60.0.2:8080"]);
+    await register(consul, "web-2", two.port);
+    await consul.deregister("web-1");
+    await untilAnswers(files.port, "web.test", "two /b", "/b");
 
-    const before = new Map([...served.resources].map(([name, { version }]) => [name, version]));
-    const now = () => new Map([...served.resources].map(([name, { version }]) => [name, version]));
     await consul.kill();
-    await delay(1500);
-    await consul.restart();
-    await delay(3000);
-    expect(now()).toEqual(before);
+    for (let i = 0; i < 20; i++) expect((await ask(files.port, "web.test", `/${i}`))?.body).toBe(`two /${i}`);
+  });
 
-    await consul.register(one);
-    await consul.register({ ...two, Port: 9090 });
-    expect(await eventually(() => served.endpoints("mine_gloo-system"), ["10.60.0.2:9090"])).toBeLessThan(5000);
+  test("a service is discovered, and routed to without an Upstream of its own", async () => {
+    await using consul = await startConsul();
+    await using one = await backend("one");
+    await register(consul, "web-1", one.port);
+    using files = await folder();
+    files.write("settings.yaml", settings(consul));
+    files.write("discovered.yaml", virtualService("found", "web"));
+    files.write(
+      "named.yaml",
+      object("VirtualService", "named", {
+        virtualHost: {
+          domains: ["named.test"],
+          routes: [{ matchers: [{ prefix: "/" }], routeAction: { single: { consul: { serviceName: "web" } } } }],
+        },
+      }),
+    );
+    await using _ = await run(files, "--proxy", proxy);
+    await untilAnswers(files.port, "found.test", "one /x", "/x");
+    await untilAnswers(files.port, "named.test", "one /y", "/y");
   });
 });
