@@ -15,7 +15,7 @@ import { type Finding, Findings } from "./compile/findings.ts";
 import { addressKey, type CompiledListener, compileListener, type ListenAddress } from "./compile/listener.ts";
 import { type CompiledRouteConfig, compileRouteConfig } from "./compile/route-config.ts";
 import { compileCertificate, compileValidation, type Material, type Validation } from "./compile/upstream-tls.ts";
-import type { Tables } from "./exchange.ts";
+import type { Tables } from "./exchange/tables.ts";
 import { ListeningSocket } from "./socket.ts";
 import { ClusterRuntime } from "./upstream/cluster.ts";
 

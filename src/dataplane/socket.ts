@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { CompiledHcm } from "./compile/hcm.ts";
 import type { ListenAddress } from "./compile/listener.ts";
 import { type ConnectionOwner, DownstreamConnection, ListenerStats } from "./downstream.ts";
-import type { Tables } from "./exchange.ts";
+import type { Tables } from "./exchange/tables.ts";
 
 export type SocketState = "binding" | "bound" | "failed" | "closed";
 

@@ -1,0 +1,249 @@
+// One request and its response: routed, sent to an upstream (again, if a policy says so), answered. This file is its state, what others may see of
+// it, and its end; each thing that can happen to it is a file of this folder, a function of the exchange.
+
+import type { CompiledHcm } from "../compile/hcm.ts";
+import type { PseudoHeaders } from "../compile/header-mutations.ts";
+import type { CompiledRetry, CompiledRoute, Forward, WeightedChoice } from "../compile/route.ts";
+import type { CompiledRouteConfig, CompiledVirtualHost } from "../compile/route-config.ts";
+import type { DownstreamConnection } from "../downstream.ts";
+import type { FormatContext } from "../formatter.ts";
+import type { Headers } from "../http1/headers.ts";
+import type { RequestHead } from "../http1/request-head.ts";
+import type { ResponseHead } from "../http1/response-head.ts";
+import type { RequestView } from "../match.ts";
+import type { ClusterRuntime } from "../upstream/cluster.ts";
+import type { ResponseHandler, UpstreamConnection, UpstreamFailure } from "../upstream/connection.ts";
+import type { Host, Waiter } from "../upstream/host.ts";
+import { onConnection } from "./attempt.ts";
+import { onDownstreamClose, onNoConnection, onRequestMalformed, onUpstreamFailure } from "./failure.ts";
+import { receive } from "./receive.ts";
+import { flushRequest, onBodyData, onBodyEnd } from "./request-body.ts";
+import { onResponseData, onResponseEnd, onResponseFlush, onResponseHead } from "./response.ts";
+import type { Tables } from "./tables.ts";
+import { onIdleTimeout, onRouteTimeout, onTryTimeout } from "./timeouts.ts";
+
+export class Exchange implements RequestView, FormatContext, ResponseHandler, Waiter, PseudoHeaders {
+  // — the request, as matchers see it —
+  readonly method: string;
+  path: string;
+  authority: string;
+  scheme = "http";
+  readonly headers: Headers;
+  #random = -1;
+
+  // — what formatters and logs see —
+  readonly startedAt = Date.now();
+  readonly #began = performance.now();
+  remoteAddress: string;
+  virtualHostName = "";
+  clusterName = "";
+  responseStatus = 0;
+  responseHeaders: Headers | undefined;
+  responseFlags = "";
+  responseDetails = "";
+  bytesReceived = 0;
+  bytesSent = 0;
+  attempts = 0;
+
+  // — for the files of this folder: where it came from —
+  readonly connection: DownstreamConnection;
+  readonly hcm: CompiledHcm;
+  readonly tables: Tables;
+  readonly minor: number;
+  readonly contentLength: number;
+  readonly isChunked: boolean;
+  readonly upgrade: string | undefined;
+  /** What a client says before this is nobody's word: its headers were not looked at. */
+  isReceived = false;
+
+  // — where it goes —
+  config: CompiledRouteConfig | undefined;
+  virtualHost: CompiledVirtualHost | undefined;
+  route: CompiledRoute | undefined;
+  forward: Forward | undefined;
+  choice: WeightedChoice | undefined;
+  retry: CompiledRetry | undefined;
+  pathBefore = "";
+
+  // — the try under way —
+  cluster: ClusterRuntime | undefined;
+  pickedHost: Host | undefined;
+  tried: Set<Host> | undefined;
+  upstream: UpstreamConnection | undefined;
+  /** Among the active requests of its cluster and host. */
+  isCounted = false;
+  sentAt = 0;
+  retryTimer: NodeJS.Timeout | undefined;
+  isRetry = false;
+  resendsLeft = 1;
+
+  // — the request's body: parts that are not sent yet, or kept to be sent again —
+  bodyParts: Buffer[] = [];
+  bodySize = 0;
+  keepsBody = false;
+  requestEnded: boolean;
+
+  // — the response —
+  headSent = false;
+  responseChunked = false;
+  closesAfter = false;
+  isTunnel = false;
+  isDone = false;
+
+  constructor(head: RequestHead, connection: DownstreamConnection, hcm: CompiledHcm, tables: Tables) {
+    this.method = head.method;
+    this.path = head.path;
+    this.authority = head.authority === "" ? hcm.defaultHost : head.authority;
+    this.headers = head.headers;
+    this.remoteAddress = connection.remoteAddress;
+    this.connection = connection;
+    this.hcm = hcm;
+    this.tables = tables;
+    this.minor = head.minor;
+    this.contentLength = head.contentLength;
+    this.isChunked = head.isChunked;
+    this.upgrade = head.upgrade;
+    this.requestEnded = !head.isChunked && head.contentLength <= 0;
+  }
+
+  // — what matchers, formatters and logs see —
+
+  get request(): RequestView {
+    return this;
+  }
+  get random(): number {
+    if (this.#random < 0) this.#random = Math.random();
+    return this.#random;
+  }
+  get protocol(): string {
+    return this.minor === 1 ? "HTTP/1.1" : "HTTP/1.0";
+  }
+  get durationMs(): number {
+    return performance.now() - this.#began;
+  }
+  get remotePort(): number {
+    return this.remoteAddress === this.connection.remoteAddress ? this.connection.remotePort : 0;
+  }
+  get directRemoteAddress(): string {
+    return this.connection.remoteAddress;
+  }
+  get directRemotePort(): number {
+    return this.connection.remotePort;
+  }
+  get localAddress(): string {
+    return this.connection.localAddress;
+  }
+  get localPort(): number {
+    return this.connection.localPort;
+  }
+  get routeName(): string {
+    return this.route?.name ?? "";
+  }
+  get upstreamHost(): string {
+    return this.pickedHost?.label ?? "";
+  }
+  get isWebSocket(): boolean {
+    return this.upgrade?.toLowerCase() === "websocket";
+  }
+  /** The path before the route rewrote it. */
+  get originalPath(): string {
+    return this.pathBefore || this.path;
+  }
+
+  setPseudo(name: string, value: string): void {
+    if (name === ":path") this.path = value;
+    else if (name === ":authority" || name === "host") this.authority = value;
+    else if (name === ":scheme") this.scheme = value;
+  }
+
+  // — what happens to it: told by the client's connection —
+
+  begin(): void {
+    receive(this);
+  }
+  onBodyData(data: Buffer): void {
+    onBodyData(this, data);
+  }
+  onBodyEnd(): void {
+    onBodyEnd(this);
+  }
+  /** All that one read brought was handed over. */
+  onBodyFlush(): void {
+    flushRequest(this);
+  }
+  onDownstreamDrain(): void {
+    this.upstream?.socket.resume();
+  }
+  onRequestMalformed(): void {
+    onRequestMalformed(this);
+  }
+  onDownstreamClose(): void {
+    onDownstreamClose(this);
+  }
+  onRouteTimeout(): void {
+    onRouteTimeout(this);
+  }
+  onTryTimeout(): void {
+    onTryTimeout(this);
+  }
+  onIdleTimeout(): void {
+    onIdleTimeout(this);
+  }
+
+  // — told by the upstream —
+
+  onConnection(upstream: UpstreamConnection): void {
+    onConnection(this, upstream);
+  }
+  onNoConnection(failure: UpstreamFailure, detail: string): void {
+    onNoConnection(this, failure, detail);
+  }
+  onResponseHead(head: ResponseHead): void {
+    onResponseHead(this, head);
+  }
+  onResponseData(data: Buffer): void {
+    onResponseData(this, data);
+  }
+  onResponseFlush(): void {
+    onResponseFlush(this);
+  }
+  onResponseEnd(): void {
+    onResponseEnd(this);
+  }
+  onUpstreamDrain(): void {
+    this.connection.resumeBody();
+  }
+  onUpstreamFailure(failure: UpstreamFailure, detail: string): void {
+    onUpstreamFailure(this, failure, detail);
+  }
+
+  // — its end, and the end of a try —
+
+  /** Wants no more of the upstream. */
+  dropUpstream(): void {
+    const { upstream } = this;
+    this.upstream = undefined;
+    upstream?.abandon();
+    this.pickedHost?.cancel(this);
+    this.release();
+  }
+
+  release(): void {
+    if (!this.isCounted) return;
+    this.isCounted = false;
+    (this.cluster as ClusterRuntime).requests--;
+    (this.pickedHost as Host).activeRequests--;
+  }
+
+  /** Everything that must end with it ends here. */
+  end(): void {
+    if (this.isDone) return;
+    this.isDone = true;
+    clearTimeout(this.retryTimer);
+    if (this.retryTimer !== undefined) (this.cluster as ClusterRuntime).retries--;
+    this.release();
+    this.bodyParts = [];
+    for (const log of this.hcm.accessLogs) this.connection.log(log, this);
+    this.connection.onExchangeEnd(this, this.closesAfter);
+  }
+}

@@ -1,0 +1,104 @@
+// What goes wrong under way: the upstream cannot be reached or breaks off, the client sends nonsense or leaves.
+
+import { shouldRetryFailure } from "../retry.ts";
+import type { ClusterRuntime } from "../upstream/cluster.ts";
+import type { UpstreamConnection, UpstreamFailure } from "../upstream/connection.ts";
+import { beforeHeaders, fail, reply } from "./answers.ts";
+import { attempt, overflow } from "./attempt.ts";
+import type { Exchange } from "./exchange.ts";
+import { scheduleRetry } from "./retries.ts";
+
+const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
+
+export function onNoConnection(exchange: Exchange, failure: UpstreamFailure, detail: string): void {
+  onFailure(exchange, failure, detail, false);
+}
+
+export function onUpstreamFailure(exchange: Exchange, failure: UpstreamFailure, detail: string): void {
+  const upstream = exchange.upstream;
+  exchange.upstream = undefined;
+  if (exchange.headSent) breakOff(exchange);
+  else if (upstream !== undefined && wasStale(upstream, failure) && maySendAgain(exchange)) {
+    exchange.resendsLeft--;
+    exchange.release();
+    exchange.attempts--;
+    attempt(exchange);
+  } else onFailure(exchange, failure, detail, true);
+}
+
+/** Half a response was sent: the client must see that it is not whole. */
+function breakOff(exchange: Exchange): void {
+  exchange.responseFlags = "UC";
+  exchange.responseDetails = "upstream_reset_after_response_started";
+  (exchange.cluster as ClusterRuntime).stats.upstream_rq_rx_reset++;
+  exchange.closesAfter = true;
+  if (!exchange.isTunnel) exchange.connection.abort();
+  exchange.end();
+}
+
+/** A kept connection may be closed by the upstream in the moment that we use it: it got not a byte of a response. */
+function wasStale(upstream: UpstreamConnection, failure: UpstreamFailure): boolean {
+  return upstream.served > 1 && !upstream.responseBegan && (failure === "closed" || failure === "reset");
+}
+
+/** Nothing but a request that may be sent twice (RFC 9110 §9.2.2). */
+function maySendAgain(exchange: Exchange): boolean {
+  return (
+    idempotent.has(exchange.method) &&
+    exchange.contentLength <= 0 &&
+    !exchange.isChunked &&
+    exchange.upgrade === undefined &&
+    exchange.resendsLeft > 0
+  );
+}
+
+function onFailure(exchange: Exchange, failure: UpstreamFailure, detail: string, wasSent: boolean): void {
+  if (failure === "overflow") {
+    overflow(exchange);
+    return;
+  }
+  (exchange.cluster as ClusterRuntime).stats.upstream_rq_rx_reset++;
+  if (exchange.retry !== undefined && shouldRetryFailure(exchange.retry, failure, wasSent) && scheduleRetry(exchange)) return;
+  switch (failure) {
+    case "malformed":
+      fail(exchange, 502, `${beforeHeaders}reset reason: protocol error`, "UPE", `upstream_protocol_error{${detail}}`);
+      return;
+    case "connect":
+      fail(exchange, 503, `${beforeHeaders}reset reason: remote connection failure`, "UF", `upstream_connection_failure{${detail}}`);
+      return;
+    case "connectTimeout":
+      fail(exchange, 503, `${beforeHeaders}reset reason: connection timeout`, "UF", "upstream_connection_timeout");
+      return;
+    default:
+      fail(
+        exchange,
+        503,
+        `${beforeHeaders}reset reason: connection termination`,
+        "UC",
+        "upstream_reset_before_response_started{connection_termination}",
+      );
+      return;
+  }
+}
+
+/** A malformed body: the upstream must not take what it got for the whole. */
+export function onRequestMalformed(exchange: Exchange): void {
+  exchange.dropUpstream();
+  exchange.responseFlags = "DPE";
+  if (exchange.headSent) {
+    exchange.connection.abort();
+    exchange.end();
+    return;
+  }
+  exchange.closesAfter = true;
+  reply(exchange, 400, "Bad Request", "DPE", "http1.codec_error");
+}
+
+export function onDownstreamClose(exchange: Exchange): void {
+  if (exchange.isDone) return;
+  exchange.responseFlags = "DC";
+  exchange.responseDetails ||= "downstream_remote_disconnect";
+  if (exchange.cluster !== undefined) exchange.cluster.stats.upstream_rq_tx_reset++;
+  exchange.dropUpstream();
+  exchange.end();
+}

@@ -1,0 +1,52 @@
+// A request that goes to an upstream: to which cluster, and whether it may be an upgrade.
+
+import type { Forward } from "../compile/route.ts";
+import { headerValue } from "../http1/headers.ts";
+import { reply } from "./answers.ts";
+import { attempt } from "./attempt.ts";
+import type { Exchange } from "./exchange.ts";
+import { rewriteRequest } from "./rewrite.ts";
+import { startRouteTimer, streamIdleMs } from "./timers.ts";
+import { mayUpgrade } from "./upgrade.ts";
+
+export function forwardTo(exchange: Exchange, forward: Forward): void {
+  exchange.forward = forward;
+  const name = chooseCluster(exchange, forward);
+  exchange.clusterName = name;
+  const cluster = exchange.tables.cluster(name);
+  if (cluster === undefined) {
+    reply(exchange, forward.notFoundStatus, "", "NC", "cluster_not_found");
+    return;
+  }
+  exchange.cluster = cluster;
+  if (exchange.upgrade !== undefined && !mayUpgrade(exchange, exchange.upgrade, forward)) {
+    // RFC 9931: what follows a refused upgrade may not be HTTP, so the connection ends here.
+    exchange.closesAfter = true;
+    reply(exchange, 403, "", "", "upgrade_failed");
+    return;
+  }
+  exchange.retry = forward.retry;
+  exchange.keepsBody = forward.retry !== undefined;
+  rewriteRequest(exchange, forward);
+  if (exchange.requestEnded || exchange.upgrade !== undefined) startRouteTimer(exchange);
+  else exchange.connection.idle.set(streamIdleMs(exchange));
+  attempt(exchange);
+}
+
+function chooseCluster(exchange: Exchange, { target }: Forward): string {
+  switch (target.kind) {
+    case "cluster":
+      return target.name;
+    case "header":
+      return headerValue(exchange.headers, target.header) ?? "";
+    case "weighted": {
+      let point = exchange.random * target.total;
+      const choice = target.choices.find((each) => {
+        point -= each.weight;
+        return point < 0;
+      });
+      exchange.choice = choice;
+      return choice === undefined ? "" : choice.name || (headerValue(exchange.headers, choice.header) ?? "");
+    }
+  }
+}

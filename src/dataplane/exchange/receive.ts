@@ -1,0 +1,103 @@
+// A request before it goes anywhere: who sent it, what its path is, which route takes it, and what that route does.
+
+import type { Action, CompiledRoute } from "../compile/route.ts";
+import type { CompiledVirtualHost } from "../compile/route-config.ts";
+import { receiveHeaders } from "../edge.ts";
+import { matchRoute, pathOnly } from "../match.ts";
+import { preparePath } from "../path.ts";
+import { redirect, redirectTo, reply } from "./answers.ts";
+import type { Exchange } from "./exchange.ts";
+import { forwardTo } from "./forward.ts";
+
+export function receive(exchange: Exchange): void {
+  const hcm = exchange.hcm;
+  if (exchange.authority === "") {
+    reply(exchange, 400, "", "DPE", "missing_host_header");
+    return;
+  }
+  // `OPTIONS *` is about the proxy itself, which has nothing to say; no route is about it.
+  if (exchange.path.charCodeAt(0) !== 0x2f) {
+    reply(exchange, 404, "", "", "path_not_absolute");
+    return;
+  }
+  const routes = hcm.routes;
+  const config = routes.kind === "inline" ? routes.config : exchange.tables.routeConfig(routes.name);
+  exchange.config = config;
+  const received = receiveHeaders(exchange.headers, hcm, exchange.connection, config?.internalOnlyHeaders ?? []);
+  exchange.isReceived = true;
+  exchange.remoteAddress = received.remoteAddress;
+  exchange.scheme = received.scheme;
+  stripHost(exchange);
+  if (!normalizePath(exchange)) return;
+  takeRoute(exchange);
+}
+
+function stripHost(exchange: Exchange): void {
+  const { stripPort, stripTrailingDot } = exchange.hcm;
+  if (stripPort === "any" || (stripPort === "matching" && exchange.authority.endsWith(`:${exchange.connection.localPort}`))) {
+    exchange.authority = exchange.authority.replace(/:\d*$/, "");
+  }
+  if (stripTrailingDot) exchange.authority = exchange.authority.replace(/\.(?=:\d*$|$)/, "");
+}
+
+/** False when the path got its answer. */
+function normalizePath(exchange: Exchange): boolean {
+  const { hcm } = exchange;
+  if (!hcm.normalizePath && !hcm.mergeSlashes && hcm.escapedSlashes === "keep") return true;
+  const prepared = preparePath(exchange.path, hcm);
+  switch (prepared.kind) {
+    case "refused":
+      reply(exchange, 400, "", "DPE", "path_normalization_failed");
+      return false;
+    case "redirect":
+      redirect(exchange, 307, prepared.path);
+      return false;
+    default:
+      exchange.path = prepared.path;
+      return true;
+  }
+}
+
+function takeRoute(exchange: Exchange): void {
+  const config = exchange.config;
+  if (config === undefined) {
+    reply(exchange, 404, "", "NR", "route_not_found");
+    return;
+  }
+  const host = config.domains.find(exchange.authority) as CompiledVirtualHost | undefined;
+  if (host === undefined) {
+    reply(exchange, 404, "", "NR", "route_not_found");
+    return;
+  }
+  exchange.virtualHostName = host.name;
+  let path = pathOnly(exchange.path);
+  if (config.ignorePathParameters) path = path.replace(/;.*$/, "");
+  const route = matchRoute(host, exchange, path) as CompiledRoute | undefined;
+  if (host.requiresTls && exchange.scheme !== "https") {
+    redirect(exchange, 301, `https://${exchange.authority}${exchange.path}`);
+    return;
+  }
+  if (route === undefined) {
+    reply(exchange, 404, "", "NR", "route_not_found");
+    return;
+  }
+  exchange.virtualHost = host;
+  exchange.route = route;
+  act(exchange, route.action);
+}
+
+function act(exchange: Exchange, action: Action): void {
+  switch (action.kind) {
+    case "forward":
+      forwardTo(exchange, action);
+      break;
+    case "redirect":
+      redirectTo(exchange, action);
+      break;
+    case "direct":
+      reply(exchange, action.status, action.body.toString("latin1"), "", "direct_response");
+      break;
+    default:
+      reply(exchange, 500, "", "", "route_not_executed");
+  }
+}

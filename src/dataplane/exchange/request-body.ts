@@ -1,0 +1,57 @@
+// The body of a request: sent on as it comes, held back until there is a connection, kept while it may have to be sent again.
+
+import type { Exchange } from "./exchange.ts";
+import { startRouteTimer, streamIdleMs } from "./timers.ts";
+
+/** A body that is to be sent again must be kept; beyond this it is sent once. */
+const defaultBufferLimit = 1_048_576;
+
+/** While there is no connection, how much is read before the client has to wait. */
+const heldLimit = 65_536;
+
+/** Request body from the client. */
+export function onBodyData(exchange: Exchange, data: Buffer): void {
+  if (exchange.isDone) return;
+  exchange.bytesReceived += data.length;
+  exchange.connection.idle.set(streamIdleMs(exchange));
+  if (exchange.isTunnel) {
+    exchange.upstream?.writer.data(data);
+    return;
+  }
+  if (exchange.upstream === undefined || exchange.keepsBody) {
+    exchange.bodyParts.push(data);
+    exchange.bodySize += data.length;
+    const limit = exchange.route?.bufferLimit ?? exchange.virtualHost?.bufferLimit ?? defaultBufferLimit;
+    if (exchange.keepsBody && exchange.bodySize > limit) exchange.keepsBody = false;
+  }
+  if (exchange.upstream === undefined) {
+    if (exchange.bodySize > heldLimit) exchange.connection.pauseBody();
+    return;
+  }
+  writeBody(exchange, data);
+  if (!exchange.keepsBody && exchange.bodyParts.length > 0) exchange.bodyParts = [];
+}
+
+export function onBodyEnd(exchange: Exchange): void {
+  if (exchange.isDone) return;
+  exchange.requestEnded = true;
+  startRouteTimer(exchange);
+  if (exchange.upstream !== undefined) endUpstreamRequest(exchange);
+}
+
+export function flushRequest(exchange: Exchange): void {
+  const upstream = exchange.upstream;
+  if (upstream === undefined) return;
+  if (!upstream.writer.flush() && !(exchange.requestEnded && !exchange.isTunnel)) exchange.connection.pauseBody();
+}
+
+export function writeBody(exchange: Exchange, data: Buffer): void {
+  const writer = exchange.upstream?.writer;
+  if (exchange.isChunked) writer?.chunk(data);
+  else writer?.data(data);
+}
+
+export function endUpstreamRequest(exchange: Exchange): void {
+  if (exchange.isChunked) exchange.upstream?.writer.text("0\r\n\r\n");
+  if (exchange.upgrade === undefined) exchange.upstream?.endRequest();
+}

@@ -1,0 +1,10 @@
+// What exchanges ask the data plane for.
+
+import type { CompiledRouteConfig } from "../compile/route-config.ts";
+import type { ClusterRuntime } from "../upstream/cluster.ts";
+
+/** Always the newest. */
+export interface Tables {
+  routeConfig(name: string): CompiledRouteConfig | undefined;
+  cluster(name: string): ClusterRuntime | undefined;
+}

@@ -1,0 +1,44 @@
+// Deadlines that are reached.
+
+import { shouldRetryFailure } from "../retry.ts";
+import type { ClusterRuntime } from "../upstream/cluster.ts";
+import { fail } from "./answers.ts";
+import type { Exchange } from "./exchange.ts";
+import { scheduleRetry } from "./retries.ts";
+
+export function onRouteTimeout(exchange: Exchange): void {
+  const stats = exchange.cluster?.stats;
+  if (stats !== undefined) stats.upstream_rq_timeout++;
+  timedOut(exchange, "UT", "response_timeout");
+}
+
+export function onTryTimeout(exchange: Exchange): void {
+  const cluster = exchange.cluster as ClusterRuntime;
+  cluster.stats.upstream_rq_per_try_timeout++;
+  if (
+    exchange.retry !== undefined &&
+    !exchange.headSent &&
+    shouldRetryFailure(exchange.retry, "perTryTimeout", true) &&
+    scheduleRetry(exchange)
+  )
+    return;
+  timedOut(exchange, "UT", "upstream_per_try_timeout");
+}
+
+export function onIdleTimeout(exchange: Exchange): void {
+  if (exchange.isTunnel || exchange.headSent) {
+    exchange.responseFlags = "SI";
+    exchange.dropUpstream();
+    exchange.connection.abort();
+    exchange.end();
+    return;
+  }
+  exchange.dropUpstream();
+  if (exchange.requestEnded) fail(exchange, 504, "stream timeout", "SI", "stream_idle_timeout");
+  else fail(exchange, 408, "stream timeout", "SI", "stream_idle_timeout");
+}
+
+function timedOut(exchange: Exchange, flag: string, details: string): void {
+  exchange.dropUpstream();
+  fail(exchange, 504, "upstream request timeout", flag, details);
+}

@@ -1,0 +1,36 @@
+// Upgrades: who may ask for one, and whether the upstream agreed to the one that was asked for.
+
+import { createHash } from "node:crypto";
+import type { Forward } from "../compile/route.ts";
+import { headerValue } from "../http1/headers.ts";
+import type { ResponseHead } from "../http1/response-head.ts";
+import { beforeHeaders, reply } from "./answers.ts";
+import type { Exchange } from "./exchange.ts";
+
+export function mayUpgrade(exchange: Exchange, upgrade: string, forward: Forward): boolean {
+  const type = upgrade.toLowerCase();
+  return forward.upgrades.get(type) ?? exchange.hcm.upgrades.get(type) ?? false;
+}
+
+/** From here on bytes go both ways until somebody ends it; false when the upstream agreed to something else, and that was answered. */
+export function acceptUpgrade(exchange: Exchange, head: ResponseHead): boolean {
+  if (!isExpectedUpgrade(exchange, head)) {
+    exchange.dropUpstream();
+    reply(exchange, 502, `${beforeHeaders}reset reason: protocol error`, "UPE", "upgrade_mismatch");
+    return false;
+  }
+  exchange.isTunnel = true;
+  exchange.connection.beginTunnel();
+  exchange.connection.request.clear();
+  exchange.connection.try.clear();
+  return true;
+}
+
+function isExpectedUpgrade(exchange: Exchange, head: ResponseHead): boolean {
+  if (exchange.upgrade === undefined || head.upgrade?.toLowerCase() !== exchange.upgrade.toLowerCase()) return false;
+  if (!exchange.isWebSocket) return true;
+  const key = headerValue(exchange.headers, "sec-websocket-key");
+  if (key === undefined) return false;
+  const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+  return headerValue(head.headers, "sec-websocket-accept") === accept;
+}
