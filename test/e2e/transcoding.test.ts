@@ -1,0 +1,151 @@
+// JSON in, gRPC out: through a real Envoy to a real gRPC server.
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { FieldDescriptorProto_Label, FieldDescriptorProto_Type, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { findEnvoy } from "../servers/envoy.ts";
+import { ask, type Folder, folder, object, run, until } from "./gateway.ts";
+import type { Running } from "./headworks.ts";
+
+const here = test.skipIf(findEnvoy() === undefined);
+
+function descriptors(): Uint8Array {
+  const field = (name: string, number: number) => ({
+    name,
+    number,
+    jsonName: name,
+    label: FieldDescriptorProto_Label.OPTIONAL,
+    type: FieldDescriptorProto_Type.STRING,
+  });
+  const file: MessageInitShape<typeof FileDescriptorSetSchema> = {
+    file: [
+      {
+        name: "till.proto",
+        package: "till.v1",
+        syntax: "proto3",
+        messageType: [{ name: "Ask", field: [field("id", 1), field("note", 2)] }],
+        service: [{ name: "Till", method: [{ name: "Get", inputType: ".till.v1.Ask", outputType: ".till.v1.Ask" }] }],
+      },
+    ],
+  };
+  return toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, file));
+}
+
+const server = new Server();
+const called: string[] = [];
+const asIs = (bytes: Buffer) => bytes;
+server.addService(
+  {
+    get: {
+      path: "/till.v1.Till/Get",
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: asIs,
+      requestDeserialize: asIs,
+      responseSerialize: asIs,
+      responseDeserialize: asIs,
+    },
+  },
+  {
+    get(call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) {
+      const reader = new BinaryReader(call.request);
+      let id = "";
+      let note = "";
+      while (reader.pos < reader.len) {
+        const [number, type] = reader.tag();
+        if (number === 1) id = reader.string();
+        else if (number === 2) note = reader.string();
+        else reader.skip(type, number);
+      }
+      called.push(`${id}/${note}`);
+      answer(null, Buffer.from(new BinaryWriter().tag(1, WireType.LengthDelimited).string(`got ${id}`).finish()));
+    },
+  },
+);
+
+let files: Folder;
+let gateway: Running;
+
+beforeAll(async () => {
+  if (findEnvoy() === undefined) return;
+  const port = await new Promise<number>((resolve) =>
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (_, bound) => resolve(bound)),
+  );
+  files = await folder();
+  const hosts = [{ addr: "127.0.0.1", port }];
+  const bin = Buffer.from(descriptors()).toString("base64");
+  const upstream = (name: string, serviceSpec: object) => object("Upstream", name, { static: { hosts, serviceSpec } });
+  const to = (name: string) => ({ upstream: { name, namespace: "gloo-system" } });
+  const transcoder = { services: ["till.v1.Till"], autoMapping: true, matchIncomingRequestRoute: true };
+  const call = { grpc: { package: "till.v1", service: "Till", function: "Get" } };
+  const parameters = { path: "/by-path/{id}", headers: { "x-note": "{note}" } };
+  files.write("till.yaml", [
+    upstream("till", { grpcJsonTranscoder: { ...transcoder, protoDescriptorBin: bin } }),
+    upstream("configured", {
+      grpcJsonTranscoder: { ...transcoder, protoDescriptorConfigMap: { configMapRef: { name: "protos", namespace: "gloo-system" } } },
+    }),
+    upstream("broken", { grpcJsonTranscoder: { ...transcoder, services: ["till.v1.None"], protoDescriptorBin: bin } }),
+    upstream("old", {
+      grpc: {
+        descriptors: Buffer.from(bin).toString("base64"),
+        grpcServices: [{ packageName: "till.v1", serviceName: "Till", functionNames: ["Get"] }],
+      },
+    }),
+    object("Artifact", "protos", {}),
+    object("VirtualService", "all", {
+      virtualHost: {
+        domains: ["*"],
+        routes: [
+          {
+            matchers: [{ prefix: "/by-path" }],
+            routeAction: { single: { ...to("old"), destinationSpec: { grpc: { ...call.grpc, parameters } } } },
+          },
+          { matchers: [{ exact: "/by-query" }], routeAction: { single: { ...to("old"), destinationSpec: call } } },
+          { matchers: [{ prefix: "/till.v1.Till", methods: ["POST"] }], routeAction: { single: to("till") } },
+          { matchers: [{ prefix: "/" }], routeAction: { multi: { destinations: [{ weight: 1, destination: to("till") }] } } },
+        ],
+      },
+    }),
+    object("VirtualService", "broken", {
+      virtualHost: { domains: ["broken.test"], routes: [{ matchers: [{ prefix: "/" }], routeAction: { single: to("broken") } }] },
+    }),
+  ]);
+  gateway = await run(files, "--proxy", "envoy");
+  await until("the gateway answers", async () => (await ask(files.port, "any", "/by-query"))?.status !== undefined);
+});
+
+afterAll(async () => {
+  await gateway?.[Symbol.asyncDispose]();
+  files?.[Symbol.dispose]();
+  server.forceShutdown();
+});
+
+const post = (path: string, body: string, headers: Record<string, string> = {}) =>
+  ask(files.port, "any", path, { method: "POST", body, headers: { "content-type": "application/json", ...headers } });
+
+here("grpcJsonTranscoder of an Upstream: JSON becomes a call, also without useHttp2", async () => {
+  called.length = 0;
+  const answer = await post("/till.v1.Till/Get", '{"id": "5", "note": "x"}');
+  expect([answer?.status, answer?.body, called]).toEqual([200, '{"id":"got 5"}', ["5/x"]]);
+  expect(answer?.headers["content-type"]).toBe("application/json");
+});
+
+here("serviceSpec.grpc: parameters of path and headers become fields of the message", async () => {
+  called.length = 0;
+  const answer = await ask(files.port, "any", "/by-path/7", { headers: { "x-note": "hi" } });
+  expect([answer?.status, answer?.body, called]).toEqual([200, '{"id":"got 7"}', ["7/hi"]]);
+  const withBody = await post("/by-path/8", '{"note": "body"}');
+  expect([withBody?.status, called.at(-1)]).toEqual([200, "8/"]);
+});
+
+here("serviceSpec.grpc without parameters: the body is the message", async () => {
+  const answer = await post("/by-query", '{"id": "9"}');
+  expect([answer?.status, answer?.body]).toEqual([200, '{"id":"got 9"}']);
+});
+
+here("descriptors that Envoy would refuse are named, and cost nobody anything", async () => {
+  const statuses = await (await fetch(`http://127.0.0.1:${files.adminPort}/api/v1/resources/Upstream`)).text().catch(() => "");
+  expect(`${gateway.stderr()}${statuses}`).toContain("has no service till.v1.None");
+  expect(`${gateway.stderr()}${statuses}`).toContain("configmap gloo-system:protos does not contain any values");
+});
