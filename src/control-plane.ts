@@ -9,6 +9,7 @@ import { Flow } from "./flow/flow.ts";
 import { allKinds } from "./flow/inputs.ts";
 import { Memory } from "./flow/memory.ts";
 import { type Published, Publisher } from "./flow/publisher.ts";
+import { noteRefusal, releasedWith } from "./flow/refusals.ts";
 import { byPlace, findingOf, viewOf } from "./flow/view.ts";
 import type { BatchResult, Collection } from "./graph/mod.ts";
 import type { Change } from "./model/change.ts";
@@ -148,15 +149,7 @@ export class ControlPlane implements AsyncDisposable {
 
   /** A client refused a resource: the resources it was made from are to blame, and fall back to their last good version. */
   refuse(refusal: Refusal): void {
-    this.#schedule(() => {
-      const { keys, isCertain } = this.#blame.culprits(refusal);
-      for (const key of keys) {
-        const given = this.#flow.given(key);
-        if (given === undefined) continue;
-        if (isCertain) this.#memory.withdraw(key, given.version);
-        this.#flow.inputs.refused.set(key, { version: given.version, message: refusal.message, ...(!isCertain && { isUncertain: true }) });
-      }
-    });
+    this.#schedule(() => noteRefusal(refusal, this.#flow, this.#blame, this.#memory));
   }
 
   /** Replaces what a reporter (the embedded data plane, an edge of a plug-in) has found about resources. */
@@ -221,7 +214,7 @@ export class ControlPlane implements AsyncDisposable {
     // Nobody is served before every source has spoken: half of a configuration is a wrong one.
     if (this.#waitingFor.size > 0) return;
     const published = carryOut(this.#publisher, this.#memory, isFirst ? undefined : result);
-    this.#blame.note(changedResources(this.#flow, result), isFirst ? [] : published.sent);
+    this.#blame.note(changedVersions(this.#flow, result), isFirst ? [] : published.sent);
     this.#tell(result, pending, published, noticedAt, isFirst);
     if (isFirst) this.#ready.resolve();
   }
@@ -300,6 +293,17 @@ function apply(flow: Flow, source: string, changes: readonly Change[]): void {
 
 function changedResources(flow: Flow, result: BatchResult): ResourceKey[] {
   return allKinds.flatMap((kind) => [...result.changesOf(flow.inputs.given[kind] as Collection<unknown>).keys()] as ResourceKey[]);
+}
+
+function changedVersions(flow: Flow, result: BatchResult): ReadonlyMap<ResourceKey, string> {
+  const changed = changedResources(flow, result);
+  const all = [...changed, ...releasedWith(changed, flow.inputs)];
+  return new Map(
+    all.flatMap((key) => {
+      const version = flow.given(key)?.version;
+      return version === undefined ? [] : [[key, version] as const];
+    }),
+  );
 }
 
 function problemKey({ severity, code, path, message }: Problem): string {

@@ -80,7 +80,7 @@ export class Flow {
           after?.made.fault ? [[key, after.made.fault] as const] : [],
         ),
       );
-    this.judged = judge(graph, inputs, watched, [upstreams.contribute, ...routes.contributors], statusOfResource);
+    this.judged = judge(graph, inputs, watched, [upstreams.contribute, ...routes.contributors], routes.sentOf, statusOfResource);
   }
 
   /** The newest version of a resource, as its source gave it. */
@@ -102,6 +102,7 @@ export class Flow {
     if (this.#giver.get(key) !== source) return;
     this.#giver.delete(key);
     this.#input(key)?.delete(key);
+    this.inputs.refused.delete(key);
   }
 
   reset(source: string, resources: readonly Resource[]): void {

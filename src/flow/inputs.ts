@@ -4,21 +4,13 @@ import type { Problem } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import { type ApiKind, type Kind, type KubeKind, kinds, kubeKinds, type Resource } from "../model/resource.ts";
 import type { Endpoint } from "../plugin/upstream-type.ts";
+import type { Refused } from "./refusals.ts";
 
 export const apiKinds = Object.keys(kinds) as readonly ApiKind[];
 export const allKinds: readonly Kind[] = [...apiKinds, ...kubeKinds];
 
 /** A value for each kind, typed by kind. */
 export type ByKind<T extends { [K in Kind]: unknown }> = { readonly [K in Kind]: T[K] };
-
-/** Envoy refused something that this version of a resource was made into. */
-export interface Refused {
-  /** Of the resource, not of the Envoy resource: edited, it gets another chance. */
-  readonly version: string;
-  readonly message: string;
-  /** The version may be innocent: it stays in service, and its owner is told. */
-  readonly isUncertain?: boolean;
-}
 
 export interface Inputs {
   /** As the sources deliver them. */

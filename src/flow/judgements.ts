@@ -1,9 +1,11 @@
 // What is said about each resource: the findings of everything that was made from it, and its status.
 import type { Collection, Graph, Read, Single } from "../graph/mod.ts";
+import type { EnvoyResource } from "../model/envoy-resource.ts";
 import { type Problem, problem, rejects } from "../model/problem.ts";
 import { type Kind, kinds, type Resource } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";
 import { byKind, type Inputs, sameJson } from "./inputs.ts";
+import { refusalOf, refusalProblem } from "./refusals.ts";
 import { isWatched, type Watched } from "./watched.ts";
 
 export interface Judgement {
@@ -30,6 +32,9 @@ export interface Contribution {
 /** Asks a stage about a resource. */
 export type Contributor = (resource: Resource, read: Read) => readonly Contribution[];
 
+/** What is sent of a resource together with others. */
+export type SentOf = (resource: Resource, read: Read) => readonly EnvoyResource[];
+
 export type StatusRule = (
   resource: Resource,
   problems: readonly Problem[],
@@ -41,6 +46,7 @@ export function judge(
   inputs: Inputs,
   watched: Single<Watched>,
   contributors: readonly Contributor[],
+  sentOf: SentOf,
   statusOf: StatusRule,
 ): Judged {
   return byKind((kind) =>
@@ -48,7 +54,9 @@ export function judge(
       `judged ${kind}`,
       inputs.given[kind] as Collection<Resource>,
       (resource, _key, read) =>
-        isWatched(resource, read.value(watched)) ? judgementOf(resource, read, inputs, contributors, statusOf) : notWatched(resource),
+        isWatched(resource, read.value(watched))
+          ? judgementOf(resource, read, inputs, contributors, sentOf, statusOf)
+          : notWatched(resource),
       {
         equals: sameJudgement,
       },
@@ -67,9 +75,10 @@ function judgementOf(
   read: Read,
   inputs: Inputs,
   contributors: readonly Contributor[],
+  sentOf: SentOf,
   statusOf: StatusRule,
 ): Judgement {
-  const own: Problem[] = [...resource.problems, ...refusal(resource, read, inputs)];
+  const own: Problem[] = [...resource.problems, ...refusal(resource, read, inputs, sentOf)];
   const byProxy = new Map<string, Problem[]>();
   for (const contributor of contributors) {
     for (const { proxy, problems } of contributor(resource, read)) {
@@ -89,15 +98,11 @@ function judgementOf(
   };
 }
 
-/** Envoy said no to what this very version was made into. */
-export function refusal(resource: Resource, read: Read, inputs: Inputs): Problem[] {
-  const refused = read.get(inputs.refused, resource.key);
-  if (refused === undefined || refused.version !== resource.version) return [];
-  return [
-    problem("error", resource.key, "RefusedByEnvoy", `Envoy refused what this was translated to: ${refused.message}`, {
-      hint: "this version is not sent again; correct the resource",
-    }),
-  ];
+/** Envoy said no to what this very version was made into. Of what is made from it alone, whoever makes it says so. */
+function refusal(resource: Resource, read: Read, inputs: Inputs, sentOf: SentOf): Problem[] {
+  if (!read.has(inputs.refused, resource.key)) return [];
+  const refused = refusalOf(resource.key, read, inputs, sentOf(resource, read));
+  return refused === undefined || (refused.made && refused.mayBe === undefined) ? [] : [refusalProblem(resource.key, refused)];
 }
 
 /** A resource that serves several proxies or gateways is found fault with once for each; its user needs to hear it once. */

@@ -4,11 +4,13 @@
 // good version, where there is one, and the thing is made once more. Where there is none, the newest stays: whoever
 // makes things leaves the broken part out.
 import type { Collection, Read } from "../graph/mod.ts";
+import type { EnvoyResource } from "../model/envoy-resource.ts";
 import { type Problem, rejects } from "../model/problem.ts";
 import { parseResourceKey, type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Kind, Resource } from "../model/resource.ts";
 import type { World } from "../plugin/world.ts";
 import type { Inputs } from "./inputs.ts";
+import { refusalOf, refusalProblem } from "./refusals.ts";
 
 /** What was found, by resource: every resource that took part is there, if with an empty list. */
 export type Reports = ReadonlyMap<ResourceKey, readonly Problem[]>;
@@ -31,30 +33,42 @@ export type Replaced = ReadonlyMap<ResourceKey, Resource | undefined>;
 
 type Make<T> = (world: World, inUse: InUse, replaced: Replaced) => { readonly made: T; readonly reports: Reports };
 
-export function withLastGood<T>(read: Read, inputs: Inputs, world: World, make: Make<T>): Made<T> {
+/** `sent`: what of a thing is sent as it is. Without it, nothing that is made from one resource alone. */
+export function withLastGood<T>(
+  read: Read,
+  inputs: Inputs,
+  world: World,
+  make: Make<T>,
+  sent?: (made: T) => readonly EnvoyResource[],
+): Made<T> {
   const replaced = new Map<ResourceKey, Resource | undefined>();
   const first = make(world, (resource) => resource, replaced);
   let latest = first;
+  const sentAtFirst = sent?.(first.made);
+  const refusals: Problem[] = [];
   for (let pass = 0; pass < passes; pass++) {
     const before = replaced.size;
     for (const [key, problems] of latest.reports) {
       if (replaced.has(key)) continue;
-      const isOut = isRefused(key, read, inputs);
+      const refused = refusalOf(key, read, inputs, sentAtFirst);
+      const isOut = refused !== undefined && refused.mayBe === undefined;
+      if (pass === 0 && isOut && sent && refused.made) refusals.push(refusalProblem(key, refused));
       if (!isOut && !rejects(problems)) continue;
       const good = lastGoodOf(key, read, inputs);
-      if (good !== undefined || isOut) replaced.set(key, good);
+      // Clients that go on with an earlier version lose it if nothing is sent.
+      if (good !== undefined || (isOut && !(sent && refused.made?.keepsEarlier))) replaced.set(key, good);
     }
     if (replaced.size === before) break;
     const inUse = inUseOf(replaced);
     latest = make(worldWith(world, replaced, inUse), inUse, replaced);
   }
-  return { made: latest.made, reports: first.reports };
+  return { made: latest.made, reports: refusals.length === 0 ? first.reports : withProblems(first.reports, refusals) };
 }
 
-function isRefused(key: ResourceKey, read: Read, inputs: Inputs): boolean {
-  const refused = read.get(inputs.refused, key);
-  if (refused === undefined || refused.isUncertain) return false;
-  return read.get(inputs.given[parseResourceKey(key).kind as Kind] as Collection<Resource>, key)?.version === refused.version;
+function withProblems(reports: Reports, problems: readonly Problem[]): Reports {
+  const all = new Map(reports);
+  for (const each of problems) if (each.resource) all.set(each.resource, [...(all.get(each.resource) ?? []), each]);
+  return all;
 }
 
 /** The last good version, if it is another than the newest. */

@@ -162,42 +162,48 @@ function siteListener(
 ): SiteListener {
   const world = worldOf(read, known);
   let used = gateway;
-  const made = withLastGood<ListenerTranslation>(read, inputs, world, (version, inUse, replaced) => {
-    const resource = inUse(gateway);
-    if (resource === undefined) return { made: nothing(gateway), reports: reportsOf(gateway.key, [], []) };
-    used = resource;
-    const { parts, report } = partsOf(resource, version);
-    for (const part of parts) if (part.kind === "http") checkSelection(part, version, report);
-    const attached = parts.map((part, i): AttachedPart => {
-      if (part.kind !== "http") return { part, hosts: [] };
-      const virtualServices = read.lookup(hosts.attachmentsBySite, siteOf({ proxy, gateway: gateway.key, part: i }));
-      return {
-        part,
-        hosts: virtualServices.map(([, { virtualService }]) => {
-          const ssl = part.takesTls ? sslOf(virtualService, read, tls, replaced) : undefined;
-          return { resource: virtualService, ...(ssl && { ssl }) };
-        }),
-      };
-    });
-    // Whoever brings TLS takes part in the listener: Envoy may refuse it for that.
-    const withTls = attached.flatMap(({ part, hosts: its }) =>
-      part.kind === "http" && part.takesTls ? its.map((each) => each.resource) : [],
-    );
-    const domains = parts.flatMap((_, i) => conflictsAt(read, hosts, known, siteOf({ proxy, gateway: gateway.key, part: i })));
-    const ports = read.get(portVerdicts, proxy);
-    const found = [
-      ...report.problems,
-      ...gatewayDomainProblems(resource, [...new Set(domains)]),
-      ...(ports?.problems.get(gateway.key) ?? []),
-    ];
-    if (ports?.served.has(gateway.key) === false) return { made: nothing(resource), reports: reportsOf(gateway.key, withTls, found) };
-    const translated = listenerOf(resource, attached, {
-      world: version,
-      plugins,
-      hasCluster: (ref) => hasCluster(read, upstreams, resourceKey("Upstream", ref)),
-    });
-    return { made: translated, reports: reportsOf(gateway.key, withTls, [...found, ...translated.problems]) };
-  });
+  const made = withLastGood<ListenerTranslation>(
+    read,
+    inputs,
+    world,
+    (version, inUse, replaced) => {
+      const resource = inUse(gateway);
+      if (resource === undefined) return { made: nothing(gateway), reports: reportsOf(gateway.key, [], []) };
+      used = resource;
+      const { parts, report } = partsOf(resource, version);
+      for (const part of parts) if (part.kind === "http") checkSelection(part, version, report);
+      const attached = parts.map((part, i): AttachedPart => {
+        if (part.kind !== "http") return { part, hosts: [] };
+        const virtualServices = read.lookup(hosts.attachmentsBySite, siteOf({ proxy, gateway: gateway.key, part: i }));
+        return {
+          part,
+          hosts: virtualServices.map(([, { virtualService }]) => {
+            const ssl = part.takesTls ? sslOf(virtualService, read, tls, replaced) : undefined;
+            return { resource: virtualService, ...(ssl && { ssl }) };
+          }),
+        };
+      });
+      // Whoever brings TLS takes part in the listener: Envoy may refuse it for that.
+      const withTls = attached.flatMap(({ part, hosts: its }) =>
+        part.kind === "http" && part.takesTls ? its.map((each) => each.resource) : [],
+      );
+      const domains = parts.flatMap((_, i) => conflictsAt(read, hosts, known, siteOf({ proxy, gateway: gateway.key, part: i })));
+      const ports = read.get(portVerdicts, proxy);
+      const found = [
+        ...report.problems,
+        ...gatewayDomainProblems(resource, [...new Set(domains)]),
+        ...(ports?.problems.get(gateway.key) ?? []),
+      ];
+      if (ports?.served.has(gateway.key) === false) return { made: nothing(resource), reports: reportsOf(gateway.key, withTls, found) };
+      const translated = listenerOf(resource, attached, {
+        world: version,
+        plugins,
+        hasCluster: (ref) => hasCluster(read, upstreams, resourceKey("Upstream", ref)),
+      });
+      return { made: translated, reports: reportsOf(gateway.key, withTls, [...found, ...translated.problems]) };
+    },
+    ({ listener }) => (listener ? [listener] : []),
+  );
   return {
     proxy: proxyKey(world, proxy),
     proxyName: proxy,

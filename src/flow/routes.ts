@@ -7,7 +7,7 @@ import { controlNamespace } from "../routing/gateways.ts";
 import { upstreamGroupProblems } from "../validate/upstream-group.ts";
 import { hostsFlow } from "./hosts.ts";
 import type { Inputs } from "./inputs.ts";
-import type { Contributor } from "./judgements.ts";
+import type { Contributor, SentOf } from "./judgements.ts";
 import { type Brought, listenersFlow, type ProxyExtras, type SiteListener, type SiteRoutes } from "./listeners.ts";
 import type { Outlet } from "./publisher.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -17,6 +17,8 @@ export interface Routes {
   readonly outlets: readonly Outlet[];
   readonly proxies: () => Iterable<ProxyKey>;
   readonly contributors: readonly Contributor[];
+  /** The listeners and route configurations that a Gateway has a part in. */
+  readonly sentOf: SentOf;
 }
 
 export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Routes {
@@ -37,7 +39,15 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
     resource.kind === "UpstreamGroup"
       ? [{ problems: upstreamGroupProblems(resource as Resource<"UpstreamGroup">, worldOf(read, known)) }]
       : [];
+  const sentOf: SentOf = ({ kind, key }, read) =>
+    kind !== "Gateway"
+      ? []
+      : read.lookup(listenersByOwner, key).flatMap(([, { proxy, made }]) => {
+          const configurations = made.routes.flatMap(({ name }) => read.get(routes, `${proxy} ${name}`)?.resource ?? []);
+          return made.listener ? [made.listener, ...configurations] : configurations;
+        });
   return {
+    sentOf,
     outlets: [
       {
         collection: bound,

@@ -79,11 +79,17 @@ function translateCluster(
   known: InService,
   plugins: Plugins,
 ): Made<ClusterTranslation> {
-  return withLastGood<ClusterTranslation>(read, inputs, worldOf(read, known), (world, inUse) => {
-    const version = inUse(upstream);
-    const made: ClusterTranslation = version ? clusterOf(version, world, plugins) : { extras: [], problems: [] };
-    return { made, reports: new Map([[upstream.key, made.problems]]) };
-  });
+  return withLastGood<ClusterTranslation>(
+    read,
+    inputs,
+    worldOf(read, known),
+    (world, inUse) => {
+      const version = inUse(upstream);
+      const made: ClusterTranslation = version ? clusterOf(version, world, plugins) : { extras: [], problems: [] };
+      return { made, reports: new Map([[upstream.key, made.problems]]) };
+    },
+    ({ cluster }) => (cluster ? [cluster] : []),
+  );
 }
 
 /** Live addresses where a type looks outside, else what other resources say. */

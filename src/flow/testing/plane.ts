@@ -2,7 +2,7 @@
 import { builtins } from "../../builtins.ts";
 import { type BatchReport, ControlPlane } from "../../control-plane.ts";
 import type { Change } from "../../model/change.ts";
-import type { EnvoyResource, ProxyKey, ResourceChanges, TypeUrl } from "../../model/envoy-resource.ts";
+import type { EnvoyResource, ProxyKey, Refusal, ResourceChanges, TypeUrl } from "../../model/envoy-resource.ts";
 import type { ResourceKey } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
 import { memorySource } from "../../sources/memory.ts";
@@ -56,9 +56,9 @@ export async function startPlane(resources: readonly Resource[]) {
       source.say(...changes);
       return next;
     },
-    async refuse(resource: EnvoyResource, message: string): Promise<BatchReport> {
+    async refuse(resource: EnvoyResource, message: string, details: Partial<Refusal> = {}): Promise<BatchReport> {
       const next = settled();
-      plane.refuse({ proxy, node: "n", resource, message });
+      plane.refuse({ proxy, node: "n", resource, message, ...details });
       return next;
     },
     stateOf: (key: string) => plane.current.statuses.get(key as ResourceKey)?.state,
