@@ -93,6 +93,8 @@ export class ControlPlane implements AsyncDisposable {
   #pending: { readonly source: Source; readonly batch: SourceBatch }[] = [];
   #isScheduled = false;
   #ready = Promise.withResolvers<void>();
+  /** Every source but discovery, which needs their Settings, has spoken. */
+  readonly #othersSpoke = Promise.withResolvers<void>();
 
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
@@ -116,6 +118,7 @@ export class ControlPlane implements AsyncDisposable {
       types: Object.values(plugins.upstreamTypes),
       contextOf: (kind, signal) => this.#edges.contextOf(`discovery of ${kind}`, signal),
       isTaken: (key) => this.#flow.isGivenByAnother("discovery", key),
+      startsAfter: this.#othersSpoke.promise,
       remembered: remembered.filter(({ origin }) => origin.source === "discovery") as Resource<"Upstream">[],
     });
   }
@@ -211,6 +214,7 @@ export class ControlPlane implements AsyncDisposable {
     }
     const isFirst = this.#waitingFor.size > 0;
     for (const { source } of pending) this.#waitingFor.delete(source.name);
+    if (![...this.#waitingFor].some((name) => name !== this.#discovery?.name)) this.#othersSpoke.resolve();
     // Nobody is served before every source has spoken: half of a configuration is a wrong one.
     if (this.#waitingFor.size > 0) return;
     const published = carryOut(this.#publisher, this.#memory, isFirst ? undefined : result);

@@ -55,6 +55,7 @@ export class Edges implements AsyncDisposable {
       signal: AbortSignal.any([signal, this.#ended.signal]),
       settings: () => flow.settings.value,
       secret: (ref) => (flow.given(resourceKey("Secret", ref)) as Resource<"Secret"> | undefined)?.spec,
+      endpointsInService: (upstream) => flow.inputs.addresses.get(upstream),
       report: ({ resource, problems }) => {
         if (resource !== undefined) schedule(() => flow.reportOn(reporter, resource, problems));
       },
