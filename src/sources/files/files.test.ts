@@ -180,6 +180,22 @@ describe("a folder is read", () => {
     expect(await readAll()).toMatchObject({ keys: ["Upstream b/a"], findings: [] });
   });
 
+  test("a link that appears while the folder is watched is treated as at the start", async () => {
+    write("a.yaml", yaml("a"));
+    const outside = join(base, "outside.yaml");
+    writeFileSync(outside, yaml("outside"));
+    const follower = await follow();
+    symlinkSync(outside, join(root, "out.yaml"));
+    symlinkSync("a.yaml", join(root, "again.yaml"));
+    await follower.until(() => follower.findings.length > 0);
+    write("b.yaml", yaml("b"));
+    await follower.until(() => follower.resources.has("Upstream b/b"));
+    expect(follower.findings).toEqual([expect.stringContaining("out.yaml is not read: it is a link that leads out of the folder")]);
+    expect(follower.batches.flatMap(({ changes }) => changes).filter(({ kind }) => kind !== "reset")).toMatchObject([
+      { kind: "apply", resource: { key: "Upstream b/b" } },
+    ]);
+  });
+
   test("a file that is too large, or not UTF-8, is an error of its own; the others are read", async () => {
     write("a.yaml", yaml("a"));
     write("large.yaml", `# ${"x".repeat(50 * 1024 * 1024)}`);

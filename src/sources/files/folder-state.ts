@@ -4,7 +4,7 @@ import { type Problem, problem } from "../../model/problem.ts";
 import type { SourceBatch } from "../../plugin/source.ts";
 import type { TextReading } from "../read-text.ts";
 import type { FileIndex } from "./file-index.ts";
-import { type Listing, listFolder, listSingleFile, readFile } from "./folder.ts";
+import { isLink, type Listing, leadsOut, listFolder, listSingleFile, readFile } from "./folder.ts";
 import { FolderWatcher } from "./watcher.ts";
 
 const brokenMs = 30;
@@ -42,6 +42,8 @@ export class FolderState {
   /** Watches a folder before it is looked into. */
   #enter: (folder: string) => void = () => {};
   #rootId: string | undefined;
+  /** The links that are read, as of the last look at the whole folder. */
+  #links: ReadonlySet<string> = new Set();
   /** Known once the root has been there. */
   #isSingleFile: boolean | undefined;
   #rootWasAway = false;
@@ -82,6 +84,7 @@ export class FolderState {
       this.#index.setPlaceProblems(this.#root, [rootProblem(this.#root, error)]);
       return undefined;
     }
+    this.#links = listing.links;
     this.#index.setPlaceProblems(this.#root, []);
     for (const place of [...this.#index.placesWithProblems]) if (!listing.problems.has(place)) this.#index.setPlaceProblems(place, []);
     for (const [place, found] of listing.problems) this.#index.setPlaceProblems(place, [found]);
@@ -111,8 +114,9 @@ export class FolderState {
         for (const file of heard.files) if (!this.#isSingleFile || file === this.#root) this.#lookAt(file, now, false);
         for (const [file, at] of [...this.#due]) if (at <= now) this.#lookAt(file, now, false);
         // A look that is going on is finished first: steady changes must not keep it from ever coming to its end.
-        if (heard.rescan && scan) again = true;
-        else if (heard.rescan || (!scan && now >= nextPoll)) {
+        const rescan = heard.rescan || (!this.#isSingleFile && [...heard.files].some(isLink));
+        if (rescan && scan) again = true;
+        else if (rescan || (!scan && now >= nextPoll)) {
           watcher.tryAgain();
           scan = this.#rescan(options.guardMs);
         }
@@ -195,7 +199,7 @@ export class FolderState {
   /** Reads a file if it changed; `isFirst`: at the start, when there is nothing to wait for. */
   #lookAt(file: string, now: number, isFirst: boolean): void {
     this.#due.delete(file);
-    const found = readFile(file);
+    const found = this.#isForeign(file) ? ({ is: "absent" } as const) : readFile(file);
     if (found.is === "absent") {
       this.#noteMissing(file, now);
       return;
@@ -211,6 +215,11 @@ export class FolderState {
     }
     if (found.text === watched.text) this.#settle(file, watched, now);
     else this.#take(file, watched, found.text, now, isFirst);
+  }
+
+  /** A link that the listing of the folder does not want to be read: it leads out, or to what is read under its own name. */
+  #isForeign(file: string): boolean {
+    return !this.#isSingleFile && isLink(file) && (!this.#links.has(file) || leadsOut(file, this.#root));
   }
 
   #take(file: string, watched: Watched, text: string, now: number, isFirst: boolean): void {

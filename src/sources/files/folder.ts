@@ -27,6 +27,8 @@ export type Signature = string;
 export interface Listing {
   /** By path as the user would write it. */
   readonly files: Map<string, Signature>;
+  /** Those of them that are links, and are read because nothing else leads to their targets. */
+  readonly links: Set<string>;
   /** Folders below the root, itself included, to be watched. */
   readonly folders: Set<string>;
   /** Things that are not read, by path. */
@@ -60,7 +62,7 @@ export function isReadableName(name: string): boolean {
 }
 
 function emptyListing(): Listing {
-  return { files: new Map(), folders: new Set(), problems: new Map() };
+  return { files: new Map(), links: new Set(), folders: new Set(), problems: new Map() };
 }
 
 /** The listing of a source that is a single file; its folder is watched, because saves may replace the file. Throws when it is gone. */
@@ -137,7 +139,7 @@ function noteLink(path: string, listing: Listing, links: Link[], realRoot: strin
     const real = realpathSync(path);
     const isFolder = statSync(real).isDirectory();
     if (!isFolder && !isReadableName(basename(path))) return;
-    if (real !== realRoot && !real.startsWith(realRoot + sep)) {
+    if (!isWithin(real, realRoot)) {
       listing.problems.set(path, skipped(path, "it is a link that leads out of the folder"));
       return;
     }
@@ -149,6 +151,26 @@ function noteLink(path: string, listing: Listing, links: Link[], realRoot: strin
       path,
       skipped(path, code === "ELOOP" ? "it is a link that leads to itself" : `its target ${linkTarget(path)} is not there`),
     );
+  }
+}
+
+function isWithin(real: string, realRoot: string): boolean {
+  return real === realRoot || real.startsWith(realRoot + sep);
+}
+
+export function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false; // gone, perhaps with its folder: reading it will tell
+  }
+}
+
+export function leadsOut(path: string, root: string): boolean {
+  try {
+    return !isWithin(realpathSync(path), realpathSync(root));
+  } catch {
+    return false; // leads nowhere: reading it will tell
   }
 }
 
@@ -169,8 +191,10 @@ function followLink(link: Link, listing: Listing, pending: string[], visited: Re
     return;
   }
   const stats = statSync(link.real, { throwIfNoEntry: false });
-  if (stats?.isFile()) listing.files.set(link.path, signatureOf(stats));
-  else if (stats) listing.problems.set(link.path, skipped(link.path, "it is not a regular file"));
+  if (stats?.isFile()) {
+    listing.files.set(link.path, signatureOf(stats));
+    listing.links.add(link.path);
+  } else if (stats) listing.problems.set(link.path, skipped(link.path, "it is not a regular file"));
 }
 
 function skipped(path: string, why: string): Problem {
