@@ -54,11 +54,11 @@ import type { Plugins } from "./plugin/plugins.ts";
 import type { UpstreamKind, UpstreamType } from "./plugin/upstream-type.ts";
 import { ai } from "./upstreams/ai/ai.ts";
 import { aws } from "./upstreams/aws/aws.ts";
+import { awsEc2 } from "./upstreams/awsEc2/awsEc2.ts";
 import { azure } from "./upstreams/azure/azure.ts";
 import { consul } from "./upstreams/consul/consul.ts";
 import { gcp } from "./upstreams/gcp/gcp.ts";
 import { kube } from "./upstreams/kube/kube.ts";
-import { notServed } from "./upstreams/notServed.ts";
 import { pipe } from "./upstreams/pipe/pipe.ts";
 import { staticHosts } from "./upstreams/static/static.ts";
 
@@ -69,7 +69,7 @@ export const upstreamTypes = {
   kube,
   consul,
   aws: aws(awsEndpoints(process.env)),
-  awsEc2: notServed("awsEc2"),
+  awsEc2: awsEc2(process.env),
   azure,
   gcp,
   ai,

@@ -1,0 +1,210 @@
+// The addresses of all awsEc2 Upstreams, live: DescribeInstances once for each region and set of credentials, again every 30 seconds. Yields
+// whole sets when they change. While AWS is away, or refuses, it yields nothing: what was known stays in service.
+import { setTimeout as delay } from "node:timers/promises";
+import { AwsError, queryAws } from "../../lib/aws/client.ts";
+import { assumeRole, type CredentialContext, type ExpiringCredentials, environmentCredentials } from "../../lib/aws/credentials.ts";
+import type { AwsEndpoints } from "../../lib/aws/endpoints.ts";
+import type { AwsCredentials } from "../../lib/aws/sigv4.ts";
+import { all, text } from "../../lib/aws/xml.ts";
+import { Latest } from "../../lib/latest.ts";
+import { Report } from "../../model/problem.ts";
+import { formatRef, type ResourceKey } from "../../model/ref.ts";
+import type { EdgeContext, EndpointUpdate, TypedUpstream, UpstreamWatch } from "../../plugin/upstream-type.ts";
+import { endpointsOf, type Instance, instancesOf } from "./instances.ts";
+
+export interface Ec2World {
+  readonly endpoints: AwsEndpoints;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** For tests. */
+  readonly everyMs?: number;
+}
+
+type Ec2Upstream = TypedUpstream<"awsEc2">;
+
+const leastMs = 30_000;
+const mostMs = 300_000;
+const mostPages = 1_000;
+
+export async function* ec2Endpoints(
+  upstreams: UpstreamWatch<Ec2Upstream>,
+  context: EdgeContext,
+  world: Ec2World,
+): AsyncGenerator<EndpointUpdate> {
+  const ended = new AbortController();
+  const signal = AbortSignal.any([context.signal, ended.signal]);
+  const updates = new Latest<ResourceKey, EndpointUpdate>(signal);
+  const accounts = new Map<string, Account>();
+  const follow = async () => {
+    for await (const list of upstreams) {
+      if (signal.aborted) return;
+      const groups = Map.groupBy(list, accountKey);
+      for (const [key, account] of accounts) {
+        if (groups.has(key)) continue;
+        account.stop();
+        accounts.delete(key);
+      }
+      for (const [key, users] of groups) {
+        const known = accounts.get(key);
+        if (known) known.use(users);
+        else accounts.set(key, new Account(users, { ...context, signal }, world, updates));
+      }
+    }
+  };
+  try {
+    void follow().catch((error: unknown) => {
+      if (!signal.aborted) context.log.error({ error: String(error) }, "EC2: a fault of ours; endpoints stay as they are");
+    });
+    yield* updates;
+  } finally {
+    ended.abort();
+  }
+}
+
+/** Upstreams with the same key are answered by the same question. */
+function accountKey({ spec: { region, secretRef, roleArn } }: Ec2Upstream): string {
+  return JSON.stringify([region, secretRef?.namespace, secretRef?.name, roleArn]);
+}
+
+/** One region as one set of credentials sees it. */
+class Account {
+  readonly #context: EdgeContext;
+  readonly #world: Ec2World;
+  readonly #updates: Latest<ResourceKey, EndpointUpdate>;
+  readonly #stopped = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #said = new Map<ResourceKey, string>();
+  readonly #reported = new Set<ResourceKey>();
+  #users: readonly Ec2Upstream[];
+  #instances: readonly Instance[] | undefined;
+  #credentials: ExpiringCredentials | undefined;
+  #credentialsOf = "";
+  #failures = 0;
+
+  constructor(users: readonly Ec2Upstream[], context: EdgeContext, world: Ec2World, updates: Latest<ResourceKey, EndpointUpdate>) {
+    this.#users = users;
+    this.#context = context;
+    this.#world = world;
+    this.#updates = updates;
+    this.#signal = AbortSignal.any([context.signal, this.#stopped.signal]);
+    void this.#run();
+  }
+
+  use(users: readonly Ec2Upstream[]): void {
+    this.#users = users;
+    const keys = new Set(users.map(({ key }) => key));
+    for (const key of this.#said.keys()) if (!keys.has(key)) this.#said.delete(key);
+    this.#tell();
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#signal.aborted) {
+      try {
+        this.#instances = await this.#read();
+        this.#failures = 0;
+        this.#reportFault(undefined);
+        this.#tell();
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        this.#failures++;
+        this.#credentials = undefined;
+        this.#reportFault(error as Error);
+      }
+      await delay(this.#pauseMs(), undefined, { signal: this.#signal }).catch(() => undefined);
+    }
+  }
+
+  /** Longer after each failure, and never in step with other processes. */
+  #pauseMs(): number {
+    const { refreshRate } = this.#context.settings();
+    const wanted = refreshRate ? Number(refreshRate.seconds) * 1000 + refreshRate.nanos / 1e6 : 0;
+    const every = this.#world.everyMs ?? Math.max(leastMs, wanted);
+    return Math.min(Math.max(mostMs, every), every * 2 ** Math.min(this.#failures, 10)) * (0.9 + Math.random() * 0.2);
+  }
+
+  async #read(): Promise<readonly Instance[]> {
+    const [first] = this.#users;
+    if (first === undefined) return [];
+    const { region } = first.spec;
+    const credentials = await this.#signer(first);
+    const found: Instance[] = [];
+    const tokens = new Set<string>();
+    for (let next = ""; tokens.size < mostPages; ) {
+      const answer = await queryAws(
+        { service: "ec2", region, endpoints: this.#world.endpoints, credentials, signal: this.#signal },
+        {
+          Action: "DescribeInstances",
+          Version: "2016-11-15",
+          MaxResults: "1000",
+          "Filter.1.Name": "instance-state-name",
+          "Filter.1.Value.1": "running",
+          ...(next !== "" && { NextToken: next }),
+        },
+      );
+      // An answer of another shape is not an account without instances.
+      if (answer.name !== "DescribeInstancesResponse" || all(answer, "reservationSet").length === 0)
+        throw new AwsError("Unreadable", 200, "EC2 answered something else");
+      found.push(...instancesOf(answer));
+      next = text(answer, "nextToken");
+      if (next === "") return found;
+      if (tokens.has(next)) throw new AwsError("PagingLoop", 200, "EC2 answers the same page again and again");
+      tokens.add(next);
+    }
+    throw new AwsError("TooMany", 200, `EC2 has more than ${mostPages} pages of instances`);
+  }
+
+  async #signer({ spec: { region, secretRef, roleArn } }: Ec2Upstream): Promise<AwsCredentials> {
+    const { env, endpoints } = this.#world;
+    const from: CredentialContext = { env, region, endpoints, signal: this.#signal };
+    const ofSecret = secretRef && this.#secretKeys(secretRef);
+    const source = JSON.stringify(ofSecret ?? null);
+    const isFresh = (this.#credentials?.expiresAt ?? Number.POSITIVE_INFINITY) > Date.now() + 60_000;
+    if (this.#credentials && isFresh && source === this.#credentialsOf) return this.#credentials;
+    const base = ofSecret ?? (await environmentCredentials(from));
+    if (base === undefined) throw new AwsError("NoCredentials", 0, "neither a Secret nor the environment has credentials");
+    this.#credentials = roleArn === "" ? base : await assumeRole(roleArn, base, from);
+    this.#credentialsOf = source;
+    return this.#credentials;
+  }
+
+  #secretKeys(ref: NonNullable<Ec2Upstream["spec"]["secretRef"]>): AwsCredentials {
+    const kind = this.#context.secret(ref)?.kind;
+    if (kind?.case !== "aws") throw new AwsError("NoCredentials", 0, `the AWS secret ${formatRef(ref)} is not there`);
+    const { accessKey, secretKey, sessionToken } = kind.value;
+    return { accessKeyId: accessKey, secretAccessKey: secretKey, ...(sessionToken !== "" && { sessionToken }) };
+  }
+
+  /** Each Upstream its set, when it differs from the one before. */
+  #tell(): void {
+    if (this.#instances === undefined) return;
+    for (const { key, spec } of this.#users) {
+      const endpoints = endpointsOf(spec, this.#instances);
+      const said = JSON.stringify(endpoints.map(({ address, port }) => `${address}:${port}`).sort());
+      if (this.#said.get(key) === said) continue;
+      this.#said.set(key, said);
+      this.#updates.put(key, { key, endpoints });
+    }
+  }
+
+  #reportFault(fault: Error | undefined): void {
+    for (const { key, spec } of this.#users) {
+      if (fault === undefined && !this.#reported.has(key)) continue;
+      const report = new Report(key);
+      if (fault)
+        report.warn("CloudUnreachable", `EC2 in ${spec.region} was not read, endpoints stay as they are: ${fault.message}`, {
+          path: "awsEc2",
+        });
+      this.#context.report(report);
+      if (fault) this.#reported.add(key);
+      else this.#reported.delete(key);
+    }
+    if (fault)
+      this.#context.log.warn(
+        { error: fault.message, failures: this.#failures },
+        "EC2: instances were not read, endpoints stay as they are",
+      );
+  }
+}
