@@ -2,16 +2,13 @@
 // @generated from file envoy/type/hash_policy.proto (package envoy.type, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../descriptors.js";
 
 /**
  * Describes the file envoy/type/hash_policy.proto.
  */
 export const file_envoy_type_hash_policy = /*@__PURE__*/
-  fileDesc("ChxlbnZveS90eXBlL2hhc2hfcG9saWN5LnByb3RvEgplbnZveS50eXBlImcKCkhhc2hQb2xpY3kSNAoJc291cmNlX2lwGAEgASgLMh8uZW52b3kudHlwZS5IYXNoUG9saWN5LlNvdXJjZUlwSAAaCgoIU291cmNlSXBCFwoQcG9saWN5X3NwZWNpZmllchID+EIBQmgKGGlvLmVudm95cHJveHkuZW52b3kudHlwZUIPSGFzaFBvbGljeVByb3RvUAFaMWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L3R5cGW6gMjRBgIQAWIGcHJvdG8z", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/hash_policy.proto");
 
 /**
  * Describes the message envoy.type.HashPolicy.

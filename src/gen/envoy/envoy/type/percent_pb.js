@@ -2,16 +2,13 @@
 // @generated from file envoy/type/percent.proto (package envoy.type, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../descriptors.js";
 
 /**
  * Describes the file envoy/type/percent.proto.
  */
 export const file_envoy_type_percent = /*@__PURE__*/
-  fileDesc("ChhlbnZveS90eXBlL3BlcmNlbnQucHJvdG8SCmVudm95LnR5cGUiMQoHUGVyY2VudBImCgV2YWx1ZRgBIAEoAUIX+kIUEhIZAAAAAAAAWUApAAAAAAAAAAAiswEKEUZyYWN0aW9uYWxQZXJjZW50EhEKCW51bWVyYXRvchgBIAEoDRJMCgtkZW5vbWluYXRvchgCIAEoDjItLmVudm95LnR5cGUuRnJhY3Rpb25hbFBlcmNlbnQuRGVub21pbmF0b3JUeXBlQgj6QgWCAQIQASI9Cg9EZW5vbWluYXRvclR5cGUSCwoHSFVORFJFRBAAEhAKDFRFTl9USE9VU0FORBABEgsKB01JTExJT04QAkJlChhpby5lbnZveXByb3h5LmVudm95LnR5cGVCDFBlcmNlbnRQcm90b1ABWjFnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS90eXBluoDI0QYCEAFiBnByb3RvMw", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/percent.proto");
 
 /**
  * Describes the message envoy.type.Percent.
@@ -36,6 +33,12 @@ export const FractionalPercent_DenominatorTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.type.FractionalPercent.DenominatorType
  */
-export const FractionalPercent_DenominatorType = /*@__PURE__*/
-  tsEnum(FractionalPercent_DenominatorTypeSchema);
+export const FractionalPercent_DenominatorType = {
+  "0": "HUNDRED",
+  "1": "TEN_THOUSAND",
+  "2": "MILLION",
+  "HUNDRED": 0,
+  "TEN_THOUSAND": 1,
+  "MILLION": 2
+};
 

@@ -2,15 +2,13 @@
 // @generated from file envoy/type/range.proto (package envoy.type, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../descriptors.js";
 
 /**
  * Describes the file envoy/type/range.proto.
  */
 export const file_envoy_type_range = /*@__PURE__*/
-  fileDesc("ChZlbnZveS90eXBlL3JhbmdlLnByb3RvEgplbnZveS50eXBlIigKCkludDY0UmFuZ2USDQoFc3RhcnQYASABKAMSCwoDZW5kGAIgASgDIigKCkludDMyUmFuZ2USDQoFc3RhcnQYASABKAUSCwoDZW5kGAIgASgFIikKC0RvdWJsZVJhbmdlEg0KBXN0YXJ0GAEgASgBEgsKA2VuZBgCIAEoAUJjChhpby5lbnZveXByb3h5LmVudm95LnR5cGVCClJhbmdlUHJvdG9QAVoxZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvdHlwZbqAyNEGAhABYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/type/range.proto");
 
 /**
  * Describes the message envoy.type.Int64Range.

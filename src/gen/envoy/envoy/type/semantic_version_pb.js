@@ -2,15 +2,13 @@
 // @generated from file envoy/type/semantic_version.proto (package envoy.type, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../descriptors.js";
 
 /**
  * Describes the file envoy/type/semantic_version.proto.
  */
 export const file_envoy_type_semantic_version = /*@__PURE__*/
-  fileDesc("CiFlbnZveS90eXBlL3NlbWFudGljX3ZlcnNpb24ucHJvdG8SCmVudm95LnR5cGUiTAoPU2VtYW50aWNWZXJzaW9uEhQKDG1ham9yX251bWJlchgBIAEoDRIUCgxtaW5vcl9udW1iZXIYAiABKA0SDQoFcGF0Y2gYAyABKA1CbQoYaW8uZW52b3lwcm94eS5lbnZveS50eXBlQhRTZW1hbnRpY1ZlcnNpb25Qcm90b1ABWjFnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS90eXBluoDI0QYCEAFiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/type/semantic_version.proto");
 
 /**
  * Describes the message envoy.type.SemanticVersion.

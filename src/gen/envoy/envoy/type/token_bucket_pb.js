@@ -2,17 +2,13 @@
 // @generated from file envoy/type/token_bucket.proto (package envoy.type, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../descriptors.js";
 
 /**
  * Describes the file envoy/type/token_bucket.proto.
  */
 export const file_envoy_type_token_bucket = /*@__PURE__*/
-  fileDesc("Ch1lbnZveS90eXBlL3Rva2VuX2J1Y2tldC5wcm90bxIKZW52b3kudHlwZSKoAQoLVG9rZW5CdWNrZXQSGwoKbWF4X3Rva2VucxgBIAEoDUIH+kIEKgIgABI+Cg90b2tlbnNfcGVyX2ZpbGwYAiABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCB/pCBCoCIAASPAoNZmlsbF9pbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIK+kIHqgEECAEqAEJpChhpby5lbnZveXByb3h5LmVudm95LnR5cGVCEFRva2VuQnVja2V0UHJvdG9QAVoxZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvdHlwZbqAyNEGAhABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/token_bucket.proto");
 
 /**
  * Describes the message envoy.type.TokenBucket.

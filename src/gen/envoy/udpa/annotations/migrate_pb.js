@@ -2,15 +2,13 @@
 // @generated from file udpa/annotations/migrate.proto (package udpa.annotations, syntax proto3)
 /* eslint-disable */
 
-import { extDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../lib/file-desc.js";
-import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
+import { extDesc, fileDesc, messageDesc } from "../../descriptors.js";
 
 /**
  * Describes the file udpa/annotations/migrate.proto.
  */
 export const file_udpa_annotations_migrate = /*@__PURE__*/
-  fileDesc("Ch51ZHBhL2Fubm90YXRpb25zL21pZ3JhdGUucHJvdG8SEHVkcGEuYW5ub3RhdGlvbnMiIwoRTWlncmF0ZUFubm90YXRpb24SDgoGcmVuYW1lGAEgASgJIkEKFkZpZWxkTWlncmF0ZUFubm90YXRpb24SDgoGcmVuYW1lGAEgASgJEhcKD29uZW9mX3Byb21vdGlvbhgCIAEoCSIwChVGaWxlTWlncmF0ZUFubm90YXRpb24SFwoPbW92ZV90b19wYWNrYWdlGAIgASgJOnAKD21lc3NhZ2VfbWlncmF0ZRIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxiO4/9RIAEoCzIjLnVkcGEuYW5ub3RhdGlvbnMuTWlncmF0ZUFubm90YXRpb25SDm1lc3NhZ2VNaWdyYXRlOm8KDWZpZWxkX21pZ3JhdGUSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGI7j/1EgASgLMigudWRwYS5hbm5vdGF0aW9ucy5GaWVsZE1pZ3JhdGVBbm5vdGF0aW9uUgxmaWVsZE1pZ3JhdGU6ZwoMZW51bV9taWdyYXRlEhwuZ29vZ2xlLnByb3RvYnVmLkVudW1PcHRpb25zGI7j/1EgASgLMiMudWRwYS5hbm5vdGF0aW9ucy5NaWdyYXRlQW5ub3RhdGlvblILZW51bU1pZ3JhdGU6dwoSZW51bV92YWx1ZV9taWdyYXRlEiEuZ29vZ2xlLnByb3RvYnVmLkVudW1WYWx1ZU9wdGlvbnMYjuP/USABKAsyIy51ZHBhLmFubm90YXRpb25zLk1pZ3JhdGVBbm5vdGF0aW9uUhBlbnVtVmFsdWVNaWdyYXRlOmsKDGZpbGVfbWlncmF0ZRIcLmdvb2dsZS5wcm90b2J1Zi5GaWxlT3B0aW9ucxiO4/9RIAEoCzInLnVkcGEuYW5ub3RhdGlvbnMuRmlsZU1pZ3JhdGVBbm5vdGF0aW9uUgtmaWxlTWlncmF0ZUIpWidnaXRodWIuY29tL2NuY2YveGRzL2dvL3VkcGEvYW5ub3RhdGlvbnNiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("udpa/annotations/migrate.proto");
 
 /**
  * Describes the message udpa.annotations.MigrateAnnotation.

@@ -2,15 +2,13 @@
 // @generated from file udpa/annotations/sensitive.proto (package udpa.annotations, syntax proto3)
 /* eslint-disable */
 
-import { extDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../lib/file-desc.js";
-import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
+import { extDesc, fileDesc } from "../../descriptors.js";
 
 /**
  * Describes the file udpa/annotations/sensitive.proto.
  */
 export const file_udpa_annotations_sensitive = /*@__PURE__*/
-  fileDesc("CiB1ZHBhL2Fubm90YXRpb25zL3NlbnNpdGl2ZS5wcm90bxIQdWRwYS5hbm5vdGF0aW9uczo+CglzZW5zaXRpdmUSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGPe2wSQgASgIUglzZW5zaXRpdmVCKVonZ2l0aHViLmNvbS9jbmNmL3hkcy9nby91ZHBhL2Fubm90YXRpb25zYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("udpa/annotations/sensitive.proto");
 
 /**
  * @generated from extension: bool sensitive = 76569463;

@@ -2,15 +2,13 @@
 // @generated from file udpa/annotations/status.proto (package udpa.annotations, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, extDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../lib/file-desc.js";
-import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
+import { enumDesc, extDesc, fileDesc, messageDesc } from "../../descriptors.js";
 
 /**
  * Describes the file udpa/annotations/status.proto.
  */
 export const file_udpa_annotations_status = /*@__PURE__*/
-  fileDesc("Ch11ZHBhL2Fubm90YXRpb25zL3N0YXR1cy5wcm90bxIQdWRwYS5hbm5vdGF0aW9ucyJ0ChBTdGF0dXNBbm5vdGF0aW9uEhgKEHdvcmtfaW5fcHJvZ3Jlc3MYASABKAgSRgoWcGFja2FnZV92ZXJzaW9uX3N0YXR1cxgCIAEoDjImLnVkcGEuYW5ub3RhdGlvbnMuUGFja2FnZVZlcnNpb25TdGF0dXMqXQoUUGFja2FnZVZlcnNpb25TdGF0dXMSCwoHVU5LTk9XThAAEgoKBkZST1pFThABEgoKBkFDVElWRRACEiAKHE5FWFRfTUFKT1JfVkVSU0lPTl9DQU5ESURBVEUQAzpkCgtmaWxlX3N0YXR1cxIcLmdvb2dsZS5wcm90b2J1Zi5GaWxlT3B0aW9ucxiHgJlqIAEoCzIiLnVkcGEuYW5ub3RhdGlvbnMuU3RhdHVzQW5ub3RhdGlvblIKZmlsZVN0YXR1c0IpWidnaXRodWIuY29tL2NuY2YveGRzL2dvL3VkcGEvYW5ub3RhdGlvbnNiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("udpa/annotations/status.proto");
 
 /**
  * Describes the message udpa.annotations.StatusAnnotation.
@@ -28,8 +26,16 @@ export const PackageVersionStatusSchema = /*@__PURE__*/
 /**
  * @generated from enum udpa.annotations.PackageVersionStatus
  */
-export const PackageVersionStatus = /*@__PURE__*/
-  tsEnum(PackageVersionStatusSchema);
+export const PackageVersionStatus = {
+  "0": "UNKNOWN",
+  "1": "FROZEN",
+  "2": "ACTIVE",
+  "3": "NEXT_MAJOR_VERSION_CANDIDATE",
+  "UNKNOWN": 0,
+  "FROZEN": 1,
+  "ACTIVE": 2,
+  "NEXT_MAJOR_VERSION_CANDIDATE": 3
+};
 
 /**
  * @generated from extension: udpa.annotations.StatusAnnotation file_status = 222707719;

@@ -2,15 +2,13 @@
 // @generated from file envoy/admin/v3/init_dump.proto (package envoy.admin.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/admin/v3/init_dump.proto.
  */
 export const file_envoy_admin_v3_init_dump = /*@__PURE__*/
-  fileDesc("Ch5lbnZveS9hZG1pbi92My9pbml0X2R1bXAucHJvdG8SDmVudm95LmFkbWluLnYzIqYBChNVbnJlYWR5VGFyZ2V0c0R1bXBzElUKFXVucmVhZHlfdGFyZ2V0c19kdW1wcxgBIAMoCzI2LmVudm95LmFkbWluLnYzLlVucmVhZHlUYXJnZXRzRHVtcHMuVW5yZWFkeVRhcmdldHNEdW1wGjgKElVucmVhZHlUYXJnZXRzRHVtcBIMCgRuYW1lGAEgASgJEhQKDHRhcmdldF9uYW1lcxgCIAMoCUJ2Chxpby5lbnZveXByb3h5LmVudm95LmFkbWluLnYzQg1Jbml0RHVtcFByb3RvUAFaPWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2FkbWluL3YzO2FkbWludjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status]);
+  fileDesc("envoy/admin/v3/init_dump.proto");
 
 /**
  * Describes the message envoy.admin.v3.UnreadyTargetsDumps.

@@ -2,16 +2,13 @@
 // @generated from file envoy/admin/v3/memory.proto (package envoy.admin.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../udpa/annotations/versioning_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/admin/v3/memory.proto.
  */
 export const file_envoy_admin_v3_memory = /*@__PURE__*/
-  fileDesc("ChtlbnZveS9hZG1pbi92My9tZW1vcnkucHJvdG8SDmVudm95LmFkbWluLnYzIr0BCgZNZW1vcnkSEQoJYWxsb2NhdGVkGAEgASgEEhEKCWhlYXBfc2l6ZRgCIAEoBBIZChFwYWdlaGVhcF91bm1hcHBlZBgDIAEoBBIVCg1wYWdlaGVhcF9mcmVlGAQgASgEEhoKEnRvdGFsX3RocmVhZF9jYWNoZRgFIAEoBBIcChR0b3RhbF9waHlzaWNhbF9ieXRlcxgGIAEoBDohmsWIHhwKGmVudm95LmFkbWluLnYyYWxwaGEuTWVtb3J5QnQKHGlvLmVudm95cHJveHkuZW52b3kuYWRtaW4udjNCC01lbW9yeVByb3RvUAFaPWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2FkbWluL3YzO2FkbWludjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status, file_udpa_annotations_versioning]);
+  fileDesc("envoy/admin/v3/memory.proto");
 
 /**
  * Describes the message envoy.admin.v3.Memory.

@@ -2,16 +2,13 @@
 // @generated from file envoy/admin/v3/mutex_stats.proto (package envoy.admin.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../udpa/annotations/versioning_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/admin/v3/mutex_stats.proto.
  */
 export const file_envoy_admin_v3_mutex_stats = /*@__PURE__*/
-  fileDesc("CiBlbnZveS9hZG1pbi92My9tdXRleF9zdGF0cy5wcm90bxIOZW52b3kuYWRtaW4udjMihwEKCk11dGV4U3RhdHMSFwoPbnVtX2NvbnRlbnRpb25zGAEgASgEEhsKE2N1cnJlbnRfd2FpdF9jeWNsZXMYAiABKAQSHAoUbGlmZXRpbWVfd2FpdF9jeWNsZXMYAyABKAQ6JZrFiB4gCh5lbnZveS5hZG1pbi52MmFscGhhLk11dGV4U3RhdHNCeAocaW8uZW52b3lwcm94eS5lbnZveS5hZG1pbi52M0IPTXV0ZXhTdGF0c1Byb3RvUAFaPWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2FkbWluL3YzO2FkbWludjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status, file_udpa_annotations_versioning]);
+  fileDesc("envoy/admin/v3/mutex_stats.proto");
 
 /**
  * Describes the message envoy.admin.v3.MutexStats.

@@ -2,18 +2,13 @@
 // @generated from file envoy/admin/v3/server_info.proto (package envoy.admin.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../config/core/v3/base_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../udpa/annotations/versioning_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/admin/v3/server_info.proto.
  */
 export const file_envoy_admin_v3_server_info = /*@__PURE__*/
-  fileDesc("CiBlbnZveS9hZG1pbi92My9zZXJ2ZXJfaW5mby5wcm90bxIOZW52b3kuYWRtaW4udjMi2AMKClNlcnZlckluZm8SDwoHdmVyc2lvbhgBIAEoCRIvCgVzdGF0ZRgCIAEoDjIgLmVudm95LmFkbWluLnYzLlNlcnZlckluZm8uU3RhdGUSNwoUdXB0aW1lX2N1cnJlbnRfZXBvY2gYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNAoRdXB0aW1lX2FsbF9lcG9jaHMYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoTaG90X3Jlc3RhcnRfdmVyc2lvbhgFIAEoCRJAChRjb21tYW5kX2xpbmVfb3B0aW9ucxgGIAEoCzIiLmVudm95LmFkbWluLnYzLkNvbW1hbmRMaW5lT3B0aW9ucxIoCgRub2RlGAcgASgLMhouZW52b3kuY29uZmlnLmNvcmUudjMuTm9kZRIgChhob3RfcmVzdGFydF9pbml0aWFsaXppbmcYCCABKAgiRwoFU3RhdGUSCAoETElWRRAAEgwKCERSQUlOSU5HEAESFAoQUFJFX0lOSVRJQUxJWklORxACEhAKDElOSVRJQUxJWklORxADOiWaxYgeIAoeZW52b3kuYWRtaW4udjJhbHBoYS5TZXJ2ZXJJbmZvIu0LChJDb21tYW5kTGluZU9wdGlvbnMSDwoHYmFzZV9pZBgBIAEoBBIbChN1c2VfZHluYW1pY19iYXNlX2lkGB8gASgIEiUKHXNraXBfaG90X3Jlc3RhcnRfb25fbm9fcGFyZW50GCcgASgIEiUKHXNraXBfaG90X3Jlc3RhcnRfcGFyZW50X3N0YXRzGCggASgIEhQKDGJhc2VfaWRfcGF0aBggIAEoCRITCgtjb25jdXJyZW5jeRgCIAEoDRITCgtjb25maWdfcGF0aBgDIAEoCRITCgtjb25maWdfeWFtbBgEIAEoCRIjChthbGxvd191bmtub3duX3N0YXRpY19maWVsZHMYBSABKAgSJQodcmVqZWN0X3Vua25vd25fZHluYW1pY19maWVsZHMYGiABKAgSJQodaWdub3JlX3Vua25vd25fZHluYW1pY19maWVsZHMYHiABKAgSHAoUc2tpcF9kZXByZWNhdGVkX2xvZ3MYKSABKAgSGgoSYWRtaW5fYWRkcmVzc19wYXRoGAYgASgJEk4KGGxvY2FsX2FkZHJlc3NfaXBfdmVyc2lvbhgHIAEoDjIsLmVudm95LmFkbWluLnYzLkNvbW1hbmRMaW5lT3B0aW9ucy5JcFZlcnNpb24SEQoJbG9nX2xldmVsGAggASgJEhsKE2NvbXBvbmVudF9sb2dfbGV2ZWwYCSABKAkSEgoKbG9nX2Zvcm1hdBgKIAEoCRIaChJsb2dfZm9ybWF0X2VzY2FwZWQYGyABKAgSEAoIbG9nX3BhdGgYCyABKAkSFwoPc2VydmljZV9jbHVzdGVyGA0gASgJEhQKDHNlcnZpY2Vfbm9kZRgOIAEoCRIUCgxzZXJ2aWNlX3pvbmUYDyABKAkSNgoTZmlsZV9mbHVzaF9pbnRlcnZhbBgQIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIbChNmaWxlX2ZsdXNoX21pbl9zaXplGCogASgNEi0KCmRyYWluX3RpbWUYESABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SSAoOZHJhaW5fc3RyYXRlZ3kYISABKA4yMC5lbnZveS5hZG1pbi52My5Db21tYW5kTGluZU9wdGlvbnMuRHJhaW5TdHJhdGVneRI3ChRwYXJlbnRfc2h1dGRvd25fdGltZRgSIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI1CgRtb2RlGBMgASgOMicuZW52b3kuYWRtaW4udjMuQ29tbWFuZExpbmVPcHRpb25zLk1vZGUSGwoTZGlzYWJsZV9ob3RfcmVzdGFydBgWIAEoCBIcChRlbmFibGVfbXV0ZXhfdHJhY2luZxgXIAEoCBIVCg1yZXN0YXJ0X2Vwb2NoGBggASgNEhYKDmNwdXNldF90aHJlYWRzGBkgASgIEhsKE2Rpc2FibGVkX2V4dGVuc2lvbnMYHCADKAkSIQoZZW5hYmxlX2ZpbmVfZ3JhaW5fbG9nZ2luZxgiIAEoCBIjChtsb2dfc3RhY2t0cmFjZV9zaW5nbGVfZW50cnkYKyABKAgSEwoLc29ja2V0X3BhdGgYIyABKAkSEwoLc29ja2V0X21vZGUYJCABKA0SGAoQZW5hYmxlX2NvcmVfZHVtcBglIAEoCBIRCglzdGF0c190YWcYJiADKAkiGwoJSXBWZXJzaW9uEgYKAnY0EAASBgoCdjYQASItCgRNb2RlEgkKBVNlcnZlEAASDAoIVmFsaWRhdGUQARIMCghJbml0T25seRACIisKDURyYWluU3RyYXRlZ3kSCwoHR3JhZHVhbBAAEg0KCUltbWVkaWF0ZRABOi2axYgeKAomZW52b3kuYWRtaW4udjJhbHBoYS5Db21tYW5kTGluZU9wdGlvbnNKBAgMEA1KBAgUEBVKBAgVEBZKBAgdEB5SCW1heF9zdGF0c1IQbWF4X29ial9uYW1lX2xlblIRYm9vdHN0cmFwX3ZlcnNpb25CeAocaW8uZW52b3lwcm94eS5lbnZveS5hZG1pbi52M0IPU2VydmVySW5mb1Byb3RvUAFaPWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2FkbWluL3YzO2FkbWludjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_google_protobuf_duration, file_udpa_annotations_status, file_udpa_annotations_versioning]);
+  fileDesc("envoy/admin/v3/server_info.proto");
 
 /**
  * Describes the message envoy.admin.v3.ServerInfo.
@@ -31,8 +26,16 @@ export const ServerInfo_StateSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.admin.v3.ServerInfo.State
  */
-export const ServerInfo_State = /*@__PURE__*/
-  tsEnum(ServerInfo_StateSchema);
+export const ServerInfo_State = {
+  "0": "LIVE",
+  "1": "DRAINING",
+  "2": "PRE_INITIALIZING",
+  "3": "INITIALIZING",
+  "LIVE": 0,
+  "DRAINING": 1,
+  "PRE_INITIALIZING": 2,
+  "INITIALIZING": 3
+};
 
 /**
  * Describes the message envoy.admin.v3.CommandLineOptions.
@@ -50,8 +53,12 @@ export const CommandLineOptions_IpVersionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.admin.v3.CommandLineOptions.IpVersion
  */
-export const CommandLineOptions_IpVersion = /*@__PURE__*/
-  tsEnum(CommandLineOptions_IpVersionSchema);
+export const CommandLineOptions_IpVersion = {
+  "0": "v4",
+  "1": "v6",
+  "v4": 0,
+  "v6": 1
+};
 
 /**
  * Describes the enum envoy.admin.v3.CommandLineOptions.Mode.
@@ -62,8 +69,14 @@ export const CommandLineOptions_ModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.admin.v3.CommandLineOptions.Mode
  */
-export const CommandLineOptions_Mode = /*@__PURE__*/
-  tsEnum(CommandLineOptions_ModeSchema);
+export const CommandLineOptions_Mode = {
+  "0": "Serve",
+  "1": "Validate",
+  "2": "InitOnly",
+  "Serve": 0,
+  "Validate": 1,
+  "InitOnly": 2
+};
 
 /**
  * Describes the enum envoy.admin.v3.CommandLineOptions.DrainStrategy.
@@ -74,6 +87,10 @@ export const CommandLineOptions_DrainStrategySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.admin.v3.CommandLineOptions.DrainStrategy
  */
-export const CommandLineOptions_DrainStrategy = /*@__PURE__*/
-  tsEnum(CommandLineOptions_DrainStrategySchema);
+export const CommandLineOptions_DrainStrategy = {
+  "0": "Gradual",
+  "1": "Immediate",
+  "Gradual": 0,
+  "Immediate": 1
+};
 

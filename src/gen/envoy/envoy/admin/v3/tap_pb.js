@@ -2,18 +2,13 @@
 // @generated from file envoy/admin/v3/tap.proto (package envoy.admin.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_envoy_config_tap_v3_common } from "../../config/tap/v3/common_pb.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/admin/v3/tap.proto.
  */
 export const file_envoy_admin_v3_tap = /*@__PURE__*/
-  fileDesc("ChhlbnZveS9hZG1pbi92My90YXAucHJvdG8SDmVudm95LmFkbWluLnYzIo0BCgpUYXBSZXF1ZXN0EhoKCWNvbmZpZ19pZBgBIAEoCUIH+kIEcgIQARI8Cgp0YXBfY29uZmlnGAIgASgLMh4uZW52b3kuY29uZmlnLnRhcC52My5UYXBDb25maWdCCPpCBYoBAhABOiWaxYgeIAoeZW52b3kuYWRtaW4udjJhbHBoYS5UYXBSZXF1ZXN0QnEKHGlvLmVudm95cHJveHkuZW52b3kuYWRtaW4udjNCCFRhcFByb3RvUAFaPWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2FkbWluL3YzO2FkbWludjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_tap_v3_common, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/admin/v3/tap.proto");
 
 /**
  * Describes the message envoy.admin.v3.TapRequest.

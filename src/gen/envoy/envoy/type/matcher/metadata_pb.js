@@ -2,17 +2,13 @@
 // @generated from file envoy/type/matcher/metadata.proto (package envoy.type.matcher, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_value } from "./value_pb.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/matcher/metadata.proto.
  */
 export const file_envoy_type_matcher_metadata = /*@__PURE__*/
-  fileDesc("CiFlbnZveS90eXBlL21hdGNoZXIvbWV0YWRhdGEucHJvdG8SEmVudm95LnR5cGUubWF0Y2hlciLlAQoPTWV0YWRhdGFNYXRjaGVyEhcKBmZpbHRlchgBIAEoCUIH+kIEcgIQARJHCgRwYXRoGAIgAygLMi8uZW52b3kudHlwZS5tYXRjaGVyLk1ldGFkYXRhTWF0Y2hlci5QYXRoU2VnbWVudEII+kIFkgECCAESOQoFdmFsdWUYAyABKAsyIC5lbnZveS50eXBlLm1hdGNoZXIuVmFsdWVNYXRjaGVyQgj6QgWKAQIQARo1CgtQYXRoU2VnbWVudBIWCgNrZXkYASABKAlCB/pCBHICEAFIAEIOCgdzZWdtZW50EgP4QgFCdgogaW8uZW52b3lwcm94eS5lbnZveS50eXBlLm1hdGNoZXJCDU1ldGFkYXRhUHJvdG9QAVo5Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvdHlwZS9tYXRjaGVyuoDI0QYCEAFiBnByb3RvMw", [file_envoy_type_matcher_value, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/matcher/metadata.proto");
 
 /**
  * Describes the message envoy.type.matcher.MetadataMatcher.

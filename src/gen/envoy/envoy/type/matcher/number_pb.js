@@ -2,17 +2,13 @@
 // @generated from file envoy/type/matcher/number.proto (package envoy.type.matcher, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_envoy_type_range } from "../range_pb.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/matcher/number.proto.
  */
 export const file_envoy_type_matcher_number = /*@__PURE__*/
-  fileDesc("Ch9lbnZveS90eXBlL21hdGNoZXIvbnVtYmVyLnByb3RvEhJlbnZveS50eXBlLm1hdGNoZXIiYAoNRG91YmxlTWF0Y2hlchIoCgVyYW5nZRgBIAEoCzIXLmVudm95LnR5cGUuRG91YmxlUmFuZ2VIABIPCgVleGFjdBgCIAEoAUgAQhQKDW1hdGNoX3BhdHRlcm4SA/hCAUJ0CiBpby5lbnZveXByb3h5LmVudm95LnR5cGUubWF0Y2hlckILTnVtYmVyUHJvdG9QAVo5Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvdHlwZS9tYXRjaGVyuoDI0QYCEAFiBnByb3RvMw", [file_envoy_type_range, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/matcher/number.proto");
 
 /**
  * Describes the message envoy.type.matcher.DoubleMatcher.

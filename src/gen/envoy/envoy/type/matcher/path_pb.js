@@ -2,17 +2,13 @@
 // @generated from file envoy/type/matcher/path.proto (package envoy.type.matcher, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_string } from "./string_pb.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/matcher/path.proto.
  */
 export const file_envoy_type_matcher_path = /*@__PURE__*/
-  fileDesc("Ch1lbnZveS90eXBlL21hdGNoZXIvcGF0aC5wcm90bxISZW52b3kudHlwZS5tYXRjaGVyIlcKC1BhdGhNYXRjaGVyEjsKBHBhdGgYASABKAsyIS5lbnZveS50eXBlLm1hdGNoZXIuU3RyaW5nTWF0Y2hlckII+kIFigECEAFIAEILCgRydWxlEgP4QgFCcgogaW8uZW52b3lwcm94eS5lbnZveS50eXBlLm1hdGNoZXJCCVBhdGhQcm90b1ABWjlnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS90eXBlL21hdGNoZXK6gMjRBgIQAWIGcHJvdG8z", [file_envoy_type_matcher_string, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/matcher/path.proto");
 
 /**
  * Describes the message envoy.type.matcher.PathMatcher.

@@ -2,17 +2,13 @@
 // @generated from file envoy/type/matcher/regex.proto (package envoy.type.matcher, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/matcher/regex.proto.
  */
 export const file_envoy_type_matcher_regex = /*@__PURE__*/
-  fileDesc("Ch5lbnZveS90eXBlL21hdGNoZXIvcmVnZXgucHJvdG8SEmVudm95LnR5cGUubWF0Y2hlciLPAQoMUmVnZXhNYXRjaGVyEkoKCmdvb2dsZV9yZTIYASABKAsyKi5lbnZveS50eXBlLm1hdGNoZXIuUmVnZXhNYXRjaGVyLkdvb2dsZVJFMkII+kIFigECEAFIABIWCgVyZWdleBgCIAEoCUIH+kIEcgIQARpHCglHb29nbGVSRTISOgoQbWF4X3Byb2dyYW1fc2l6ZRgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUICGAFCEgoLZW5naW5lX3R5cGUSA/hCASJiChdSZWdleE1hdGNoQW5kU3Vic3RpdHV0ZRIxCgdwYXR0ZXJuGAEgASgLMiAuZW52b3kudHlwZS5tYXRjaGVyLlJlZ2V4TWF0Y2hlchIUCgxzdWJzdGl0dXRpb24YAiABKAlCcwogaW8uZW52b3lwcm94eS5lbnZveS50eXBlLm1hdGNoZXJCClJlZ2V4UHJvdG9QAVo5Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvdHlwZS9tYXRjaGVyuoDI0QYCEAFiBnByb3RvMw", [file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/matcher/regex.proto");
 
 /**
  * Describes the message envoy.type.matcher.RegexMatcher.

@@ -2,18 +2,13 @@
 // @generated from file envoy/type/matcher/string.proto (package envoy.type.matcher, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_regex } from "./regex_pb.js";
-import { file_envoy_annotations_deprecation } from "../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/matcher/string.proto.
  */
 export const file_envoy_type_matcher_string = /*@__PURE__*/
-  fileDesc("Ch9lbnZveS90eXBlL21hdGNoZXIvc3RyaW5nLnByb3RvEhJlbnZveS50eXBlLm1hdGNoZXIi5gEKDVN0cmluZ01hdGNoZXISDwoFZXhhY3QYASABKAlIABIZCgZwcmVmaXgYAiABKAlCB/pCBHICEAFIABIZCgZzdWZmaXgYAyABKAlCB/pCBHICEAFIABIhCgVyZWdleBgEIAEoCUIQGAH6QgVyAyiACLju8tIFAUgAEkAKCnNhZmVfcmVnZXgYBSABKAsyIC5lbnZveS50eXBlLm1hdGNoZXIuUmVnZXhNYXRjaGVyQgj6QgWKAQIQAUgAEhMKC2lnbm9yZV9jYXNlGAYgASgIQhQKDW1hdGNoX3BhdHRlcm4SA/hCASJSChFMaXN0U3RyaW5nTWF0Y2hlchI9CghwYXR0ZXJucxgBIAMoCzIhLmVudm95LnR5cGUubWF0Y2hlci5TdHJpbmdNYXRjaGVyQgj6QgWSAQIIAUJ0CiBpby5lbnZveXByb3h5LmVudm95LnR5cGUubWF0Y2hlckILU3RyaW5nUHJvdG9QAVo5Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvdHlwZS9tYXRjaGVyuoDI0QYCEAFiBnByb3RvMw", [file_envoy_type_matcher_regex, file_envoy_annotations_deprecation, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/matcher/string.proto");
 
 /**
  * Describes the message envoy.type.matcher.StringMatcher.

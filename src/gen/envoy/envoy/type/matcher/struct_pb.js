@@ -2,17 +2,13 @@
 // @generated from file envoy/type/matcher/struct.proto (package envoy.type.matcher, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_value } from "./value_pb.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/matcher/struct.proto.
  */
 export const file_envoy_type_matcher_struct = /*@__PURE__*/
-  fileDesc("Ch9lbnZveS90eXBlL21hdGNoZXIvc3RydWN0LnByb3RvEhJlbnZveS50eXBlLm1hdGNoZXIiyAEKDVN0cnVjdE1hdGNoZXISRQoEcGF0aBgCIAMoCzItLmVudm95LnR5cGUubWF0Y2hlci5TdHJ1Y3RNYXRjaGVyLlBhdGhTZWdtZW50Qgj6QgWSAQIIARI5CgV2YWx1ZRgDIAEoCzIgLmVudm95LnR5cGUubWF0Y2hlci5WYWx1ZU1hdGNoZXJCCPpCBYoBAhABGjUKC1BhdGhTZWdtZW50EhYKA2tleRgBIAEoCUIH+kIEcgIQAUgAQg4KB3NlZ21lbnQSA/hCAUJ0CiBpby5lbnZveXByb3h5LmVudm95LnR5cGUubWF0Y2hlckILU3RydWN0UHJvdG9QAVo5Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvdHlwZS9tYXRjaGVyuoDI0QYCEAFiBnByb3RvMw", [file_envoy_type_matcher_value, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/matcher/struct.proto");
 
 /**
  * Describes the message envoy.type.matcher.StructMatcher.

@@ -2,15 +2,13 @@
 // @generated from file envoy/type/v3/http.proto (package envoy.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
+import { enumDesc, fileDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/v3/http.proto.
  */
 export const file_envoy_type_v3_http = /*@__PURE__*/
-  fileDesc("ChhlbnZveS90eXBlL3YzL2h0dHAucHJvdG8SDWVudm95LnR5cGUudjMqMgoPQ29kZWNDbGllbnRUeXBlEgkKBUhUVFAxEAASCQoFSFRUUDIQARIJCgVIVFRQMxACQm8KG2lvLmVudm95cHJveHkuZW52b3kudHlwZS52M0IJSHR0cFByb3RvUAFaO2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L3R5cGUvdjM7dHlwZXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/type/v3/http.proto");
 
 /**
  * Describes the enum envoy.type.v3.CodecClientType.
@@ -21,6 +19,12 @@ export const CodecClientTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.type.v3.CodecClientType
  */
-export const CodecClientType = /*@__PURE__*/
-  tsEnum(CodecClientTypeSchema);
+export const CodecClientType = {
+  "0": "HTTP1",
+  "1": "HTTP2",
+  "2": "HTTP3",
+  "HTTP1": 0,
+  "HTTP2": 1,
+  "HTTP3": 2
+};
 

@@ -2,17 +2,13 @@
 // @generated from file envoy/type/v3/http_status.proto (package envoy.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/v3/http_status.proto.
  */
 export const file_envoy_type_v3_http_status = /*@__PURE__*/
-  fileDesc("Ch9lbnZveS90eXBlL3YzL2h0dHBfc3RhdHVzLnByb3RvEg1lbnZveS50eXBlLnYzIl8KCkh0dHBTdGF0dXMSMwoEY29kZRgBIAEoDjIZLmVudm95LnR5cGUudjMuU3RhdHVzQ29kZUIK+kIHggEEEAEgADocmsWIHhcKFWVudm95LnR5cGUuSHR0cFN0YXR1cyq1CQoKU3RhdHVzQ29kZRIJCgVFbXB0eRAAEgwKCENvbnRpbnVlEGQSBwoCT0sQyAESDAoHQ3JlYXRlZBDJARINCghBY2NlcHRlZBDKARIgChtOb25BdXRob3JpdGF0aXZlSW5mb3JtYXRpb24QywESDgoJTm9Db250ZW50EMwBEhEKDFJlc2V0Q29udGVudBDNARITCg5QYXJ0aWFsQ29udGVudBDOARIQCgtNdWx0aVN0YXR1cxDPARIUCg9BbHJlYWR5UmVwb3J0ZWQQ0AESCwoGSU1Vc2VkEOIBEhQKD011bHRpcGxlQ2hvaWNlcxCsAhIVChBNb3ZlZFBlcm1hbmVudGx5EK0CEgoKBUZvdW5kEK4CEg0KCFNlZU90aGVyEK8CEhAKC05vdE1vZGlmaWVkELACEg0KCFVzZVByb3h5ELECEhYKEVRlbXBvcmFyeVJlZGlyZWN0ELMCEhYKEVBlcm1hbmVudFJlZGlyZWN0ELQCEg8KCkJhZFJlcXVlc3QQkAMSEQoMVW5hdXRob3JpemVkEJEDEhQKD1BheW1lbnRSZXF1aXJlZBCSAxIOCglGb3JiaWRkZW4QkwMSDQoITm90Rm91bmQQlAMSFQoQTWV0aG9kTm90QWxsb3dlZBCVAxISCg1Ob3RBY2NlcHRhYmxlEJYDEiAKG1Byb3h5QXV0aGVudGljYXRpb25SZXF1aXJlZBCXAxITCg5SZXF1ZXN0VGltZW91dBCYAxINCghDb25mbGljdBCZAxIJCgRHb25lEJoDEhMKDkxlbmd0aFJlcXVpcmVkEJsDEhcKElByZWNvbmRpdGlvbkZhaWxlZBCcAxIUCg9QYXlsb2FkVG9vTGFyZ2UQnQMSDwoKVVJJVG9vTG9uZxCeAxIZChRVbnN1cHBvcnRlZE1lZGlhVHlwZRCfAxIYChNSYW5nZU5vdFNhdGlzZmlhYmxlEKADEhYKEUV4cGVjdGF0aW9uRmFpbGVkEKEDEhcKEk1pc2RpcmVjdGVkUmVxdWVzdBClAxIYChNVbnByb2Nlc3NhYmxlRW50aXR5EKYDEgsKBkxvY2tlZBCnAxIVChBGYWlsZWREZXBlbmRlbmN5EKgDEhQKD1VwZ3JhZGVSZXF1aXJlZBCqAxIZChRQcmVjb25kaXRpb25SZXF1aXJlZBCsAxIUCg9Ub29NYW55UmVxdWVzdHMQrQMSIAobUmVxdWVzdEhlYWRlckZpZWxkc1Rvb0xhcmdlEK8DEhgKE0ludGVybmFsU2VydmVyRXJyb3IQ9AMSEwoOTm90SW1wbGVtZW50ZWQQ9QMSDwoKQmFkR2F0ZXdheRD2AxIXChJTZXJ2aWNlVW5hdmFpbGFibGUQ9wMSEwoOR2F0ZXdheVRpbWVvdXQQ+AMSHAoXSFRUUFZlcnNpb25Ob3RTdXBwb3J0ZWQQ+QMSGgoVVmFyaWFudEFsc29OZWdvdGlhdGVzEPoDEhgKE0luc3VmZmljaWVudFN0b3JhZ2UQ+wMSEQoMTG9vcERldGVjdGVkEPwDEhAKC05vdEV4dGVuZGVkEP4DEiIKHU5ldHdvcmtBdXRoZW50aWNhdGlvblJlcXVpcmVkEP8DQnUKG2lvLmVudm95cHJveHkuZW52b3kudHlwZS52M0IPSHR0cFN0YXR1c1Byb3RvUAFaO2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L3R5cGUvdjM7dHlwZXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/type/v3/http_status.proto");
 
 /**
  * Describes the message envoy.type.v3.HttpStatus.
@@ -30,6 +26,120 @@ export const StatusCodeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.type.v3.StatusCode
  */
-export const StatusCode = /*@__PURE__*/
-  tsEnum(StatusCodeSchema);
+export const StatusCode = {
+  "0": "Empty",
+  "100": "Continue",
+  "200": "OK",
+  "201": "Created",
+  "202": "Accepted",
+  "203": "NonAuthoritativeInformation",
+  "204": "NoContent",
+  "205": "ResetContent",
+  "206": "PartialContent",
+  "207": "MultiStatus",
+  "208": "AlreadyReported",
+  "226": "IMUsed",
+  "300": "MultipleChoices",
+  "301": "MovedPermanently",
+  "302": "Found",
+  "303": "SeeOther",
+  "304": "NotModified",
+  "305": "UseProxy",
+  "307": "TemporaryRedirect",
+  "308": "PermanentRedirect",
+  "400": "BadRequest",
+  "401": "Unauthorized",
+  "402": "PaymentRequired",
+  "403": "Forbidden",
+  "404": "NotFound",
+  "405": "MethodNotAllowed",
+  "406": "NotAcceptable",
+  "407": "ProxyAuthenticationRequired",
+  "408": "RequestTimeout",
+  "409": "Conflict",
+  "410": "Gone",
+  "411": "LengthRequired",
+  "412": "PreconditionFailed",
+  "413": "PayloadTooLarge",
+  "414": "URITooLong",
+  "415": "UnsupportedMediaType",
+  "416": "RangeNotSatisfiable",
+  "417": "ExpectationFailed",
+  "421": "MisdirectedRequest",
+  "422": "UnprocessableEntity",
+  "423": "Locked",
+  "424": "FailedDependency",
+  "426": "UpgradeRequired",
+  "428": "PreconditionRequired",
+  "429": "TooManyRequests",
+  "431": "RequestHeaderFieldsTooLarge",
+  "500": "InternalServerError",
+  "501": "NotImplemented",
+  "502": "BadGateway",
+  "503": "ServiceUnavailable",
+  "504": "GatewayTimeout",
+  "505": "HTTPVersionNotSupported",
+  "506": "VariantAlsoNegotiates",
+  "507": "InsufficientStorage",
+  "508": "LoopDetected",
+  "510": "NotExtended",
+  "511": "NetworkAuthenticationRequired",
+  "Empty": 0,
+  "Continue": 100,
+  "OK": 200,
+  "Created": 201,
+  "Accepted": 202,
+  "NonAuthoritativeInformation": 203,
+  "NoContent": 204,
+  "ResetContent": 205,
+  "PartialContent": 206,
+  "MultiStatus": 207,
+  "AlreadyReported": 208,
+  "IMUsed": 226,
+  "MultipleChoices": 300,
+  "MovedPermanently": 301,
+  "Found": 302,
+  "SeeOther": 303,
+  "NotModified": 304,
+  "UseProxy": 305,
+  "TemporaryRedirect": 307,
+  "PermanentRedirect": 308,
+  "BadRequest": 400,
+  "Unauthorized": 401,
+  "PaymentRequired": 402,
+  "Forbidden": 403,
+  "NotFound": 404,
+  "MethodNotAllowed": 405,
+  "NotAcceptable": 406,
+  "ProxyAuthenticationRequired": 407,
+  "RequestTimeout": 408,
+  "Conflict": 409,
+  "Gone": 410,
+  "LengthRequired": 411,
+  "PreconditionFailed": 412,
+  "PayloadTooLarge": 413,
+  "URITooLong": 414,
+  "UnsupportedMediaType": 415,
+  "RangeNotSatisfiable": 416,
+  "ExpectationFailed": 417,
+  "MisdirectedRequest": 421,
+  "UnprocessableEntity": 422,
+  "Locked": 423,
+  "FailedDependency": 424,
+  "UpgradeRequired": 426,
+  "PreconditionRequired": 428,
+  "TooManyRequests": 429,
+  "RequestHeaderFieldsTooLarge": 431,
+  "InternalServerError": 500,
+  "NotImplemented": 501,
+  "BadGateway": 502,
+  "ServiceUnavailable": 503,
+  "GatewayTimeout": 504,
+  "HTTPVersionNotSupported": 505,
+  "VariantAlsoNegotiates": 506,
+  "InsufficientStorage": 507,
+  "LoopDetected": 508,
+  "NotExtended": 510,
+  "NetworkAuthenticationRequired": 511
+};
 

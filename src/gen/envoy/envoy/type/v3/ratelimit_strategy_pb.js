@@ -2,19 +2,13 @@
 // @generated from file envoy/type/v3/ratelimit_strategy.proto (package envoy.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_envoy_type_v3_ratelimit_unit } from "./ratelimit_unit_pb.js";
-import { file_envoy_type_v3_token_bucket } from "./token_bucket_pb.js";
-import { file_xds_annotations_v3_status } from "../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/v3/ratelimit_strategy.proto.
  */
 export const file_envoy_type_v3_ratelimit_strategy = /*@__PURE__*/
-  fileDesc("CiZlbnZveS90eXBlL3YzL3JhdGVsaW1pdF9zdHJhdGVneS5wcm90bxINZW52b3kudHlwZS52MyKeAwoRUmF0ZUxpbWl0U3RyYXRlZ3kSTgoMYmxhbmtldF9ydWxlGAEgASgOMiwuZW52b3kudHlwZS52My5SYXRlTGltaXRTdHJhdGVneS5CbGFua2V0UnVsZUII+kIFggECEAFIABJWChZyZXF1ZXN0c19wZXJfdGltZV91bml0GAIgASgLMjQuZW52b3kudHlwZS52My5SYXRlTGltaXRTdHJhdGVneS5SZXF1ZXN0c1BlclRpbWVVbml0SAASMgoMdG9rZW5fYnVja2V0GAMgASgLMhouZW52b3kudHlwZS52My5Ub2tlbkJ1Y2tldEgAGnAKE1JlcXVlc3RzUGVyVGltZVVuaXQSHgoWcmVxdWVzdHNfcGVyX3RpbWVfdW5pdBgBIAEoBBI5Cgl0aW1lX3VuaXQYAiABKA4yHC5lbnZveS50eXBlLnYzLlJhdGVMaW1pdFVuaXRCCPpCBYIBAhABIioKC0JsYW5rZXRSdWxlEg0KCUFMTE9XX0FMTBAAEgwKCERFTllfQUxMEAFCDwoIc3RyYXRlZ3kSA/hCAUKEAQobaW8uZW52b3lwcm94eS5lbnZveS50eXBlLnYzQhZSYXRlbGltaXRTdHJhdGVneVByb3RvUAFaO2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L3R5cGUvdjM7dHlwZXYzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_envoy_type_v3_ratelimit_unit, file_envoy_type_v3_token_bucket, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/v3/ratelimit_strategy.proto");
 
 /**
  * Describes the message envoy.type.v3.RateLimitStrategy.
@@ -39,6 +33,10 @@ export const RateLimitStrategy_BlanketRuleSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.type.v3.RateLimitStrategy.BlanketRule
  */
-export const RateLimitStrategy_BlanketRule = /*@__PURE__*/
-  tsEnum(RateLimitStrategy_BlanketRuleSchema);
+export const RateLimitStrategy_BlanketRule = {
+  "0": "ALLOW_ALL",
+  "1": "DENY_ALL",
+  "ALLOW_ALL": 0,
+  "DENY_ALL": 1
+};
 

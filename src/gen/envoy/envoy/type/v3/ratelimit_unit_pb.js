@@ -2,15 +2,13 @@
 // @generated from file envoy/type/v3/ratelimit_unit.proto (package envoy.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../udpa/annotations/status_pb.js";
+import { enumDesc, fileDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/v3/ratelimit_unit.proto.
  */
 export const file_envoy_type_v3_ratelimit_unit = /*@__PURE__*/
-  fileDesc("CiJlbnZveS90eXBlL3YzL3JhdGVsaW1pdF91bml0LnByb3RvEg1lbnZveS50eXBlLnYzKlwKDVJhdGVMaW1pdFVuaXQSCwoHVU5LTk9XThAAEgoKBlNFQ09ORBABEgoKBk1JTlVURRACEggKBEhPVVIQAxIHCgNEQVkQBBIJCgVNT05USBAFEggKBFlFQVIQBkJ4Chtpby5lbnZveXByb3h5LmVudm95LnR5cGUudjNCElJhdGVsaW1pdFVuaXRQcm90b1ABWjtnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS90eXBlL3YzO3R5cGV2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/type/v3/ratelimit_unit.proto");
 
 /**
  * Describes the enum envoy.type.v3.RateLimitUnit.
@@ -21,6 +19,20 @@ export const RateLimitUnitSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.type.v3.RateLimitUnit
  */
-export const RateLimitUnit = /*@__PURE__*/
-  tsEnum(RateLimitUnitSchema);
+export const RateLimitUnit = {
+  "0": "UNKNOWN",
+  "1": "SECOND",
+  "2": "MINUTE",
+  "3": "HOUR",
+  "4": "DAY",
+  "5": "MONTH",
+  "6": "YEAR",
+  "UNKNOWN": 0,
+  "SECOND": 1,
+  "MINUTE": 2,
+  "HOUR": 3,
+  "DAY": 4,
+  "MONTH": 5,
+  "YEAR": 6
+};
 

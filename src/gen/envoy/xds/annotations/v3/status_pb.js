@@ -2,15 +2,13 @@
 // @generated from file xds/annotations/v3/status.proto (package xds.annotations.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, extDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
+import { enumDesc, extDesc, fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file xds/annotations/v3/status.proto.
  */
 export const file_xds_annotations_v3_status = /*@__PURE__*/
-  fileDesc("Ch94ZHMvYW5ub3RhdGlvbnMvdjMvc3RhdHVzLnByb3RvEhJ4ZHMuYW5ub3RhdGlvbnMudjMiMAoURmlsZVN0YXR1c0Fubm90YXRpb24SGAoQd29ya19pbl9wcm9ncmVzcxgBIAEoCCIzChdNZXNzYWdlU3RhdHVzQW5ub3RhdGlvbhIYChB3b3JrX2luX3Byb2dyZXNzGAEgASgIIjEKFUZpZWxkU3RhdHVzQW5ub3RhdGlvbhIYChB3b3JrX2luX3Byb2dyZXNzGAEgASgIInYKEFN0YXR1c0Fubm90YXRpb24SGAoQd29ya19pbl9wcm9ncmVzcxgBIAEoCBJIChZwYWNrYWdlX3ZlcnNpb25fc3RhdHVzGAIgASgOMigueGRzLmFubm90YXRpb25zLnYzLlBhY2thZ2VWZXJzaW9uU3RhdHVzKl0KFFBhY2thZ2VWZXJzaW9uU3RhdHVzEgsKB1VOS05PV04QABIKCgZGUk9aRU4QARIKCgZBQ1RJVkUQAhIgChxORVhUX01BSk9SX1ZFUlNJT05fQ0FORElEQVRFEAM6agoLZmlsZV9zdGF0dXMSHC5nb29nbGUucHJvdG9idWYuRmlsZU9wdGlvbnMY6siUbCABKAsyKC54ZHMuYW5ub3RhdGlvbnMudjMuRmlsZVN0YXR1c0Fubm90YXRpb25SCmZpbGVTdGF0dXM6dgoObWVzc2FnZV9zdGF0dXMSHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMY6siUbCABKAsyKy54ZHMuYW5ub3RhdGlvbnMudjMuTWVzc2FnZVN0YXR1c0Fubm90YXRpb25SDW1lc3NhZ2VTdGF0dXM6bgoMZmllbGRfc3RhdHVzEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxjqyJRsIAEoCzIpLnhkcy5hbm5vdGF0aW9ucy52My5GaWVsZFN0YXR1c0Fubm90YXRpb25SC2ZpZWxkU3RhdHVzQitaKWdpdGh1Yi5jb20vY25jZi94ZHMvZ28veGRzL2Fubm90YXRpb25zL3YzYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("xds/annotations/v3/status.proto");
 
 /**
  * Describes the message xds.annotations.v3.FileStatusAnnotation.
@@ -49,8 +47,16 @@ export const PackageVersionStatusSchema = /*@__PURE__*/
 /**
  * @generated from enum xds.annotations.v3.PackageVersionStatus
  */
-export const PackageVersionStatus = /*@__PURE__*/
-  tsEnum(PackageVersionStatusSchema);
+export const PackageVersionStatus = {
+  "0": "UNKNOWN",
+  "1": "FROZEN",
+  "2": "ACTIVE",
+  "3": "NEXT_MAJOR_VERSION_CANDIDATE",
+  "UNKNOWN": 0,
+  "FROZEN": 1,
+  "ACTIVE": 2,
+  "NEXT_MAJOR_VERSION_CANDIDATE": 3
+};
 
 /**
  * @generated from extension: xds.annotations.v3.FileStatusAnnotation file_status = 226829418;

@@ -2,21 +2,13 @@
 // @generated from file xds/type/v3/cel.proto (package xds.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_google_api_expr_v1alpha1_checked } from "../../../google/api/expr/v1alpha1/checked_pb.js";
-import { file_google_api_expr_v1alpha1_syntax } from "../../../google/api/expr/v1alpha1/syntax_pb.js";
-import { file_cel_expr_checked } from "../../../cel/expr/checked_pb.js";
-import { file_cel_expr_syntax } from "../../../cel/expr/syntax_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../annotations/v3/status_pb.js";
-import { file_validate_validate } from "../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file xds/type/v3/cel.proto.
  */
 export const file_xds_type_v3_cel = /*@__PURE__*/
-  fileDesc("ChV4ZHMvdHlwZS92My9jZWwucHJvdG8SC3hkcy50eXBlLnYzIp4CCg1DZWxFeHByZXNzaW9uEj8KC3BhcnNlZF9leHByGAEgASgLMiQuZ29vZ2xlLmFwaS5leHByLnYxYWxwaGExLlBhcnNlZEV4cHJCAhgBSAASQQoMY2hlY2tlZF9leHByGAIgASgLMiUuZ29vZ2xlLmFwaS5leHByLnYxYWxwaGExLkNoZWNrZWRFeHByQgIYAUgAEi0KD2NlbF9leHByX3BhcnNlZBgDIAEoCzIULmNlbC5leHByLlBhcnNlZEV4cHISLwoQY2VsX2V4cHJfY2hlY2tlZBgEIAEoCzIVLmNlbC5leHByLkNoZWNrZWRFeHByEhcKD2NlbF9leHByX3N0cmluZxgFIAEoCUIQCg5leHByX3NwZWNpZmllciKDAQoQQ2VsRXh0cmFjdFN0cmluZxI6CgxleHByX2V4dHJhY3QYASABKAsyGi54ZHMudHlwZS52My5DZWxFeHByZXNzaW9uQgj6QgWKAQIQARIzCg1kZWZhdWx0X3ZhbHVlGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlQlAKFmNvbS5naXRodWIueGRzLnR5cGUudjNCCENlbFByb3RvUAFaImdpdGh1Yi5jb20vY25jZi94ZHMvZ28veGRzL3R5cGUvdjPSxqThBgIIAWIGcHJvdG8z", [file_google_api_expr_v1alpha1_checked, file_google_api_expr_v1alpha1_syntax, file_cel_expr_checked, file_cel_expr_syntax, file_google_protobuf_wrappers, file_xds_annotations_v3_status, file_validate_validate]);
+  fileDesc("xds/type/v3/cel.proto");
 
 /**
  * Describes the message xds.type.v3.CelExpression.

@@ -2,15 +2,13 @@
 // @generated from file solo-kit/api/v1/metadata.proto (package core.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/v1/metadata.proto.
  */
 export const file_solo_kit_api_v1_metadata = /*@__PURE__*/
-  fileDesc("Ch5zb2xvLWtpdC9hcGkvdjEvbWV0YWRhdGEucHJvdG8SDGNvcmUuc29sby5pbyK7BAoITWV0YWRhdGESDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSDwoHY2x1c3RlchgHIAEoCRIYChByZXNvdXJjZV92ZXJzaW9uGAQgASgJEjIKBmxhYmVscxgFIAMoCzIiLmNvcmUuc29sby5pby5NZXRhZGF0YS5MYWJlbHNFbnRyeRI8Cgthbm5vdGF0aW9ucxgGIAMoCzInLmNvcmUuc29sby5pby5NZXRhZGF0YS5Bbm5vdGF0aW9uc0VudHJ5EhIKCmdlbmVyYXRpb24YCCABKAMSPwoQb3duZXJfcmVmZXJlbmNlcxgJIAMoCzIlLmNvcmUuc29sby5pby5NZXRhZGF0YS5Pd25lclJlZmVyZW5jZRq4AQoOT3duZXJSZWZlcmVuY2USEwoLYXBpX3ZlcnNpb24YASABKAkSOAoUYmxvY2tfb3duZXJfZGVsZXRpb24YAiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEi4KCmNvbnRyb2xsZXIYAyABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEgwKBGtpbmQYBCABKAkSDAoEbmFtZRgFIAEoCRILCgN1aWQYBiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_wrappers]);
+  fileDesc("solo-kit/api/v1/metadata.proto");
 
 /**
  * Describes the message core.solo.io.Metadata.

@@ -2,14 +2,13 @@
 // @generated from file solo-kit/api/v1/ref.proto (package core.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/v1/ref.proto.
  */
 export const file_solo_kit_api_v1_ref = /*@__PURE__*/
-  fileDesc("Chlzb2xvLWtpdC9hcGkvdjEvcmVmLnByb3RvEgxjb3JlLnNvbG8uaW8iLgoLUmVzb3VyY2VSZWYSDAoEbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAliBnByb3RvM9L2AwQIABgA");
+  fileDesc("solo-kit/api/v1/ref.proto");
 
 /**
  * Describes the message core.solo.io.ResourceRef.

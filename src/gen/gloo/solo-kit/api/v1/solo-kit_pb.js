@@ -2,15 +2,13 @@
 // @generated from file solo-kit/api/v1/solo-kit.proto (package core.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { extDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
+import { extDesc, fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/v1/solo-kit.proto.
  */
 export const file_solo_kit_api_v1_solo_kit = /*@__PURE__*/
-  fileDesc("Ch5zb2xvLWtpdC9hcGkvdjEvc29sby1raXQucHJvdG8SDGNvcmUuc29sby5pbyKEAQoIUmVzb3VyY2USEgoKc2hvcnRfbmFtZRgBIAEoCRITCgtwbHVyYWxfbmFtZRgCIAEoCRIWCg5jbHVzdGVyX3Njb3BlZBgDIAEoCBIVCg1za2lwX2RvY3NfZ2VuGAQgASgIEiAKGHNraXBfaGFzaGluZ19hbm5vdGF0aW9ucxgFIAEoCDpUCghyZXNvdXJjZRIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxiQTiABKAsyFi5jb3JlLnNvbG8uaW8uUmVzb3VyY2VSCHJlc291cmNlYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_descriptor]);
+  fileDesc("solo-kit/api/v1/solo-kit.proto");
 
 /**
  * Describes the message core.solo.io.Resource.

@@ -2,15 +2,13 @@
 // @generated from file solo-kit/api/v1/status.proto (package core.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/v1/status.proto.
  */
 export const file_solo_kit_api_v1_status = /*@__PURE__*/
-  fileDesc("Chxzb2xvLWtpdC9hcGkvdjEvc3RhdHVzLnByb3RvEgxjb3JlLnNvbG8uaW8inQEKEk5hbWVzcGFjZWRTdGF0dXNlcxJACghzdGF0dXNlcxgBIAMoCzIuLmNvcmUuc29sby5pby5OYW1lc3BhY2VkU3RhdHVzZXMuU3RhdHVzZXNFbnRyeRpFCg1TdGF0dXNlc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULmNvcmUuc29sby5pby5TdGF0dXM6AjgBIvICCgZTdGF0dXMSKQoFc3RhdGUYASABKA4yGi5jb3JlLnNvbG8uaW8uU3RhdHVzLlN0YXRlEg4KBnJlYXNvbhgCIAEoCRITCgtyZXBvcnRlZF9ieRgDIAEoCRJLChRzdWJyZXNvdXJjZV9zdGF0dXNlcxgEIAMoCzItLmNvcmUuc29sby5pby5TdGF0dXMuU3VicmVzb3VyY2VTdGF0dXNlc0VudHJ5EigKB2RldGFpbHMYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhAKCE1lc3NhZ2VzGAYgAygJGlAKGFN1YnJlc291cmNlU3RhdHVzZXNFbnRyeRILCgNrZXkYASABKAkSIwoFdmFsdWUYAiABKAsyFC5jb3JlLnNvbG8uaW8uU3RhdHVzOgI4ASI9CgVTdGF0ZRILCgdQZW5kaW5nEAASDAoIQWNjZXB0ZWQQARIMCghSZWplY3RlZBACEgsKB1dhcm5pbmcQA2IGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_struct]);
+  fileDesc("solo-kit/api/v1/status.proto");
 
 /**
  * Describes the message core.solo.io.NamespacedStatuses.
@@ -37,6 +35,14 @@ export const Status_StateSchema = /*@__PURE__*/
  *
  * @generated from enum core.solo.io.Status.State
  */
-export const Status_State = /*@__PURE__*/
-  tsEnum(Status_StateSchema);
+export const Status_State = {
+  "0": "Pending",
+  "1": "Accepted",
+  "2": "Rejected",
+  "3": "Warning",
+  "Pending": 0,
+  "Accepted": 1,
+  "Rejected": 2,
+  "Warning": 3
+};
 

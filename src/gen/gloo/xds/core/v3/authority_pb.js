@@ -2,14 +2,13 @@
 // @generated from file xds/core/v3/authority.proto (package xds.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file xds/core/v3/authority.proto.
  */
 export const file_xds_core_v3_authority = /*@__PURE__*/
-  fileDesc("Cht4ZHMvY29yZS92My9hdXRob3JpdHkucHJvdG8SC3hkcy5jb3JlLnYzIhkKCUF1dGhvcml0eRIMCgRuYW1lGAEgASgJYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("xds/core/v3/authority.proto");
 
 /**
  * Describes the message xds.core.v3.Authority.

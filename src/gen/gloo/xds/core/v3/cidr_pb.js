@@ -2,15 +2,13 @@
 // @generated from file xds/core/v3/cidr.proto (package xds.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file xds/core/v3/cidr.proto.
  */
 export const file_xds_core_v3_cidr = /*@__PURE__*/
-  fileDesc("ChZ4ZHMvY29yZS92My9jaWRyLnByb3RvEgt4ZHMuY29yZS52MyJVCglDaWRyUmFuZ2USFgoOYWRkcmVzc19wcmVmaXgYASABKAkSMAoKcHJlZml4X2xlbhgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZWIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_wrappers]);
+  fileDesc("xds/core/v3/cidr.proto");
 
 /**
  * Describes the message xds.core.v3.CidrRange.

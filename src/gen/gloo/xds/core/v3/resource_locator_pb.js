@@ -2,15 +2,13 @@
 // @generated from file xds/core/v3/resource_locator.proto (package xds.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_xds_core_v3_context_params } from "./context_params_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file xds/core/v3/resource_locator.proto.
  */
 export const file_xds_core_v3_resource_locator = /*@__PURE__*/
-  fileDesc("CiJ4ZHMvY29yZS92My9yZXNvdXJjZV9sb2NhdG9yLnByb3RvEgt4ZHMuY29yZS52MyKJAwoPUmVzb3VyY2VMb2NhdG9yEjMKBnNjaGVtZRgBIAEoDjIjLnhkcy5jb3JlLnYzLlJlc291cmNlTG9jYXRvci5TY2hlbWUSCgoCaWQYAiABKAkSEQoJYXV0aG9yaXR5GAMgASgJEhUKDXJlc291cmNlX3R5cGUYBCABKAkSMwoNZXhhY3RfY29udGV4dBgFIAEoCzIaLnhkcy5jb3JlLnYzLkNvbnRleHRQYXJhbXNIABI6CgpkaXJlY3RpdmVzGAYgAygLMiYueGRzLmNvcmUudjMuUmVzb3VyY2VMb2NhdG9yLkRpcmVjdGl2ZRpWCglEaXJlY3RpdmUSKwoDYWx0GAEgASgLMhwueGRzLmNvcmUudjMuUmVzb3VyY2VMb2NhdG9ySAASDwoFZW50cnkYAiABKAlIAEILCglkaXJlY3RpdmUiJwoGU2NoZW1lEgkKBVhEU1RQEAASCAoESFRUUBABEggKBEZJTEUQAkIZChdjb250ZXh0X3BhcmFtX3NwZWNpZmllcmIGcHJvdG8z0vYDBAgAGAA", [file_xds_core_v3_context_params]);
+  fileDesc("xds/core/v3/resource_locator.proto");
 
 /**
  * Describes the message xds.core.v3.ResourceLocator.
@@ -35,6 +33,12 @@ export const ResourceLocator_SchemeSchema = /*@__PURE__*/
 /**
  * @generated from enum xds.core.v3.ResourceLocator.Scheme
  */
-export const ResourceLocator_Scheme = /*@__PURE__*/
-  tsEnum(ResourceLocator_SchemeSchema);
+export const ResourceLocator_Scheme = {
+  "0": "XDSTP",
+  "1": "HTTP",
+  "2": "FILE",
+  "XDSTP": 0,
+  "HTTP": 1,
+  "FILE": 2
+};
 

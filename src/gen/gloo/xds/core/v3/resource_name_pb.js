@@ -2,15 +2,13 @@
 // @generated from file xds/core/v3/resource_name.proto (package xds.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
-import { file_xds_core_v3_context_params } from "./context_params_pb.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file xds/core/v3/resource_name.proto.
  */
 export const file_xds_core_v3_resource_name = /*@__PURE__*/
-  fileDesc("Ch94ZHMvY29yZS92My9yZXNvdXJjZV9uYW1lLnByb3RvEgt4ZHMuY29yZS52MyJxCgxSZXNvdXJjZU5hbWUSCgoCaWQYASABKAkSEQoJYXV0aG9yaXR5GAIgASgJEhUKDXJlc291cmNlX3R5cGUYAyABKAkSKwoHY29udGV4dBgEIAEoCzIaLnhkcy5jb3JlLnYzLkNvbnRleHRQYXJhbXNiBnByb3RvM9L2AwQIABgA", [file_xds_core_v3_context_params]);
+  fileDesc("xds/core/v3/resource_name.proto");
 
 /**
  * Describes the message xds.core.v3.ResourceName.

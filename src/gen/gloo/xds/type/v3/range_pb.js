@@ -2,14 +2,13 @@
 // @generated from file xds/type/v3/range.proto (package xds.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../descriptors.js";
 
 /**
  * Describes the file xds/type/v3/range.proto.
  */
 export const file_xds_type_v3_range = /*@__PURE__*/
-  fileDesc("Chd4ZHMvdHlwZS92My9yYW5nZS5wcm90bxILeGRzLnR5cGUudjMiKQoLRG91YmxlUmFuZ2USDQoFc3RhcnQYASABKAESCwoDZW5kGAIgASgBIigKCkludDMyUmFuZ2USDQoFc3RhcnQYASABKAUSCwoDZW5kGAIgASgFIigKCkludDY0UmFuZ2USDQoFc3RhcnQYASABKAMSCwoDZW5kGAIgASgDYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("xds/type/v3/range.proto");
 
 /**
  * Describes the message xds.type.v3.DoubleRange.

@@ -2,23 +2,13 @@
 // @generated from file envoy/config/accesslog/v3/accesslog.proto (package envoy.config.accesslog.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../core/v3/base_pb.js";
-import { file_envoy_config_route_v3_route_components } from "../../route/v3/route_components_pb.js";
-import { file_envoy_data_accesslog_v3_accesslog } from "../../../data/accesslog/v3/accesslog_pb.js";
-import { file_envoy_type_matcher_v3_metadata } from "../../../type/matcher/v3/metadata_pb.js";
-import { file_envoy_type_v3_percent } from "../../../type/v3/percent_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/config/accesslog/v3/accesslog.proto.
  */
 export const file_envoy_config_accesslog_v3_accesslog = /*@__PURE__*/
-  fileDesc("CillbnZveS9jb25maWcvYWNjZXNzbG9nL3YzL2FjY2Vzc2xvZy5wcm90bxIZZW52b3kuY29uZmlnLmFjY2Vzc2xvZy52MyLTAQoJQWNjZXNzTG9nEgwKBG5hbWUYASABKAkSOgoGZmlsdGVyGAIgASgLMiouZW52b3kuY29uZmlnLmFjY2Vzc2xvZy52My5BY2Nlc3NMb2dGaWx0ZXISLAoMdHlwZWRfY29uZmlnGAQgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueUgAOjGaxYgeLAoqZW52b3kuY29uZmlnLmZpbHRlci5hY2Nlc3Nsb2cudjIuQWNjZXNzTG9nQg0KC2NvbmZpZ190eXBlSgQIAxAEUgZjb25maWci+QcKD0FjY2Vzc0xvZ0ZpbHRlchJJChJzdGF0dXNfY29kZV9maWx0ZXIYASABKAsyKy5lbnZveS5jb25maWcuYWNjZXNzbG9nLnYzLlN0YXR1c0NvZGVGaWx0ZXJIABJECg9kdXJhdGlvbl9maWx0ZXIYAiABKAsyKS5lbnZveS5jb25maWcuYWNjZXNzbG9nLnYzLkR1cmF0aW9uRmlsdGVySAASUgoXbm90X2hlYWx0aF9jaGVja19maWx0ZXIYAyABKAsyLy5lbnZveS5jb25maWcuYWNjZXNzbG9nLnYzLk5vdEhlYWx0aENoZWNrRmlsdGVySAASRgoQdHJhY2VhYmxlX2ZpbHRlchgEIAEoCzIqLmVudm95LmNvbmZpZy5hY2Nlc3Nsb2cudjMuVHJhY2VhYmxlRmlsdGVySAASQgoOcnVudGltZV9maWx0ZXIYBSABKAsyKC5lbnZveS5jb25maWcuYWNjZXNzbG9nLnYzLlJ1bnRpbWVGaWx0ZXJIABI6CgphbmRfZmlsdGVyGAYgASgLMiQuZW52b3kuY29uZmlnLmFjY2Vzc2xvZy52My5BbmRGaWx0ZXJIABI4Cglvcl9maWx0ZXIYByABKAsyIy5lbnZveS5jb25maWcuYWNjZXNzbG9nLnYzLk9yRmlsdGVySAASQAoNaGVhZGVyX2ZpbHRlchgIIAEoCzInLmVudm95LmNvbmZpZy5hY2Nlc3Nsb2cudjMuSGVhZGVyRmlsdGVySAASTQoUcmVzcG9uc2VfZmxhZ19maWx0ZXIYCSABKAsyLS5lbnZveS5jb25maWcuYWNjZXNzbG9nLnYzLlJlc3BvbnNlRmxhZ0ZpbHRlckgAEkkKEmdycGNfc3RhdHVzX2ZpbHRlchgKIAEoCzIrLmVudm95LmNvbmZpZy5hY2Nlc3Nsb2cudjMuR3JwY1N0YXR1c0ZpbHRlckgAEkYKEGV4dGVuc2lvbl9maWx0ZXIYCyABKAsyKi5lbnZveS5jb25maWcuYWNjZXNzbG9nLnYzLkV4dGVuc2lvbkZpbHRlckgAEkQKD21ldGFkYXRhX2ZpbHRlchgMIAEoCzIpLmVudm95LmNvbmZpZy5hY2Nlc3Nsb2cudjMuTWV0YWRhdGFGaWx0ZXJIABJDCg9sb2dfdHlwZV9maWx0ZXIYDSABKAsyKC5lbnZveS5jb25maWcuYWNjZXNzbG9nLnYzLkxvZ1R5cGVGaWx0ZXJIADo3msWIHjIKMGVudm95LmNvbmZpZy5maWx0ZXIuYWNjZXNzbG9nLnYyLkFjY2Vzc0xvZ0ZpbHRlckIXChBmaWx0ZXJfc3BlY2lmaWVyEgP4QgEi9gEKEENvbXBhcmlzb25GaWx0ZXISRAoCb3AYASABKA4yLi5lbnZveS5jb25maWcuYWNjZXNzbG9nLnYzLkNvbXBhcmlzb25GaWx0ZXIuT3BCCPpCBYIBAhABEjwKBXZhbHVlGAIgASgLMiMuZW52b3kuY29uZmlnLmNvcmUudjMuUnVudGltZVVJbnQzMkII+kIFigECEAEiJAoCT3ASBgoCRVEQABIGCgJHRRABEgYKAkxFEAISBgoCTkUQAzo4msWIHjMKMWVudm95LmNvbmZpZy5maWx0ZXIuYWNjZXNzbG9nLnYyLkNvbXBhcmlzb25GaWx0ZXIilwEKEFN0YXR1c0NvZGVGaWx0ZXISSQoKY29tcGFyaXNvbhgBIAEoCzIrLmVudm95LmNvbmZpZy5hY2Nlc3Nsb2cudjMuQ29tcGFyaXNvbkZpbHRlckII+kIFigECEAE6OJrFiB4zCjFlbnZveS5jb25maWcuZmlsdGVyLmFjY2Vzc2xvZy52Mi5TdGF0dXNDb2RlRmlsdGVyIpMBCg5EdXJhdGlvbkZpbHRlchJJCgpjb21wYXJpc29uGAEgASgLMisuZW52b3kuY29uZmlnLmFjY2Vzc2xvZy52My5Db21wYXJpc29uRmlsdGVyQgj6QgWKAQIQATo2msWIHjEKL2Vudm95LmNvbmZpZy5maWx0ZXIuYWNjZXNzbG9nLnYyLkR1cmF0aW9uRmlsdGVyIlQKFE5vdEhlYWx0aENoZWNrRmlsdGVyOjyaxYgeNwo1ZW52b3kuY29uZmlnLmZpbHRlci5hY2Nlc3Nsb2cudjIuTm90SGVhbHRoQ2hlY2tGaWx0ZXIiSgoPVHJhY2VhYmxlRmlsdGVyOjeaxYgeMgowZW52b3kuY29uZmlnLmZpbHRlci5hY2Nlc3Nsb2cudjIuVHJhY2VhYmxlRmlsdGVyIsMBCg1SdW50aW1lRmlsdGVyEhwKC3J1bnRpbWVfa2V5GAEgASgJQgf6QgRyAhABEjkKD3BlcmNlbnRfc2FtcGxlZBgCIAEoCzIgLmVudm95LnR5cGUudjMuRnJhY3Rpb25hbFBlcmNlbnQSIgoadXNlX2luZGVwZW5kZW50X3JhbmRvbW5lc3MYAyABKAg6NZrFiB4wCi5lbnZveS5jb25maWcuZmlsdGVyLmFjY2Vzc2xvZy52Mi5SdW50aW1lRmlsdGVyIoUBCglBbmRGaWx0ZXISRQoHZmlsdGVycxgBIAMoCzIqLmVudm95LmNvbmZpZy5hY2Nlc3Nsb2cudjMuQWNjZXNzTG9nRmlsdGVyQgj6QgWSAQIIAjoxmsWIHiwKKmVudm95LmNvbmZpZy5maWx0ZXIuYWNjZXNzbG9nLnYyLkFuZEZpbHRlciKDAQoIT3JGaWx0ZXISRQoHZmlsdGVycxgCIAMoCzIqLmVudm95LmNvbmZpZy5hY2Nlc3Nsb2cudjMuQWNjZXNzTG9nRmlsdGVyQgj6QgWSAQIIAjowmsWIHisKKWVudm95LmNvbmZpZy5maWx0ZXIuYWNjZXNzbG9nLnYyLk9yRmlsdGVyIoQBCgxIZWFkZXJGaWx0ZXISPgoGaGVhZGVyGAEgASgLMiQuZW52b3kuY29uZmlnLnJvdXRlLnYzLkhlYWRlck1hdGNoZXJCCPpCBYoBAhABOjSaxYgeLwotZW52b3kuY29uZmlnLmZpbHRlci5hY2Nlc3Nsb2cudjIuSGVhZGVyRmlsdGVyIvgBChJSZXNwb25zZUZsYWdGaWx0ZXISpQEKBWZsYWdzGAEgAygJQpUB+kKRAZIBjQEiigFyhwFSAkxIUgJVSFICVVRSAkxSUgJVUlICVUZSAlVDUgJVT1ICTlJSAkRJUgJGSVICUkxSBFVBRVhSBFJMU0VSAkRDUgNVUlhSAlNJUgJJSFIDRFBFUgVVTVNEUlIEUkZDRlIETkZDRlICRFRSA1VQRVICTkNSAk9NUgJERlICRE9SAkRSUgNVRE86OprFiB41CjNlbnZveS5jb25maWcuZmlsdGVyLmFjY2Vzc2xvZy52Mi5SZXNwb25zZUZsYWdGaWx0ZXIi7QMKEEdycGNTdGF0dXNGaWx0ZXISUwoIc3RhdHVzZXMYASADKA4yMi5lbnZveS5jb25maWcuYWNjZXNzbG9nLnYzLkdycGNTdGF0dXNGaWx0ZXIuU3RhdHVzQg36QgqSAQciBYIBAhABEg8KB2V4Y2x1ZGUYAiABKAgiuAIKBlN0YXR1cxIGCgJPSxAAEgwKCENBTkNFTEVEEAESCwoHVU5LTk9XThACEhQKEElOVkFMSURfQVJHVU1FTlQQAxIVChFERUFETElORV9FWENFRURFRBAEEg0KCU5PVF9GT1VORBAFEhIKDkFMUkVBRFlfRVhJU1RTEAYSFQoRUEVSTUlTU0lPTl9ERU5JRUQQBxIWChJSRVNPVVJDRV9FWEhBVVNURUQQCBIXChNGQUlMRURfUFJFQ09ORElUSU9OEAkSCwoHQUJPUlRFRBAKEhAKDE9VVF9PRl9SQU5HRRALEhEKDVVOSU1QTEVNRU5URUQQDBIMCghJTlRFUk5BTBANEg8KC1VOQVZBSUxBQkxFEA4SDQoJREFUQV9MT1NTEA8SEwoPVU5BVVRIRU5USUNBVEVEEBA6OJrFiB4zCjFlbnZveS5jb25maWcuZmlsdGVyLmFjY2Vzc2xvZy52Mi5HcnBjU3RhdHVzRmlsdGVyIr0BCg5NZXRhZGF0YUZpbHRlchI3CgdtYXRjaGVyGAEgASgLMiYuZW52b3kudHlwZS5tYXRjaGVyLnYzLk1ldGFkYXRhTWF0Y2hlchI6ChZtYXRjaF9pZl9rZXlfbm90X2ZvdW5kGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZTo2msWIHjEKL2Vudm95LmNvbmZpZy5maWx0ZXIuYWNjZXNzbG9nLnYyLk1ldGFkYXRhRmlsdGVyImYKDUxvZ1R5cGVGaWx0ZXISRAoFdHlwZXMYASADKA4yJi5lbnZveS5kYXRhLmFjY2Vzc2xvZy52My5BY2Nlc3NMb2dUeXBlQg36QgqSAQciBYIBAhABEg8KB2V4Y2x1ZGUYAiABKAgiowEKD0V4dGVuc2lvbkZpbHRlchIMCgRuYW1lGAEgASgJEiwKDHR5cGVkX2NvbmZpZxgDIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnlIADo3msWIHjIKMGVudm95LmNvbmZpZy5maWx0ZXIuYWNjZXNzbG9nLnYyLkV4dGVuc2lvbkZpbHRlckINCgtjb25maWdfdHlwZUoECAIQA1IGY29uZmlnQpEBCidpby5lbnZveXByb3h5LmVudm95LmNvbmZpZy5hY2Nlc3Nsb2cudjNCDkFjY2Vzc2xvZ1Byb3RvUAFaTGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2NvbmZpZy9hY2Nlc3Nsb2cvdjM7YWNjZXNzbG9ndjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_envoy_config_route_v3_route_components, file_envoy_data_accesslog_v3_accesslog, file_envoy_type_matcher_v3_metadata, file_envoy_type_v3_percent, file_google_protobuf_any, file_google_protobuf_wrappers, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/config/accesslog/v3/accesslog.proto");
 
 /**
  * Describes the message envoy.config.accesslog.v3.AccessLog.
@@ -50,8 +40,16 @@ export const ComparisonFilter_OpSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.accesslog.v3.ComparisonFilter.Op
  */
-export const ComparisonFilter_Op = /*@__PURE__*/
-  tsEnum(ComparisonFilter_OpSchema);
+export const ComparisonFilter_Op = {
+  "0": "EQ",
+  "1": "GE",
+  "2": "LE",
+  "3": "NE",
+  "EQ": 0,
+  "GE": 1,
+  "LE": 2,
+  "NE": 3
+};
 
 /**
  * Describes the message envoy.config.accesslog.v3.StatusCodeFilter.
@@ -132,8 +130,42 @@ export const GrpcStatusFilter_StatusSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.accesslog.v3.GrpcStatusFilter.Status
  */
-export const GrpcStatusFilter_Status = /*@__PURE__*/
-  tsEnum(GrpcStatusFilter_StatusSchema);
+export const GrpcStatusFilter_Status = {
+  "0": "OK",
+  "1": "CANCELED",
+  "2": "UNKNOWN",
+  "3": "INVALID_ARGUMENT",
+  "4": "DEADLINE_EXCEEDED",
+  "5": "NOT_FOUND",
+  "6": "ALREADY_EXISTS",
+  "7": "PERMISSION_DENIED",
+  "8": "RESOURCE_EXHAUSTED",
+  "9": "FAILED_PRECONDITION",
+  "10": "ABORTED",
+  "11": "OUT_OF_RANGE",
+  "12": "UNIMPLEMENTED",
+  "13": "INTERNAL",
+  "14": "UNAVAILABLE",
+  "15": "DATA_LOSS",
+  "16": "UNAUTHENTICATED",
+  "OK": 0,
+  "CANCELED": 1,
+  "UNKNOWN": 2,
+  "INVALID_ARGUMENT": 3,
+  "DEADLINE_EXCEEDED": 4,
+  "NOT_FOUND": 5,
+  "ALREADY_EXISTS": 6,
+  "PERMISSION_DENIED": 7,
+  "RESOURCE_EXHAUSTED": 8,
+  "FAILED_PRECONDITION": 9,
+  "ABORTED": 10,
+  "OUT_OF_RANGE": 11,
+  "UNIMPLEMENTED": 12,
+  "INTERNAL": 13,
+  "UNAVAILABLE": 14,
+  "DATA_LOSS": 15,
+  "UNAUTHENTICATED": 16
+};
 
 /**
  * Describes the message envoy.config.accesslog.v3.MetadataFilter.

@@ -2,38 +2,13 @@
 // @generated from file envoy/config/cluster/v3/cluster.proto (package envoy.config.cluster.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_cluster_v3_circuit_breaker } from "./circuit_breaker_pb.js";
-import { file_envoy_config_cluster_v3_filter } from "./filter_pb.js";
-import { file_envoy_config_cluster_v3_outlier_detection } from "./outlier_detection_pb.js";
-import { file_envoy_config_core_v3_address } from "../../core/v3/address_pb.js";
-import { file_envoy_config_core_v3_base } from "../../core/v3/base_pb.js";
-import { file_envoy_config_core_v3_config_source } from "../../core/v3/config_source_pb.js";
-import { file_envoy_config_core_v3_extension } from "../../core/v3/extension_pb.js";
-import { file_envoy_config_core_v3_health_check } from "../../core/v3/health_check_pb.js";
-import { file_envoy_config_core_v3_protocol } from "../../core/v3/protocol_pb.js";
-import { file_envoy_config_core_v3_resolver } from "../../core/v3/resolver_pb.js";
-import { file_envoy_config_endpoint_v3_endpoint } from "../../endpoint/v3/endpoint_pb.js";
-import { file_envoy_config_metrics_v3_stats } from "../../metrics/v3/stats_pb.js";
-import { file_envoy_type_matcher_v3_metadata } from "../../../type/matcher/v3/metadata_pb.js";
-import { file_envoy_type_metadata_v3_metadata } from "../../../type/metadata/v3/metadata_pb.js";
-import { file_envoy_type_v3_percent } from "../../../type/v3/percent_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_core_v3_collection_entry } from "../../../../xds/core/v3/collection_entry_pb.js";
-import { file_xds_type_matcher_v3_matcher } from "../../../../xds/type/matcher/v3/matcher_pb.js";
-import { file_envoy_annotations_deprecation } from "../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_migrate } from "../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_security } from "../../../../udpa/annotations/security_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/config/cluster/v3/cluster.proto.
  */
 export const file_envoy_config_cluster_v3_cluster = /*@__PURE__*/
-  fileDesc("CiVlbnZveS9jb25maWcvY2x1c3Rlci92My9jbHVzdGVyLnByb3RvEhdlbnZveS5jb25maWcuY2x1c3Rlci52MyJCChFDbHVzdGVyQ29sbGVjdGlvbhItCgdlbnRyaWVzGAEgASgLMhwueGRzLmNvcmUudjMuQ29sbGVjdGlvbkVudHJ5Ip1JCgdDbHVzdGVyElcKGHRyYW5zcG9ydF9zb2NrZXRfbWF0Y2hlcxgrIAMoCzI1LmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuVHJhbnNwb3J0U29ja2V0TWF0Y2gSPgoYdHJhbnNwb3J0X3NvY2tldF9tYXRjaGVyGDsgASgLMhwueGRzLnR5cGUubWF0Y2hlci52My5NYXRjaGVyEhUKBG5hbWUYASABKAlCB/pCBHICEAESMQoNYWx0X3N0YXRfbmFtZRgcIAEoCUIa8pj+jwUUChJvYnNlcnZhYmlsaXR5X25hbWUSPAoNc3RhdHNfbWF0Y2hlchg9IAEoCzIlLmVudm95LmNvbmZpZy5tZXRyaWNzLnYzLlN0YXRzTWF0Y2hlchJICgR0eXBlGAIgASgOMi4uZW52b3kuY29uZmlnLmNsdXN0ZXIudjMuQ2x1c3Rlci5EaXNjb3ZlcnlUeXBlQgj6QgWCAQIQAUgAEkoKDGNsdXN0ZXJfdHlwZRgmIAEoCzIyLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuQ3VzdG9tQ2x1c3RlclR5cGVIABJNChJlZHNfY2x1c3Rlcl9jb25maWcYAyABKAsyMS5lbnZveS5jb25maWcuY2x1c3Rlci52My5DbHVzdGVyLkVkc0NsdXN0ZXJDb25maWcSPAoPY29ubmVjdF90aW1lb3V0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgj6QgWqAQIqABJQCiFwZXJfY29ubmVjdGlvbl9idWZmZXJfbGltaXRfYnl0ZXMYBSABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCB4qTtyoCEAESWQoscGVyX2Nvbm5lY3Rpb25fYnVmZmVyX2hpZ2hfd2F0ZXJtYXJrX3RpbWVvdXQYPCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCPpCBaoBAjIAEkYKCWxiX3BvbGljeRgGIAEoDjIpLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuTGJQb2xpY3lCCPpCBYIBAhABEkgKD2xvYWRfYXNzaWdubWVudBghIAEoCzIvLmVudm95LmNvbmZpZy5lbmRwb2ludC52My5DbHVzdGVyTG9hZEFzc2lnbm1lbnQSQgoNaGVhbHRoX2NoZWNrcxgIIAMoCzIhLmVudm95LmNvbmZpZy5jb3JlLnYzLkhlYWx0aENoZWNrQgj6QgWSAQIQCBJOChttYXhfcmVxdWVzdHNfcGVyX2Nvbm5lY3Rpb24YCSABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCxgBkseG2AQDMy4wEkIKEGNpcmN1aXRfYnJlYWtlcnMYCiABKAsyKC5lbnZveS5jb25maWcuY2x1c3Rlci52My5DaXJjdWl0QnJlYWtlcnMSZgoedXBzdHJlYW1faHR0cF9wcm90b2NvbF9vcHRpb25zGC4gASgLMjEuZW52b3kuY29uZmlnLmNvcmUudjMuVXBzdHJlYW1IdHRwUHJvdG9jb2xPcHRpb25zQgsYAZLHhtgEAzMuMBJcChxjb21tb25faHR0cF9wcm90b2NvbF9vcHRpb25zGB0gASgLMikuZW52b3kuY29uZmlnLmNvcmUudjMuSHR0cFByb3RvY29sT3B0aW9uc0ILGAGSx4bYBAMzLjASVgoVaHR0cF9wcm90b2NvbF9vcHRpb25zGA0gASgLMiouZW52b3kuY29uZmlnLmNvcmUudjMuSHR0cDFQcm90b2NvbE9wdGlvbnNCCxgBkseG2AQDMy4wEl4KFmh0dHAyX3Byb3RvY29sX29wdGlvbnMYDiABKAsyKi5lbnZveS5jb25maWcuY29yZS52My5IdHRwMlByb3RvY29sT3B0aW9uc0ISGAGKk7cqAhABkseG2AQDMy4wEm0KIHR5cGVkX2V4dGVuc2lvbl9wcm90b2NvbF9vcHRpb25zGCQgAygLMkMuZW52b3kuY29uZmlnLmNsdXN0ZXIudjMuQ2x1c3Rlci5UeXBlZEV4dGVuc2lvblByb3RvY29sT3B0aW9uc0VudHJ5EkwKEGRuc19yZWZyZXNoX3JhdGUYECABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFxgB+kIJqgEGKgQQwIQ9kseG2AQDMy4wEkIKCmRuc19qaXR0ZXIYOiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CExgB+kIFqgECMgCSx4bYBAMzLjASWwoYZG5zX2ZhaWx1cmVfcmVmcmVzaF9yYXRlGCwgASgLMiwuZW52b3kuY29uZmlnLmNsdXN0ZXIudjMuQ2x1c3Rlci5SZWZyZXNoUmF0ZUILGAGSx4bYBAMzLjASJAoPcmVzcGVjdF9kbnNfdHRsGCcgASgIQgsYAZLHhtgEAzMuMBJVChFkbnNfbG9va3VwX2ZhbWlseRgRIAEoDjIwLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuRG5zTG9va3VwRmFtaWx5Qgj6QgWCAQIQARJBCg1kbnNfcmVzb2x2ZXJzGBIgAygLMh0uZW52b3kuY29uZmlnLmNvcmUudjMuQWRkcmVzc0ILGAGSx4bYBAMzLjASLAoXdXNlX3RjcF9mb3JfZG5zX2xvb2t1cHMYLSABKAhCCxgBkseG2AQDMy4wElUKFWRuc19yZXNvbHV0aW9uX2NvbmZpZxg1IAEoCzIpLmVudm95LmNvbmZpZy5jb3JlLnYzLkRuc1Jlc29sdXRpb25Db25maWdCCxgBkseG2AQDMy4wEk0KGXR5cGVkX2Ruc19yZXNvbHZlcl9jb25maWcYNyABKAsyKi5lbnZveS5jb25maWcuY29yZS52My5UeXBlZEV4dGVuc2lvbkNvbmZpZxI5ChV3YWl0X2Zvcl93YXJtX29uX2luaXQYNiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEkQKEW91dGxpZXJfZGV0ZWN0aW9uGBMgASgLMikuZW52b3kuY29uZmlnLmNsdXN0ZXIudjMuT3V0bGllckRldGVjdGlvbhI9ChBjbGVhbnVwX2ludGVydmFsGBQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgj6QgWqAQIqABI+ChR1cHN0cmVhbV9iaW5kX2NvbmZpZxgVIAEoCzIgLmVudm95LmNvbmZpZy5jb3JlLnYzLkJpbmRDb25maWcSSQoQbGJfc3Vic2V0X2NvbmZpZxgWIAEoCzIvLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuTGJTdWJzZXRDb25maWcSUAoTcmluZ19oYXNoX2xiX2NvbmZpZxgXIAEoCzIxLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuUmluZ0hhc2hMYkNvbmZpZ0gBEksKEG1hZ2xldl9sYl9jb25maWcYNCABKAsyLy5lbnZveS5jb25maWcuY2x1c3Rlci52My5DbHVzdGVyLk1hZ2xldkxiQ29uZmlnSAESVgoWb3JpZ2luYWxfZHN0X2xiX2NvbmZpZxgiIAEoCzI0LmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuT3JpZ2luYWxEc3RMYkNvbmZpZ0gBElgKF2xlYXN0X3JlcXVlc3RfbGJfY29uZmlnGCUgASgLMjUuZW52b3kuY29uZmlnLmNsdXN0ZXIudjMuQ2x1c3Rlci5MZWFzdFJlcXVlc3RMYkNvbmZpZ0gBElQKFXJvdW5kX3JvYmluX2xiX2NvbmZpZxg4IAEoCzIzLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuUm91bmRSb2JpbkxiQ29uZmlnSAESSQoQY29tbW9uX2xiX2NvbmZpZxgbIAEoCzIvLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuQ29tbW9uTGJDb25maWcSPwoQdHJhbnNwb3J0X3NvY2tldBgYIAEoCzIlLmVudm95LmNvbmZpZy5jb3JlLnYzLlRyYW5zcG9ydFNvY2tldBIwCghtZXRhZGF0YRgZIAEoCzIeLmVudm95LmNvbmZpZy5jb3JlLnYzLk1ldGFkYXRhEmIKEnByb3RvY29sX3NlbGVjdGlvbhgaIAEoDjI5LmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuQ2x1c3RlclByb3RvY29sU2VsZWN0aW9uQgsYAZLHhtgEAzMuMBJXCht1cHN0cmVhbV9jb25uZWN0aW9uX29wdGlvbnMYHiABKAsyMi5lbnZveS5jb25maWcuY2x1c3Rlci52My5VcHN0cmVhbUNvbm5lY3Rpb25PcHRpb25zEjAKKGNsb3NlX2Nvbm5lY3Rpb25zX29uX2hvc3RfaGVhbHRoX2ZhaWx1cmUYHyABKAgSJQodaWdub3JlX2hlYWx0aF9vbl9ob3N0X3JlbW92YWwYICABKAgSMAoHZmlsdGVycxgoIAMoCzIfLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkZpbHRlchJLChVsb2FkX2JhbGFuY2luZ19wb2xpY3kYKSABKAsyLC5lbnZveS5jb25maWcuY2x1c3Rlci52My5Mb2FkQmFsYW5jaW5nUG9saWN5EjYKCmxyc19zZXJ2ZXIYKiABKAsyIi5lbnZveS5jb25maWcuY29yZS52My5Db25maWdTb3VyY2USIwobbHJzX3JlcG9ydF9lbmRwb2ludF9tZXRyaWNzGDkgAygJEioKFXRyYWNrX3RpbWVvdXRfYnVkZ2V0cxgvIAEoCEILGAGSx4bYBAMzLjASQwoPdXBzdHJlYW1fY29uZmlnGDAgASgLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWcSRwoTdHJhY2tfY2x1c3Rlcl9zdGF0cxgxIAEoCzIqLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLlRyYWNrQ2x1c3RlclN0YXRzEkwKEXByZWNvbm5lY3RfcG9saWN5GDIgASgLMjEuZW52b3kuY29uZmlnLmNsdXN0ZXIudjMuQ2x1c3Rlci5QcmVjb25uZWN0UG9saWN5EjEKKWNvbm5lY3Rpb25fcG9vbF9wZXJfZG93bnN0cmVhbV9jb25uZWN0aW9uGDMgASgIEkoKEHF1ZXVpbmdfcG9saWNpZXMYPiABKAsyMC5lbnZveS5jb25maWcuY2x1c3Rlci52My5DbHVzdGVyLlF1ZXVpbmdQb2xpY2llcxrIAQoUVHJhbnNwb3J0U29ja2V0TWF0Y2gSFQoEbmFtZRgBIAEoCUIH+kIEcgIQARImCgVtYXRjaBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSPwoQdHJhbnNwb3J0X3NvY2tldBgDIAEoCzIlLmVudm95LmNvbmZpZy5jb3JlLnYzLlRyYW5zcG9ydFNvY2tldDowmsWIHisKKWVudm95LmFwaS52Mi5DbHVzdGVyLlRyYW5zcG9ydFNvY2tldE1hdGNoGoUBChFDdXN0b21DbHVzdGVyVHlwZRIVCgRuYW1lGAEgASgJQgf6QgRyAhABEioKDHR5cGVkX2NvbmZpZxgCIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5Bbnk6LZrFiB4oCiZlbnZveS5hcGkudjIuQ2x1c3Rlci5DdXN0b21DbHVzdGVyVHlwZRqOAQoQRWRzQ2x1c3RlckNvbmZpZxI2CgplZHNfY29uZmlnGAEgASgLMiIuZW52b3kuY29uZmlnLmNvcmUudjMuQ29uZmlnU291cmNlEhQKDHNlcnZpY2VfbmFtZRgCIAEoCTosmsWIHicKJWVudm95LmFwaS52Mi5DbHVzdGVyLkVkc0NsdXN0ZXJDb25maWca2QgKDkxiU3Vic2V0Q29uZmlnEmkKD2ZhbGxiYWNrX3BvbGljeRgBIAEoDjJGLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuTGJTdWJzZXRDb25maWcuTGJTdWJzZXRGYWxsYmFja1BvbGljeUII+kIFggECEAESLwoOZGVmYXVsdF9zdWJzZXQYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EloKEHN1YnNldF9zZWxlY3RvcnMYAyADKAsyQC5lbnZveS5jb25maWcuY2x1c3Rlci52My5DbHVzdGVyLkxiU3Vic2V0Q29uZmlnLkxiU3Vic2V0U2VsZWN0b3ISHQoVbG9jYWxpdHlfd2VpZ2h0X2F3YXJlGAQgASgIEh0KFXNjYWxlX2xvY2FsaXR5X3dlaWdodBgFIAEoCBIWCg5wYW5pY19tb2RlX2FueRgGIAEoCBITCgtsaXN0X2FzX2FueRgHIAEoCBJ6ChhtZXRhZGF0YV9mYWxsYmFja19wb2xpY3kYCCABKA4yTi5lbnZveS5jb25maWcuY2x1c3Rlci52My5DbHVzdGVyLkxiU3Vic2V0Q29uZmlnLkxiU3Vic2V0TWV0YWRhdGFGYWxsYmFja1BvbGljeUII+kIFggECEAEamwMKEExiU3Vic2V0U2VsZWN0b3ISDAoEa2V5cxgBIAMoCRIeChZzaW5nbGVfaG9zdF9wZXJfc3Vic2V0GAQgASgIEoIBCg9mYWxsYmFja19wb2xpY3kYAiABKA4yXy5lbnZveS5jb25maWcuY2x1c3Rlci52My5DbHVzdGVyLkxiU3Vic2V0Q29uZmlnLkxiU3Vic2V0U2VsZWN0b3IuTGJTdWJzZXRTZWxlY3RvckZhbGxiYWNrUG9saWN5Qgj6QgWCAQIQARIcChRmYWxsYmFja19rZXlzX3N1YnNldBgDIAMoCSJ5Ch5MYlN1YnNldFNlbGVjdG9yRmFsbGJhY2tQb2xpY3kSDwoLTk9UX0RFRklORUQQABIPCgtOT19GQUxMQkFDSxABEhAKDEFOWV9FTkRQT0lOVBACEhIKDkRFRkFVTFRfU1VCU0VUEAMSDwoLS0VZU19TVUJTRVQQBDo7msWIHjYKNGVudm95LmFwaS52Mi5DbHVzdGVyLkxiU3Vic2V0Q29uZmlnLkxiU3Vic2V0U2VsZWN0b3IiTwoWTGJTdWJzZXRGYWxsYmFja1BvbGljeRIPCgtOT19GQUxMQkFDSxAAEhAKDEFOWV9FTkRQT0lOVBABEhIKDkRFRkFVTFRfU1VCU0VUEAIiTQoeTGJTdWJzZXRNZXRhZGF0YUZhbGxiYWNrUG9saWN5EhgKFE1FVEFEQVRBX05PX0ZBTExCQUNLEAASEQoNRkFMTEJBQ0tfTElTVBABOiqaxYgeJQojZW52b3kuYXBpLnYyLkNsdXN0ZXIuTGJTdWJzZXRDb25maWcatAEKD1Nsb3dTdGFydENvbmZpZxI0ChFzbG93X3N0YXJ0X3dpbmRvdxgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI3CgphZ2dyZXNzaW9uGAIgASgLMiMuZW52b3kuY29uZmlnLmNvcmUudjMuUnVudGltZURvdWJsZRIyChJtaW5fd2VpZ2h0X3BlcmNlbnQYAyABKAsyFi5lbnZveS50eXBlLnYzLlBlcmNlbnQaYQoSUm91bmRSb2JpbkxiQ29uZmlnEksKEXNsb3dfc3RhcnRfY29uZmlnGAEgASgLMjAuZW52b3kuY29uZmlnLmNsdXN0ZXIudjMuQ2x1c3Rlci5TbG93U3RhcnRDb25maWcalAIKFExlYXN0UmVxdWVzdExiQ29uZmlnEjsKDGNob2ljZV9jb3VudBgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUIH+kIEKgIoAhJAChNhY3RpdmVfcmVxdWVzdF9iaWFzGAIgASgLMiMuZW52b3kuY29uZmlnLmNvcmUudjMuUnVudGltZURvdWJsZRJLChFzbG93X3N0YXJ0X2NvbmZpZxgDIAEoCzIwLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuU2xvd1N0YXJ0Q29uZmlnOjCaxYgeKwopZW52b3kuYXBpLnYyLkNsdXN0ZXIuTGVhc3RSZXF1ZXN0TGJDb25maWca4QIKEFJpbmdIYXNoTGJDb25maWcSQwoRbWluaW11bV9yaW5nX3NpemUYASABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDY0VmFsdWVCCvpCBzIFGICAgAQSXwoNaGFzaF9mdW5jdGlvbhgDIAEoDjI+LmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkNsdXN0ZXIuUmluZ0hhc2hMYkNvbmZpZy5IYXNoRnVuY3Rpb25CCPpCBYIBAhABEkMKEW1heGltdW1fcmluZ19zaXplGAQgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlQgr6QgcyBRiAgIAEIi4KDEhhc2hGdW5jdGlvbhILCgdYWF9IQVNIEAASEQoNTVVSTVVSX0hBU0hfMhABOiyaxYgeJwolZW52b3kuYXBpLnYyLkNsdXN0ZXIuUmluZ0hhc2hMYkNvbmZpZ0oECAIQAxpOCg5NYWdsZXZMYkNvbmZpZxI8Cgp0YWJsZV9zaXplGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlQgr6QgcyBRjLlrECGv0BChNPcmlnaW5hbERzdExiQ29uZmlnEhcKD3VzZV9odHRwX2hlYWRlchgBIAEoCBIYChBodHRwX2hlYWRlcl9uYW1lGAIgASgJEkcKFnVwc3RyZWFtX3BvcnRfb3ZlcnJpZGUYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCfpCBioEGP//AxI5CgxtZXRhZGF0YV9rZXkYBCABKAsyIy5lbnZveS50eXBlLm1ldGFkYXRhLnYzLk1ldGFkYXRhS2V5Oi+axYgeKgooZW52b3kuYXBpLnYyLkNsdXN0ZXIuT3JpZ2luYWxEc3RMYkNvbmZpZxqyCQoOQ29tbW9uTGJDb25maWcSNwoXaGVhbHRoeV9wYW5pY190aHJlc2hvbGQYASABKAsyFi5lbnZveS50eXBlLnYzLlBlcmNlbnQSYQoUem9uZV9hd2FyZV9sYl9jb25maWcYAiABKAsyQS5lbnZveS5jb25maWcuY2x1c3Rlci52My5DbHVzdGVyLkNvbW1vbkxiQ29uZmlnLlpvbmVBd2FyZUxiQ29uZmlnSAASbwobbG9jYWxpdHlfd2VpZ2h0ZWRfbGJfY29uZmlnGAMgASgLMkguZW52b3kuY29uZmlnLmNsdXN0ZXIudjMuQ2x1c3Rlci5Db21tb25MYkNvbmZpZy5Mb2NhbGl0eVdlaWdodGVkTGJDb25maWdIABI2ChN1cGRhdGVfbWVyZ2Vfd2luZG93GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKH2lnbm9yZV9uZXdfaG9zdHNfdW50aWxfZmlyc3RfaGMYBSABKAgSLAokY2xvc2VfY29ubmVjdGlvbnNfb25faG9zdF9zZXRfY2hhbmdlGAYgASgIEm8KHGNvbnNpc3RlbnRfaGFzaGluZ19sYl9jb25maWcYByABKAsySS5lbnZveS5jb25maWcuY2x1c3Rlci52My5DbHVzdGVyLkNvbW1vbkxiQ29uZmlnLkNvbnNpc3RlbnRIYXNoaW5nTGJDb25maWcSQwoUb3ZlcnJpZGVfaG9zdF9zdGF0dXMYCCABKAsyJS5lbnZveS5jb25maWcuY29yZS52My5IZWFsdGhTdGF0dXNTZXQa2QEKEVpvbmVBd2FyZUxiQ29uZmlnEi8KD3JvdXRpbmdfZW5hYmxlZBgBIAEoCzIWLmVudm95LnR5cGUudjMuUGVyY2VudBI2ChBtaW5fY2x1c3Rlcl9zaXplGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlEh0KFWZhaWxfdHJhZmZpY19vbl9wYW5pYxgDIAEoCDo8msWIHjcKNWVudm95LmFwaS52Mi5DbHVzdGVyLkNvbW1vbkxiQ29uZmlnLlpvbmVBd2FyZUxiQ29uZmlnGl8KGExvY2FsaXR5V2VpZ2h0ZWRMYkNvbmZpZzpDmsWIHj4KPGVudm95LmFwaS52Mi5DbHVzdGVyLkNvbW1vbkxiQ29uZmlnLkxvY2FsaXR5V2VpZ2h0ZWRMYkNvbmZpZxrHAQoZQ29uc2lzdGVudEhhc2hpbmdMYkNvbmZpZxIgChh1c2VfaG9zdG5hbWVfZm9yX2hhc2hpbmcYASABKAgSQgoTaGFzaF9iYWxhbmNlX2ZhY3RvchgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUIH+kIEKgIoZDpEmsWIHj8KPWVudm95LmFwaS52Mi5DbHVzdGVyLkNvbW1vbkxiQ29uZmlnLkNvbnNpc3RlbnRIYXNoaW5nTGJDb25maWc6KprFiB4lCiNlbnZveS5hcGkudjIuQ2x1c3Rlci5Db21tb25MYkNvbmZpZ0IbChlsb2NhbGl0eV9jb25maWdfc3BlY2lmaWVyGrcBCgtSZWZyZXNoUmF0ZRJACg1iYXNlX2ludGVydmFsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg76QguqAQgIASoEEMCEPRI9CgxtYXhfaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDPpCCaoBBioEEMCEPTonmsWIHiIKIGVudm95LmFwaS52Mi5DbHVzdGVyLlJlZnJlc2hSYXRlGpkCChBQcmVjb25uZWN0UG9saWN5ElwKHXBlcl91cHN0cmVhbV9wcmVjb25uZWN0X3JhdGlvGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLkRvdWJsZVZhbHVlQhf6QhQSEhkAAAAAAAAIQCkAAAAAAADwPxJaChtwcmVkaWN0aXZlX3ByZWNvbm5lY3RfcmF0aW8YAiABKAsyHC5nb29nbGUucHJvdG9idWYuRG91YmxlVmFsdWVCF/pCFBISGQAAAAAAAAhAKQAAAAAAAPA/EksKG3ByZWNvbm5lY3RfZW5hYmxlZF9tZXRhZGF0YRgDIAEoCzImLmVudm95LnR5cGUubWF0Y2hlci52My5NZXRhZGF0YU1hdGNoZXIaWAoPUXVldWluZ1BvbGljaWVzEkUKEXBlbmRpbmdfcnFfcG9saWN5GAEgASgLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWcaWgoiVHlwZWRFeHRlbnNpb25Qcm90b2NvbE9wdGlvbnNFbnRyeRILCgNrZXkYASABKAkSIwoFdmFsdWUYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55OgI4ASJXCg1EaXNjb3ZlcnlUeXBlEgoKBlNUQVRJQxAAEg4KClNUUklDVF9ETlMQARIPCgtMT0dJQ0FMX0ROUxACEgcKA0VEUxADEhAKDE9SSUdJTkFMX0RTVBAEIqQBCghMYlBvbGljeRIPCgtST1VORF9ST0JJThAAEhEKDUxFQVNUX1JFUVVFU1QQARINCglSSU5HX0hBU0gQAhIKCgZSQU5ET00QAxIKCgZNQUdMRVYQBRIUChBDTFVTVEVSX1BST1ZJREVEEAYSIAocTE9BRF9CQUxBTkNJTkdfUE9MSUNZX0NPTkZJRxAHIgQIBBAEKg9PUklHSU5BTF9EU1RfTEIiUAoPRG5zTG9va3VwRmFtaWx5EggKBEFVVE8QABILCgdWNF9PTkxZEAESCwoHVjZfT05MWRACEhAKDFY0X1BSRUZFUlJFRBADEgcKA0FMTBAEIlQKGENsdXN0ZXJQcm90b2NvbFNlbGVjdGlvbhIbChdVU0VfQ09ORklHVVJFRF9QUk9UT0NPTBAAEhsKF1VTRV9ET1dOU1RSRUFNX1BST1RPQ09MEAE6G5rFiB4WChRlbnZveS5hcGkudjIuQ2x1c3RlckIYChZjbHVzdGVyX2Rpc2NvdmVyeV90eXBlQgsKCWxiX2NvbmZpZ0oECAwQDUoECA8QEEoECAcQCEoECAsQDEoECCMQJFIFaG9zdHNSC3Rsc19jb250ZXh0UhpleHRlbnNpb25fcHJvdG9jb2xfb3B0aW9ucyK6AgoTTG9hZEJhbGFuY2luZ1BvbGljeRJFCghwb2xpY2llcxgBIAMoCzIzLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkxvYWRCYWxhbmNpbmdQb2xpY3kuUG9saWN5GrIBCgZQb2xpY3kSSgoWdHlwZWRfZXh0ZW5zaW9uX2NvbmZpZxgEIAEoCzIqLmVudm95LmNvbmZpZy5jb3JlLnYzLlR5cGVkRXh0ZW5zaW9uQ29uZmlnOi6axYgeKQonZW52b3kuYXBpLnYyLkxvYWRCYWxhbmNpbmdQb2xpY3kuUG9saWN5SgQIAhADSgQIARACSgQIAxAEUgZjb25maWdSBG5hbWVSDHR5cGVkX2NvbmZpZzonmsWIHiIKIGVudm95LmFwaS52Mi5Mb2FkQmFsYW5jaW5nUG9saWN5Is8EChlVcHN0cmVhbUNvbm5lY3Rpb25PcHRpb25zEjkKDXRjcF9rZWVwYWxpdmUYASABKAsyIi5lbnZveS5jb25maWcuY29yZS52My5UY3BLZWVwYWxpdmUSOAowc2V0X2xvY2FsX2ludGVyZmFjZV9uYW1lX29uX3Vwc3RyZWFtX2Nvbm5lY3Rpb25zGAIgASgIEmUKFWhhcHB5X2V5ZWJhbGxzX2NvbmZpZxgDIAEoCzJGLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLlVwc3RyZWFtQ29ubmVjdGlvbk9wdGlvbnMuSGFwcHlFeWViYWxsc0NvbmZpZxrUAQoTSGFwcHlFeWViYWxsc0NvbmZpZxJyChxmaXJzdF9hZGRyZXNzX2ZhbWlseV92ZXJzaW9uGAEgASgOMkwuZW52b3kuY29uZmlnLmNsdXN0ZXIudjMuVXBzdHJlYW1Db25uZWN0aW9uT3B0aW9ucy5GaXJzdEFkZHJlc3NGYW1pbHlWZXJzaW9uEkkKGmZpcnN0X2FkZHJlc3NfZmFtaWx5X2NvdW50GAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQgf6QgQqAigBIlAKGUZpcnN0QWRkcmVzc0ZhbWlseVZlcnNpb24SCwoHREVGQVVMVBAAEgYKAlY0EAESBgoCVjYQAhIICgRQSVBFEAMSDAoISU5URVJOQUwQBDotmsWIHigKJmVudm95LmFwaS52Mi5VcHN0cmVhbUNvbm5lY3Rpb25PcHRpb25zImgKEVRyYWNrQ2x1c3RlclN0YXRzEhcKD3RpbWVvdXRfYnVkZ2V0cxgBIAEoCBIeChZyZXF1ZXN0X3Jlc3BvbnNlX3NpemVzGAIgASgIEhoKEnBlcl9lbmRwb2ludF9zdGF0cxgDIAEoCEKJAQolaW8uZW52b3lwcm94eS5lbnZveS5jb25maWcuY2x1c3Rlci52M0IMQ2x1c3RlclByb3RvUAFaSGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2NvbmZpZy9jbHVzdGVyL3YzO2NsdXN0ZXJ2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_cluster_v3_circuit_breaker, file_envoy_config_cluster_v3_filter, file_envoy_config_cluster_v3_outlier_detection, file_envoy_config_core_v3_address, file_envoy_config_core_v3_base, file_envoy_config_core_v3_config_source, file_envoy_config_core_v3_extension, file_envoy_config_core_v3_health_check, file_envoy_config_core_v3_protocol, file_envoy_config_core_v3_resolver, file_envoy_config_endpoint_v3_endpoint, file_envoy_config_metrics_v3_stats, file_envoy_type_matcher_v3_metadata, file_envoy_type_metadata_v3_metadata, file_envoy_type_v3_percent, file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_wrappers, file_xds_core_v3_collection_entry, file_xds_type_matcher_v3_matcher, file_envoy_annotations_deprecation, file_udpa_annotations_migrate, file_udpa_annotations_security, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/config/cluster/v3/cluster.proto");
 
 /**
  * Describes the message envoy.config.cluster.v3.ClusterCollection.
@@ -93,8 +68,18 @@ export const Cluster_LbSubsetConfig_LbSubsetSelector_LbSubsetSelectorFallbackPol
 /**
  * @generated from enum envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector.LbSubsetSelectorFallbackPolicy
  */
-export const Cluster_LbSubsetConfig_LbSubsetSelector_LbSubsetSelectorFallbackPolicy = /*@__PURE__*/
-  tsEnum(Cluster_LbSubsetConfig_LbSubsetSelector_LbSubsetSelectorFallbackPolicySchema);
+export const Cluster_LbSubsetConfig_LbSubsetSelector_LbSubsetSelectorFallbackPolicy = {
+  "0": "NOT_DEFINED",
+  "1": "NO_FALLBACK",
+  "2": "ANY_ENDPOINT",
+  "3": "DEFAULT_SUBSET",
+  "4": "KEYS_SUBSET",
+  "NOT_DEFINED": 0,
+  "NO_FALLBACK": 1,
+  "ANY_ENDPOINT": 2,
+  "DEFAULT_SUBSET": 3,
+  "KEYS_SUBSET": 4
+};
 
 /**
  * Describes the enum envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetFallbackPolicy.
@@ -105,8 +90,14 @@ export const Cluster_LbSubsetConfig_LbSubsetFallbackPolicySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetFallbackPolicy
  */
-export const Cluster_LbSubsetConfig_LbSubsetFallbackPolicy = /*@__PURE__*/
-  tsEnum(Cluster_LbSubsetConfig_LbSubsetFallbackPolicySchema);
+export const Cluster_LbSubsetConfig_LbSubsetFallbackPolicy = {
+  "0": "NO_FALLBACK",
+  "1": "ANY_ENDPOINT",
+  "2": "DEFAULT_SUBSET",
+  "NO_FALLBACK": 0,
+  "ANY_ENDPOINT": 1,
+  "DEFAULT_SUBSET": 2
+};
 
 /**
  * Describes the enum envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetMetadataFallbackPolicy.
@@ -117,8 +108,12 @@ export const Cluster_LbSubsetConfig_LbSubsetMetadataFallbackPolicySchema = /*@__
 /**
  * @generated from enum envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetMetadataFallbackPolicy
  */
-export const Cluster_LbSubsetConfig_LbSubsetMetadataFallbackPolicy = /*@__PURE__*/
-  tsEnum(Cluster_LbSubsetConfig_LbSubsetMetadataFallbackPolicySchema);
+export const Cluster_LbSubsetConfig_LbSubsetMetadataFallbackPolicy = {
+  "0": "METADATA_NO_FALLBACK",
+  "1": "FALLBACK_LIST",
+  "METADATA_NO_FALLBACK": 0,
+  "FALLBACK_LIST": 1
+};
 
 /**
  * Describes the message envoy.config.cluster.v3.Cluster.SlowStartConfig.
@@ -157,8 +152,12 @@ export const Cluster_RingHashLbConfig_HashFunctionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.cluster.v3.Cluster.RingHashLbConfig.HashFunction
  */
-export const Cluster_RingHashLbConfig_HashFunction = /*@__PURE__*/
-  tsEnum(Cluster_RingHashLbConfig_HashFunctionSchema);
+export const Cluster_RingHashLbConfig_HashFunction = {
+  "0": "XX_HASH",
+  "1": "MURMUR_HASH_2",
+  "XX_HASH": 0,
+  "MURMUR_HASH_2": 1
+};
 
 /**
  * Describes the message envoy.config.cluster.v3.Cluster.MaglevLbConfig.
@@ -232,8 +231,18 @@ export const Cluster_DiscoveryTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.cluster.v3.Cluster.DiscoveryType
  */
-export const Cluster_DiscoveryType = /*@__PURE__*/
-  tsEnum(Cluster_DiscoveryTypeSchema);
+export const Cluster_DiscoveryType = {
+  "0": "STATIC",
+  "1": "STRICT_DNS",
+  "2": "LOGICAL_DNS",
+  "3": "EDS",
+  "4": "ORIGINAL_DST",
+  "STATIC": 0,
+  "STRICT_DNS": 1,
+  "LOGICAL_DNS": 2,
+  "EDS": 3,
+  "ORIGINAL_DST": 4
+};
 
 /**
  * Describes the enum envoy.config.cluster.v3.Cluster.LbPolicy.
@@ -244,8 +253,22 @@ export const Cluster_LbPolicySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.cluster.v3.Cluster.LbPolicy
  */
-export const Cluster_LbPolicy = /*@__PURE__*/
-  tsEnum(Cluster_LbPolicySchema);
+export const Cluster_LbPolicy = {
+  "0": "ROUND_ROBIN",
+  "1": "LEAST_REQUEST",
+  "2": "RING_HASH",
+  "3": "RANDOM",
+  "5": "MAGLEV",
+  "6": "CLUSTER_PROVIDED",
+  "7": "LOAD_BALANCING_POLICY_CONFIG",
+  "ROUND_ROBIN": 0,
+  "LEAST_REQUEST": 1,
+  "RING_HASH": 2,
+  "RANDOM": 3,
+  "MAGLEV": 5,
+  "CLUSTER_PROVIDED": 6,
+  "LOAD_BALANCING_POLICY_CONFIG": 7
+};
 
 /**
  * Describes the enum envoy.config.cluster.v3.Cluster.DnsLookupFamily.
@@ -256,8 +279,18 @@ export const Cluster_DnsLookupFamilySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.cluster.v3.Cluster.DnsLookupFamily
  */
-export const Cluster_DnsLookupFamily = /*@__PURE__*/
-  tsEnum(Cluster_DnsLookupFamilySchema);
+export const Cluster_DnsLookupFamily = {
+  "0": "AUTO",
+  "1": "V4_ONLY",
+  "2": "V6_ONLY",
+  "3": "V4_PREFERRED",
+  "4": "ALL",
+  "AUTO": 0,
+  "V4_ONLY": 1,
+  "V6_ONLY": 2,
+  "V4_PREFERRED": 3,
+  "ALL": 4
+};
 
 /**
  * Describes the enum envoy.config.cluster.v3.Cluster.ClusterProtocolSelection.
@@ -268,8 +301,12 @@ export const Cluster_ClusterProtocolSelectionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.cluster.v3.Cluster.ClusterProtocolSelection
  */
-export const Cluster_ClusterProtocolSelection = /*@__PURE__*/
-  tsEnum(Cluster_ClusterProtocolSelectionSchema);
+export const Cluster_ClusterProtocolSelection = {
+  "0": "USE_CONFIGURED_PROTOCOL",
+  "1": "USE_DOWNSTREAM_PROTOCOL",
+  "USE_CONFIGURED_PROTOCOL": 0,
+  "USE_DOWNSTREAM_PROTOCOL": 1
+};
 
 /**
  * Describes the message envoy.config.cluster.v3.LoadBalancingPolicy.
@@ -308,8 +345,18 @@ export const UpstreamConnectionOptions_FirstAddressFamilyVersionSchema = /*@__PU
 /**
  * @generated from enum envoy.config.cluster.v3.UpstreamConnectionOptions.FirstAddressFamilyVersion
  */
-export const UpstreamConnectionOptions_FirstAddressFamilyVersion = /*@__PURE__*/
-  tsEnum(UpstreamConnectionOptions_FirstAddressFamilyVersionSchema);
+export const UpstreamConnectionOptions_FirstAddressFamilyVersion = {
+  "0": "DEFAULT",
+  "1": "V4",
+  "2": "V6",
+  "3": "PIPE",
+  "4": "INTERNAL",
+  "DEFAULT": 0,
+  "V4": 1,
+  "V6": 2,
+  "PIPE": 3,
+  "INTERNAL": 4
+};
 
 /**
  * Describes the message envoy.config.cluster.v3.TrackClusterStats.

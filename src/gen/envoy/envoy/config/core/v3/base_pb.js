@@ -2,26 +2,13 @@
 // @generated from file envoy/config/core/v3/base.proto (package envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_address } from "./address_pb.js";
-import { file_envoy_config_core_v3_backoff } from "./backoff_pb.js";
-import { file_envoy_config_core_v3_http_uri } from "./http_uri_pb.js";
-import { file_envoy_type_v3_percent } from "../../../type/v3/percent_pb.js";
-import { file_envoy_type_v3_semantic_version } from "../../../type/v3/semantic_version_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_core_v3_context_params } from "../../../../xds/core/v3/context_params_pb.js";
-import { file_envoy_annotations_deprecation } from "../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_migrate } from "../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/config/core/v3/base.proto.
  */
 export const file_envoy_config_core_v3_base = /*@__PURE__*/
-  fileDesc("Ch9lbnZveS9jb25maWcvY29yZS92My9iYXNlLnByb3RvEhRlbnZveS5jb25maWcuY29yZS52MyJdCghMb2NhbGl0eRIOCgZyZWdpb24YASABKAkSDAoEem9uZRgCIAEoCRIQCghzdWJfem9uZRgDIAEoCTohmsWIHhwKGmVudm95LmFwaS52Mi5jb3JlLkxvY2FsaXR5IpEBCgxCdWlsZFZlcnNpb24SLwoHdmVyc2lvbhgBIAEoCzIeLmVudm95LnR5cGUudjMuU2VtYW50aWNWZXJzaW9uEikKCG1ldGFkYXRhGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdDolmsWIHiAKHmVudm95LmFwaS52Mi5jb3JlLkJ1aWxkVmVyc2lvbiLPAQoJRXh0ZW5zaW9uEgwKBG5hbWUYASABKAkSEAoIY2F0ZWdvcnkYAiABKAkSJAoPdHlwZV9kZXNjcmlwdG9yGAMgASgJQgsYAZLHhtgEAzMuMBIzCgd2ZXJzaW9uGAQgASgLMiIuZW52b3kuY29uZmlnLmNvcmUudjMuQnVpbGRWZXJzaW9uEhAKCGRpc2FibGVkGAUgASgIEhEKCXR5cGVfdXJscxgGIAMoCToimsWIHh0KG2Vudm95LmFwaS52Mi5jb3JlLkV4dGVuc2lvbiKKBQoETm9kZRIKCgJpZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBJNChJkeW5hbWljX3BhcmFtZXRlcnMYDCADKAsyMS5lbnZveS5jb25maWcuY29yZS52My5Ob2RlLkR5bmFtaWNQYXJhbWV0ZXJzRW50cnkSMAoIbG9jYWxpdHkYBCABKAsyHi5lbnZveS5jb25maWcuY29yZS52My5Mb2NhbGl0eRIXCg91c2VyX2FnZW50X25hbWUYBiABKAkSHAoSdXNlcl9hZ2VudF92ZXJzaW9uGAcgASgJSAASRgoYdXNlcl9hZ2VudF9idWlsZF92ZXJzaW9uGAggASgLMiIuZW52b3kuY29uZmlnLmNvcmUudjMuQnVpbGRWZXJzaW9uSAASMwoKZXh0ZW5zaW9ucxgJIAMoCzIfLmVudm95LmNvbmZpZy5jb3JlLnYzLkV4dGVuc2lvbhIXCg9jbGllbnRfZmVhdHVyZXMYCiADKAkSRwoTbGlzdGVuaW5nX2FkZHJlc3NlcxgLIAMoCzIdLmVudm95LmNvbmZpZy5jb3JlLnYzLkFkZHJlc3NCCxgBkseG2AQDMy4wGlQKFkR5bmFtaWNQYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEikKBXZhbHVlGAIgASgLMhoueGRzLmNvcmUudjMuQ29udGV4dFBhcmFtczoCOAE6HZrFiB4YChZlbnZveS5hcGkudjIuY29yZS5Ob2RlQhkKF3VzZXJfYWdlbnRfdmVyc2lvbl90eXBlSgQIBRAGUg1idWlsZF92ZXJzaW9uIpADCghNZXRhZGF0YRJZCg9maWx0ZXJfbWV0YWRhdGEYASADKAsyMi5lbnZveS5jb25maWcuY29yZS52My5NZXRhZGF0YS5GaWx0ZXJNZXRhZGF0YUVudHJ5Qgz6QgmaAQYiBHICEAESZAoVdHlwZWRfZmlsdGVyX21ldGFkYXRhGAIgAygLMjcuZW52b3kuY29uZmlnLmNvcmUudjMuTWV0YWRhdGEuVHlwZWRGaWx0ZXJNZXRhZGF0YUVudHJ5Qgz6QgmaAQYiBHICEAEaTgoTRmlsdGVyTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSJgoFdmFsdWUYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0OgI4ARpQChhUeXBlZEZpbHRlck1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEiMKBXZhbHVlGAIgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueToCOAE6IZrFiB4cChplbnZveS5hcGkudjIuY29yZS5NZXRhZGF0YSJjCg1SdW50aW1lVUludDMyEhUKDWRlZmF1bHRfdmFsdWUYAiABKA0SEwoLcnVudGltZV9rZXkYAyABKAk6JprFiB4hCh9lbnZveS5hcGkudjIuY29yZS5SdW50aW1lVUludDMyIjsKDVJ1bnRpbWVVSW50NjQSFQoNZGVmYXVsdF92YWx1ZRgCIAEoBBITCgtydW50aW1lX2tleRgDIAEoCSJUCg5SdW50aW1lUGVyY2VudBItCg1kZWZhdWx0X3ZhbHVlGAEgASgLMhYuZW52b3kudHlwZS52My5QZXJjZW50EhMKC3J1bnRpbWVfa2V5GAIgASgJImMKDVJ1bnRpbWVEb3VibGUSFQoNZGVmYXVsdF92YWx1ZRgBIAEoARITCgtydW50aW1lX2tleRgCIAEoCTommsWIHiEKH2Vudm95LmFwaS52Mi5jb3JlLlJ1bnRpbWVEb3VibGUikwEKElJ1bnRpbWVGZWF0dXJlRmxhZxI7Cg1kZWZhdWx0X3ZhbHVlGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZUII+kIFigECEAESEwoLcnVudGltZV9rZXkYAiABKAk6K5rFiB4mCiRlbnZveS5hcGkudjIuY29yZS5SdW50aW1lRmVhdHVyZUZsYWciSwoIS2V5VmFsdWUSIwoDa2V5GAEgASgJQhYYAfpCCHIGEAEogIABkseG2AQDMy4wEhoKBXZhbHVlGAIgASgMQgsYAZLHhtgEAzMuMCJPCgxLZXlWYWx1ZVBhaXISGAoDa2V5GAEgASgJQgv6QghyBhABKICAARIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSLeAgoOS2V5VmFsdWVBcHBlbmQSMgoGcmVjb3JkGAMgASgLMiIuZW52b3kuY29uZmlnLmNvcmUudjMuS2V5VmFsdWVQYWlyEkIKBWVudHJ5GAEgASgLMh4uZW52b3kuY29uZmlnLmNvcmUudjMuS2V5VmFsdWVCExgB+kIFigECCAGSx4bYBAMzLjASUwoGYWN0aW9uGAIgASgOMjkuZW52b3kuY29uZmlnLmNvcmUudjMuS2V5VmFsdWVBcHBlbmQuS2V5VmFsdWVBcHBlbmRBY3Rpb25CCPpCBYIBAhABIn8KFEtleVZhbHVlQXBwZW5kQWN0aW9uEhsKF0FQUEVORF9JRl9FWElTVFNfT1JfQUREEAASEQoNQUREX0lGX0FCU0VOVBABEh4KGk9WRVJXUklURV9JRl9FWElTVFNfT1JfQUREEAISFwoTT1ZFUldSSVRFX0lGX0VYSVNUUxADImMKEEtleVZhbHVlTXV0YXRpb24SNAoGYXBwZW5kGAEgASgLMiQuZW52b3kuY29uZmlnLmNvcmUudjMuS2V5VmFsdWVBcHBlbmQSGQoGcmVtb3ZlGAIgASgJQgn6QgZyBCiAgAEiNQoOUXVlcnlQYXJhbWV0ZXISFAoDa2V5GAEgASgJQgf6QgRyAhABEg0KBXZhbHVlGAIgASgJIrcBCgtIZWFkZXJWYWx1ZRIeCgNrZXkYASABKAlCEfpCDnIMEAEogIAByAEAwAEBEjAKBXZhbHVlGAIgASgJQiH6QgxyCiiAgAHIAQDAAQLymP6PBQwSCnZhbHVlX3R5cGUSMAoJcmF3X3ZhbHVlGAMgASgMQh36Qgh6BhAAGICAAfKY/o8FDBIKdmFsdWVfdHlwZTokmsWIHh8KHWVudm95LmFwaS52Mi5jb3JlLkhlYWRlclZhbHVlIqsDChFIZWFkZXJWYWx1ZU9wdGlvbhI7CgZoZWFkZXIYASABKAsyIS5lbnZveS5jb25maWcuY29yZS52My5IZWFkZXJWYWx1ZUII+kIFigECEAESNwoGYXBwZW5kGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZUILGAGSx4bYBAMzLjASWwoNYXBwZW5kX2FjdGlvbhgDIAEoDjI6LmVudm95LmNvbmZpZy5jb3JlLnYzLkhlYWRlclZhbHVlT3B0aW9uLkhlYWRlckFwcGVuZEFjdGlvbkII+kIFggECEAESGAoQa2VlcF9lbXB0eV92YWx1ZRgEIAEoCCJ9ChJIZWFkZXJBcHBlbmRBY3Rpb24SGwoXQVBQRU5EX0lGX0VYSVNUU19PUl9BREQQABIRCg1BRERfSUZfQUJTRU5UEAESHgoaT1ZFUldSSVRFX0lGX0VYSVNUU19PUl9BREQQAhIXChNPVkVSV1JJVEVfSUZfRVhJU1RTEAM6KprFiB4lCiNlbnZveS5hcGkudjIuY29yZS5IZWFkZXJWYWx1ZU9wdGlvbiJjCglIZWFkZXJNYXASMgoHaGVhZGVycxgBIAMoCzIhLmVudm95LmNvbmZpZy5jb3JlLnYzLkhlYWRlclZhbHVlOiKaxYgeHQobZW52b3kuYXBpLnYyLmNvcmUuSGVhZGVyTWFwIj8KEFdhdGNoZWREaXJlY3RvcnkSFQoEcGF0aBgBIAEoCUIH+kIEcgIQARIUCgx3YXRjaF9tb2RpZnkYAiABKAgi/QEKCkRhdGFTb3VyY2USGwoIZmlsZW5hbWUYASABKAlCB/pCBHICEAFIABIWCgxpbmxpbmVfYnl0ZXMYAiABKAxIABIXCg1pbmxpbmVfc3RyaW5nGAMgASgJSAASJwoUZW52aXJvbm1lbnRfdmFyaWFibGUYBCABKAlCB/pCBHICEAFIABJBChF3YXRjaGVkX2RpcmVjdG9yeRgFIAEoCzImLmVudm95LmNvbmZpZy5jb3JlLnYzLldhdGNoZWREaXJlY3Rvcnk6I5rFiB4eChxlbnZveS5hcGkudjIuY29yZS5EYXRhU291cmNlQhAKCXNwZWNpZmllchID+EIBIuMECgtSZXRyeVBvbGljeRI9Cg5yZXRyeV9iYWNrX29mZhgBIAEoCzIlLmVudm95LmNvbmZpZy5jb3JlLnYzLkJhY2tvZmZTdHJhdGVneRJGCgtudW1fcmV0cmllcxgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUIT8pj+jwUNCgttYXhfcmV0cmllcxIQCghyZXRyeV9vbhgDIAEoCRJHCg5yZXRyeV9wcmlvcml0eRgEIAEoCzIvLmVudm95LmNvbmZpZy5jb3JlLnYzLlJldHJ5UG9saWN5LlJldHJ5UHJpb3JpdHkSUgoUcmV0cnlfaG9zdF9wcmVkaWNhdGUYBSADKAsyNC5lbnZveS5jb25maWcuY29yZS52My5SZXRyeVBvbGljeS5SZXRyeUhvc3RQcmVkaWNhdGUSKQohaG9zdF9zZWxlY3Rpb25fcmV0cnlfbWF4X2F0dGVtcHRzGAYgASgDGmMKDVJldHJ5UHJpb3JpdHkSFQoEbmFtZRgBIAEoCUIH+kIEcgIQARIsCgx0eXBlZF9jb25maWcYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55SABCDQoLY29uZmlnX3R5cGUaaAoSUmV0cnlIb3N0UHJlZGljYXRlEhUKBG5hbWUYASABKAlCB/pCBHICEAESLAoMdHlwZWRfY29uZmlnGAIgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueUgAQg0KC2NvbmZpZ190eXBlOiSaxYgeHwodZW52b3kuYXBpLnYyLmNvcmUuUmV0cnlQb2xpY3kiygEKEFJlbW90ZURhdGFTb3VyY2USOQoIaHR0cF91cmkYASABKAsyHS5lbnZveS5jb25maWcuY29yZS52My5IdHRwVXJpQgj6QgWKAQIQARIXCgZzaGEyNTYYAiABKAlCB/pCBHICEAESNwoMcmV0cnlfcG9saWN5GAMgASgLMiEuZW52b3kuY29uZmlnLmNvcmUudjMuUmV0cnlQb2xpY3k6KZrFiB4kCiJlbnZveS5hcGkudjIuY29yZS5SZW1vdGVEYXRhU291cmNlIroBCg9Bc3luY0RhdGFTb3VyY2USMQoFbG9jYWwYASABKAsyIC5lbnZveS5jb25maWcuY29yZS52My5EYXRhU291cmNlSAASOAoGcmVtb3RlGAIgASgLMiYuZW52b3kuY29uZmlnLmNvcmUudjMuUmVtb3RlRGF0YVNvdXJjZUgAOiiaxYgeIwohZW52b3kuYXBpLnYyLmNvcmUuQXN5bmNEYXRhU291cmNlQhAKCXNwZWNpZmllchID+EIBIp0BCg9UcmFuc3BvcnRTb2NrZXQSFQoEbmFtZRgBIAEoCUIH+kIEcgIQARIsCgx0eXBlZF9jb25maWcYAyABKAsyFC5nb29nbGUucHJvdG9idWYuQW55SAA6KJrFiB4jCiFlbnZveS5hcGkudjIuY29yZS5UcmFuc3BvcnRTb2NrZXRCDQoLY29uZmlnX3R5cGVKBAgCEANSBmNvbmZpZyKlAQoYUnVudGltZUZyYWN0aW9uYWxQZXJjZW50EkEKDWRlZmF1bHRfdmFsdWUYASABKAsyIC5lbnZveS50eXBlLnYzLkZyYWN0aW9uYWxQZXJjZW50Qgj6QgWKAQIQARITCgtydW50aW1lX2tleRgCIAEoCToxmsWIHiwKKmVudm95LmFwaS52Mi5jb3JlLlJ1bnRpbWVGcmFjdGlvbmFsUGVyY2VudCJJCgxDb250cm9sUGxhbmUSEgoKaWRlbnRpZmllchgBIAEoCTolmsWIHiAKHmVudm95LmFwaS52Mi5jb3JlLkNvbnRyb2xQbGFuZSooCg9Sb3V0aW5nUHJpb3JpdHkSCwoHREVGQVVMVBAAEggKBEhJR0gQASqJAQoNUmVxdWVzdE1ldGhvZBIWChJNRVRIT0RfVU5TUEVDSUZJRUQQABIHCgNHRVQQARIICgRIRUFEEAISCAoEUE9TVBADEgcKA1BVVBAEEgoKBkRFTEVURRAFEgsKB0NPTk5FQ1QQBhILCgdPUFRJT05TEAcSCQoFVFJBQ0UQCBIJCgVQQVRDSBAJKj4KEFRyYWZmaWNEaXJlY3Rpb24SDwoLVU5TUEVDSUZJRUQQABILCgdJTkJPVU5EEAESDAoIT1VUQk9VTkQQAkJ9CiJpby5lbnZveXByb3h5LmVudm95LmNvbmZpZy5jb3JlLnYzQglCYXNlUHJvdG9QAVpCZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvY29uZmlnL2NvcmUvdjM7Y29yZXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_address, file_envoy_config_core_v3_backoff, file_envoy_config_core_v3_http_uri, file_envoy_type_v3_percent, file_envoy_type_v3_semantic_version, file_google_protobuf_any, file_google_protobuf_struct, file_google_protobuf_wrappers, file_xds_core_v3_context_params, file_envoy_annotations_deprecation, file_udpa_annotations_migrate, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/config/core/v3/base.proto");
 
 /**
  * Describes the message envoy.config.core.v3.Locality.
@@ -123,8 +110,16 @@ export const KeyValueAppend_KeyValueAppendActionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.core.v3.KeyValueAppend.KeyValueAppendAction
  */
-export const KeyValueAppend_KeyValueAppendAction = /*@__PURE__*/
-  tsEnum(KeyValueAppend_KeyValueAppendActionSchema);
+export const KeyValueAppend_KeyValueAppendAction = {
+  "0": "APPEND_IF_EXISTS_OR_ADD",
+  "1": "ADD_IF_ABSENT",
+  "2": "OVERWRITE_IF_EXISTS_OR_ADD",
+  "3": "OVERWRITE_IF_EXISTS",
+  "APPEND_IF_EXISTS_OR_ADD": 0,
+  "ADD_IF_ABSENT": 1,
+  "OVERWRITE_IF_EXISTS_OR_ADD": 2,
+  "OVERWRITE_IF_EXISTS": 3
+};
 
 /**
  * Describes the message envoy.config.core.v3.KeyValueMutation.
@@ -163,8 +158,16 @@ export const HeaderValueOption_HeaderAppendActionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.core.v3.HeaderValueOption.HeaderAppendAction
  */
-export const HeaderValueOption_HeaderAppendAction = /*@__PURE__*/
-  tsEnum(HeaderValueOption_HeaderAppendActionSchema);
+export const HeaderValueOption_HeaderAppendAction = {
+  "0": "APPEND_IF_EXISTS_OR_ADD",
+  "1": "ADD_IF_ABSENT",
+  "2": "OVERWRITE_IF_EXISTS_OR_ADD",
+  "3": "OVERWRITE_IF_EXISTS",
+  "APPEND_IF_EXISTS_OR_ADD": 0,
+  "ADD_IF_ABSENT": 1,
+  "OVERWRITE_IF_EXISTS_OR_ADD": 2,
+  "OVERWRITE_IF_EXISTS": 3
+};
 
 /**
  * Describes the message envoy.config.core.v3.HeaderMap.
@@ -252,8 +255,12 @@ export const RoutingPrioritySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.core.v3.RoutingPriority
  */
-export const RoutingPriority = /*@__PURE__*/
-  tsEnum(RoutingPrioritySchema);
+export const RoutingPriority = {
+  "0": "DEFAULT",
+  "1": "HIGH",
+  "DEFAULT": 0,
+  "HIGH": 1
+};
 
 /**
  * Describes the enum envoy.config.core.v3.RequestMethod.
@@ -264,8 +271,28 @@ export const RequestMethodSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.core.v3.RequestMethod
  */
-export const RequestMethod = /*@__PURE__*/
-  tsEnum(RequestMethodSchema);
+export const RequestMethod = {
+  "0": "METHOD_UNSPECIFIED",
+  "1": "GET",
+  "2": "HEAD",
+  "3": "POST",
+  "4": "PUT",
+  "5": "DELETE",
+  "6": "CONNECT",
+  "7": "OPTIONS",
+  "8": "TRACE",
+  "9": "PATCH",
+  "METHOD_UNSPECIFIED": 0,
+  "GET": 1,
+  "HEAD": 2,
+  "POST": 3,
+  "PUT": 4,
+  "DELETE": 5,
+  "CONNECT": 6,
+  "OPTIONS": 7,
+  "TRACE": 8,
+  "PATCH": 9
+};
 
 /**
  * Describes the enum envoy.config.core.v3.TrafficDirection.
@@ -276,6 +303,12 @@ export const TrafficDirectionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.core.v3.TrafficDirection
  */
-export const TrafficDirection = /*@__PURE__*/
-  tsEnum(TrafficDirectionSchema);
+export const TrafficDirection = {
+  "0": "UNSPECIFIED",
+  "1": "INBOUND",
+  "2": "OUTBOUND",
+  "UNSPECIFIED": 0,
+  "INBOUND": 1,
+  "OUTBOUND": 2
+};
 

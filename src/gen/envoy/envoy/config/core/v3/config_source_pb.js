@@ -2,23 +2,13 @@
 // @generated from file envoy/config/core/v3/config_source.proto (package envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "./base_pb.js";
-import { file_envoy_config_core_v3_extension } from "./extension_pb.js";
-import { file_envoy_config_core_v3_grpc_service } from "./grpc_service_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_core_v3_authority } from "../../../../xds/core/v3/authority_pb.js";
-import { file_envoy_annotations_deprecation } from "../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/config/core/v3/config_source.proto.
  */
 export const file_envoy_config_core_v3_config_source = /*@__PURE__*/
-  fileDesc("CihlbnZveS9jb25maWcvY29yZS92My9jb25maWdfc291cmNlLnByb3RvEhRlbnZveS5jb25maWcuY29yZS52MyLcBQoPQXBpQ29uZmlnU291cmNlEkkKCGFwaV90eXBlGAEgASgOMi0uZW52b3kuY29uZmlnLmNvcmUudjMuQXBpQ29uZmlnU291cmNlLkFwaVR5cGVCCPpCBYIBAhABEkkKFXRyYW5zcG9ydF9hcGlfdmVyc2lvbhgIIAEoDjIgLmVudm95LmNvbmZpZy5jb3JlLnYzLkFwaVZlcnNpb25CCPpCBYIBAhABEhUKDWNsdXN0ZXJfbmFtZXMYAiADKAkSOAoNZ3JwY19zZXJ2aWNlcxgEIAMoCzIhLmVudm95LmNvbmZpZy5jb3JlLnYzLkdycGNTZXJ2aWNlEjAKDXJlZnJlc2hfZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SPAoPcmVxdWVzdF90aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgj6QgWqAQIqABJEChNyYXRlX2xpbWl0X3NldHRpbmdzGAYgASgLMicuZW52b3kuY29uZmlnLmNvcmUudjMuUmF0ZUxpbWl0U2V0dGluZ3MSJgoec2V0X25vZGVfb25fZmlyc3RfbWVzc2FnZV9vbmx5GAcgASgIEkUKEWNvbmZpZ192YWxpZGF0b3JzGAkgAygLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWcikgEKB0FwaVR5cGUSMwolREVQUkVDQVRFRF9BTkRfVU5BVkFJTEFCTEVfRE9fTk9UX1VTRRAAGggIAaj3tIsCARIICgRSRVNUEAESCAoER1JQQxACEg4KCkRFTFRBX0dSUEMQAxITCg9BR0dSRUdBVEVEX0dSUEMQBRIZChVBR0dSRUdBVEVEX0RFTFRBX0dSUEMQBjoomsWIHiMKIWVudm95LmFwaS52Mi5jb3JlLkFwaUNvbmZpZ1NvdXJjZSJJChZBZ2dyZWdhdGVkQ29uZmlnU291cmNlOi+axYgeKgooZW52b3kuYXBpLnYyLmNvcmUuQWdncmVnYXRlZENvbmZpZ1NvdXJjZSKIAQoQU2VsZkNvbmZpZ1NvdXJjZRJJChV0cmFuc3BvcnRfYXBpX3ZlcnNpb24YASABKA4yIC5lbnZveS5jb25maWcuY29yZS52My5BcGlWZXJzaW9uQgj6QgWCAQIQATopmsWIHiQKImVudm95LmFwaS52Mi5jb3JlLlNlbGZDb25maWdTb3VyY2UisgEKEVJhdGVMaW1pdFNldHRpbmdzEjAKCm1heF90b2tlbnMYASABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSPwoJZmlsbF9yYXRlGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLkRvdWJsZVZhbHVlQg76QgsSCSEAAAAAAAAAADoqmsWIHiUKI2Vudm95LmFwaS52Mi5jb3JlLlJhdGVMaW1pdFNldHRpbmdzIqwBChBQYXRoQ29uZmlnU291cmNlEhUKBHBhdGgYASABKAlCB/pCBHICEAESQQoRd2F0Y2hlZF9kaXJlY3RvcnkYAiABKAsyJi5lbnZveS5jb25maWcuY29yZS52My5XYXRjaGVkRGlyZWN0b3J5Ej4KDXBvbGxfaW50ZXJ2YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDPpCCaoBBjIEEMCEPSKiBAoMQ29uZmlnU291cmNlEisKC2F1dGhvcml0aWVzGAcgAygLMhYueGRzLmNvcmUudjMuQXV0aG9yaXR5EhsKBHBhdGgYASABKAlCCxgBkseG2AQDMy4wSAASRAoScGF0aF9jb25maWdfc291cmNlGAggASgLMiYuZW52b3kuY29uZmlnLmNvcmUudjMuUGF0aENvbmZpZ1NvdXJjZUgAEkIKEWFwaV9jb25maWdfc291cmNlGAIgASgLMiUuZW52b3kuY29uZmlnLmNvcmUudjMuQXBpQ29uZmlnU291cmNlSAASOwoDYWRzGAMgASgLMiwuZW52b3kuY29uZmlnLmNvcmUudjMuQWdncmVnYXRlZENvbmZpZ1NvdXJjZUgAEjYKBHNlbGYYBSABKAsyJi5lbnZveS5jb25maWcuY29yZS52My5TZWxmQ29uZmlnU291cmNlSAASOAoVaW5pdGlhbF9mZXRjaF90aW1lb3V0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEkgKFHJlc291cmNlX2FwaV92ZXJzaW9uGAYgASgOMiAuZW52b3kuY29uZmlnLmNvcmUudjMuQXBpVmVyc2lvbkII+kIFggECEAE6JZrFiB4gCh5lbnZveS5hcGkudjIuY29yZS5Db25maWdTb3VyY2VCHgoXY29uZmlnX3NvdXJjZV9zcGVjaWZpZXISA/hCASLVAQoVRXh0ZW5zaW9uQ29uZmlnU291cmNlEkMKDWNvbmZpZ19zb3VyY2UYASABKAsyIi5lbnZveS5jb25maWcuY29yZS52My5Db25maWdTb3VyY2VCCPpCBaIBAggBEiwKDmRlZmF1bHRfY29uZmlnGAIgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIsCiRhcHBseV9kZWZhdWx0X2NvbmZpZ193aXRob3V0X3dhcm1pbmcYAyABKAgSGwoJdHlwZV91cmxzGAQgAygJQgj6QgWSAQIIASozCgpBcGlWZXJzaW9uEggKBEFVVE8QABITCgJWMhABGgsIAYr0m7MFAzMuMBIGCgJWMxACQoUBCiJpby5lbnZveXByb3h5LmVudm95LmNvbmZpZy5jb3JlLnYzQhFDb25maWdTb3VyY2VQcm90b1ABWkJnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9jb25maWcvY29yZS92Mztjb3JldjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_envoy_config_core_v3_extension, file_envoy_config_core_v3_grpc_service, file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_wrappers, file_xds_core_v3_authority, file_envoy_annotations_deprecation, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/config/core/v3/config_source.proto");
 
 /**
  * Describes the message envoy.config.core.v3.ApiConfigSource.
@@ -36,8 +26,20 @@ export const ApiConfigSource_ApiTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.core.v3.ApiConfigSource.ApiType
  */
-export const ApiConfigSource_ApiType = /*@__PURE__*/
-  tsEnum(ApiConfigSource_ApiTypeSchema);
+export const ApiConfigSource_ApiType = {
+  "0": "DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE",
+  "1": "REST",
+  "2": "GRPC",
+  "3": "DELTA_GRPC",
+  "5": "AGGREGATED_GRPC",
+  "6": "AGGREGATED_DELTA_GRPC",
+  "DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE": 0,
+  "REST": 1,
+  "GRPC": 2,
+  "DELTA_GRPC": 3,
+  "AGGREGATED_GRPC": 5,
+  "AGGREGATED_DELTA_GRPC": 6
+};
 
 /**
  * Describes the message envoy.config.core.v3.AggregatedConfigSource.
@@ -90,6 +92,12 @@ export const ApiVersionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.core.v3.ApiVersion
  */
-export const ApiVersion = /*@__PURE__*/
-  tsEnum(ApiVersionSchema);
+export const ApiVersion = {
+  "0": "AUTO",
+  "1": "V2",
+  "2": "V3",
+  "AUTO": 0,
+  "V2": 1,
+  "V3": 2
+};
 

@@ -2,18 +2,13 @@
 // @generated from file envoy/config/grpc_credential/v3/file_based_metadata.proto (package envoy.config.grpc_credential.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../core/v3/base_pb.js";
-import { file_udpa_annotations_sensitive } from "../../../../udpa/annotations/sensitive_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/config/grpc_credential/v3/file_based_metadata.proto.
  */
 export const file_envoy_config_grpc_credential_v3_file_based_metadata = /*@__PURE__*/
-  fileDesc("CjllbnZveS9jb25maWcvZ3JwY19jcmVkZW50aWFsL3YzL2ZpbGVfYmFzZWRfbWV0YWRhdGEucHJvdG8SH2Vudm95LmNvbmZpZy5ncnBjX2NyZWRlbnRpYWwudjMiyAEKF0ZpbGVCYXNlZE1ldGFkYXRhQ29uZmlnEj0KC3NlY3JldF9kYXRhGAEgASgLMiAuZW52b3kuY29uZmlnLmNvcmUudjMuRGF0YVNvdXJjZUIGuLeLpAIBEhIKCmhlYWRlcl9rZXkYAiABKAkSFQoNaGVhZGVyX3ByZWZpeBgDIAEoCTpDmsWIHj4KPGVudm95LmNvbmZpZy5ncnBjX2NyZWRlbnRpYWwudjJhbHBoYS5GaWxlQmFzZWRNZXRhZGF0YUNvbmZpZ0KrAQotaW8uZW52b3lwcm94eS5lbnZveS5jb25maWcuZ3JwY19jcmVkZW50aWFsLnYzQhZGaWxlQmFzZWRNZXRhZGF0YVByb3RvUAFaWGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2NvbmZpZy9ncnBjX2NyZWRlbnRpYWwvdjM7Z3JwY19jcmVkZW50aWFsdjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_udpa_annotations_sensitive, file_udpa_annotations_status, file_udpa_annotations_versioning]);
+  fileDesc("envoy/config/grpc_credential/v3/file_based_metadata.proto");
 
 /**
  * Describes the message envoy.config.grpc_credential.v3.FileBasedMetadataConfig.

@@ -2,30 +2,13 @@
 // @generated from file envoy/config/rbac/v3/rbac.proto (package envoy.config.rbac.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_address } from "../../core/v3/address_pb.js";
-import { file_envoy_config_core_v3_cel } from "../../core/v3/cel_pb.js";
-import { file_envoy_config_core_v3_extension } from "../../core/v3/extension_pb.js";
-import { file_envoy_config_route_v3_route_components } from "../../route/v3/route_components_pb.js";
-import { file_envoy_type_matcher_v3_filter_state } from "../../../type/matcher/v3/filter_state_pb.js";
-import { file_envoy_type_matcher_v3_metadata } from "../../../type/matcher/v3/metadata_pb.js";
-import { file_envoy_type_matcher_v3_path } from "../../../type/matcher/v3/path_pb.js";
-import { file_envoy_type_matcher_v3_string } from "../../../type/matcher/v3/string_pb.js";
-import { file_envoy_type_v3_range } from "../../../type/v3/range_pb.js";
-import { file_google_api_expr_v1alpha1_checked } from "../../../../google/api/expr/v1alpha1/checked_pb.js";
-import { file_google_api_expr_v1alpha1_syntax } from "../../../../google/api/expr/v1alpha1/syntax_pb.js";
-import { file_envoy_annotations_deprecation } from "../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_migrate } from "../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/config/rbac/v3/rbac.proto.
  */
 export const file_envoy_config_rbac_v3_rbac = /*@__PURE__*/
-  fileDesc("Ch9lbnZveS9jb25maWcvcmJhYy92My9yYmFjLnByb3RvEhRlbnZveS5jb25maWcucmJhYy52MyL1BQoEUkJBQxI7CgZhY3Rpb24YASABKA4yIS5lbnZveS5jb25maWcucmJhYy52My5SQkFDLkFjdGlvbkII+kIFggECEAESOgoIcG9saWNpZXMYAiADKAsyKC5lbnZveS5jb25maWcucmJhYy52My5SQkFDLlBvbGljaWVzRW50cnkSTQoVYXVkaXRfbG9nZ2luZ19vcHRpb25zGAMgASgLMi4uZW52b3kuY29uZmlnLnJiYWMudjMuUkJBQy5BdWRpdExvZ2dpbmdPcHRpb25zGosDChNBdWRpdExvZ2dpbmdPcHRpb25zEmAKD2F1ZGl0X2NvbmRpdGlvbhgBIAEoDjI9LmVudm95LmNvbmZpZy5yYmFjLnYzLlJCQUMuQXVkaXRMb2dnaW5nT3B0aW9ucy5BdWRpdENvbmRpdGlvbkII+kIFggECEAESWAoObG9nZ2VyX2NvbmZpZ3MYAiADKAsyQC5lbnZveS5jb25maWcucmJhYy52My5SQkFDLkF1ZGl0TG9nZ2luZ09wdGlvbnMuQXVkaXRMb2dnZXJDb25maWcaagoRQXVkaXRMb2dnZXJDb25maWcSQAoMYXVkaXRfbG9nZ2VyGAEgASgLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWcSEwoLaXNfb3B0aW9uYWwYAiABKAgiTAoOQXVkaXRDb25kaXRpb24SCAoETk9ORRAAEgsKB09OX0RFTlkQARIMCghPTl9BTExPVxACEhUKEU9OX0RFTllfQU5EX0FMTE9XEAMaTQoNUG9saWNpZXNFbnRyeRILCgNrZXkYASABKAkSKwoFdmFsdWUYAiABKAsyHC5lbnZveS5jb25maWcucmJhYy52My5Qb2xpY3k6AjgBIiYKBkFjdGlvbhIJCgVBTExPVxAAEggKBERFTlkQARIHCgNMT0cQAjogmsWIHhsKGWVudm95LmNvbmZpZy5yYmFjLnYyLlJCQUMinAMKBlBvbGljeRI/CgtwZXJtaXNzaW9ucxgBIAMoCzIgLmVudm95LmNvbmZpZy5yYmFjLnYzLlBlcm1pc3Npb25CCPpCBZIBAggBEj0KCnByaW5jaXBhbHMYAiADKAsyHy5lbnZveS5jb25maWcucmJhYy52My5QcmluY2lwYWxCCPpCBZIBAggBEk8KCWNvbmRpdGlvbhgDIAEoCzIeLmdvb2dsZS5hcGkuZXhwci52MWFscGhhMS5FeHByQhzymP6PBRYSFGV4cHJlc3Npb25fc3BlY2lmaWVyEl4KEWNoZWNrZWRfY29uZGl0aW9uGAQgASgLMiUuZ29vZ2xlLmFwaS5leHByLnYxYWxwaGExLkNoZWNrZWRFeHByQhzymP6PBRYSFGV4cHJlc3Npb25fc3BlY2lmaWVyEj0KCmNlbF9jb25maWcYBSABKAsyKS5lbnZveS5jb25maWcuY29yZS52My5DZWxFeHByZXNzaW9uQ29uZmlnOiKaxYgeHQobZW52b3kuY29uZmlnLnJiYWMudjIuUG9saWN5IqYBCg9Tb3VyY2VkTWV0YWRhdGESSgoQbWV0YWRhdGFfbWF0Y2hlchgBIAEoCzImLmVudm95LnR5cGUubWF0Y2hlci52My5NZXRhZGF0YU1hdGNoZXJCCPpCBYoBAhABEkcKD21ldGFkYXRhX3NvdXJjZRgCIAEoDjIkLmVudm95LmNvbmZpZy5yYmFjLnYzLk1ldGFkYXRhU291cmNlQgj6QgWCAQIQASLXBwoKUGVybWlzc2lvbhI5CglhbmRfcnVsZXMYASABKAsyJC5lbnZveS5jb25maWcucmJhYy52My5QZXJtaXNzaW9uLlNldEgAEjgKCG9yX3J1bGVzGAIgASgLMiQuZW52b3kuY29uZmlnLnJiYWMudjMuUGVybWlzc2lvbi5TZXRIABIWCgNhbnkYAyABKAhCB/pCBGoCCAFIABI2CgZoZWFkZXIYBCABKAsyJC5lbnZveS5jb25maWcucm91dGUudjMuSGVhZGVyTWF0Y2hlckgAEjYKCHVybF9wYXRoGAogASgLMiIuZW52b3kudHlwZS5tYXRjaGVyLnYzLlBhdGhNYXRjaGVySAASOQoOZGVzdGluYXRpb25faXAYBSABKAsyHy5lbnZveS5jb25maWcuY29yZS52My5DaWRyUmFuZ2VIABIlChBkZXN0aW5hdGlvbl9wb3J0GAYgASgNQgn6QgYqBBj//wNIABI7ChZkZXN0aW5hdGlvbl9wb3J0X3JhbmdlGAsgASgLMhkuZW52b3kudHlwZS52My5JbnQzMlJhbmdlSAASRwoIbWV0YWRhdGEYByABKAsyJi5lbnZveS50eXBlLm1hdGNoZXIudjMuTWV0YWRhdGFNYXRjaGVyQgsYAZLHhtgEAzMuMEgAEjQKCG5vdF9ydWxlGAggASgLMiAuZW52b3kuY29uZmlnLnJiYWMudjMuUGVybWlzc2lvbkgAEkUKFXJlcXVlc3RlZF9zZXJ2ZXJfbmFtZRgJIAEoCzIkLmVudm95LnR5cGUubWF0Y2hlci52My5TdHJpbmdNYXRjaGVySAASPQoHbWF0Y2hlchgMIAEoCzIqLmVudm95LmNvbmZpZy5jb3JlLnYzLlR5cGVkRXh0ZW5zaW9uQ29uZmlnSAASQgoMdXJpX3RlbXBsYXRlGA0gASgLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWdIABJBChBzb3VyY2VkX21ldGFkYXRhGA4gASgLMiUuZW52b3kuY29uZmlnLnJiYWMudjMuU291cmNlZE1ldGFkYXRhSAAabAoDU2V0EjkKBXJ1bGVzGAEgAygLMiAuZW52b3kuY29uZmlnLnJiYWMudjMuUGVybWlzc2lvbkII+kIFkgECCAE6KprFiB4lCiNlbnZveS5jb25maWcucmJhYy52Mi5QZXJtaXNzaW9uLlNldDommsWIHiEKH2Vudm95LmNvbmZpZy5yYmFjLnYyLlBlcm1pc3Npb25CCwoEcnVsZRID+EIBIu8ICglQcmluY2lwYWwSNgoHYW5kX2lkcxgBIAEoCzIjLmVudm95LmNvbmZpZy5yYmFjLnYzLlByaW5jaXBhbC5TZXRIABI1CgZvcl9pZHMYAiABKAsyIy5lbnZveS5jb25maWcucmJhYy52My5QcmluY2lwYWwuU2V0SAASFgoDYW55GAMgASgIQgf6QgRqAggBSAASRgoNYXV0aGVudGljYXRlZBgEIAEoCzItLmVudm95LmNvbmZpZy5yYmFjLnYzLlByaW5jaXBhbC5BdXRoZW50aWNhdGVkSAASQQoJc291cmNlX2lwGAUgASgLMh8uZW52b3kuY29uZmlnLmNvcmUudjMuQ2lkclJhbmdlQgsYAZLHhtgEAzMuMEgAEjsKEGRpcmVjdF9yZW1vdGVfaXAYCiABKAsyHy5lbnZveS5jb25maWcuY29yZS52My5DaWRyUmFuZ2VIABI0CglyZW1vdGVfaXAYCyABKAsyHy5lbnZveS5jb25maWcuY29yZS52My5DaWRyUmFuZ2VIABI2CgZoZWFkZXIYBiABKAsyJC5lbnZveS5jb25maWcucm91dGUudjMuSGVhZGVyTWF0Y2hlckgAEjYKCHVybF9wYXRoGAkgASgLMiIuZW52b3kudHlwZS5tYXRjaGVyLnYzLlBhdGhNYXRjaGVySAASRwoIbWV0YWRhdGEYByABKAsyJi5lbnZveS50eXBlLm1hdGNoZXIudjMuTWV0YWRhdGFNYXRjaGVyQgsYAZLHhtgEAzMuMEgAEkEKDGZpbHRlcl9zdGF0ZRgMIAEoCzIpLmVudm95LnR5cGUubWF0Y2hlci52My5GaWx0ZXJTdGF0ZU1hdGNoZXJIABIxCgZub3RfaWQYCCABKAsyHy5lbnZveS5jb25maWcucmJhYy52My5QcmluY2lwYWxIABJBChBzb3VyY2VkX21ldGFkYXRhGA0gASgLMiUuZW52b3kuY29uZmlnLnJiYWMudjMuU291cmNlZE1ldGFkYXRhSAASPAoGY3VzdG9tGA4gASgLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWdIABpoCgNTZXQSNgoDaWRzGAEgAygLMh8uZW52b3kuY29uZmlnLnJiYWMudjMuUHJpbmNpcGFsQgj6QgWSAQIIATopmsWIHiQKImVudm95LmNvbmZpZy5yYmFjLnYyLlByaW5jaXBhbC5TZXQaiAEKDUF1dGhlbnRpY2F0ZWQSPAoOcHJpbmNpcGFsX25hbWUYAiABKAsyJC5lbnZveS50eXBlLm1hdGNoZXIudjMuU3RyaW5nTWF0Y2hlcjozmsWIHi4KLGVudm95LmNvbmZpZy5yYmFjLnYyLlByaW5jaXBhbC5BdXRoZW50aWNhdGVkSgQIARACOiWaxYgeIAoeZW52b3kuY29uZmlnLnJiYWMudjIuUHJpbmNpcGFsQhEKCmlkZW50aWZpZXISA/hCASJSCgZBY3Rpb24SFQoEbmFtZRgBIAEoCUIH+kIEcgIQARIxCgZhY3Rpb24YAiABKA4yIS5lbnZveS5jb25maWcucmJhYy52My5SQkFDLkFjdGlvbiooCg5NZXRhZGF0YVNvdXJjZRILCgdEWU5BTUlDEAASCQoFUk9VVEUQAUJ9CiJpby5lbnZveXByb3h5LmVudm95LmNvbmZpZy5yYmFjLnYzQglSYmFjUHJvdG9QAVpCZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvY29uZmlnL3JiYWMvdjM7cmJhY3YzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_address, file_envoy_config_core_v3_cel, file_envoy_config_core_v3_extension, file_envoy_config_route_v3_route_components, file_envoy_type_matcher_v3_filter_state, file_envoy_type_matcher_v3_metadata, file_envoy_type_matcher_v3_path, file_envoy_type_matcher_v3_string, file_envoy_type_v3_range, file_google_api_expr_v1alpha1_checked, file_google_api_expr_v1alpha1_syntax, file_envoy_annotations_deprecation, file_udpa_annotations_migrate, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/config/rbac/v3/rbac.proto");
 
 /**
  * Describes the message envoy.config.rbac.v3.RBAC.
@@ -57,8 +40,16 @@ export const RBAC_AuditLoggingOptions_AuditConditionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditCondition
  */
-export const RBAC_AuditLoggingOptions_AuditCondition = /*@__PURE__*/
-  tsEnum(RBAC_AuditLoggingOptions_AuditConditionSchema);
+export const RBAC_AuditLoggingOptions_AuditCondition = {
+  "0": "NONE",
+  "1": "ON_DENY",
+  "2": "ON_ALLOW",
+  "3": "ON_DENY_AND_ALLOW",
+  "NONE": 0,
+  "ON_DENY": 1,
+  "ON_ALLOW": 2,
+  "ON_DENY_AND_ALLOW": 3
+};
 
 /**
  * Describes the enum envoy.config.rbac.v3.RBAC.Action.
@@ -69,8 +60,14 @@ export const RBAC_ActionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.rbac.v3.RBAC.Action
  */
-export const RBAC_Action = /*@__PURE__*/
-  tsEnum(RBAC_ActionSchema);
+export const RBAC_Action = {
+  "0": "ALLOW",
+  "1": "DENY",
+  "2": "LOG",
+  "ALLOW": 0,
+  "DENY": 1,
+  "LOG": 2
+};
 
 /**
  * Describes the message envoy.config.rbac.v3.Policy.
@@ -137,6 +134,10 @@ export const MetadataSourceSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.rbac.v3.MetadataSource
  */
-export const MetadataSource = /*@__PURE__*/
-  tsEnum(MetadataSourceSchema);
+export const MetadataSource = {
+  "0": "DYNAMIC",
+  "1": "ROUTE",
+  "DYNAMIC": 0,
+  "ROUTE": 1
+};
 

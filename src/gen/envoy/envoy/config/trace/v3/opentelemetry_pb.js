@@ -2,20 +2,13 @@
 // @generated from file envoy/config/trace/v3/opentelemetry.proto (package envoy.config.trace.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_extension } from "../../core/v3/extension_pb.js";
-import { file_envoy_config_core_v3_grpc_service } from "../../core/v3/grpc_service_pb.js";
-import { file_envoy_config_core_v3_http_service } from "../../core/v3/http_service_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_migrate } from "../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/config/trace/v3/opentelemetry.proto.
  */
 export const file_envoy_config_trace_v3_opentelemetry = /*@__PURE__*/
-  fileDesc("CillbnZveS9jb25maWcvdHJhY2UvdjMvb3BlbnRlbGVtZXRyeS5wcm90bxIVZW52b3kuY29uZmlnLnRyYWNlLnYzIq4FChNPcGVuVGVsZW1ldHJ5Q29uZmlnEk4KDGdycGNfc2VydmljZRgBIAEoCzIhLmVudm95LmNvbmZpZy5jb3JlLnYzLkdycGNTZXJ2aWNlQhXymP6PBQ8SDW90bHBfZXhwb3J0ZXISTgoMaHR0cF9zZXJ2aWNlGAMgASgLMiEuZW52b3kuY29uZmlnLmNvcmUudjMuSHR0cFNlcnZpY2VCFfKY/o8FDxINb3RscF9leHBvcnRlchJTCghleHBvcnRlchgKIAEoCzIqLmVudm95LmNvbmZpZy5jb3JlLnYzLlR5cGVkRXh0ZW5zaW9uQ29uZmlnQhXymP6PBQ8SDW90bHBfZXhwb3J0ZXISFAoMc2VydmljZV9uYW1lGAIgASgJEkYKEnJlc291cmNlX2RldGVjdG9ycxgEIAMoCzIqLmVudm95LmNvbmZpZy5jb3JlLnYzLlR5cGVkRXh0ZW5zaW9uQ29uZmlnEjsKB3NhbXBsZXIYBSABKAsyKi5lbnZveS5jb25maWcuY29yZS52My5UeXBlZEV4dGVuc2lvbkNvbmZpZxI0Cg5tYXhfY2FjaGVfc2l6ZRgGIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRJJCiVzZXRfdGVsZW1ldHJ5X3Nka19yZXNvdXJjZV9hdHRyaWJ1dGVzGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRJHCiNzZXRfc2VydmljZV9uYW1lX3Jlc291cmNlX2F0dHJpYnV0ZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSPQoZc2V0X2luc3RydW1lbnRhdGlvbl9zY29wZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWVCiQEKI2lvLmVudm95cHJveHkuZW52b3kuY29uZmlnLnRyYWNlLnYzQhJPcGVudGVsZW1ldHJ5UHJvdG9QAVpEZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvY29uZmlnL3RyYWNlL3YzO3RyYWNldjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_extension, file_envoy_config_core_v3_grpc_service, file_envoy_config_core_v3_http_service, file_google_protobuf_wrappers, file_udpa_annotations_migrate, file_udpa_annotations_status]);
+  fileDesc("envoy/config/trace/v3/opentelemetry.proto");
 
 /**
  * Describes the message envoy.config.trace.v3.OpenTelemetryConfig.

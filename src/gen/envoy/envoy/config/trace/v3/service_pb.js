@@ -2,18 +2,13 @@
 // @generated from file envoy/config/trace/v3/service.proto (package envoy.config.trace.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_grpc_service } from "../../core/v3/grpc_service_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/config/trace/v3/service.proto.
  */
 export const file_envoy_config_trace_v3_service = /*@__PURE__*/
-  fileDesc("CiNlbnZveS9jb25maWcvdHJhY2UvdjMvc2VydmljZS5wcm90bxIVZW52b3kuY29uZmlnLnRyYWNlLnYzIogBChJUcmFjZVNlcnZpY2VDb25maWcSQQoMZ3JwY19zZXJ2aWNlGAEgASgLMiEuZW52b3kuY29uZmlnLmNvcmUudjMuR3JwY1NlcnZpY2VCCPpCBYoBAhABOi+axYgeKgooZW52b3kuY29uZmlnLnRyYWNlLnYyLlRyYWNlU2VydmljZUNvbmZpZ0KDAQojaW8uZW52b3lwcm94eS5lbnZveS5jb25maWcudHJhY2UudjNCDFNlcnZpY2VQcm90b1ABWkRnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9jb25maWcvdHJhY2UvdjM7dHJhY2V2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_grpc_service, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/config/trace/v3/service.proto");
 
 /**
  * Describes the message envoy.config.trace.v3.TraceServiceConfig.

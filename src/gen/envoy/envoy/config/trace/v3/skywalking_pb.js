@@ -2,20 +2,13 @@
 // @generated from file envoy/config/trace/v3/skywalking.proto (package envoy.config.trace.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_grpc_service } from "../../core/v3/grpc_service_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_migrate } from "../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_sensitive } from "../../../../udpa/annotations/sensitive_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/config/trace/v3/skywalking.proto.
  */
 export const file_envoy_config_trace_v3_skywalking = /*@__PURE__*/
-  fileDesc("CiZlbnZveS9jb25maWcvdHJhY2UvdjMvc2t5d2Fsa2luZy5wcm90bxIVZW52b3kuY29uZmlnLnRyYWNlLnYzIpEBChBTa3lXYWxraW5nQ29uZmlnEkEKDGdycGNfc2VydmljZRgBIAEoCzIhLmVudm95LmNvbmZpZy5jb3JlLnYzLkdycGNTZXJ2aWNlQgj6QgWKAQIQARI6Cg1jbGllbnRfY29uZmlnGAIgASgLMiMuZW52b3kuY29uZmlnLnRyYWNlLnYzLkNsaWVudENvbmZpZyKtAQoMQ2xpZW50Q29uZmlnEhQKDHNlcnZpY2VfbmFtZRgBIAEoCRIVCg1pbnN0YW5jZV9uYW1lGAIgASgJEh8KDWJhY2tlbmRfdG9rZW4YAyABKAlCBri3i6QCAUgAEjQKDm1heF9jYWNoZV9zaXplGAQgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQhkKF2JhY2tlbmRfdG9rZW5fc3BlY2lmaWVyQrkBCiNpby5lbnZveXByb3h5LmVudm95LmNvbmZpZy50cmFjZS52M0IPU2t5d2Fsa2luZ1Byb3RvUAFaRGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2NvbmZpZy90cmFjZS92Mzt0cmFjZXYz8pj+jwUtEitlbnZveS5leHRlbnNpb25zLnRyYWNlcnMuc2t5d2Fsa2luZy52NGFscGhhuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_grpc_service, file_google_protobuf_wrappers, file_udpa_annotations_migrate, file_udpa_annotations_sensitive, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/config/trace/v3/skywalking.proto");
 
 /**
  * Describes the message envoy.config.trace.v3.SkyWalkingConfig.

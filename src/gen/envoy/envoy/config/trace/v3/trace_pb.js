@@ -2,18 +2,11 @@
 // @generated from file envoy/config/trace/v3/trace.proto (package envoy.config.trace.v3, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_trace_v3_datadog } from "./datadog_pb.js";
-import { file_envoy_config_trace_v3_dynamic_ot } from "./dynamic_ot_pb.js";
-import { file_envoy_config_trace_v3_http_tracer } from "./http_tracer_pb.js";
-import { file_envoy_config_trace_v3_lightstep } from "./lightstep_pb.js";
-import { file_envoy_config_trace_v3_opentelemetry } from "./opentelemetry_pb.js";
-import { file_envoy_config_trace_v3_service } from "./service_pb.js";
-import { file_envoy_config_trace_v3_zipkin } from "./zipkin_pb.js";
+import { fileDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/config/trace/v3/trace.proto.
  */
 export const file_envoy_config_trace_v3_trace = /*@__PURE__*/
-  fileDesc("CiFlbnZveS9jb25maWcvdHJhY2UvdjMvdHJhY2UucHJvdG8SFWVudm95LmNvbmZpZy50cmFjZS52M0J5CiNpby5lbnZveXByb3h5LmVudm95LmNvbmZpZy50cmFjZS52M0IKVHJhY2VQcm90b1ABWkRnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9jb25maWcvdHJhY2UvdjM7dHJhY2V2M1AAUAFQAlADUARQBVAGYgZwcm90bzM", [file_envoy_config_trace_v3_datadog, file_envoy_config_trace_v3_dynamic_ot, file_envoy_config_trace_v3_http_tracer, file_envoy_config_trace_v3_lightstep, file_envoy_config_trace_v3_opentelemetry, file_envoy_config_trace_v3_service, file_envoy_config_trace_v3_zipkin]);
+  fileDesc("envoy/config/trace/v3/trace.proto");
 

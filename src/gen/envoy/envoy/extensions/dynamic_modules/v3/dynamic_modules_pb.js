@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/dynamic_modules/v3/dynamic_modules.proto (package envoy.extensions.dynamic_modules.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../config/core/v3/base_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/dynamic_modules/v3/dynamic_modules.proto.
  */
 export const file_envoy_extensions_dynamic_modules_v3_dynamic_modules = /*@__PURE__*/
-  fileDesc("CjllbnZveS9leHRlbnNpb25zL2R5bmFtaWNfbW9kdWxlcy92My9keW5hbWljX21vZHVsZXMucHJvdG8SI2Vudm95LmV4dGVuc2lvbnMuZHluYW1pY19tb2R1bGVzLnYzIr4BChNEeW5hbWljTW9kdWxlQ29uZmlnEgwKBG5hbWUYASABKAkSFAoMZG9fbm90X2Nsb3NlGAMgASgIEhUKDWxvYWRfZ2xvYmFsbHkYBCABKAgSGQoRbWV0cmljc19uYW1lc3BhY2UYBSABKAkSNQoGbW9kdWxlGAYgASgLMiUuZW52b3kuY29uZmlnLmNvcmUudjMuQXN5bmNEYXRhU291cmNlEhoKEm5hY2tfb25fY2FjaGVfbWlzcxgHIAEoCEKwAQoxaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmR5bmFtaWNfbW9kdWxlcy52M0ITRHluYW1pY01vZHVsZXNQcm90b1ABWlxnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2R5bmFtaWNfbW9kdWxlcy92MztkeW5hbWljX21vZHVsZXN2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_base, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/dynamic_modules/v3/dynamic_modules.proto");
 
 /**
  * Describes the message envoy.extensions.dynamic_modules.v3.DynamicModuleConfig.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/regex_engines/v3/google_re2.proto (package envoy.extensions.regex_engines.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/regex_engines/v3/google_re2.proto.
  */
 export const file_envoy_extensions_regex_engines_v3_google_re2 = /*@__PURE__*/
-  fileDesc("CjJlbnZveS9leHRlbnNpb25zL3JlZ2V4X2VuZ2luZXMvdjMvZ29vZ2xlX3JlMi5wcm90bxIhZW52b3kuZXh0ZW5zaW9ucy5yZWdleF9lbmdpbmVzLnYzIgsKCUdvb2dsZVJFMkKlAQovaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLnJlZ2V4X2VuZ2luZXMudjNCDkdvb2dsZVJlMlByb3RvUAFaWGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvcmVnZXhfZW5naW5lcy92MztyZWdleF9lbmdpbmVzdjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/regex_engines/v3/google_re2.proto");
 
 /**
  * Describes the message envoy.extensions.regex_engines.v3.GoogleRE2.

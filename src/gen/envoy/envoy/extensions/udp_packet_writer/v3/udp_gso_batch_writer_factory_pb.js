@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/udp_packet_writer/v3/udp_gso_batch_writer_factory.proto (package envoy.extensions.udp_packet_writer.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/udp_packet_writer/v3/udp_gso_batch_writer_factory.proto.
  */
 export const file_envoy_extensions_udp_packet_writer_v3_udp_gso_batch_writer_factory = /*@__PURE__*/
-  fileDesc("CkhlbnZveS9leHRlbnNpb25zL3VkcF9wYWNrZXRfd3JpdGVyL3YzL3VkcF9nc29fYmF0Y2hfd3JpdGVyX2ZhY3RvcnkucHJvdG8SJWVudm95LmV4dGVuc2lvbnMudWRwX3BhY2tldF93cml0ZXIudjMiGgoYVWRwR3NvQmF0Y2hXcml0ZXJGYWN0b3J5QsABCjNpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMudWRwX3BhY2tldF93cml0ZXIudjNCHVVkcEdzb0JhdGNoV3JpdGVyRmFjdG9yeVByb3RvUAFaYGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvdWRwX3BhY2tldF93cml0ZXIvdjM7dWRwX3BhY2tldF93cml0ZXJ2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/udp_packet_writer/v3/udp_gso_batch_writer_factory.proto");
 
 /**
  * Describes the message envoy.extensions.udp_packet_writer.v3.UdpGsoBatchWriterFactory.

@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/wasm/v3/wasm.proto (package envoy.extensions.wasm.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_backoff } from "../../../config/core/v3/backoff_pb.js";
-import { file_envoy_config_core_v3_base } from "../../../config/core/v3/base_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_envoy_annotations_deprecation } from "../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/wasm/v3/wasm.proto.
  */
 export const file_envoy_extensions_wasm_v3_wasm = /*@__PURE__*/
-  fileDesc("CiNlbnZveS9leHRlbnNpb25zL3dhc20vdjMvd2FzbS5wcm90bxIYZW52b3kuZXh0ZW5zaW9ucy53YXNtLnYzIkYKDFJlbG9hZENvbmZpZxI2CgdiYWNrb2ZmGAEgASgLMiUuZW52b3kuY29uZmlnLmNvcmUudjMuQmFja29mZlN0cmF0ZWd5IvUBChtDYXBhYmlsaXR5UmVzdHJpY3Rpb25Db25maWcSbAoUYWxsb3dlZF9jYXBhYmlsaXRpZXMYASADKAsyTi5lbnZveS5leHRlbnNpb25zLndhc20udjMuQ2FwYWJpbGl0eVJlc3RyaWN0aW9uQ29uZmlnLkFsbG93ZWRDYXBhYmlsaXRpZXNFbnRyeRpoChhBbGxvd2VkQ2FwYWJpbGl0aWVzRW50cnkSCwoDa2V5GAEgASgJEjsKBXZhbHVlGAIgASgLMiwuZW52b3kuZXh0ZW5zaW9ucy53YXNtLnYzLlNhbml0aXphdGlvbkNvbmZpZzoCOAEiFAoSU2FuaXRpemF0aW9uQ29uZmlnIvUCCghWbUNvbmZpZxINCgV2bV9pZBgBIAEoCRIPCgdydW50aW1lGAIgASgJEjMKBGNvZGUYAyABKAsyJS5lbnZveS5jb25maWcuY29yZS52My5Bc3luY0RhdGFTb3VyY2USKwoNY29uZmlndXJhdGlvbhgEIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSGQoRYWxsb3dfcHJlY29tcGlsZWQYBSABKAgSHwoXbmFja19vbl9jb2RlX2NhY2hlX21pc3MYBiABKAgSTQoVZW52aXJvbm1lbnRfdmFyaWFibGVzGAcgASgLMi4uZW52b3kuZXh0ZW5zaW9ucy53YXNtLnYzLkVudmlyb25tZW50VmFyaWFibGVzElwKHWNhcGFiaWxpdHlfcmVzdHJpY3Rpb25fY29uZmlnGAggASgLMjUuZW52b3kuZXh0ZW5zaW9ucy53YXNtLnYzLkNhcGFiaWxpdHlSZXN0cmljdGlvbkNvbmZpZyKyAQoURW52aXJvbm1lbnRWYXJpYWJsZXMSFQoNaG9zdF9lbnZfa2V5cxgBIAMoCRJRCgprZXlfdmFsdWVzGAIgAygLMj0uZW52b3kuZXh0ZW5zaW9ucy53YXNtLnYzLkVudmlyb25tZW50VmFyaWFibGVzLktleVZhbHVlc0VudHJ5GjAKDktleVZhbHVlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi6QMKDFBsdWdpbkNvbmZpZxIMCgRuYW1lGAEgASgJEg8KB3Jvb3RfaWQYAiABKAkSNwoJdm1fY29uZmlnGAMgASgLMiIuZW52b3kuZXh0ZW5zaW9ucy53YXNtLnYzLlZtQ29uZmlnSAASKwoNY29uZmlndXJhdGlvbhgEIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSHgoJZmFpbF9vcGVuGAUgASgIQgsYAZLHhtgEAzMuMBI/Cg5mYWlsdXJlX3BvbGljeRgHIAEoDjInLmVudm95LmV4dGVuc2lvbnMud2FzbS52My5GYWlsdXJlUG9saWN5Ej0KDXJlbG9hZF9jb25maWcYCCABKAsyJi5lbnZveS5leHRlbnNpb25zLndhc20udjMuUmVsb2FkQ29uZmlnEmkKHWNhcGFiaWxpdHlfcmVzdHJpY3Rpb25fY29uZmlnGAYgASgLMjUuZW52b3kuZXh0ZW5zaW9ucy53YXNtLnYzLkNhcGFiaWxpdHlSZXN0cmljdGlvbkNvbmZpZ0ILGAGSx4bYBAMzLjASQwofYWxsb3dfb25faGVhZGVyc19zdG9wX2l0ZXJhdGlvbhgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWVCBAoCdm0iWAoLV2FzbVNlcnZpY2USNgoGY29uZmlnGAEgASgLMiYuZW52b3kuZXh0ZW5zaW9ucy53YXNtLnYzLlBsdWdpbkNvbmZpZxIRCglzaW5nbGV0b24YAiABKAgqUQoNRmFpbHVyZVBvbGljeRIPCgtVTlNQRUNJRklFRBAAEg8KC0ZBSUxfUkVMT0FEEAESDwoLRkFJTF9DTE9TRUQQAhINCglGQUlMX09QRU4QA0KFAQomaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLndhc20udjNCCVdhc21Qcm90b1ABWkZnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3dhc20vdjM7d2FzbXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_backoff, file_envoy_config_core_v3_base, file_google_protobuf_any, file_google_protobuf_wrappers, file_envoy_annotations_deprecation, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/wasm/v3/wasm.proto");
 
 /**
  * Describes the message envoy.extensions.wasm.v3.ReloadConfig.
@@ -74,6 +68,14 @@ export const FailurePolicySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.wasm.v3.FailurePolicy
  */
-export const FailurePolicy = /*@__PURE__*/
-  tsEnum(FailurePolicySchema);
+export const FailurePolicy = {
+  "0": "UNSPECIFIED",
+  "1": "FAIL_RELOAD",
+  "2": "FAIL_CLOSED",
+  "3": "FAIL_OPEN",
+  "UNSPECIFIED": 0,
+  "FAIL_RELOAD": 1,
+  "FAIL_CLOSED": 2,
+  "FAIL_OPEN": 3
+};
 

@@ -2,19 +2,13 @@
 // @generated from file envoy/service/route/v3/srds.proto (package envoy.service.route.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_service_discovery_v3_discovery } from "../../discovery/v3/discovery_pb.js";
-import { file_google_api_annotations } from "../../../../google/api/annotations_pb.js";
-import { file_envoy_annotations_resource } from "../../../annotations/resource_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
+import { fileDesc, messageDesc, serviceDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/service/route/v3/srds.proto.
  */
 export const file_envoy_service_route_v3_srds = /*@__PURE__*/
-  fileDesc("CiFlbnZveS9zZXJ2aWNlL3JvdXRlL3YzL3NyZHMucHJvdG8SFmVudm95LnNlcnZpY2Uucm91dGUudjMiKgoJU3Jkc0R1bW15Oh2axYgeGAoWZW52b3kuYXBpLnYyLlNyZHNEdW1teTLtAwocU2NvcGVkUm91dGVzRGlzY292ZXJ5U2VydmljZRJ3ChJTdHJlYW1TY29wZWRSb3V0ZXMSLC5lbnZveS5zZXJ2aWNlLmRpc2NvdmVyeS52My5EaXNjb3ZlcnlSZXF1ZXN0Gi0uZW52b3kuc2VydmljZS5kaXNjb3ZlcnkudjMuRGlzY292ZXJ5UmVzcG9uc2UiACgBMAESgAEKEURlbHRhU2NvcGVkUm91dGVzEjEuZW52b3kuc2VydmljZS5kaXNjb3ZlcnkudjMuRGVsdGFEaXNjb3ZlcnlSZXF1ZXN0GjIuZW52b3kuc2VydmljZS5kaXNjb3ZlcnkudjMuRGVsdGFEaXNjb3ZlcnlSZXNwb25zZSIAKAEwARKYAQoRRmV0Y2hTY29wZWRSb3V0ZXMSLC5lbnZveS5zZXJ2aWNlLmRpc2NvdmVyeS52My5EaXNjb3ZlcnlSZXF1ZXN0Gi0uZW52b3kuc2VydmljZS5kaXNjb3ZlcnkudjMuRGlzY292ZXJ5UmVzcG9uc2UiJoLT5JMCIDoBKiIbL3YzL2Rpc2NvdmVyeTpzY29wZWQtcm91dGVzGjaKpJbzBzAKLmVudm95LmNvbmZpZy5yb3V0ZS52My5TY29wZWRSb3V0ZUNvbmZpZ3VyYXRpb25CggEKJGlvLmVudm95cHJveHkuZW52b3kuc2VydmljZS5yb3V0ZS52M0IJU3Jkc1Byb3RvUAFaRWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L3NlcnZpY2Uvcm91dGUvdjM7cm91dGV2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_service_discovery_v3_discovery, file_google_api_annotations, file_envoy_annotations_resource, file_udpa_annotations_status, file_udpa_annotations_versioning]);
+  fileDesc("envoy/service/route/v3/srds.proto");
 
 /**
  * Describes the message envoy.service.route.v3.SrdsDummy.

@@ -2,21 +2,13 @@
 // @generated from file envoy/service/runtime/v3/rtds.proto (package envoy.service.runtime.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_service_discovery_v3_discovery } from "../../discovery/v3/discovery_pb.js";
-import { file_google_api_annotations } from "../../../../google/api/annotations_pb.js";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
-import { file_envoy_annotations_resource } from "../../../annotations/resource_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc, serviceDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/service/runtime/v3/rtds.proto.
  */
 export const file_envoy_service_runtime_v3_rtds = /*@__PURE__*/
-  fileDesc("CiNlbnZveS9zZXJ2aWNlL3J1bnRpbWUvdjMvcnRkcy5wcm90bxIYZW52b3kuc2VydmljZS5ydW50aW1lLnYzIjgKCVJ0ZHNEdW1teTormsWIHiYKJGVudm95LnNlcnZpY2UuZGlzY292ZXJ5LnYyLlJ0ZHNEdW1teSJzCgdSdW50aW1lEhUKBG5hbWUYASABKAlCB/pCBHICEAESJgoFbGF5ZXIYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0OimaxYgeJAoiZW52b3kuc2VydmljZS5kaXNjb3ZlcnkudjIuUnVudGltZTLEAwoXUnVudGltZURpc2NvdmVyeVNlcnZpY2UScgoNU3RyZWFtUnVudGltZRIsLmVudm95LnNlcnZpY2UuZGlzY292ZXJ5LnYzLkRpc2NvdmVyeVJlcXVlc3QaLS5lbnZveS5zZXJ2aWNlLmRpc2NvdmVyeS52My5EaXNjb3ZlcnlSZXNwb25zZSIAKAEwARJ7CgxEZWx0YVJ1bnRpbWUSMS5lbnZveS5zZXJ2aWNlLmRpc2NvdmVyeS52My5EZWx0YURpc2NvdmVyeVJlcXVlc3QaMi5lbnZveS5zZXJ2aWNlLmRpc2NvdmVyeS52My5EZWx0YURpc2NvdmVyeVJlc3BvbnNlIgAoATABEo0BCgxGZXRjaFJ1bnRpbWUSLC5lbnZveS5zZXJ2aWNlLmRpc2NvdmVyeS52My5EaXNjb3ZlcnlSZXF1ZXN0Gi0uZW52b3kuc2VydmljZS5kaXNjb3ZlcnkudjMuRGlzY292ZXJ5UmVzcG9uc2UiIILT5JMCGjoBKiIVL3YzL2Rpc2NvdmVyeTpydW50aW1lGiiKpJbzByIKIGVudm95LnNlcnZpY2UucnVudGltZS52My5SdW50aW1lQogBCiZpby5lbnZveXByb3h5LmVudm95LnNlcnZpY2UucnVudGltZS52M0IJUnRkc1Byb3RvUAFaSWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L3NlcnZpY2UvcnVudGltZS92MztydW50aW1ldjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_service_discovery_v3_discovery, file_google_api_annotations, file_google_protobuf_struct, file_envoy_annotations_resource, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/service/runtime/v3/rtds.proto");
 
 /**
  * Describes the message envoy.service.runtime.v3.RtdsDummy.

@@ -2,22 +2,13 @@
 // @generated from file envoy/service/status/v3/csds.proto (package envoy.service.status.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_admin_v3_config_dump_shared } from "../../../admin/v3/config_dump_shared_pb.js";
-import { file_envoy_config_core_v3_base } from "../../../config/core/v3/base_pb.js";
-import { file_envoy_type_matcher_v3_node } from "../../../type/matcher/v3/node_pb.js";
-import { file_google_api_annotations } from "../../../../google/api/annotations_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import { file_envoy_annotations_deprecation } from "../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/service/status/v3/csds.proto.
  */
 export const file_envoy_service_status_v3_csds = /*@__PURE__*/
-  fileDesc("CiJlbnZveS9zZXJ2aWNlL3N0YXR1cy92My9jc2RzLnByb3RvEhdlbnZveS5zZXJ2aWNlLnN0YXR1cy52MyLRAQoTQ2xpZW50U3RhdHVzUmVxdWVzdBI5Cg1ub2RlX21hdGNoZXJzGAEgAygLMiIuZW52b3kudHlwZS5tYXRjaGVyLnYzLk5vZGVNYXRjaGVyEigKBG5vZGUYAiABKAsyGi5lbnZveS5jb25maWcuY29yZS52My5Ob2RlEiEKGWV4Y2x1ZGVfcmVzb3VyY2VfY29udGVudHMYAyABKAg6MprFiB4tCitlbnZveS5zZXJ2aWNlLnN0YXR1cy52Mi5DbGllbnRTdGF0dXNSZXF1ZXN0IpQECgxQZXJYZHNDb25maWcSNQoGc3RhdHVzGAEgASgOMiUuZW52b3kuc2VydmljZS5zdGF0dXMudjMuQ29uZmlnU3RhdHVzEk8KDWNsaWVudF9zdGF0dXMYByABKA4yKy5lbnZveS5zZXJ2aWNlLnN0YXR1cy52My5DbGllbnRDb25maWdTdGF0dXNCCxgBkseG2AQDMy4wEj4KD2xpc3RlbmVyX2NvbmZpZxgCIAEoCzIjLmVudm95LmFkbWluLnYzLkxpc3RlbmVyc0NvbmZpZ0R1bXBIABI8Cg5jbHVzdGVyX2NvbmZpZxgDIAEoCzIiLmVudm95LmFkbWluLnYzLkNsdXN0ZXJzQ29uZmlnRHVtcEgAEjgKDHJvdXRlX2NvbmZpZxgEIAEoCzIgLmVudm95LmFkbWluLnYzLlJvdXRlc0NvbmZpZ0R1bXBIABJFChNzY29wZWRfcm91dGVfY29uZmlnGAUgASgLMiYuZW52b3kuYWRtaW4udjMuU2NvcGVkUm91dGVzQ29uZmlnRHVtcEgAEj4KD2VuZHBvaW50X2NvbmZpZxgGIAEoCzIjLmVudm95LmFkbWluLnYzLkVuZHBvaW50c0NvbmZpZ0R1bXBIADormsWIHiYKJGVudm95LnNlcnZpY2Uuc3RhdHVzLnYyLlBlclhkc0NvbmZpZ0IQCg5wZXJfeGRzX2NvbmZpZyKPBQoMQ2xpZW50Q29uZmlnEigKBG5vZGUYASABKAsyGi5lbnZveS5jb25maWcuY29yZS52My5Ob2RlEkYKCnhkc19jb25maWcYAiADKAsyJS5lbnZveS5zZXJ2aWNlLnN0YXR1cy52My5QZXJYZHNDb25maWdCCxgBkseG2AQDMy4wElMKE2dlbmVyaWNfeGRzX2NvbmZpZ3MYAyADKAsyNi5lbnZveS5zZXJ2aWNlLnN0YXR1cy52My5DbGllbnRDb25maWcuR2VuZXJpY1hkc0NvbmZpZxIUCgxjbGllbnRfc2NvcGUYBCABKAka9AIKEEdlbmVyaWNYZHNDb25maWcSEAoIdHlwZV91cmwYASABKAkSDAoEbmFtZRgCIAEoCRIUCgx2ZXJzaW9uX2luZm8YAyABKAkSKAoKeGRzX2NvbmZpZxgEIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSMAoMbGFzdF91cGRhdGVkGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI8Cg1jb25maWdfc3RhdHVzGAYgASgOMiUuZW52b3kuc2VydmljZS5zdGF0dXMudjMuQ29uZmlnU3RhdHVzEjsKDWNsaWVudF9zdGF0dXMYByABKA4yJC5lbnZveS5hZG1pbi52My5DbGllbnRSZXNvdXJjZVN0YXR1cxI3CgtlcnJvcl9zdGF0ZRgIIAEoCzIiLmVudm95LmFkbWluLnYzLlVwZGF0ZUZhaWx1cmVTdGF0ZRIaChJpc19zdGF0aWNfcmVzb3VyY2UYCSABKAg6K5rFiB4mCiRlbnZveS5zZXJ2aWNlLnN0YXR1cy52Mi5DbGllbnRDb25maWciggEKFENsaWVudFN0YXR1c1Jlc3BvbnNlEjUKBmNvbmZpZxgBIAMoCzIlLmVudm95LnNlcnZpY2Uuc3RhdHVzLnYzLkNsaWVudENvbmZpZzozmsWIHi4KLGVudm95LnNlcnZpY2Uuc3RhdHVzLnYyLkNsaWVudFN0YXR1c1Jlc3BvbnNlKksKDENvbmZpZ1N0YXR1cxILCgdVTktOT1dOEAASCgoGU1lOQ0VEEAESDAoITk9UX1NFTlQQAhIJCgVTVEFMRRADEgkKBUVSUk9SEAQqfgoSQ2xpZW50Q29uZmlnU3RhdHVzEhIKDkNMSUVOVF9VTktOT1dOEAASFAoQQ0xJRU5UX1JFUVVFU1RFRBABEhAKDENMSUVOVF9BQ0tFRBACEhEKDUNMSUVOVF9OQUNLRUQQAxIZChVDTElFTlRfUkVDRUlWRURfRVJST1IQBDKyAgocQ2xpZW50U3RhdHVzRGlzY292ZXJ5U2VydmljZRJ3ChJTdHJlYW1DbGllbnRTdGF0dXMSLC5lbnZveS5zZXJ2aWNlLnN0YXR1cy52My5DbGllbnRTdGF0dXNSZXF1ZXN0Gi0uZW52b3kuc2VydmljZS5zdGF0dXMudjMuQ2xpZW50U3RhdHVzUmVzcG9uc2UiACgBMAESmAEKEUZldGNoQ2xpZW50U3RhdHVzEiwuZW52b3kuc2VydmljZS5zdGF0dXMudjMuQ2xpZW50U3RhdHVzUmVxdWVzdBotLmVudm95LnNlcnZpY2Uuc3RhdHVzLnYzLkNsaWVudFN0YXR1c1Jlc3BvbnNlIiaC0+STAiA6ASoiGy92My9kaXNjb3Zlcnk6Y2xpZW50X3N0YXR1c0KFAQolaW8uZW52b3lwcm94eS5lbnZveS5zZXJ2aWNlLnN0YXR1cy52M0IJQ3Nkc1Byb3RvUAFaR2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L3NlcnZpY2Uvc3RhdHVzL3YzO3N0YXR1c3YzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_admin_v3_config_dump_shared, file_envoy_config_core_v3_base, file_envoy_type_matcher_v3_node, file_google_api_annotations, file_google_protobuf_any, file_google_protobuf_timestamp, file_envoy_annotations_deprecation, file_udpa_annotations_status, file_udpa_annotations_versioning]);
+  fileDesc("envoy/service/status/v3/csds.proto");
 
 /**
  * Describes the message envoy.service.status.v3.ClientStatusRequest.
@@ -63,8 +54,18 @@ export const ConfigStatusSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.service.status.v3.ConfigStatus
  */
-export const ConfigStatus = /*@__PURE__*/
-  tsEnum(ConfigStatusSchema);
+export const ConfigStatus = {
+  "0": "UNKNOWN",
+  "1": "SYNCED",
+  "2": "NOT_SENT",
+  "3": "STALE",
+  "4": "ERROR",
+  "UNKNOWN": 0,
+  "SYNCED": 1,
+  "NOT_SENT": 2,
+  "STALE": 3,
+  "ERROR": 4
+};
 
 /**
  * Describes the enum envoy.service.status.v3.ClientConfigStatus.
@@ -75,8 +76,18 @@ export const ClientConfigStatusSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.service.status.v3.ClientConfigStatus
  */
-export const ClientConfigStatus = /*@__PURE__*/
-  tsEnum(ClientConfigStatusSchema);
+export const ClientConfigStatus = {
+  "0": "CLIENT_UNKNOWN",
+  "1": "CLIENT_REQUESTED",
+  "2": "CLIENT_ACKED",
+  "3": "CLIENT_NACKED",
+  "4": "CLIENT_RECEIVED_ERROR",
+  "CLIENT_UNKNOWN": 0,
+  "CLIENT_REQUESTED": 1,
+  "CLIENT_ACKED": 2,
+  "CLIENT_NACKED": 3,
+  "CLIENT_RECEIVED_ERROR": 4
+};
 
 /**
  * @generated from service envoy.service.status.v3.ClientStatusDiscoveryService

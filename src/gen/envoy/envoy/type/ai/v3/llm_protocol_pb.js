@@ -2,16 +2,13 @@
 // @generated from file envoy/type/ai/v3/llm_protocol.proto (package envoy.type.ai.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_xds_annotations_v3_status } from "../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
+import { enumDesc, fileDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/ai/v3/llm_protocol.proto.
  */
 export const file_envoy_type_ai_v3_llm_protocol = /*@__PURE__*/
-  fileDesc("CiNlbnZveS90eXBlL2FpL3YzL2xsbV9wcm90b2NvbC5wcm90bxIQZW52b3kudHlwZS5haS52MyqTAQoLTExNUHJvdG9jb2wSHAoYTExNX1BST1RPQ09MX1VOU1BFQ0lGSUVEEAASGwoXT1BFTkFJX0NIQVRfQ09NUExFVElPTlMQARIUChBPUEVOQUlfUkVTUE9OU0VTEAISFgoSQU5USFJPUElDX01FU1NBR0VTEAMSGwoXR0VNSU5JX0dFTkVSQVRFX0NPTlRFTlQQBEKCAQoeaW8uZW52b3lwcm94eS5lbnZveS50eXBlLmFpLnYzQhBMbG1Qcm90b2NvbFByb3RvUAFaPGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L3R5cGUvYWkvdjM7YWl2M7qAyNEGAhAC0sak4QYCCAFiBnByb3RvMw", [file_xds_annotations_v3_status, file_udpa_annotations_status]);
+  fileDesc("envoy/type/ai/v3/llm_protocol.proto");
 
 /**
  * Describes the enum envoy.type.ai.v3.LLMProtocol.
@@ -22,6 +19,16 @@ export const LLMProtocolSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.type.ai.v3.LLMProtocol
  */
-export const LLMProtocol = /*@__PURE__*/
-  tsEnum(LLMProtocolSchema);
+export const LLMProtocol = {
+  "0": "LLM_PROTOCOL_UNSPECIFIED",
+  "1": "OPENAI_CHAT_COMPLETIONS",
+  "2": "OPENAI_RESPONSES",
+  "3": "ANTHROPIC_MESSAGES",
+  "4": "GEMINI_GENERATE_CONTENT",
+  "LLM_PROTOCOL_UNSPECIFIED": 0,
+  "OPENAI_CHAT_COMPLETIONS": 1,
+  "OPENAI_RESPONSES": 2,
+  "ANTHROPIC_MESSAGES": 3,
+  "GEMINI_GENERATE_CONTENT": 4
+};
 

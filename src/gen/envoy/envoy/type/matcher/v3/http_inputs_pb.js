@@ -2,16 +2,13 @@
 // @generated from file envoy/type/matcher/v3/http_inputs.proto (package envoy.type.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/matcher/v3/http_inputs.proto.
  */
 export const file_envoy_type_matcher_v3_http_inputs = /*@__PURE__*/
-  fileDesc("CidlbnZveS90eXBlL21hdGNoZXIvdjMvaHR0cF9pbnB1dHMucHJvdG8SFWVudm95LnR5cGUubWF0Y2hlci52MyI/ChtIdHRwUmVxdWVzdEhlYWRlck1hdGNoSW5wdXQSIAoLaGVhZGVyX25hbWUYASABKAlCC/pCCHIGyAEAwAEBIkAKHEh0dHBSZXF1ZXN0VHJhaWxlck1hdGNoSW5wdXQSIAoLaGVhZGVyX25hbWUYASABKAlCC/pCCHIGyAEAwAEBIkAKHEh0dHBSZXNwb25zZUhlYWRlck1hdGNoSW5wdXQSIAoLaGVhZGVyX25hbWUYASABKAlCC/pCCHIGyAEAwAEBIkEKHUh0dHBSZXNwb25zZVRyYWlsZXJNYXRjaElucHV0EiAKC2hlYWRlcl9uYW1lGAEgASgJQgv6QghyBsgBAMABASI/Ch9IdHRwUmVxdWVzdFF1ZXJ5UGFyYW1NYXRjaElucHV0EhwKC3F1ZXJ5X3BhcmFtGAEgASgJQgf6QgRyAhABQogBCiNpby5lbnZveXByb3h5LmVudm95LnR5cGUubWF0Y2hlci52M0IPSHR0cElucHV0c1Byb3RvUAFaRmdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L3R5cGUvbWF0Y2hlci92MzttYXRjaGVydjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/type/matcher/v3/http_inputs.proto");
 
 /**
  * Describes the message envoy.type.matcher.v3.HttpRequestHeaderMatchInput.

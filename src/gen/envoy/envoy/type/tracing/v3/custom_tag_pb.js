@@ -2,18 +2,13 @@
 // @generated from file envoy/type/tracing/v3/custom_tag.proto (package envoy.type.tracing.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_envoy_type_metadata_v3_metadata } from "../../metadata/v3/metadata_pb.js";
-import { file_udpa_annotations_status } from "../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file envoy/type/tracing/v3/custom_tag.proto.
  */
 export const file_envoy_type_tracing_v3_custom_tag = /*@__PURE__*/
-  fileDesc("CiZlbnZveS90eXBlL3RyYWNpbmcvdjMvY3VzdG9tX3RhZy5wcm90bxIVZW52b3kudHlwZS50cmFjaW5nLnYzIvMHCglDdXN0b21UYWcSFAoDdGFnGAEgASgJQgf6QgRyAhABEjsKB2xpdGVyYWwYAiABKAsyKC5lbnZveS50eXBlLnRyYWNpbmcudjMuQ3VzdG9tVGFnLkxpdGVyYWxIABJDCgtlbnZpcm9ubWVudBgDIAEoCzIsLmVudm95LnR5cGUudHJhY2luZy52My5DdXN0b21UYWcuRW52aXJvbm1lbnRIABJBCg5yZXF1ZXN0X2hlYWRlchgEIAEoCzInLmVudm95LnR5cGUudHJhY2luZy52My5DdXN0b21UYWcuSGVhZGVySAASPQoIbWV0YWRhdGEYBSABKAsyKS5lbnZveS50eXBlLnRyYWNpbmcudjMuQ3VzdG9tVGFnLk1ldGFkYXRhSAASDwoFdmFsdWUYBiABKAlIABJICgp2YWx1ZV90eXBlGAcgASgOMiouZW52b3kudHlwZS50cmFjaW5nLnYzLkN1c3RvbVRhZy5WYWx1ZVR5cGVCCPpCBYIBAhABGlEKB0xpdGVyYWwSFgoFdmFsdWUYASABKAlCB/pCBHICEAE6LprFiB4pCidlbnZveS50eXBlLnRyYWNpbmcudjIuQ3VzdG9tVGFnLkxpdGVyYWwabwoLRW52aXJvbm1lbnQSFQoEbmFtZRgBIAEoCUIH+kIEcgIQARIVCg1kZWZhdWx0X3ZhbHVlGAIgASgJOjKaxYgeLQorZW52b3kudHlwZS50cmFjaW5nLnYyLkN1c3RvbVRhZy5FbnZpcm9ubWVudBprCgZIZWFkZXISGwoEbmFtZRgBIAEoCUIN+kIKcggQAcgBAMABARIVCg1kZWZhdWx0X3ZhbHVlGAIgASgJOi2axYgeKAomZW52b3kudHlwZS50cmFjaW5nLnYyLkN1c3RvbVRhZy5IZWFkZXIawQEKCE1ldGFkYXRhEjIKBGtpbmQYASABKAsyJC5lbnZveS50eXBlLm1ldGFkYXRhLnYzLk1ldGFkYXRhS2luZBI5CgxtZXRhZGF0YV9rZXkYAiABKAsyIy5lbnZveS50eXBlLm1ldGFkYXRhLnYzLk1ldGFkYXRhS2V5EhUKDWRlZmF1bHRfdmFsdWUYAyABKAk6L5rFiB4qCihlbnZveS50eXBlLnRyYWNpbmcudjIuQ3VzdG9tVGFnLk1ldGFkYXRhIkcKCVZhbHVlVHlwZRIPCgtVTlNQRUNJRklFRBAAEgoKBlNUUklORxABEgcKA0lOVBACEgoKBkRPVUJMRRADEggKBEJPT0wQBDommsWIHiEKH2Vudm95LnR5cGUudHJhY2luZy52Mi5DdXN0b21UYWdCCwoEdHlwZRID+EIBQocBCiNpby5lbnZveXByb3h5LmVudm95LnR5cGUudHJhY2luZy52M0IOQ3VzdG9tVGFnUHJvdG9QAVpGZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvdHlwZS90cmFjaW5nL3YzO3RyYWNpbmd2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_type_metadata_v3_metadata, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/type/tracing/v3/custom_tag.proto");
 
 /**
  * Describes the message envoy.type.tracing.v3.CustomTag.
@@ -59,6 +54,16 @@ export const CustomTag_ValueTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.type.tracing.v3.CustomTag.ValueType
  */
-export const CustomTag_ValueType = /*@__PURE__*/
-  tsEnum(CustomTag_ValueTypeSchema);
+export const CustomTag_ValueType = {
+  "0": "UNSPECIFIED",
+  "1": "STRING",
+  "2": "INT",
+  "3": "DOUBLE",
+  "4": "BOOL",
+  "UNSPECIFIED": 0,
+  "STRING": 1,
+  "INT": 2,
+  "DOUBLE": 3,
+  "BOOL": 4
+};
 

@@ -2,15 +2,13 @@
 // @generated from file skv2/api/core/v1/core.proto (package core.skv2.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_google_protobuf_timestamp, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file skv2/api/core/v1/core.proto.
  */
 export const file_skv2_api_core_v1_core = /*@__PURE__*/
-  fileDesc("Chtza3YyL2FwaS9jb3JlL3YxL2NvcmUucHJvdG8SEWNvcmUuc2t2Mi5zb2xvLmlvIkkKEENsdXN0ZXJPYmplY3RSZWYSDAoEbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSFAoMY2x1c3Rlcl9uYW1lGAMgASgJIiwKCU9iamVjdFJlZhIMCgRuYW1lGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCSI7Cg1PYmplY3RSZWZMaXN0EioKBHJlZnMYASADKAsyHC5jb3JlLnNrdjIuc29sby5pby5PYmplY3RSZWYi1AMKDk9iamVjdFNlbGVjdG9yEhIKCm5hbWVzcGFjZXMYASADKAkSPQoGbGFiZWxzGAIgAygLMi0uY29yZS5za3YyLnNvbG8uaW8uT2JqZWN0U2VsZWN0b3IuTGFiZWxzRW50cnkSQQoLZXhwcmVzc2lvbnMYAyADKAsyLC5jb3JlLnNrdjIuc29sby5pby5PYmplY3RTZWxlY3Rvci5FeHByZXNzaW9uGvwBCgpFeHByZXNzaW9uEgsKA2tleRgBIAEoCRJHCghvcGVyYXRvchgCIAEoDjI1LmNvcmUuc2t2Mi5zb2xvLmlvLk9iamVjdFNlbGVjdG9yLkV4cHJlc3Npb24uT3BlcmF0b3ISDgoGdmFsdWVzGAMgAygJIocBCghPcGVyYXRvchIKCgZFcXVhbHMQABIQCgxEb3VibGVFcXVhbHMQARINCglOb3RFcXVhbHMQAhIGCgJJbhADEgkKBU5vdEluEAQSCgoGRXhpc3RzEAUSEAoMRG9lc05vdEV4aXN0EAYSDwoLR3JlYXRlclRoYW4QBxIMCghMZXNzVGhhbhAIGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicwoVUG9saWN5VGFyZ2V0UmVmZXJlbmNlEg0KBWdyb3VwGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRIvCgluYW1lc3BhY2UYBCABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUitgEKJFBvbGljeVRhcmdldFJlZmVyZW5jZVdpdGhTZWN0aW9uTmFtZRINCgVncm91cBgBIAEoCRIMCgRraW5kGAIgASgJEgwKBG5hbWUYAyABKAkSLwoJbmFtZXNwYWNlGAQgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlEjIKDHNlY3Rpb25fbmFtZRgFIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5TdHJpbmdWYWx1ZSKVAgoGU3RhdHVzEi4KBXN0YXRlGAEgASgOMh8uY29yZS5za3YyLnNvbG8uaW8uU3RhdHVzLlN0YXRlEg8KB21lc3NhZ2UYAiABKAkSGwoTb2JzZXJ2ZWRfZ2VuZXJhdGlvbhgDIAEoAxIzCg9wcm9jZXNzaW5nX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBW93bmVyGAUgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlIksKBVN0YXRlEgsKB1BFTkRJTkcQABIOCgpQUk9DRVNTSU5HEAESCwoHSU5WQUxJRBACEgoKBkZBSUxFRBADEgwKCEFDQ0VQVEVEEAQiqwEKFVR5cGVkQ2x1c3Rlck9iamVjdFJlZhIvCglhcGlfZ3JvdXAYASABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUSKgoEa2luZBgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5TdHJpbmdWYWx1ZRIMCgRuYW1lGAMgASgJEhEKCW5hbWVzcGFjZRgEIAEoCRIUCgxjbHVzdGVyX25hbWUYBSABKAkijgEKDlR5cGVkT2JqZWN0UmVmEi8KCWFwaV9ncm91cBgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5TdHJpbmdWYWx1ZRIqCgRraW5kGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlEgwKBG5hbWUYAyABKAkSEQoJbmFtZXNwYWNlGAQgASgJYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
+  fileDesc("skv2/api/core/v1/core.proto");
 
 /**
  * Describes the message core.skv2.solo.io.ClusterObjectRef.
@@ -56,8 +54,26 @@ export const ObjectSelector_Expression_OperatorSchema = /*@__PURE__*/
 /**
  * @generated from enum core.skv2.solo.io.ObjectSelector.Expression.Operator
  */
-export const ObjectSelector_Expression_Operator = /*@__PURE__*/
-  tsEnum(ObjectSelector_Expression_OperatorSchema);
+export const ObjectSelector_Expression_Operator = {
+  "0": "Equals",
+  "1": "DoubleEquals",
+  "2": "NotEquals",
+  "3": "In",
+  "4": "NotIn",
+  "5": "Exists",
+  "6": "DoesNotExist",
+  "7": "GreaterThan",
+  "8": "LessThan",
+  "Equals": 0,
+  "DoubleEquals": 1,
+  "NotEquals": 2,
+  "In": 3,
+  "NotIn": 4,
+  "Exists": 5,
+  "DoesNotExist": 6,
+  "GreaterThan": 7,
+  "LessThan": 8
+};
 
 /**
  * Describes the message core.skv2.solo.io.PolicyTargetReference.
@@ -89,8 +105,18 @@ export const Status_StateSchema = /*@__PURE__*/
 /**
  * @generated from enum core.skv2.solo.io.Status.State
  */
-export const Status_State = /*@__PURE__*/
-  tsEnum(Status_StateSchema);
+export const Status_State = {
+  "0": "PENDING",
+  "1": "PROCESSING",
+  "2": "INVALID",
+  "3": "FAILED",
+  "4": "ACCEPTED",
+  "PENDING": 0,
+  "PROCESSING": 1,
+  "INVALID": 2,
+  "FAILED": 3,
+  "ACCEPTED": 4
+};
 
 /**
  * Describes the message core.skv2.solo.io.TypedClusterObjectRef.

@@ -2,15 +2,13 @@
 // @generated from file solo-apis/api/rate-limiter/v1alpha1/ratelimit.proto (package ratelimit.api.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file solo-apis/api/rate-limiter/v1alpha1/ratelimit.proto.
  */
 export const file_solo_apis_api_rate_limiter_v1alpha1_ratelimit = /*@__PURE__*/
-  fileDesc("CjNzb2xvLWFwaXMvYXBpL3JhdGUtbGltaXRlci92MWFscGhhMS9yYXRlbGltaXQucHJvdG8SFXJhdGVsaW1pdC5hcGkuc29sby5pbyKOCgoGQWN0aW9uEkUKDnNvdXJjZV9jbHVzdGVyGAEgASgLMisucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLkFjdGlvbi5Tb3VyY2VDbHVzdGVySAASTwoTZGVzdGluYXRpb25fY2x1c3RlchgCIAEoCzIwLnJhdGVsaW1pdC5hcGkuc29sby5pby5BY3Rpb24uRGVzdGluYXRpb25DbHVzdGVySAASRwoPcmVxdWVzdF9oZWFkZXJzGAMgASgLMiwucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLkFjdGlvbi5SZXF1ZXN0SGVhZGVyc0gAEkUKDnJlbW90ZV9hZGRyZXNzGAQgASgLMisucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLkFjdGlvbi5SZW1vdGVBZGRyZXNzSAASPwoLZ2VuZXJpY19rZXkYBSABKAsyKC5yYXRlbGltaXQuYXBpLnNvbG8uaW8uQWN0aW9uLkdlbmVyaWNLZXlIABJMChJoZWFkZXJfdmFsdWVfbWF0Y2gYBiABKAsyLi5yYXRlbGltaXQuYXBpLnNvbG8uaW8uQWN0aW9uLkhlYWRlclZhbHVlTWF0Y2hIABIzCghtZXRhZGF0YRgIIAEoCzIfLnJhdGVsaW1pdC5hcGkuc29sby5pby5NZXRhRGF0YUgAEjAKA2NlbBgJIAEoCzIhLnJhdGVsaW1pdC5hcGkuc29sby5pby5BY3Rpb24uQ0VMSAAaJgoDQ0VMEhIKCmV4cHJlc3Npb24YASABKAkSCwoDa2V5GAIgASgJGhQKEkRlc3RpbmF0aW9uQ2x1c3RlchomCgpHZW5lcmljS2V5EhgKEGRlc2NyaXB0b3JfdmFsdWUYASABKAkaigQKEEhlYWRlclZhbHVlTWF0Y2gSGAoQZGVzY3JpcHRvcl92YWx1ZRgBIAEoCRIwCgxleHBlY3RfbWF0Y2gYAiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEk0KB2hlYWRlcnMYAyADKAsyPC5yYXRlbGltaXQuYXBpLnNvbG8uaW8uQWN0aW9uLkhlYWRlclZhbHVlTWF0Y2guSGVhZGVyTWF0Y2hlchraAgoNSGVhZGVyTWF0Y2hlchIMCgRuYW1lGAEgASgJEhUKC2V4YWN0X21hdGNoGAQgASgJSAASFQoLcmVnZXhfbWF0Y2gYBSABKAlIABJeCgtyYW5nZV9tYXRjaBgGIAEoCzJHLnJhdGVsaW1pdC5hcGkuc29sby5pby5BY3Rpb24uSGVhZGVyVmFsdWVNYXRjaC5IZWFkZXJNYXRjaGVyLkludDY0UmFuZ2VIABIXCg1wcmVzZW50X21hdGNoGAcgASgISAASFgoMcHJlZml4X21hdGNoGAkgASgJSAASFgoMc3VmZml4X21hdGNoGAogASgJSAASFAoMaW52ZXJ0X21hdGNoGAggASgIGigKCkludDY0UmFuZ2USDQoFc3RhcnQYASABKAMSCwoDZW5kGAIgASgDQhgKFmhlYWRlcl9tYXRjaF9zcGVjaWZpZXJKBAgCEANKBAgDEAQaDwoNUmVtb3RlQWRkcmVzcxo9Cg5SZXF1ZXN0SGVhZGVycxITCgtoZWFkZXJfbmFtZRgBIAEoCRIWCg5kZXNjcmlwdG9yX2tleRgCIAEoCRoPCg1Tb3VyY2VDbHVzdGVyQhIKEGFjdGlvbl9zcGVjaWZpZXIivAEKCkRlc2NyaXB0b3ISCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJEjQKCnJhdGVfbGltaXQYAyABKAsyIC5yYXRlbGltaXQuYXBpLnNvbG8uaW8uUmF0ZUxpbWl0EjYKC2Rlc2NyaXB0b3JzGAQgAygLMiEucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLkRlc2NyaXB0b3ISDgoGd2VpZ2h0GAUgASgNEhQKDGFsd2F5c19hcHBseRgGIAEoCCLpAgoITWV0YURhdGESFgoOZGVzY3JpcHRvcl9rZXkYASABKAkSQQoMbWV0YWRhdGFfa2V5GAIgASgLMisucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLk1ldGFEYXRhLk1ldGFkYXRhS2V5EhUKDWRlZmF1bHRfdmFsdWUYAyABKAkSNgoGc291cmNlGAQgASgOMiYucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLk1ldGFEYXRhLlNvdXJjZRqKAQoLTWV0YWRhdGFLZXkSCwoDa2V5GAEgASgJEkUKBHBhdGgYAiADKAsyNy5yYXRlbGltaXQuYXBpLnNvbG8uaW8uTWV0YURhdGEuTWV0YWRhdGFLZXkuUGF0aFNlZ21lbnQaJwoLUGF0aFNlZ21lbnQSDQoDa2V5GAEgASgJSABCCQoHc2VnbWVudCImCgZTb3VyY2USCwoHRFlOQU1JQxAAEg8KC1JPVVRFX0VOVFJZEAEiwwEKCE92ZXJyaWRlEksKEGR5bmFtaWNfbWV0YWRhdGEYASABKAsyLy5yYXRlbGltaXQuYXBpLnNvbG8uaW8uT3ZlcnJpZGUuRHluYW1pY01ldGFkYXRhSAAaVAoPRHluYW1pY01ldGFkYXRhEkEKDG1ldGFkYXRhX2tleRgBIAEoCzIrLnJhdGVsaW1pdC5hcGkuc29sby5pby5NZXRhRGF0YS5NZXRhZGF0YUtleUIUChJvdmVycmlkZV9zcGVjaWZpZXIiugEKCVJhdGVMaW1pdBIzCgR1bml0GAEgASgOMiUucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLlJhdGVMaW1pdC5Vbml0EhkKEXJlcXVlc3RzX3Blcl91bml0GAIgASgNIl0KBFVuaXQSCwoHVU5LTk9XThAAEgoKBlNFQ09ORBABEgoKBk1JTlVURRACEggKBEhPVVIQAxIHCgNEQVkQBBIJCgVNT05USBAFEggKBFlFQVIQBhIICgRXRUVLEAci1gEKEFJhdGVMaW1pdEFjdGlvbnMSLgoHYWN0aW9ucxgBIAMoCzIdLnJhdGVsaW1pdC5hcGkuc29sby5pby5BY3Rpb24SMgoLc2V0X2FjdGlvbnMYAiADKAsyHS5yYXRlbGltaXQuYXBpLnNvbG8uaW8uQWN0aW9uEi4KBWxpbWl0GAMgASgLMh8ucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLk92ZXJyaWRlEi4KBHR5cGUYBCABKA4yIC5yYXRlbGltaXQuYXBpLnNvbG8uaW8uTGltaXRUeXBlIqACChNSYXRlTGltaXRDb25maWdTcGVjEj0KA3JhdxgBIAEoCzIuLnJhdGVsaW1pdC5hcGkuc29sby5pby5SYXRlTGltaXRDb25maWdTcGVjLlJhd0gAGroBCgNSYXcSNgoLZGVzY3JpcHRvcnMYASADKAsyIS5yYXRlbGltaXQuYXBpLnNvbG8uaW8uRGVzY3JpcHRvchI8CgtyYXRlX2xpbWl0cxgCIAMoCzInLnJhdGVsaW1pdC5hcGkuc29sby5pby5SYXRlTGltaXRBY3Rpb25zEj0KD3NldF9kZXNjcmlwdG9ycxgDIAMoCzIkLnJhdGVsaW1pdC5hcGkuc29sby5pby5TZXREZXNjcmlwdG9yQg0KC2NvbmZpZ190eXBlIroBChVSYXRlTGltaXRDb25maWdTdGF0dXMSQQoFc3RhdGUYASABKA4yMi5yYXRlbGltaXQuYXBpLnNvbG8uaW8uUmF0ZUxpbWl0Q29uZmlnU3RhdHVzLlN0YXRlEg8KB21lc3NhZ2UYAiABKAkSGwoTb2JzZXJ2ZWRfZ2VuZXJhdGlvbhgDIAEoAyIwCgVTdGF0ZRILCgdQRU5ESU5HEAASDAoIQUNDRVBURUQQARIMCghSRUpFQ1RFRBACIqABCg1TZXREZXNjcmlwdG9yEkMKEnNpbXBsZV9kZXNjcmlwdG9ycxgBIAMoCzInLnJhdGVsaW1pdC5hcGkuc29sby5pby5TaW1wbGVEZXNjcmlwdG9yEjQKCnJhdGVfbGltaXQYAiABKAsyIC5yYXRlbGltaXQuYXBpLnNvbG8uaW8uUmF0ZUxpbWl0EhQKDGFsd2F5c19hcHBseRgDIAEoCCIuChBTaW1wbGVEZXNjcmlwdG9yEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCSojCglMaW1pdFR5cGUSCwoHUkVRVUVTVBAAEgkKBVRPS0VOEAFiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_wrappers]);
+  fileDesc("solo-apis/api/rate-limiter/v1alpha1/ratelimit.proto");
 
 /**
  * Describes the message ratelimit.api.solo.io.Action.
@@ -121,8 +119,12 @@ export const MetaData_SourceSchema = /*@__PURE__*/
  *
  * @generated from enum ratelimit.api.solo.io.MetaData.Source
  */
-export const MetaData_Source = /*@__PURE__*/
-  tsEnum(MetaData_SourceSchema);
+export const MetaData_Source = {
+  "0": "DYNAMIC",
+  "1": "ROUTE_ENTRY",
+  "DYNAMIC": 0,
+  "ROUTE_ENTRY": 1
+};
 
 /**
  * Describes the message ratelimit.api.solo.io.Override.
@@ -156,8 +158,24 @@ export const RateLimit_UnitSchema = /*@__PURE__*/
  *
  * @generated from enum ratelimit.api.solo.io.RateLimit.Unit
  */
-export const RateLimit_Unit = /*@__PURE__*/
-  tsEnum(RateLimit_UnitSchema);
+export const RateLimit_Unit = {
+  "0": "UNKNOWN",
+  "1": "SECOND",
+  "2": "MINUTE",
+  "3": "HOUR",
+  "4": "DAY",
+  "5": "MONTH",
+  "6": "YEAR",
+  "7": "WEEK",
+  "UNKNOWN": 0,
+  "SECOND": 1,
+  "MINUTE": 2,
+  "HOUR": 3,
+  "DAY": 4,
+  "MONTH": 5,
+  "YEAR": 6,
+  "WEEK": 7
+};
 
 /**
  * Describes the message ratelimit.api.solo.io.RateLimitActions.
@@ -198,8 +216,14 @@ export const RateLimitConfigStatus_StateSchema = /*@__PURE__*/
  *
  * @generated from enum ratelimit.api.solo.io.RateLimitConfigStatus.State
  */
-export const RateLimitConfigStatus_State = /*@__PURE__*/
-  tsEnum(RateLimitConfigStatus_StateSchema);
+export const RateLimitConfigStatus_State = {
+  "0": "PENDING",
+  "1": "ACCEPTED",
+  "2": "REJECTED",
+  "PENDING": 0,
+  "ACCEPTED": 1,
+  "REJECTED": 2
+};
 
 /**
  * Describes the message ratelimit.api.solo.io.SetDescriptor.
@@ -226,6 +250,10 @@ export const LimitTypeSchema = /*@__PURE__*/
  *
  * @generated from enum ratelimit.api.solo.io.LimitType
  */
-export const LimitType = /*@__PURE__*/
-  tsEnum(LimitTypeSchema);
+export const LimitType = {
+  "0": "REQUEST",
+  "1": "TOKEN",
+  "REQUEST": 0,
+  "TOKEN": 1
+};
 

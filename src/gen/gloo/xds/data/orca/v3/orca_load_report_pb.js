@@ -2,14 +2,13 @@
 // @generated from file xds/data/orca/v3/orca_load_report.proto (package xds.data.orca.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file xds/data/orca/v3/orca_load_report.proto.
  */
 export const file_xds_data_orca_v3_orca_load_report = /*@__PURE__*/
-  fileDesc("Cid4ZHMvZGF0YS9vcmNhL3YzL29yY2FfbG9hZF9yZXBvcnQucHJvdG8SEHhkcy5kYXRhLm9yY2EudjMi8QMKDk9yY2FMb2FkUmVwb3J0EhcKD2NwdV91dGlsaXphdGlvbhgBIAEoARIXCg9tZW1fdXRpbGl6YXRpb24YAiABKAESDwoDcnBzGAMgASgEQgIYARJHCgxyZXF1ZXN0X2Nvc3QYBCADKAsyMS54ZHMuZGF0YS5vcmNhLnYzLk9yY2FMb2FkUmVwb3J0LlJlcXVlc3RDb3N0RW50cnkSRgoLdXRpbGl6YXRpb24YBSADKAsyMS54ZHMuZGF0YS5vcmNhLnYzLk9yY2FMb2FkUmVwb3J0LlV0aWxpemF0aW9uRW50cnkSFgoOcnBzX2ZyYWN0aW9uYWwYBiABKAESCwoDZXBzGAcgASgBEkkKDW5hbWVkX21ldHJpY3MYCCADKAsyMi54ZHMuZGF0YS5vcmNhLnYzLk9yY2FMb2FkUmVwb3J0Lk5hbWVkTWV0cmljc0VudHJ5GjIKEFJlcXVlc3RDb3N0RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ARoyChBVdGlsaXphdGlvbkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEaMwoRTmFtZWRNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4AWIGcHJvdG8z0vYDBAgAGAA");
+  fileDesc("xds/data/orca/v3/orca_load_report.proto");
 
 /**
  * Describes the message xds.data.orca.v3.OrcaLoadReport.

@@ -2,16 +2,13 @@
 // @generated from file xds/service/orca/v3/orca.proto (package xds.service.orca.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_xds_data_orca_v3_orca_load_report } from "../../../data/orca/v3/orca_load_report_pb.js";
+import { fileDesc, messageDesc, serviceDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file xds/service/orca/v3/orca.proto.
  */
 export const file_xds_service_orca_v3_orca = /*@__PURE__*/
-  fileDesc("Ch54ZHMvc2VydmljZS9vcmNhL3YzL29yY2EucHJvdG8SE3hkcy5zZXJ2aWNlLm9yY2EudjMiZwoVT3JjYUxvYWRSZXBvcnRSZXF1ZXN0EjIKD3JlcG9ydF9pbnRlcnZhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaChJyZXF1ZXN0X2Nvc3RfbmFtZXMYAiADKAkydQoOT3BlblJjYVNlcnZpY2USYwoRU3RyZWFtQ29yZU1ldHJpY3MSKi54ZHMuc2VydmljZS5vcmNhLnYzLk9yY2FMb2FkUmVwb3J0UmVxdWVzdBogLnhkcy5kYXRhLm9yY2EudjMuT3JjYUxvYWRSZXBvcnQwAWIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_duration, file_xds_data_orca_v3_orca_load_report]);
+  fileDesc("xds/service/orca/v3/orca.proto");
 
 /**
  * Describes the message xds.service.orca.v3.OrcaLoadReportRequest.

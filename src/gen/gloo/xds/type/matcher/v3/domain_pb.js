@@ -2,15 +2,13 @@
 // @generated from file xds/type/matcher/v3/domain.proto (package xds.type.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_xds_type_matcher_v3_matcher } from "./matcher_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file xds/type/matcher/v3/domain.proto.
  */
 export const file_xds_type_matcher_v3_domain = /*@__PURE__*/
-  fileDesc("CiB4ZHMvdHlwZS9tYXRjaGVyL3YzL2RvbWFpbi5wcm90bxITeGRzLnR5cGUubWF0Y2hlci52MyK8AQoRU2VydmVyTmFtZU1hdGNoZXISTQoPZG9tYWluX21hdGNoZXJzGAEgAygLMjQueGRzLnR5cGUubWF0Y2hlci52My5TZXJ2ZXJOYW1lTWF0Y2hlci5Eb21haW5NYXRjaGVyGlgKDURvbWFpbk1hdGNoZXISDwoHZG9tYWlucxgBIAMoCRI2Cghvbl9tYXRjaBgCIAEoCzIkLnhkcy50eXBlLm1hdGNoZXIudjMuTWF0Y2hlci5Pbk1hdGNoYgZwcm90bzPS9gMECAAYAA", [file_xds_type_matcher_v3_matcher]);
+  fileDesc("xds/type/matcher/v3/domain.proto");
 
 /**
  * Describes the message xds.type.matcher.v3.ServerNameMatcher.

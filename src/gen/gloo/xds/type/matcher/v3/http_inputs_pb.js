@@ -2,14 +2,13 @@
 // @generated from file xds/type/matcher/v3/http_inputs.proto (package xds.type.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file xds/type/matcher/v3/http_inputs.proto.
  */
 export const file_xds_type_matcher_v3_http_inputs = /*@__PURE__*/
-  fileDesc("CiV4ZHMvdHlwZS9tYXRjaGVyL3YzL2h0dHBfaW5wdXRzLnByb3RvEhN4ZHMudHlwZS5tYXRjaGVyLnYzIh0KG0h0dHBBdHRyaWJ1dGVzQ2VsTWF0Y2hJbnB1dGIGcHJvdG8z0vYDBAgAGAA");
+  fileDesc("xds/type/matcher/v3/http_inputs.proto");
 
 /**
  * Describes the message xds.type.matcher.v3.HttpAttributesCelMatchInput.

@@ -2,16 +2,13 @@
 // @generated from file xds/type/matcher/v3/range.proto (package xds.type.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_xds_type_matcher_v3_matcher } from "./matcher_pb.js";
-import { file_xds_type_v3_range } from "../../v3/range_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file xds/type/matcher/v3/range.proto.
  */
 export const file_xds_type_matcher_v3_range = /*@__PURE__*/
-  fileDesc("Ch94ZHMvdHlwZS9tYXRjaGVyL3YzL3JhbmdlLnByb3RvEhN4ZHMudHlwZS5tYXRjaGVyLnYzItQBChJEb3VibGVSYW5nZU1hdGNoZXISTAoOcmFuZ2VfbWF0Y2hlcnMYASADKAsyNC54ZHMudHlwZS5tYXRjaGVyLnYzLkRvdWJsZVJhbmdlTWF0Y2hlci5SYW5nZU1hdGNoZXIacAoMUmFuZ2VNYXRjaGVyEigKBnJhbmdlcxgBIAMoCzIYLnhkcy50eXBlLnYzLkRvdWJsZVJhbmdlEjYKCG9uX21hdGNoGAIgASgLMiQueGRzLnR5cGUubWF0Y2hlci52My5NYXRjaGVyLk9uTWF0Y2gi0QEKEUludDMyUmFuZ2VNYXRjaGVyEksKDnJhbmdlX21hdGNoZXJzGAEgAygLMjMueGRzLnR5cGUubWF0Y2hlci52My5JbnQzMlJhbmdlTWF0Y2hlci5SYW5nZU1hdGNoZXIabwoMUmFuZ2VNYXRjaGVyEicKBnJhbmdlcxgBIAMoCzIXLnhkcy50eXBlLnYzLkludDMyUmFuZ2USNgoIb25fbWF0Y2gYAiABKAsyJC54ZHMudHlwZS5tYXRjaGVyLnYzLk1hdGNoZXIuT25NYXRjaCLRAQoRSW50NjRSYW5nZU1hdGNoZXISSwoOcmFuZ2VfbWF0Y2hlcnMYASADKAsyMy54ZHMudHlwZS5tYXRjaGVyLnYzLkludDY0UmFuZ2VNYXRjaGVyLlJhbmdlTWF0Y2hlchpvCgxSYW5nZU1hdGNoZXISJwoGcmFuZ2VzGAEgAygLMhcueGRzLnR5cGUudjMuSW50NjRSYW5nZRI2Cghvbl9tYXRjaBgCIAEoCzIkLnhkcy50eXBlLm1hdGNoZXIudjMuTWF0Y2hlci5Pbk1hdGNoYgZwcm90bzPS9gMECAAYAA", [file_xds_type_matcher_v3_matcher, file_xds_type_v3_range]);
+  fileDesc("xds/type/matcher/v3/range.proto");
 
 /**
  * Describes the message xds.type.matcher.v3.DoubleRangeMatcher.

@@ -2,14 +2,13 @@
 // @generated from file xds/type/matcher/v3/regex.proto (package xds.type.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file xds/type/matcher/v3/regex.proto.
  */
 export const file_xds_type_matcher_v3_regex = /*@__PURE__*/
-  fileDesc("Ch94ZHMvdHlwZS9tYXRjaGVyL3YzL3JlZ2V4LnByb3RvEhN4ZHMudHlwZS5tYXRjaGVyLnYzInwKDFJlZ2V4TWF0Y2hlchJBCgpnb29nbGVfcmUyGAEgASgLMisueGRzLnR5cGUubWF0Y2hlci52My5SZWdleE1hdGNoZXIuR29vZ2xlUkUySAASDQoFcmVnZXgYAiABKAkaCwoJR29vZ2xlUkUyQg0KC2VuZ2luZV90eXBlYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("xds/type/matcher/v3/regex.proto");
 
 /**
  * Describes the message xds.type.matcher.v3.RegexMatcher.

@@ -2,15 +2,13 @@
 // @generated from file xds/type/matcher/v3/string.proto (package xds.type.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../lib/file-desc.js";
-import { file_xds_type_matcher_v3_regex } from "./regex_pb.js";
+import { fileDesc, messageDesc } from "../../../../descriptors.js";
 
 /**
  * Describes the file xds/type/matcher/v3/string.proto.
  */
 export const file_xds_type_matcher_v3_string = /*@__PURE__*/
-  fileDesc("CiB4ZHMvdHlwZS9tYXRjaGVyL3YzL3N0cmluZy5wcm90bxITeGRzLnR5cGUubWF0Y2hlci52MyJJChFMaXN0U3RyaW5nTWF0Y2hlchI0CghwYXR0ZXJucxgBIAMoCzIiLnhkcy50eXBlLm1hdGNoZXIudjMuU3RyaW5nTWF0Y2hlciK3AQoNU3RyaW5nTWF0Y2hlchIPCgVleGFjdBgBIAEoCUgAEhAKBnByZWZpeBgCIAEoCUgAEhAKBnN1ZmZpeBgDIAEoCUgAEjcKCnNhZmVfcmVnZXgYBSABKAsyIS54ZHMudHlwZS5tYXRjaGVyLnYzLlJlZ2V4TWF0Y2hlckgAEhIKCGNvbnRhaW5zGAcgASgJSAASEwoLaWdub3JlX2Nhc2UYBiABKAhCDwoNbWF0Y2hfcGF0dGVybmIGcHJvdG8z0vYDBAgAGAA", [file_xds_type_matcher_v3_regex]);
+  fileDesc("xds/type/matcher/v3/string.proto");
 
 /**
  * Describes the message xds.type.matcher.v3.ListStringMatcher.

@@ -2,21 +2,13 @@
 // @generated from file envoy/extensions/access_loggers/stats/v3/stats.proto (package envoy.extensions.access_loggers.stats.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_data_accesslog_v3_accesslog } from "../../../../data/accesslog/v3/accesslog_pb.js";
-import { file_envoy_type_v3_scope } from "../../../../type/v3/scope_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_type_matcher_v3_matcher } from "../../../../../xds/type/matcher/v3/matcher_pb.js";
-import { file_envoy_annotations_deprecation } from "../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/access_loggers/stats/v3/stats.proto.
  */
 export const file_envoy_extensions_access_loggers_stats_v3_stats = /*@__PURE__*/
-  fileDesc("CjRlbnZveS9leHRlbnNpb25zL2FjY2Vzc19sb2dnZXJzL3N0YXRzL3YzL3N0YXRzLnByb3RvEihlbnZveS5leHRlbnNpb25zLmFjY2Vzc19sb2dnZXJzLnN0YXRzLnYzIsgMCgZDb25maWcSIAoLc3RhdF9wcmVmaXgYASABKAlCCxgBkseG2AQDMy4wEikKC3N0YXRzX3Njb3BlGAYgASgLMhQuZW52b3kudHlwZS52My5TY29wZRJOCgpoaXN0b2dyYW1zGAMgAygLMjouZW52b3kuZXh0ZW5zaW9ucy5hY2Nlc3NfbG9nZ2Vycy5zdGF0cy52My5Db25maWcuSGlzdG9ncmFtEkoKCGNvdW50ZXJzGAQgAygLMjguZW52b3kuZXh0ZW5zaW9ucy5hY2Nlc3NfbG9nZ2Vycy5zdGF0cy52My5Db25maWcuQ291bnRlchJGCgZnYXVnZXMYBSADKAsyNi5lbnZveS5leHRlbnNpb25zLmFjY2Vzc19sb2dnZXJzLnN0YXRzLnYzLkNvbmZpZy5HYXVnZRpoCgNUYWcSFQoEbmFtZRgBIAEoCUIH+kIEcgIQARIdCgx2YWx1ZV9mb3JtYXQYAiABKAlCB/pCBHICEAESKwoFcnVsZXMYAyABKAsyHC54ZHMudHlwZS5tYXRjaGVyLnYzLk1hdGNoZXIaYQoEU3RhdBIVCgRuYW1lGAEgASgJQgf6QgRyAhABEkIKBHRhZ3MYAiADKAsyNC5lbnZveS5leHRlbnNpb25zLmFjY2Vzc19sb2dnZXJzLnN0YXRzLnYzLkNvbmZpZy5UYWcarQIKCUhpc3RvZ3JhbRJNCgRzdGF0GAEgASgLMjUuZW52b3kuZXh0ZW5zaW9ucy5hY2Nlc3NfbG9nZ2Vycy5zdGF0cy52My5Db25maWcuU3RhdEII+kIFigECEAESVwoEdW5pdBgCIAEoDjI/LmVudm95LmV4dGVuc2lvbnMuYWNjZXNzX2xvZ2dlcnMuc3RhdHMudjMuQ29uZmlnLkhpc3RvZ3JhbS5Vbml0Qgj6QgWCAQIQARIjCgx2YWx1ZV9mb3JtYXQYAyABKAlCDfpCCnIIEAE6ASVCASUiUwoEVW5pdBIPCgtVbnNwZWNpZmllZBAAEgkKBUJ5dGVzEAESEAoMTWljcm9zZWNvbmRzEAISEAoMTWlsbGlzZWNvbmRzEAMSCwoHUGVyY2VudBAEGroBCgdDb3VudGVyEk0KBHN0YXQYASABKAsyNS5lbnZveS5leHRlbnNpb25zLmFjY2Vzc19sb2dnZXJzLnN0YXRzLnYzLkNvbmZpZy5TdGF0Qgj6QgWKAQIQARIkCgx2YWx1ZV9mb3JtYXQYAiABKAlCDvpCC3IJOgElQgEl0AEBEjoKC3ZhbHVlX2ZpeGVkGAMgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlQgf6QgQyAiAAGtIECgVHYXVnZRJNCgRzdGF0GAEgASgLMjUuZW52b3kuZXh0ZW5zaW9ucy5hY2Nlc3NfbG9nZ2Vycy5zdGF0cy52My5Db25maWcuU3RhdEII+kIFigECEAESJAoMdmFsdWVfZm9ybWF0GAIgASgJQg76QgtyCToBJUIBJdABARI6Cgt2YWx1ZV9maXhlZBgDIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50NjRWYWx1ZUIH+kIEMgIgABJeCgxhZGRfc3VidHJhY3QYBCABKAsySC5lbnZveS5leHRlbnNpb25zLmFjY2Vzc19sb2dnZXJzLnN0YXRzLnYzLkNvbmZpZy5HYXVnZS5QYWlyZWRBZGRTdWJ0cmFjdBJHCgNzZXQYBSABKAsyOi5lbnZveS5leHRlbnNpb25zLmFjY2Vzc19sb2dnZXJzLnN0YXRzLnYzLkNvbmZpZy5HYXVnZS5TZXQaSQoDU2V0EkIKCGxvZ190eXBlGAEgASgOMiYuZW52b3kuZGF0YS5hY2Nlc3Nsb2cudjMuQWNjZXNzTG9nVHlwZUII+kIFggECEAEaowEKEVBhaXJlZEFkZFN1YnRyYWN0EkYKDGFkZF9sb2dfdHlwZRgBIAEoDjImLmVudm95LmRhdGEuYWNjZXNzbG9nLnYzLkFjY2Vzc0xvZ1R5cGVCCPpCBYIBAhABEkYKDHN1Yl9sb2dfdHlwZRgCIAEoDjImLmVudm95LmRhdGEuYWNjZXNzbG9nLnYzLkFjY2Vzc0xvZ1R5cGVCCPpCBYIBAhABQqcBCjZpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuYWNjZXNzX2xvZ2dlcnMuc3RhdHMudjNCClN0YXRzUHJvdG9QAVpXZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9hY2Nlc3NfbG9nZ2Vycy9zdGF0cy92MztzdGF0c3YzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_data_accesslog_v3_accesslog, file_envoy_type_v3_scope, file_google_protobuf_wrappers, file_xds_type_matcher_v3_matcher, file_envoy_annotations_deprecation, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/access_loggers/stats/v3/stats.proto");
 
 /**
  * Describes the message envoy.extensions.access_loggers.stats.v3.Config.
@@ -55,8 +47,18 @@ export const Config_Histogram_UnitSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.access_loggers.stats.v3.Config.Histogram.Unit
  */
-export const Config_Histogram_Unit = /*@__PURE__*/
-  tsEnum(Config_Histogram_UnitSchema);
+export const Config_Histogram_Unit = {
+  "0": "Unspecified",
+  "1": "Bytes",
+  "2": "Microseconds",
+  "3": "Milliseconds",
+  "4": "Percent",
+  "Unspecified": 0,
+  "Bytes": 1,
+  "Microseconds": 2,
+  "Milliseconds": 3,
+  "Percent": 4
+};
 
 /**
  * Describes the message envoy.extensions.access_loggers.stats.v3.Config.Counter.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/access_loggers/wasm/v3/wasm.proto (package envoy.extensions.access_loggers.wasm.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_wasm_v3_wasm } from "../../../wasm/v3/wasm_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/access_loggers/wasm/v3/wasm.proto.
  */
 export const file_envoy_extensions_access_loggers_wasm_v3_wasm = /*@__PURE__*/
-  fileDesc("CjJlbnZveS9leHRlbnNpb25zL2FjY2Vzc19sb2dnZXJzL3dhc20vdjMvd2FzbS5wcm90bxInZW52b3kuZXh0ZW5zaW9ucy5hY2Nlc3NfbG9nZ2Vycy53YXNtLnYzIkcKDVdhc21BY2Nlc3NMb2cSNgoGY29uZmlnGAEgASgLMiYuZW52b3kuZXh0ZW5zaW9ucy53YXNtLnYzLlBsdWdpbkNvbmZpZ0KjAQo1aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmFjY2Vzc19sb2dnZXJzLndhc20udjNCCVdhc21Qcm90b1ABWlVnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2FjY2Vzc19sb2dnZXJzL3dhc20vdjM7d2FzbXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_extensions_wasm_v3_wasm, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/access_loggers/wasm/v3/wasm.proto");
 
 /**
  * Describes the message envoy.extensions.access_loggers.wasm.v3.WasmAccessLog.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/bootstrap/internal_listener/v3/internal_listener.proto (package envoy.extensions.bootstrap.internal_listener.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/bootstrap/internal_listener/v3/internal_listener.proto.
  */
 export const file_envoy_extensions_bootstrap_internal_listener_v3_internal_listener = /*@__PURE__*/
-  fileDesc("CkdlbnZveS9leHRlbnNpb25zL2Jvb3RzdHJhcC9pbnRlcm5hbF9saXN0ZW5lci92My9pbnRlcm5hbF9saXN0ZW5lci5wcm90bxIvZW52b3kuZXh0ZW5zaW9ucy5ib290c3RyYXAuaW50ZXJuYWxfbGlzdGVuZXIudjMiVAoQSW50ZXJuYWxMaXN0ZW5lchJACg5idWZmZXJfc2l6ZV9rYhgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUIK+kIHKgUYgEAoAULMAQo9aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmJvb3RzdHJhcC5pbnRlcm5hbF9saXN0ZW5lci52M0IVSW50ZXJuYWxMaXN0ZW5lclByb3RvUAFaamdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvYm9vdHN0cmFwL2ludGVybmFsX2xpc3RlbmVyL3YzO2ludGVybmFsX2xpc3RlbmVydjO6gMjRBgIQAmIGcHJvdG8z", [file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/bootstrap/internal_listener/v3/internal_listener.proto");
 
 /**
  * Describes the message envoy.extensions.bootstrap.internal_listener.v3.InternalListener.

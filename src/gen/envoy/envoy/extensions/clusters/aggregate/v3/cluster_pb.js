@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/clusters/aggregate/v3/cluster.proto (package envoy.extensions.clusters.aggregate.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_config_source } from "../../../../config/core/v3/config_source_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/clusters/aggregate/v3/cluster.proto.
  */
 export const file_envoy_extensions_clusters_aggregate_v3_cluster = /*@__PURE__*/
-  fileDesc("CjRlbnZveS9leHRlbnNpb25zL2NsdXN0ZXJzL2FnZ3JlZ2F0ZS92My9jbHVzdGVyLnByb3RvEiZlbnZveS5leHRlbnNpb25zLmNsdXN0ZXJzLmFnZ3JlZ2F0ZS52MyJoCg1DbHVzdGVyQ29uZmlnEhoKCGNsdXN0ZXJzGAEgAygJQgj6QgWSAQIIATo7msWIHjYKNGVudm95LmNvbmZpZy5jbHVzdGVyLmFnZ3JlZ2F0ZS52MmFscGhhLkNsdXN0ZXJDb25maWcifwoYQWdncmVnYXRlQ2x1c3RlclJlc291cmNlEkMKDWNvbmZpZ19zb3VyY2UYASABKAsyIi5lbnZveS5jb25maWcuY29yZS52My5Db25maWdTb3VyY2VCCPpCBYoBAhABEh4KDXJlc291cmNlX25hbWUYAiABKAlCB/pCBHICEAFCqQEKNGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5jbHVzdGVycy5hZ2dyZWdhdGUudjNCDENsdXN0ZXJQcm90b1ABWllnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2NsdXN0ZXJzL2FnZ3JlZ2F0ZS92MzthZ2dyZWdhdGV2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_config_source, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/clusters/aggregate/v3/cluster.proto");
 
 /**
  * Describes the message envoy.extensions.clusters.aggregate.v3.ClusterConfig.

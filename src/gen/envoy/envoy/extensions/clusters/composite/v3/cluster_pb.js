@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/clusters/composite/v3/cluster.proto (package envoy.extensions.clusters.composite.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/clusters/composite/v3/cluster.proto.
  */
 export const file_envoy_extensions_clusters_composite_v3_cluster = /*@__PURE__*/
-  fileDesc("CjRlbnZveS9leHRlbnNpb25zL2NsdXN0ZXJzL2NvbXBvc2l0ZS92My9jbHVzdGVyLnByb3RvEiZlbnZveS5leHRlbnNpb25zLmNsdXN0ZXJzLmNvbXBvc2l0ZS52MyKWAQoNQ2x1c3RlckNvbmZpZxJeCghjbHVzdGVycxgBIAMoCzJCLmVudm95LmV4dGVuc2lvbnMuY2x1c3RlcnMuY29tcG9zaXRlLnYzLkNsdXN0ZXJDb25maWcuQ2x1c3RlckVudHJ5Qgj6QgWSAQIIARolCgxDbHVzdGVyRW50cnkSFQoEbmFtZRgBIAEoCUIH+kIEcgIQAUKpAQo0aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmNsdXN0ZXJzLmNvbXBvc2l0ZS52M0IMQ2x1c3RlclByb3RvUAFaWWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvY2x1c3RlcnMvY29tcG9zaXRlL3YzO2NvbXBvc2l0ZXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/clusters/composite/v3/cluster.proto");
 
 /**
  * Describes the message envoy.extensions.clusters.composite.v3.ClusterConfig.

@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/clusters/mcp_multicluster/v3/cluster.proto (package envoy.extensions.clusters.mcp_multicluster.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_v3_string } from "../../../../type/matcher/v3/string_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/clusters/mcp_multicluster/v3/cluster.proto.
  */
 export const file_envoy_extensions_clusters_mcp_multicluster_v3_cluster = /*@__PURE__*/
-  fileDesc("CjtlbnZveS9leHRlbnNpb25zL2NsdXN0ZXJzL21jcF9tdWx0aWNsdXN0ZXIvdjMvY2x1c3Rlci5wcm90bxItZW52b3kuZXh0ZW5zaW9ucy5jbHVzdGVycy5tY3BfbXVsdGljbHVzdGVyLnYzIosFCg1DbHVzdGVyQ29uZmlnEmIKB3NlcnZlcnMYASADKAsyRy5lbnZveS5leHRlbnNpb25zLmNsdXN0ZXJzLm1jcF9tdWx0aWNsdXN0ZXIudjMuQ2x1c3RlckNvbmZpZy5NY3BCYWNrZW5kQgj6QgWSAQIIARp+CgpNY3BDbHVzdGVyEhgKB2NsdXN0ZXIYASABKAlCB/pCBHICEAESDAoEcGF0aBgCIAEoCRIqCgd0aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhwKFGhvc3RfcmV3cml0ZV9saXRlcmFsGAQgASgJGrABChBIZWFkZXJGb3J3YXJkaW5nEhMKC2ZvcndhcmRfYWxsGAEgASgIEkEKD2FsbG93ZWRfaGVhZGVycxgCIAEoCzIoLmVudm95LnR5cGUubWF0Y2hlci52My5MaXN0U3RyaW5nTWF0Y2hlchJEChJkaXNhbGxvd2VkX2hlYWRlcnMYAyABKAsyKC5lbnZveS50eXBlLm1hdGNoZXIudjMuTGlzdFN0cmluZ01hdGNoZXIa4gEKCk1jcEJhY2tlbmQSDAoEbmFtZRgBIAEoCRJcCgttY3BfY2x1c3RlchgCIAEoCzJHLmVudm95LmV4dGVuc2lvbnMuY2x1c3RlcnMubWNwX211bHRpY2x1c3Rlci52My5DbHVzdGVyQ29uZmlnLk1jcENsdXN0ZXISaAoRaGVhZGVyX2ZvcndhcmRpbmcYAyABKAsyTS5lbnZveS5leHRlbnNpb25zLmNsdXN0ZXJzLm1jcF9tdWx0aWNsdXN0ZXIudjMuQ2x1c3RlckNvbmZpZy5IZWFkZXJGb3J3YXJkaW5nQsYBCjtpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuY2x1c3RlcnMubWNwX211bHRpY2x1c3Rlci52M0IMQ2x1c3RlclByb3RvUAFaZ2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvY2x1c3RlcnMvbWNwX211bHRpY2x1c3Rlci92MzttY3BfbXVsdGljbHVzdGVydjO6gMjRBgIQAtLGpOEGAggBYgZwcm90bzM", [file_envoy_type_matcher_v3_string, file_google_protobuf_duration, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/clusters/mcp_multicluster/v3/cluster.proto");
 
 /**
  * Describes the message envoy.extensions.clusters.mcp_multicluster.v3.ClusterConfig.

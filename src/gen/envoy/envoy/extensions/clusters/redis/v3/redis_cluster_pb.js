@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/clusters/redis/v3/redis_cluster.proto (package envoy.extensions.clusters.redis.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/clusters/redis/v3/redis_cluster.proto.
  */
 export const file_envoy_extensions_clusters_redis_v3_redis_cluster = /*@__PURE__*/
-  fileDesc("CjZlbnZveS9leHRlbnNpb25zL2NsdXN0ZXJzL3JlZGlzL3YzL3JlZGlzX2NsdXN0ZXIucHJvdG8SImVudm95LmV4dGVuc2lvbnMuY2x1c3RlcnMucmVkaXMudjMi2gMKElJlZGlzQ2x1c3RlckNvbmZpZxJBChRjbHVzdGVyX3JlZnJlc2hfcmF0ZRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkII+kIFqgECKgASRAoXY2x1c3Rlcl9yZWZyZXNoX3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCPpCBaoBAioAEjwKGXJlZGlyZWN0X3JlZnJlc2hfaW50ZXJ2YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SQAoacmVkaXJlY3RfcmVmcmVzaF90aHJlc2hvbGQYBCABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSIQoZZmFpbHVyZV9yZWZyZXNoX3RocmVzaG9sZBgFIAEoDRInCh9ob3N0X2RlZ3JhZGVkX3JlZnJlc2hfdGhyZXNob2xkGAYgASgNEjkKFWVuYWJsZV96b25lX2Rpc2NvdmVyeRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWU6NJrFiB4vCi1lbnZveS5jb25maWcuY2x1c3Rlci5yZWRpcy5SZWRpc0NsdXN0ZXJDb25maWdCogEKMGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5jbHVzdGVycy5yZWRpcy52M0IRUmVkaXNDbHVzdGVyUHJvdG9QAVpRZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9jbHVzdGVycy9yZWRpcy92MztyZWRpc3YzuoDI0QYCEAJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_wrappers, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/clusters/redis/v3/redis_cluster.proto");
 
 /**
  * Describes the message envoy.extensions.clusters.redis.v3.RedisClusterConfig.

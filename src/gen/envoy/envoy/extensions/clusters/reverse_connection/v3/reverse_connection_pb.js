@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/clusters/reverse_connection/v3/reverse_connection.proto (package envoy.extensions.clusters.reverse_connection.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/clusters/reverse_connection/v3/reverse_connection.proto.
  */
 export const file_envoy_extensions_clusters_reverse_connection_v3_reverse_connection = /*@__PURE__*/
-  fileDesc("CkhlbnZveS9leHRlbnNpb25zL2NsdXN0ZXJzL3JldmVyc2VfY29ubmVjdGlvbi92My9yZXZlcnNlX2Nvbm5lY3Rpb24ucHJvdG8SL2Vudm95LmV4dGVuc2lvbnMuY2x1c3RlcnMucmV2ZXJzZV9jb25uZWN0aW9uLnYzIqcBCh5SZXZlcnNlQ29ubmVjdGlvbkNsdXN0ZXJDb25maWcSPQoQY2xlYW51cF9pbnRlcnZhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkII+kIFqgECKgASHwoOaG9zdF9pZF9mb3JtYXQYAiABKAlCB/pCBHICEAESJQoQdGVuYW50X2lkX2Zvcm1hdBgDIAEoCUIL+kIIcgYYgAjQAQFCzgEKPWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5jbHVzdGVycy5yZXZlcnNlX2Nvbm5lY3Rpb24udjNCFlJldmVyc2VDb25uZWN0aW9uUHJvdG9QAVprZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9jbHVzdGVycy9yZXZlcnNlX2Nvbm5lY3Rpb24vdjM7cmV2ZXJzZV9jb25uZWN0aW9udjO6gMjRBgIQAmIGcHJvdG8z", [file_google_protobuf_duration, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/clusters/reverse_connection/v3/reverse_connection.proto");
 
 /**
  * Describes the message envoy.extensions.clusters.reverse_connection.v3.ReverseConnectionClusterConfig.

@@ -2,20 +2,13 @@
 // @generated from file envoy/extensions/common/matching/v3/extension_matcher.proto (package envoy.extensions.common.matching.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_config_common_matcher_v3_matcher } from "../../../../config/common/matcher/v3/matcher_pb.js";
-import { file_envoy_config_core_v3_extension } from "../../../../config/core/v3/extension_pb.js";
-import { file_xds_type_matcher_v3_matcher } from "../../../../../xds/type/matcher/v3/matcher_pb.js";
-import { file_envoy_annotations_deprecation } from "../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/common/matching/v3/extension_matcher.proto.
  */
 export const file_envoy_extensions_common_matching_v3_extension_matcher = /*@__PURE__*/
-  fileDesc("CjtlbnZveS9leHRlbnNpb25zL2NvbW1vbi9tYXRjaGluZy92My9leHRlbnNpb25fbWF0Y2hlci5wcm90bxIjZW52b3kuZXh0ZW5zaW9ucy5jb21tb24ubWF0Y2hpbmcudjMi4AEKFEV4dGVuc2lvbldpdGhNYXRjaGVyEkUKB21hdGNoZXIYASABKAsyJy5lbnZveS5jb25maWcuY29tbW9uLm1hdGNoZXIudjMuTWF0Y2hlckILGAGSx4bYBAMzLjASMQoLeGRzX21hdGNoZXIYAyABKAsyHC54ZHMudHlwZS5tYXRjaGVyLnYzLk1hdGNoZXISTgoQZXh0ZW5zaW9uX2NvbmZpZxgCIAEoCzIqLmVudm95LmNvbmZpZy5jb3JlLnYzLlR5cGVkRXh0ZW5zaW9uQ29uZmlnQgj6QgWKAQIQASJRChxFeHRlbnNpb25XaXRoTWF0Y2hlclBlclJvdXRlEjEKC3hkc19tYXRjaGVyGAEgASgLMhwueGRzLnR5cGUubWF0Y2hlci52My5NYXRjaGVyQqsBCjFpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuY29tbW9uLm1hdGNoaW5nLnYzQhVFeHRlbnNpb25NYXRjaGVyUHJvdG9QAVpVZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9jb21tb24vbWF0Y2hpbmcvdjM7bWF0Y2hpbmd2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_common_matcher_v3_matcher, file_envoy_config_core_v3_extension, file_xds_type_matcher_v3_matcher, file_envoy_annotations_deprecation, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/common/matching/v3/extension_matcher.proto");
 
 /**
  * Describes the message envoy.extensions.common.matching.v3.ExtensionWithMatcher.

@@ -2,20 +2,13 @@
 // @generated from file envoy/extensions/common/ratelimit/v3/ratelimit.proto (package envoy.extensions.common.ratelimit.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_type_v3_ratelimit_unit } from "../../../../type/v3/ratelimit_unit_pb.js";
-import { file_envoy_type_v3_token_bucket } from "../../../../type/v3/token_bucket_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/common/ratelimit/v3/ratelimit.proto.
  */
 export const file_envoy_extensions_common_ratelimit_v3_ratelimit = /*@__PURE__*/
-  fileDesc("CjRlbnZveS9leHRlbnNpb25zL2NvbW1vbi9yYXRlbGltaXQvdjMvcmF0ZWxpbWl0LnByb3RvEiRlbnZveS5leHRlbnNpb25zLmNvbW1vbi5yYXRlbGltaXQudjMi5AQKE1JhdGVMaW1pdERlc2NyaXB0b3ISWgoHZW50cmllcxgBIAMoCzI/LmVudm95LmV4dGVuc2lvbnMuY29tbW9uLnJhdGVsaW1pdC52My5SYXRlTGltaXREZXNjcmlwdG9yLkVudHJ5Qgj6QgWSAQIIARJaCgVsaW1pdBgCIAEoCzJLLmVudm95LmV4dGVuc2lvbnMuY29tbW9uLnJhdGVsaW1pdC52My5SYXRlTGltaXREZXNjcmlwdG9yLlJhdGVMaW1pdE92ZXJyaWRlEjEKC2hpdHNfYWRkZW5kGAMgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlEhgKEGlzX25lZ2F0aXZlX2hpdHMYBCABKAgabgoFRW50cnkSFAoDa2V5GAEgASgJQgf6QgRyAhABEhYKBXZhbHVlGAIgASgJQgf6QgRyAhAAOjeaxYgeMgowZW52b3kuYXBpLnYyLnJhdGVsaW1pdC5SYXRlTGltaXREZXNjcmlwdG9yLkVudHJ5GqQBChFSYXRlTGltaXRPdmVycmlkZRIZChFyZXF1ZXN0c19wZXJfdW5pdBgBIAEoDRI0CgR1bml0GAIgASgOMhwuZW52b3kudHlwZS52My5SYXRlTGltaXRVbml0Qgj6QgWCAQIQARI+Cg91bml0X211bHRpcGxpZXIYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCB/pCBCoCIAA6MZrFiB4sCiplbnZveS5hcGkudjIucmF0ZWxpbWl0LlJhdGVMaW1pdERlc2NyaXB0b3IixwEKGExvY2FsUmF0ZUxpbWl0RGVzY3JpcHRvchJaCgdlbnRyaWVzGAEgAygLMj8uZW52b3kuZXh0ZW5zaW9ucy5jb21tb24ucmF0ZWxpbWl0LnYzLlJhdGVMaW1pdERlc2NyaXB0b3IuRW50cnlCCPpCBZIBAggBEjoKDHRva2VuX2J1Y2tldBgCIAEoCzIaLmVudm95LnR5cGUudjMuVG9rZW5CdWNrZXRCCPpCBYoBAhABEhMKC3NoYWRvd19tb2RlGAMgASgIIhcKFUxvY2FsQ2x1c3RlclJhdGVMaW1pdCo8ChtYUmF0ZUxpbWl0SGVhZGVyc1JGQ1ZlcnNpb24SBwoDT0ZGEAASFAoQRFJBRlRfVkVSU0lPTl8wMxABKjwKE1ZoUmF0ZUxpbWl0c09wdGlvbnMSDAoIT1ZFUlJJREUQABILCgdJTkNMVURFEAESCgoGSUdOT1JFEAJCpwEKMmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5jb21tb24ucmF0ZWxpbWl0LnYzQg5SYXRlbGltaXRQcm90b1ABWldnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2NvbW1vbi9yYXRlbGltaXQvdjM7cmF0ZWxpbWl0djO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_type_v3_ratelimit_unit, file_envoy_type_v3_token_bucket, file_google_protobuf_wrappers, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/common/ratelimit/v3/ratelimit.proto");
 
 /**
  * Describes the message envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.
@@ -61,8 +54,12 @@ export const XRateLimitHeadersRFCVersionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.common.ratelimit.v3.XRateLimitHeadersRFCVersion
  */
-export const XRateLimitHeadersRFCVersion = /*@__PURE__*/
-  tsEnum(XRateLimitHeadersRFCVersionSchema);
+export const XRateLimitHeadersRFCVersion = {
+  "0": "OFF",
+  "1": "DRAFT_VERSION_03",
+  "OFF": 0,
+  "DRAFT_VERSION_03": 1
+};
 
 /**
  * Describes the enum envoy.extensions.common.ratelimit.v3.VhRateLimitsOptions.
@@ -73,6 +70,12 @@ export const VhRateLimitsOptionsSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.common.ratelimit.v3.VhRateLimitsOptions
  */
-export const VhRateLimitsOptions = /*@__PURE__*/
-  tsEnum(VhRateLimitsOptionsSchema);
+export const VhRateLimitsOptions = {
+  "0": "OVERRIDE",
+  "1": "INCLUDE",
+  "2": "IGNORE",
+  "OVERRIDE": 0,
+  "INCLUDE": 1,
+  "IGNORE": 2
+};
 

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/content_parsers/json/v3/json_content_parser.proto (package envoy.extensions.content_parsers.json.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_filters_http_json_to_metadata_v3_json_to_metadata } from "../../../filters/http/json_to_metadata/v3/json_to_metadata_pb.js";
-import { file_xds_annotations_v3_status } from "../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/content_parsers/json/v3/json_content_parser.proto.
  */
 export const file_envoy_extensions_content_parsers_json_v3_json_content_parser = /*@__PURE__*/
-  fileDesc("CkJlbnZveS9leHRlbnNpb25zL2NvbnRlbnRfcGFyc2Vycy9qc29uL3YzL2pzb25fY29udGVudF9wYXJzZXIucHJvdG8SKGVudm95LmV4dGVuc2lvbnMuY29udGVudF9wYXJzZXJzLmpzb24udjMikwIKEUpzb25Db250ZW50UGFyc2VyEl8KBXJ1bGVzGAEgAygLMkYuZW52b3kuZXh0ZW5zaW9ucy5jb250ZW50X3BhcnNlcnMuanNvbi52My5Kc29uQ29udGVudFBhcnNlci5SdWxlQ29uZmlnQgj6QgWSAQIIARqcAQoKUnVsZUNvbmZpZxJeCgRydWxlGAEgASgLMkYuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuanNvbl90b19tZXRhZGF0YS52My5Kc29uVG9NZXRhZGF0YS5SdWxlQgj6QgWKAQIQARIuCh1zdG9wX3Byb2Nlc3NpbmdfYWZ0ZXJfbWF0Y2hlcxgCIAEoDUIH+kIEKgIYAUK6AQo2aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmNvbnRlbnRfcGFyc2Vycy5qc29uLnYzQhZKc29uQ29udGVudFBhcnNlclByb3RvUAFaVmdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvY29udGVudF9wYXJzZXJzL2pzb24vdjM7anNvbnYzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_envoy_extensions_filters_http_json_to_metadata_v3_json_to_metadata, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/content_parsers/json/v3/json_content_parser.proto");
 
 /**
  * Describes the message envoy.extensions.content_parsers.json.v3.JsonContentParser.

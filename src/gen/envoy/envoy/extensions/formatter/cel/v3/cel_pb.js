@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/formatter/cel/v3/cel.proto (package envoy.extensions.formatter.cel.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_cel } from "../../../../config/core/v3/cel_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/formatter/cel/v3/cel.proto.
  */
 export const file_envoy_extensions_formatter_cel_v3_cel = /*@__PURE__*/
-  fileDesc("CitlbnZveS9leHRlbnNpb25zL2Zvcm1hdHRlci9jZWwvdjMvY2VsLnByb3RvEiFlbnZveS5leHRlbnNpb25zLmZvcm1hdHRlci5jZWwudjMiRAoDQ2VsEj0KCmNlbF9jb25maWcYASABKAsyKS5lbnZveS5jb25maWcuY29yZS52My5DZWxFeHByZXNzaW9uQ29uZmlnQpUBCi9pby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZm9ybWF0dGVyLmNlbC52M0IIQ2VsUHJvdG9QAVpOZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9mb3JtYXR0ZXIvY2VsL3YzO2NlbHYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_cel, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/formatter/cel/v3/cel.proto");
 
 /**
  * Describes the message envoy.extensions.formatter.cel.v3.Cel.

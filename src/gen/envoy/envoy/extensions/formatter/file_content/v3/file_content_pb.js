@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/formatter/file_content/v3/file_content.proto (package envoy.extensions.formatter.file_content.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/formatter/file_content/v3/file_content.proto.
  */
 export const file_envoy_extensions_formatter_file_content_v3_file_content = /*@__PURE__*/
-  fileDesc("Cj1lbnZveS9leHRlbnNpb25zL2Zvcm1hdHRlci9maWxlX2NvbnRlbnQvdjMvZmlsZV9jb250ZW50LnByb3RvEiplbnZveS5leHRlbnNpb25zLmZvcm1hdHRlci5maWxlX2NvbnRlbnQudjMiDQoLRmlsZUNvbnRlbnRCuAEKOGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5mb3JtYXR0ZXIuZmlsZV9jb250ZW50LnYzQhBGaWxlQ29udGVudFByb3RvUAFaYGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZm9ybWF0dGVyL2ZpbGVfY29udGVudC92MztmaWxlX2NvbnRlbnR2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/formatter/file_content/v3/file_content.proto");
 
 /**
  * Describes the message envoy.extensions.formatter.file_content.v3.FileContent.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/formatter/generic_secret/v3/generic_secret.proto (package envoy.extensions.formatter.generic_secret.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_transport_sockets_tls_v3_secret } from "../../../transport_sockets/tls/v3/secret_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/formatter/generic_secret/v3/generic_secret.proto.
  */
 export const file_envoy_extensions_formatter_generic_secret_v3_generic_secret = /*@__PURE__*/
-  fileDesc("CkFlbnZveS9leHRlbnNpb25zL2Zvcm1hdHRlci9nZW5lcmljX3NlY3JldC92My9nZW5lcmljX3NlY3JldC5wcm90bxIsZW52b3kuZXh0ZW5zaW9ucy5mb3JtYXR0ZXIuZ2VuZXJpY19zZWNyZXQudjMi8wEKDUdlbmVyaWNTZWNyZXQScAoOc2VjcmV0X2NvbmZpZ3MYASADKAsyTi5lbnZveS5leHRlbnNpb25zLmZvcm1hdHRlci5nZW5lcmljX3NlY3JldC52My5HZW5lcmljU2VjcmV0LlNlY3JldENvbmZpZ3NFbnRyeUII+kIFmgECCAEacAoSU2VjcmV0Q29uZmlnc0VudHJ5EgsKA2tleRgBIAEoCRJJCgV2YWx1ZRgCIAEoCzI6LmVudm95LmV4dGVuc2lvbnMudHJhbnNwb3J0X3NvY2tldHMudGxzLnYzLlNkc1NlY3JldENvbmZpZzoCOAFCwAEKOmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5mb3JtYXR0ZXIuZ2VuZXJpY19zZWNyZXQudjNCEkdlbmVyaWNTZWNyZXRQcm90b1ABWmRnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2Zvcm1hdHRlci9nZW5lcmljX3NlY3JldC92MztnZW5lcmljX3NlY3JldHYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_extensions_transport_sockets_tls_v3_secret, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/formatter/generic_secret/v3/generic_secret.proto");
 
 /**
  * Describes the message envoy.extensions.formatter.generic_secret.v3.GenericSecret.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/geoip_providers/common/v3/common.proto (package envoy.extensions.geoip_providers.common.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_annotations_deprecation } from "../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/geoip_providers/common/v3/common.proto.
  */
 export const file_envoy_extensions_geoip_providers_common_v3_common = /*@__PURE__*/
-  fileDesc("CjdlbnZveS9leHRlbnNpb25zL2dlb2lwX3Byb3ZpZGVycy9jb21tb24vdjMvY29tbW9uLnByb3RvEiplbnZveS5leHRlbnNpb25zLmdlb2lwX3Byb3ZpZGVycy5jb21tb24udjMiuAcKGUNvbW1vbkdlb2lwUHJvdmlkZXJDb25maWcShgEKEmdlb19oZWFkZXJzX3RvX2FkZBgBIAEoCzJdLmVudm95LmV4dGVuc2lvbnMuZ2VvaXBfcHJvdmlkZXJzLmNvbW1vbi52My5Db21tb25HZW9pcFByb3ZpZGVyQ29uZmlnLkdlb2xvY2F0aW9uSGVhZGVyc1RvQWRkQgsYAZLHhtgEAzMuMBJyCg5nZW9fZmllbGRfa2V5cxgDIAEoCzJaLmVudm95LmV4dGVuc2lvbnMuZ2VvaXBfcHJvdmlkZXJzLmNvbW1vbi52My5Db21tb25HZW9pcFByb3ZpZGVyQ29uZmlnLkdlb2xvY2F0aW9uRmllbGRLZXlzGrEDChdHZW9sb2NhdGlvbkhlYWRlcnNUb0FkZBIcCgdjb3VudHJ5GAEgASgJQgv6QghyBtABAcABARIZCgRjaXR5GAIgASgJQgv6QghyBtABAcABARIbCgZyZWdpb24YAyABKAlCC/pCCHIG0AEBwAEBEhgKA2FzbhgEIAEoCUIL+kIIcgbQAQHAAQESHAoHYXNuX29yZxgNIAEoCUIL+kIIcgbQAQHAAQESJwoHaXNfYW5vbhgFIAEoCUIWGAH6QghyBtABAcABAZLHhtgEAzMuMBIZCgRhbm9uGAwgASgJQgv6QghyBtABAcABARIdCghhbm9uX3ZwbhgGIAEoCUIL+kIIcgbQAQHAAQESIQoMYW5vbl9ob3N0aW5nGAcgASgJQgv6QghyBtABAcABARIdCghhbm9uX3RvchgIIAEoCUIL+kIIcgbQAQHAAQESHwoKYW5vbl9wcm94eRgJIAEoCUIL+kIIcgbQAQHAAQESGAoDaXNwGAogASgJQgv6QghyBtABAcABARIoChNhcHBsZV9wcml2YXRlX3JlbGF5GAsgASgJQgv6QghyBtABAcABARrpAQoUR2VvbG9jYXRpb25GaWVsZEtleXMSDwoHY291bnRyeRgBIAEoCRIMCgRjaXR5GAIgASgJEg4KBnJlZ2lvbhgDIAEoCRILCgNhc24YBCABKAkSDwoHYXNuX29yZxgMIAEoCRIMCgRhbm9uGAUgASgJEhAKCGFub25fdnBuGAYgASgJEhQKDGFub25faG9zdGluZxgHIAEoCRIQCghhbm9uX3RvchgIIAEoCRISCgphbm9uX3Byb3h5GAkgASgJEgsKA2lzcBgKIAEoCRIbChNhcHBsZV9wcml2YXRlX3JlbGF5GAsgASgJQq0BCjhpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZ2VvaXBfcHJvdmlkZXJzLmNvbW1vbi52M0ILQ29tbW9uUHJvdG9QAVpaZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9nZW9pcF9wcm92aWRlcnMvY29tbW9uL3YzO2NvbW1vbnYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_annotations_deprecation, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/geoip_providers/common/v3/common.proto");
 
 /**
  * Describes the message envoy.extensions.geoip_providers.common.v3.CommonGeoipProviderConfig.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/geoip_providers/maxmind/v3/maxmind.proto (package envoy.extensions.geoip_providers.maxmind.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_geoip_providers_common_v3_common } from "../../common/v3/common_pb.js";
-import { file_xds_annotations_v3_status } from "../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/geoip_providers/maxmind/v3/maxmind.proto.
  */
 export const file_envoy_extensions_geoip_providers_maxmind_v3_maxmind = /*@__PURE__*/
-  fileDesc("CjllbnZveS9leHRlbnNpb25zL2dlb2lwX3Byb3ZpZGVycy9tYXhtaW5kL3YzL21heG1pbmQucHJvdG8SK2Vudm95LmV4dGVuc2lvbnMuZ2VvaXBfcHJvdmlkZXJzLm1heG1pbmQudjMi3QIKDU1heE1pbmRDb25maWcSKgoMY2l0eV9kYl9wYXRoGAEgASgJQhT6QhFyDzINXiR8Xi4qXC5tbWRiJBIpCgthc25fZGJfcGF0aBgCIAEoCUIU+kIRcg8yDV4kfF4uKlwubW1kYiQSKgoMYW5vbl9kYl9wYXRoGAMgASgJQhT6QhFyDzINXiR8Xi4qXC5tbWRiJBIpCgtpc3BfZGJfcGF0aBgFIAEoCUIU+kIRcg8yDV4kfF4uKlwubW1kYiQSLQoPY291bnRyeV9kYl9wYXRoGAYgASgJQhT6QhFyDzINXiR8Xi4qXC5tbWRiJBJvChZjb21tb25fcHJvdmlkZXJfY29uZmlnGAQgASgLMkUuZW52b3kuZXh0ZW5zaW9ucy5nZW9pcF9wcm92aWRlcnMuY29tbW9uLnYzLkNvbW1vbkdlb2lwUHJvdmlkZXJDb25maWdCCPpCBYoBAhABQrkBCjlpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZ2VvaXBfcHJvdmlkZXJzLm1heG1pbmQudjNCDE1heG1pbmRQcm90b1ABWlxnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2dlb2lwX3Byb3ZpZGVycy9tYXhtaW5kL3YzO21heG1pbmR2M7qAyNEGAhAC0sak4QYCCAFiBnByb3RvMw", [file_envoy_extensions_geoip_providers_common_v3_common, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/geoip_providers/maxmind/v3/maxmind.proto");
 
 /**
  * Describes the message envoy.extensions.geoip_providers.maxmind.v3.MaxMindConfig.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/internal_redirect/allow_listed_routes/v3/allow_listed_routes_config.proto (package envoy.extensions.internal_redirect.allow_listed_routes.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/internal_redirect/allow_listed_routes/v3/allow_listed_routes_config.proto.
  */
 export const file_envoy_extensions_internal_redirect_allow_listed_routes_v3_allow_listed_routes_config = /*@__PURE__*/
-  fileDesc("ClplbnZveS9leHRlbnNpb25zL2ludGVybmFsX3JlZGlyZWN0L2FsbG93X2xpc3RlZF9yb3V0ZXMvdjMvYWxsb3dfbGlzdGVkX3JvdXRlc19jb25maWcucHJvdG8SOWVudm95LmV4dGVuc2lvbnMuaW50ZXJuYWxfcmVkaXJlY3QuYWxsb3dfbGlzdGVkX3JvdXRlcy52MyJEChdBbGxvd0xpc3RlZFJvdXRlc0NvbmZpZxIpChNhbGxvd2VkX3JvdXRlX25hbWVzGAEgAygJQgz6QgmSAQYiBHICEAFC6QEKR2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5pbnRlcm5hbF9yZWRpcmVjdC5hbGxvd19saXN0ZWRfcm91dGVzLnYzQhxBbGxvd0xpc3RlZFJvdXRlc0NvbmZpZ1Byb3RvUAFadmdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvaW50ZXJuYWxfcmVkaXJlY3QvYWxsb3dfbGlzdGVkX3JvdXRlcy92MzthbGxvd19saXN0ZWRfcm91dGVzdjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/internal_redirect/allow_listed_routes/v3/allow_listed_routes_config.proto");
 
 /**
  * Describes the message envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig.

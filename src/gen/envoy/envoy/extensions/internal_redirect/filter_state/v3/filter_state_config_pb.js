@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/internal_redirect/filter_state/v3/filter_state_config.proto (package envoy.extensions.internal_redirect.filter_state.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/internal_redirect/filter_state/v3/filter_state_config.proto.
  */
 export const file_envoy_extensions_internal_redirect_filter_state_v3_filter_state_config = /*@__PURE__*/
-  fileDesc("CkxlbnZveS9leHRlbnNpb25zL2ludGVybmFsX3JlZGlyZWN0L2ZpbHRlcl9zdGF0ZS92My9maWx0ZXJfc3RhdGVfY29uZmlnLnByb3RvEjJlbnZveS5leHRlbnNpb25zLmludGVybmFsX3JlZGlyZWN0LmZpbHRlcl9zdGF0ZS52MyJWChFGaWx0ZXJTdGF0ZUNvbmZpZxIlChRyZWRpcmVjdF9lbmFibGVkX2tleRgBIAEoCUIH+kIEcgIQARIaChJyZWRpcmVjdF9pZl9hYnNlbnQYAiABKAhCzgEKQGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5pbnRlcm5hbF9yZWRpcmVjdC5maWx0ZXJfc3RhdGUudjNCFkZpbHRlclN0YXRlQ29uZmlnUHJvdG9QAVpoZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9pbnRlcm5hbF9yZWRpcmVjdC9maWx0ZXJfc3RhdGUvdjM7ZmlsdGVyX3N0YXRldjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/internal_redirect/filter_state/v3/filter_state_config.proto");
 
 /**
  * Describes the message envoy.extensions.internal_redirect.filter_state.v3.FilterStateConfig.

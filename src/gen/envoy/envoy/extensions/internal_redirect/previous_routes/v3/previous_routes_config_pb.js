@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/internal_redirect/previous_routes/v3/previous_routes_config.proto (package envoy.extensions.internal_redirect.previous_routes.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/internal_redirect/previous_routes/v3/previous_routes_config.proto.
  */
 export const file_envoy_extensions_internal_redirect_previous_routes_v3_previous_routes_config = /*@__PURE__*/
-  fileDesc("ClJlbnZveS9leHRlbnNpb25zL2ludGVybmFsX3JlZGlyZWN0L3ByZXZpb3VzX3JvdXRlcy92My9wcmV2aW91c19yb3V0ZXNfY29uZmlnLnByb3RvEjVlbnZveS5leHRlbnNpb25zLmludGVybmFsX3JlZGlyZWN0LnByZXZpb3VzX3JvdXRlcy52MyIWChRQcmV2aW91c1JvdXRlc0NvbmZpZ0LaAQpDaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmludGVybmFsX3JlZGlyZWN0LnByZXZpb3VzX3JvdXRlcy52M0IZUHJldmlvdXNSb3V0ZXNDb25maWdQcm90b1ABWm5naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ludGVybmFsX3JlZGlyZWN0L3ByZXZpb3VzX3JvdXRlcy92MztwcmV2aW91c19yb3V0ZXN2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/internal_redirect/previous_routes/v3/previous_routes_config.proto");
 
 /**
  * Describes the message envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig.

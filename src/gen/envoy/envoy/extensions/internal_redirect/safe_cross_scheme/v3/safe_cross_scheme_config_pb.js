@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/internal_redirect/safe_cross_scheme/v3/safe_cross_scheme_config.proto (package envoy.extensions.internal_redirect.safe_cross_scheme.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/internal_redirect/safe_cross_scheme/v3/safe_cross_scheme_config.proto.
  */
 export const file_envoy_extensions_internal_redirect_safe_cross_scheme_v3_safe_cross_scheme_config = /*@__PURE__*/
-  fileDesc("ClZlbnZveS9leHRlbnNpb25zL2ludGVybmFsX3JlZGlyZWN0L3NhZmVfY3Jvc3Nfc2NoZW1lL3YzL3NhZmVfY3Jvc3Nfc2NoZW1lX2NvbmZpZy5wcm90bxI3ZW52b3kuZXh0ZW5zaW9ucy5pbnRlcm5hbF9yZWRpcmVjdC5zYWZlX2Nyb3NzX3NjaGVtZS52MyIXChVTYWZlQ3Jvc3NTY2hlbWVDb25maWdC4QEKRWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5pbnRlcm5hbF9yZWRpcmVjdC5zYWZlX2Nyb3NzX3NjaGVtZS52M0IaU2FmZUNyb3NzU2NoZW1lQ29uZmlnUHJvdG9QAVpyZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9pbnRlcm5hbF9yZWRpcmVjdC9zYWZlX2Nyb3NzX3NjaGVtZS92MztzYWZlX2Nyb3NzX3NjaGVtZXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/internal_redirect/safe_cross_scheme/v3/safe_cross_scheme_config.proto");
 
 /**
  * Describes the message envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig.

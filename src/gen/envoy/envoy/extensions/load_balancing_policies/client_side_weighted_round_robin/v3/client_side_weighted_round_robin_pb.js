@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin.proto (package envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_load_balancing_policies_common_v3_common } from "../../common/v3/common_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin.proto.
  */
 export const file_envoy_extensions_load_balancing_policies_client_side_weighted_round_robin_v3_client_side_weighted_round_robin = /*@__PURE__*/
-  fileDesc("CnNlbnZveS9leHRlbnNpb25zL2xvYWRfYmFsYW5jaW5nX3BvbGljaWVzL2NsaWVudF9zaWRlX3dlaWdodGVkX3JvdW5kX3JvYmluL3YzL2NsaWVudF9zaWRlX3dlaWdodGVkX3JvdW5kX3JvYmluLnByb3RvEkxlbnZveS5leHRlbnNpb25zLmxvYWRfYmFsYW5jaW5nX3BvbGljaWVzLmNsaWVudF9zaWRlX3dlaWdodGVkX3JvdW5kX3JvYmluLnYzIoMFChxDbGllbnRTaWRlV2VpZ2h0ZWRSb3VuZFJvYmluEjoKFmVuYWJsZV9vb2JfbG9hZF9yZXBvcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjcKFG9vYl9yZXBvcnRpbmdfcGVyaW9kGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD2JsYWNrb3V0X3BlcmlvZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI7Chh3ZWlnaHRfZXhwaXJhdGlvbl9wZXJpb2QYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNwoUd2VpZ2h0X3VwZGF0ZV9wZXJpb2QYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SSgoZZXJyb3JfdXRpbGl6YXRpb25fcGVuYWx0eRgGIAEoCzIbLmdvb2dsZS5wcm90b2J1Zi5GbG9hdFZhbHVlQgr6QgcKBS0AAAAAEi4KJm1ldHJpY19uYW1lc19mb3JfY29tcHV0aW5nX3V0aWxpemF0aW9uGAcgAygJEl4KEXNsb3dfc3RhcnRfY29uZmlnGAggASgLMkMuZW52b3kuZXh0ZW5zaW9ucy5sb2FkX2JhbGFuY2luZ19wb2xpY2llcy5jb21tb24udjMuU2xvd1N0YXJ0Q29uZmlnEmgKFG9vYl9yZXBvcnRpbmdfY29uZmlnGAkgASgLMkouZW52b3kuZXh0ZW5zaW9ucy5sb2FkX2JhbGFuY2luZ19wb2xpY2llcy5jb21tb24udjMuT3JjYU9vYlJlcG9ydGluZ0NvbmZpZ0KiAgpaaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmxvYWRfYmFsYW5jaW5nX3BvbGljaWVzLmNsaWVudF9zaWRlX3dlaWdodGVkX3JvdW5kX3JvYmluLnYzQiFDbGllbnRTaWRlV2VpZ2h0ZWRSb3VuZFJvYmluUHJvdG9QAVqWAWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvbG9hZF9iYWxhbmNpbmdfcG9saWNpZXMvY2xpZW50X3NpZGVfd2VpZ2h0ZWRfcm91bmRfcm9iaW4vdjM7Y2xpZW50X3NpZGVfd2VpZ2h0ZWRfcm91bmRfcm9iaW52M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_load_balancing_policies_common_v3_common, file_google_protobuf_duration, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin.proto");
 
 /**
  * Describes the message envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/load_balancing_policies/cluster_provided/v3/cluster_provided.proto (package envoy.extensions.load_balancing_policies.cluster_provided.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/load_balancing_policies/cluster_provided/v3/cluster_provided.proto.
  */
 export const file_envoy_extensions_load_balancing_policies_cluster_provided_v3_cluster_provided = /*@__PURE__*/
-  fileDesc("ClNlbnZveS9leHRlbnNpb25zL2xvYWRfYmFsYW5jaW5nX3BvbGljaWVzL2NsdXN0ZXJfcHJvdmlkZWQvdjMvY2x1c3Rlcl9wcm92aWRlZC5wcm90bxI8ZW52b3kuZXh0ZW5zaW9ucy5sb2FkX2JhbGFuY2luZ19wb2xpY2llcy5jbHVzdGVyX3Byb3ZpZGVkLnYzIhEKD0NsdXN0ZXJQcm92aWRlZELkAQpKaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmxvYWRfYmFsYW5jaW5nX3BvbGljaWVzLmNsdXN0ZXJfcHJvdmlkZWQudjNCFENsdXN0ZXJQcm92aWRlZFByb3RvUAFadmdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvbG9hZF9iYWxhbmNpbmdfcG9saWNpZXMvY2x1c3Rlcl9wcm92aWRlZC92MztjbHVzdGVyX3Byb3ZpZGVkdjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/load_balancing_policies/cluster_provided/v3/cluster_provided.proto");
 
 /**
  * Describes the message envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided.

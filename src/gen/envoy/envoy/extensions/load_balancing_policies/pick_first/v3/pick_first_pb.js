@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/load_balancing_policies/pick_first/v3/pick_first.proto (package envoy.extensions.load_balancing_policies.pick_first.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/load_balancing_policies/pick_first/v3/pick_first.proto.
  */
 export const file_envoy_extensions_load_balancing_policies_pick_first_v3_pick_first = /*@__PURE__*/
-  fileDesc("CkdlbnZveS9leHRlbnNpb25zL2xvYWRfYmFsYW5jaW5nX3BvbGljaWVzL3BpY2tfZmlyc3QvdjMvcGlja19maXJzdC5wcm90bxI2ZW52b3kuZXh0ZW5zaW9ucy5sb2FkX2JhbGFuY2luZ19wb2xpY2llcy5waWNrX2ZpcnN0LnYzIikKCVBpY2tGaXJzdBIcChRzaHVmZmxlX2FkZHJlc3NfbGlzdBgBIAEoCELMAQpEaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmxvYWRfYmFsYW5jaW5nX3BvbGljaWVzLnBpY2tfZmlyc3QudjNCDlBpY2tGaXJzdFByb3RvUAFaamdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvbG9hZF9iYWxhbmNpbmdfcG9saWNpZXMvcGlja19maXJzdC92MztwaWNrX2ZpcnN0djO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/load_balancing_policies/pick_first/v3/pick_first.proto");
 
 /**
  * Describes the message envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/load_balancing_policies/random_subsetting/v3/random_subsetting.proto (package envoy.extensions.load_balancing_policies.random_subsetting.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_config_cluster_v3_cluster } from "../../../../config/cluster/v3/cluster_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/load_balancing_policies/random_subsetting/v3/random_subsetting.proto.
  */
 export const file_envoy_extensions_load_balancing_policies_random_subsetting_v3_random_subsetting = /*@__PURE__*/
-  fileDesc("ClVlbnZveS9leHRlbnNpb25zL2xvYWRfYmFsYW5jaW5nX3BvbGljaWVzL3JhbmRvbV9zdWJzZXR0aW5nL3YzL3JhbmRvbV9zdWJzZXR0aW5nLnByb3RvEj1lbnZveS5leHRlbnNpb25zLmxvYWRfYmFsYW5jaW5nX3BvbGljaWVzLnJhbmRvbV9zdWJzZXR0aW5nLnYzIpwBChBSYW5kb21TdWJzZXR0aW5nEjoKC3N1YnNldF9zaXplGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQgf6QgQqAiAAEkwKDGNoaWxkX3BvbGljeRgCIAEoCzIsLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkxvYWRCYWxhbmNpbmdQb2xpY3lCCPpCBYoBAhABQugBCktpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMubG9hZF9iYWxhbmNpbmdfcG9saWNpZXMucmFuZG9tX3N1YnNldHRpbmcudjNCFVJhbmRvbVN1YnNldHRpbmdQcm90b1ABWnhnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2xvYWRfYmFsYW5jaW5nX3BvbGljaWVzL3JhbmRvbV9zdWJzZXR0aW5nL3YzO3JhbmRvbV9zdWJzZXR0aW5ndjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_cluster_v3_cluster, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/load_balancing_policies/random_subsetting/v3/random_subsetting.proto");
 
 /**
  * Describes the message envoy.extensions.load_balancing_policies.random_subsetting.v3.RandomSubsetting.

@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/load_balancing_policies/subset/v3/subset.proto (package envoy.extensions.load_balancing_policies.subset.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_config_cluster_v3_cluster } from "../../../../config/cluster/v3/cluster_pb.js";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/load_balancing_policies/subset/v3/subset.proto.
  */
 export const file_envoy_extensions_load_balancing_policies_subset_v3_subset = /*@__PURE__*/
-  fileDesc("Cj9lbnZveS9leHRlbnNpb25zL2xvYWRfYmFsYW5jaW5nX3BvbGljaWVzL3N1YnNldC92My9zdWJzZXQucHJvdG8SMmVudm95LmV4dGVuc2lvbnMubG9hZF9iYWxhbmNpbmdfcG9saWNpZXMuc3Vic2V0LnYzIrQJCgZTdWJzZXQSdAoPZmFsbGJhY2tfcG9saWN5GAEgASgOMlEuZW52b3kuZXh0ZW5zaW9ucy5sb2FkX2JhbGFuY2luZ19wb2xpY2llcy5zdWJzZXQudjMuU3Vic2V0LkxiU3Vic2V0RmFsbGJhY2tQb2xpY3lCCPpCBYIBAhABEi8KDmRlZmF1bHRfc3Vic2V0GAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBJlChBzdWJzZXRfc2VsZWN0b3JzGAMgAygLMksuZW52b3kuZXh0ZW5zaW9ucy5sb2FkX2JhbGFuY2luZ19wb2xpY2llcy5zdWJzZXQudjMuU3Vic2V0LkxiU3Vic2V0U2VsZWN0b3ISHAoUYWxsb3dfcmVkdW5kYW50X2tleXMYCiABKAgSHQoVbG9jYWxpdHlfd2VpZ2h0X2F3YXJlGAQgASgIEh0KFXNjYWxlX2xvY2FsaXR5X3dlaWdodBgFIAEoCBIWCg5wYW5pY19tb2RlX2FueRgGIAEoCBITCgtsaXN0X2FzX2FueRgHIAEoCBKFAQoYbWV0YWRhdGFfZmFsbGJhY2tfcG9saWN5GAggASgOMlkuZW52b3kuZXh0ZW5zaW9ucy5sb2FkX2JhbGFuY2luZ19wb2xpY2llcy5zdWJzZXQudjMuU3Vic2V0LkxiU3Vic2V0TWV0YWRhdGFGYWxsYmFja1BvbGljeUII+kIFggECEAESUAoQc3Vic2V0X2xiX3BvbGljeRgJIAEoCzIsLmVudm95LmNvbmZpZy5jbHVzdGVyLnYzLkxvYWRCYWxhbmNpbmdQb2xpY3lCCPpCBYoBAhABGukCChBMYlN1YnNldFNlbGVjdG9yEgwKBGtleXMYASADKAkSHgoWc2luZ2xlX2hvc3RfcGVyX3N1YnNldBgEIAEoCBKNAQoPZmFsbGJhY2tfcG9saWN5GAIgASgOMmouZW52b3kuZXh0ZW5zaW9ucy5sb2FkX2JhbGFuY2luZ19wb2xpY2llcy5zdWJzZXQudjMuU3Vic2V0LkxiU3Vic2V0U2VsZWN0b3IuTGJTdWJzZXRTZWxlY3RvckZhbGxiYWNrUG9saWN5Qgj6QgWCAQIQARIcChRmYWxsYmFja19rZXlzX3N1YnNldBgDIAMoCSJ5Ch5MYlN1YnNldFNlbGVjdG9yRmFsbGJhY2tQb2xpY3kSDwoLTk9UX0RFRklORUQQABIPCgtOT19GQUxMQkFDSxABEhAKDEFOWV9FTkRQT0lOVBACEhIKDkRFRkFVTFRfU1VCU0VUEAMSDwoLS0VZU19TVUJTRVQQBCJPChZMYlN1YnNldEZhbGxiYWNrUG9saWN5Eg8KC05PX0ZBTExCQUNLEAASEAoMQU5ZX0VORFBPSU5UEAESEgoOREVGQVVMVF9TVUJTRVQQAiJNCh5MYlN1YnNldE1ldGFkYXRhRmFsbGJhY2tQb2xpY3kSGAoUTUVUQURBVEFfTk9fRkFMTEJBQ0sQABIRCg1GQUxMQkFDS19MSVNUEAE6LZrFiB4oCiZlbnZveS5jb25maWcuY2x1c3Rlci52My5MYlN1YnNldENvbmZpZ0K9AQpAaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmxvYWRfYmFsYW5jaW5nX3BvbGljaWVzLnN1YnNldC52M0ILU3Vic2V0UHJvdG9QAVpiZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9sb2FkX2JhbGFuY2luZ19wb2xpY2llcy9zdWJzZXQvdjM7c3Vic2V0djO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_cluster_v3_cluster, file_google_protobuf_struct, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/load_balancing_policies/subset/v3/subset.proto");
 
 /**
  * Describes the message envoy.extensions.load_balancing_policies.subset.v3.Subset.
@@ -39,8 +33,18 @@ export const Subset_LbSubsetSelector_LbSubsetSelectorFallbackPolicySchema = /*@_
 /**
  * @generated from enum envoy.extensions.load_balancing_policies.subset.v3.Subset.LbSubsetSelector.LbSubsetSelectorFallbackPolicy
  */
-export const Subset_LbSubsetSelector_LbSubsetSelectorFallbackPolicy = /*@__PURE__*/
-  tsEnum(Subset_LbSubsetSelector_LbSubsetSelectorFallbackPolicySchema);
+export const Subset_LbSubsetSelector_LbSubsetSelectorFallbackPolicy = {
+  "0": "NOT_DEFINED",
+  "1": "NO_FALLBACK",
+  "2": "ANY_ENDPOINT",
+  "3": "DEFAULT_SUBSET",
+  "4": "KEYS_SUBSET",
+  "NOT_DEFINED": 0,
+  "NO_FALLBACK": 1,
+  "ANY_ENDPOINT": 2,
+  "DEFAULT_SUBSET": 3,
+  "KEYS_SUBSET": 4
+};
 
 /**
  * Describes the enum envoy.extensions.load_balancing_policies.subset.v3.Subset.LbSubsetFallbackPolicy.
@@ -51,8 +55,14 @@ export const Subset_LbSubsetFallbackPolicySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.load_balancing_policies.subset.v3.Subset.LbSubsetFallbackPolicy
  */
-export const Subset_LbSubsetFallbackPolicy = /*@__PURE__*/
-  tsEnum(Subset_LbSubsetFallbackPolicySchema);
+export const Subset_LbSubsetFallbackPolicy = {
+  "0": "NO_FALLBACK",
+  "1": "ANY_ENDPOINT",
+  "2": "DEFAULT_SUBSET",
+  "NO_FALLBACK": 0,
+  "ANY_ENDPOINT": 1,
+  "DEFAULT_SUBSET": 2
+};
 
 /**
  * Describes the enum envoy.extensions.load_balancing_policies.subset.v3.Subset.LbSubsetMetadataFallbackPolicy.
@@ -63,6 +73,10 @@ export const Subset_LbSubsetMetadataFallbackPolicySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.load_balancing_policies.subset.v3.Subset.LbSubsetMetadataFallbackPolicy
  */
-export const Subset_LbSubsetMetadataFallbackPolicy = /*@__PURE__*/
-  tsEnum(Subset_LbSubsetMetadataFallbackPolicySchema);
+export const Subset_LbSubsetMetadataFallbackPolicy = {
+  "0": "METADATA_NO_FALLBACK",
+  "1": "FALLBACK_LIST",
+  "METADATA_NO_FALLBACK": 0,
+  "FALLBACK_LIST": 1
+};
 

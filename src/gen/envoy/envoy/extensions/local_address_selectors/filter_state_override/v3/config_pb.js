@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/local_address_selectors/filter_state_override/v3/config.proto (package envoy.extensions.local_address_selectors.filter_state_override.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/local_address_selectors/filter_state_override/v3/config.proto.
  */
 export const file_envoy_extensions_local_address_selectors_filter_state_override_v3_config = /*@__PURE__*/
-  fileDesc("Ck5lbnZveS9leHRlbnNpb25zL2xvY2FsX2FkZHJlc3Nfc2VsZWN0b3JzL2ZpbHRlcl9zdGF0ZV9vdmVycmlkZS92My9jb25maWcucHJvdG8SQWVudm95LmV4dGVuc2lvbnMubG9jYWxfYWRkcmVzc19zZWxlY3RvcnMuZmlsdGVyX3N0YXRlX292ZXJyaWRlLnYzIggKBkNvbmZpZ0LrAQpPaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmxvY2FsX2FkZHJlc3Nfc2VsZWN0b3JzLmZpbHRlcl9zdGF0ZV9vdmVycmlkZS52M0ILQ29uZmlnUHJvdG9QAVqAAWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvbG9jYWxfYWRkcmVzc19zZWxlY3RvcnMvZmlsdGVyX3N0YXRlX292ZXJyaWRlL3YzO2ZpbHRlcl9zdGF0ZV9vdmVycmlkZXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/local_address_selectors/filter_state_override/v3/config.proto");
 
 /**
  * Describes the message envoy.extensions.local_address_selectors.filter_state_override.v3.Config.

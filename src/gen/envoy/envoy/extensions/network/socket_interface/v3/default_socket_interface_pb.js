@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/network/socket_interface/v3/default_socket_interface.proto (package envoy.extensions.network.socket_interface.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/network/socket_interface/v3/default_socket_interface.proto.
  */
 export const file_envoy_extensions_network_socket_interface_v3_default_socket_interface = /*@__PURE__*/
-  fileDesc("CktlbnZveS9leHRlbnNpb25zL25ldHdvcmsvc29ja2V0X2ludGVyZmFjZS92My9kZWZhdWx0X3NvY2tldF9pbnRlcmZhY2UucHJvdG8SLGVudm95LmV4dGVuc2lvbnMubmV0d29yay5zb2NrZXRfaW50ZXJmYWNlLnYzInAKFkRlZmF1bHRTb2NrZXRJbnRlcmZhY2USVgoQaW9fdXJpbmdfb3B0aW9ucxgBIAEoCzI8LmVudm95LmV4dGVuc2lvbnMubmV0d29yay5zb2NrZXRfaW50ZXJmYWNlLnYzLklvVXJpbmdPcHRpb25zIpcDCg5Jb1VyaW5nT3B0aW9ucxIzCg1pb191cmluZ19zaXplGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEicKH2VuYWJsZV9zdWJtaXNzaW9uX3F1ZXVlX3BvbGxpbmcYAiABKAgSNgoQcmVhZF9idWZmZXJfc2l6ZRgDIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI2ChB3cml0ZV90aW1lb3V0X21zGAQgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEkoKGndyaXRlX2hpZ2hfd2F0ZXJtYXJrX2J5dGVzGAUgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQgj6QgUqAyiAIBJJChl3cml0ZV9sb3dfd2F0ZXJtYXJrX2J5dGVzGAYgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQgj6QgUqAyiACBIgChhlbmFibGVfbXVsdGlzaG90X3JlY2VpdmUYByABKAhCywEKOmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5uZXR3b3JrLnNvY2tldF9pbnRlcmZhY2UudjNCG0RlZmF1bHRTb2NrZXRJbnRlcmZhY2VQcm90b1ABWmZnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL25ldHdvcmsvc29ja2V0X2ludGVyZmFjZS92Mztzb2NrZXRfaW50ZXJmYWNldjO6gMjRBgIQAmIGcHJvdG8z", [file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/network/socket_interface/v3/default_socket_interface.proto");
 
 /**
  * Describes the message envoy.extensions.network.socket_interface.v3.DefaultSocketInterface.

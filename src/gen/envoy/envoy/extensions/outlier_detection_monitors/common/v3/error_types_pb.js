@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/outlier_detection_monitors/common/v3/error_types.proto (package envoy.extensions.outlier_detection_monitors.common.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_type_v3_range } from "../../../../type/v3/range_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/outlier_detection_monitors/common/v3/error_types.proto.
  */
 export const file_envoy_extensions_outlier_detection_monitors_common_v3_error_types = /*@__PURE__*/
-  fileDesc("CkdlbnZveS9leHRlbnNpb25zL291dGxpZXJfZGV0ZWN0aW9uX21vbml0b3JzL2NvbW1vbi92My9lcnJvcl90eXBlcy5wcm90bxI1ZW52b3kuZXh0ZW5zaW9ucy5vdXRsaWVyX2RldGVjdGlvbl9tb25pdG9ycy5jb21tb24udjMiNgoKSHR0cEVycm9ycxIoCgVyYW5nZRgBIAEoCzIZLmVudm95LnR5cGUudjMuSW50MzJSYW5nZSITChFMb2NhbE9yaWdpbkVycm9ycyIQCg5EYXRhYmFzZUVycm9ycyKtAgoMRXJyb3JCdWNrZXRzElYKC2h0dHBfZXJyb3JzGAEgAygLMkEuZW52b3kuZXh0ZW5zaW9ucy5vdXRsaWVyX2RldGVjdGlvbl9tb25pdG9ycy5jb21tb24udjMuSHR0cEVycm9ycxJlChNsb2NhbF9vcmlnaW5fZXJyb3JzGAIgAygLMkguZW52b3kuZXh0ZW5zaW9ucy5vdXRsaWVyX2RldGVjdGlvbl9tb25pdG9ycy5jb21tb24udjMuTG9jYWxPcmlnaW5FcnJvcnMSXgoPZGF0YWJhc2VfZXJyb3JzGAMgAygLMkUuZW52b3kuZXh0ZW5zaW9ucy5vdXRsaWVyX2RldGVjdGlvbl9tb25pdG9ycy5jb21tb24udjMuRGF0YWJhc2VFcnJvcnNCxwEKQ2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5vdXRsaWVyX2RldGVjdGlvbl9tb25pdG9ycy5jb21tb24udjNCD0Vycm9yVHlwZXNQcm90b1ABWmVnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL291dGxpZXJfZGV0ZWN0aW9uX21vbml0b3JzL2NvbW1vbi92Mztjb21tb252M7qAyNEGAhACYgZwcm90bzM", [file_envoy_type_v3_range, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/outlier_detection_monitors/common/v3/error_types.proto");
 
 /**
  * Describes the message envoy.extensions.outlier_detection_monitors.common.v3.HttpErrors.

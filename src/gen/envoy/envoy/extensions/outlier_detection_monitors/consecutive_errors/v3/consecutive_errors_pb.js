@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/outlier_detection_monitors/consecutive_errors/v3/consecutive_errors.proto (package envoy.extensions.outlier_detection_monitors.consecutive_errors.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_outlier_detection_monitors_common_v3_error_types } from "../../common/v3/error_types_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/outlier_detection_monitors/consecutive_errors/v3/consecutive_errors.proto.
  */
 export const file_envoy_extensions_outlier_detection_monitors_consecutive_errors_v3_consecutive_errors = /*@__PURE__*/
-  fileDesc("ClplbnZveS9leHRlbnNpb25zL291dGxpZXJfZGV0ZWN0aW9uX21vbml0b3JzL2NvbnNlY3V0aXZlX2Vycm9ycy92My9jb25zZWN1dGl2ZV9lcnJvcnMucHJvdG8SQWVudm95LmV4dGVuc2lvbnMub3V0bGllcl9kZXRlY3Rpb25fbW9uaXRvcnMuY29uc2VjdXRpdmVfZXJyb3JzLnYzIvEBChFDb25zZWN1dGl2ZUVycm9ycxIMCgRuYW1lGAEgASgJEjgKCXRocmVzaG9sZBgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUIH+kIEKgIYZBI4CgllbmZvcmNpbmcYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCB/pCBCoCGGQSWgoNZXJyb3JfYnVja2V0cxgEIAEoCzJDLmVudm95LmV4dGVuc2lvbnMub3V0bGllcl9kZXRlY3Rpb25fbW9uaXRvcnMuY29tbW9uLnYzLkVycm9yQnVja2V0c0LyAQpPaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLm91dGxpZXJfZGV0ZWN0aW9uX21vbml0b3JzLmNvbnNlY3V0aXZlX2Vycm9ycy52M0IWQ29uc2VjdXRpdmVFcnJvcnNQcm90b1ABWn1naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL291dGxpZXJfZGV0ZWN0aW9uX21vbml0b3JzL2NvbnNlY3V0aXZlX2Vycm9ycy92Mztjb25zZWN1dGl2ZV9lcnJvcnN2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_outlier_detection_monitors_common_v3_error_types, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/outlier_detection_monitors/consecutive_errors/v3/consecutive_errors.proto");
 
 /**
  * Describes the message envoy.extensions.outlier_detection_monitors.consecutive_errors.v3.ConsecutiveErrors.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/quic/client_writer_factory/v3/default_client_writer.proto (package envoy.extensions.quic.client_writer_factory.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/quic/client_writer_factory/v3/default_client_writer.proto.
  */
 export const file_envoy_extensions_quic_client_writer_factory_v3_default_client_writer = /*@__PURE__*/
-  fileDesc("CkplbnZveS9leHRlbnNpb25zL3F1aWMvY2xpZW50X3dyaXRlcl9mYWN0b3J5L3YzL2RlZmF1bHRfY2xpZW50X3dyaXRlci5wcm90bxIuZW52b3kuZXh0ZW5zaW9ucy5xdWljLmNsaWVudF93cml0ZXJfZmFjdG9yeS52MyIVChNEZWZhdWx0Q2xpZW50V3JpdGVyQtEBCjxpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMucXVpYy5jbGllbnRfd3JpdGVyX2ZhY3RvcnkudjNCGERlZmF1bHRDbGllbnRXcml0ZXJQcm90b1ABWm1naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3F1aWMvY2xpZW50X3dyaXRlcl9mYWN0b3J5L3YzO2NsaWVudF93cml0ZXJfZmFjdG9yeXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/quic/client_writer_factory/v3/default_client_writer.proto");
 
 /**
  * Describes the message envoy.extensions.quic.client_writer_factory.v3.DefaultClientWriter.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/quic/connection_debug_visitor/v3/connection_debug_visitor_basic.proto (package envoy.extensions.quic.connection_debug_visitor.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/quic/connection_debug_visitor/v3/connection_debug_visitor_basic.proto.
  */
 export const file_envoy_extensions_quic_connection_debug_visitor_v3_connection_debug_visitor_basic = /*@__PURE__*/
-  fileDesc("ClZlbnZveS9leHRlbnNpb25zL3F1aWMvY29ubmVjdGlvbl9kZWJ1Z192aXNpdG9yL3YzL2Nvbm5lY3Rpb25fZGVidWdfdmlzaXRvcl9iYXNpYy5wcm90bxIxZW52b3kuZXh0ZW5zaW9ucy5xdWljLmNvbm5lY3Rpb25fZGVidWdfdmlzaXRvci52MyINCgtCYXNpY0NvbmZpZ0LiAQo/aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLnF1aWMuY29ubmVjdGlvbl9kZWJ1Z192aXNpdG9yLnYzQiBDb25uZWN0aW9uRGVidWdWaXNpdG9yQmFzaWNQcm90b1ABWnNnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3F1aWMvY29ubmVjdGlvbl9kZWJ1Z192aXNpdG9yL3YzO2Nvbm5lY3Rpb25fZGVidWdfdmlzaXRvcnYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/quic/connection_debug_visitor/v3/connection_debug_visitor_basic.proto");
 
 /**
  * Describes the message envoy.extensions.quic.connection_debug_visitor.v3.BasicConfig.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/rate_limit_descriptors/jwt_claim/v3/jwt_claim.proto (package envoy.extensions.rate_limit_descriptors.jwt_claim.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/rate_limit_descriptors/jwt_claim/v3/jwt_claim.proto.
  */
 export const file_envoy_extensions_rate_limit_descriptors_jwt_claim_v3_jwt_claim = /*@__PURE__*/
-  fileDesc("CkRlbnZveS9leHRlbnNpb25zL3JhdGVfbGltaXRfZGVzY3JpcHRvcnMvand0X2NsYWltL3YzL2p3dF9jbGFpbS5wcm90bxI0ZW52b3kuZXh0ZW5zaW9ucy5yYXRlX2xpbWl0X2Rlc2NyaXB0b3JzLmp3dF9jbGFpbS52MyLbAQoKRGVzY3JpcHRvchIfCg5kZXNjcmlwdG9yX2tleRgBIAEoCUIH+kIEcgIQARIgCgtoZWFkZXJfbmFtZRgCIAEoCUIL+kIIcgbIAQDAAQESGwoGY29va2llGAcgASgJQgv6QghyBsgBAMABARIhCgx2YWx1ZV9wcmVmaXgYAyABKAlCC/pCCHIGyAEAwAECEhsKCmNsYWltX25hbWUYBCABKAlCB/pCBHICEAESFQoNZGVmYXVsdF92YWx1ZRgFIAEoCRIWCg5za2lwX2lmX2Fic2VudBgGIAEoCELGAQpCaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLnJhdGVfbGltaXRfZGVzY3JpcHRvcnMuand0X2NsYWltLnYzQg1Kd3RDbGFpbVByb3RvUAFaZ2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvcmF0ZV9saW1pdF9kZXNjcmlwdG9ycy9qd3RfY2xhaW0vdjM7and0X2NsYWltdjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/rate_limit_descriptors/jwt_claim/v3/jwt_claim.proto");
 
 /**
  * Describes the message envoy.extensions.rate_limit_descriptors.jwt_claim.v3.Descriptor.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/resource_monitors/cgroup_memory/v3/cgroup_memory.proto (package envoy.extensions.resource_monitors.cgroup_memory.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/resource_monitors/cgroup_memory/v3/cgroup_memory.proto.
  */
 export const file_envoy_extensions_resource_monitors_cgroup_memory_v3_cgroup_memory = /*@__PURE__*/
-  fileDesc("CkdlbnZveS9leHRlbnNpb25zL3Jlc291cmNlX21vbml0b3JzL2Nncm91cF9tZW1vcnkvdjMvY2dyb3VwX21lbW9yeS5wcm90bxIzZW52b3kuZXh0ZW5zaW9ucy5yZXNvdXJjZV9tb25pdG9ycy5jZ3JvdXBfbWVtb3J5LnYzIi4KEkNncm91cE1lbW9yeUNvbmZpZxIYChBtYXhfbWVtb3J5X2J5dGVzGAEgASgEQswBCkFpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMucmVzb3VyY2VfbW9uaXRvcnMuY2dyb3VwX21lbW9yeS52M0IRQ2dyb3VwTWVtb3J5UHJvdG9QAVpqZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9yZXNvdXJjZV9tb25pdG9ycy9jZ3JvdXBfbWVtb3J5L3YzO2Nncm91cF9tZW1vcnl2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/resource_monitors/cgroup_memory/v3/cgroup_memory.proto");
 
 /**
  * Describes the message envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig.

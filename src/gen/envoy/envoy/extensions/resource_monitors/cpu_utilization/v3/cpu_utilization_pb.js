@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/resource_monitors/cpu_utilization/v3/cpu_utilization.proto (package envoy.extensions.resource_monitors.cpu_utilization.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/resource_monitors/cpu_utilization/v3/cpu_utilization.proto.
  */
 export const file_envoy_extensions_resource_monitors_cpu_utilization_v3_cpu_utilization = /*@__PURE__*/
-  fileDesc("CktlbnZveS9leHRlbnNpb25zL3Jlc291cmNlX21vbml0b3JzL2NwdV91dGlsaXphdGlvbi92My9jcHVfdXRpbGl6YXRpb24ucHJvdG8SNWVudm95LmV4dGVuc2lvbnMucmVzb3VyY2VfbW9uaXRvcnMuY3B1X3V0aWxpemF0aW9uLnYzIs0BChRDcHVVdGlsaXphdGlvbkNvbmZpZxJ+CgRtb2RlGAEgASgOMmYuZW52b3kuZXh0ZW5zaW9ucy5yZXNvdXJjZV9tb25pdG9ycy5jcHVfdXRpbGl6YXRpb24udjMuQ3B1VXRpbGl6YXRpb25Db25maWcuVXRpbGl6YXRpb25Db21wdXRlU3RyYXRlZ3lCCPpCBYIBAhABIjUKGlV0aWxpemF0aW9uQ29tcHV0ZVN0cmF0ZWd5EggKBEhPU1QQABINCglDT05UQUlORVIQAULUAQpDaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLnJlc291cmNlX21vbml0b3JzLmNwdV91dGlsaXphdGlvbi52M0ITQ3B1VXRpbGl6YXRpb25Qcm90b1ABWm5naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3Jlc291cmNlX21vbml0b3JzL2NwdV91dGlsaXphdGlvbi92MztjcHVfdXRpbGl6YXRpb252M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/resource_monitors/cpu_utilization/v3/cpu_utilization.proto");
 
 /**
  * Describes the message envoy.extensions.resource_monitors.cpu_utilization.v3.CpuUtilizationConfig.
@@ -29,6 +26,10 @@ export const CpuUtilizationConfig_UtilizationComputeStrategySchema = /*@__PURE__
 /**
  * @generated from enum envoy.extensions.resource_monitors.cpu_utilization.v3.CpuUtilizationConfig.UtilizationComputeStrategy
  */
-export const CpuUtilizationConfig_UtilizationComputeStrategy = /*@__PURE__*/
-  tsEnum(CpuUtilizationConfig_UtilizationComputeStrategySchema);
+export const CpuUtilizationConfig_UtilizationComputeStrategy = {
+  "0": "HOST",
+  "1": "CONTAINER",
+  "HOST": 0,
+  "CONTAINER": 1
+};
 

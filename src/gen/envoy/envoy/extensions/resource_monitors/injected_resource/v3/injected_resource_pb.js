@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/resource_monitors/injected_resource/v3/injected_resource.proto (package envoy.extensions.resource_monitors.injected_resource.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/resource_monitors/injected_resource/v3/injected_resource.proto.
  */
 export const file_envoy_extensions_resource_monitors_injected_resource_v3_injected_resource = /*@__PURE__*/
-  fileDesc("Ck9lbnZveS9leHRlbnNpb25zL3Jlc291cmNlX21vbml0b3JzL2luamVjdGVkX3Jlc291cmNlL3YzL2luamVjdGVkX3Jlc291cmNlLnByb3RvEjdlbnZveS5leHRlbnNpb25zLnJlc291cmNlX21vbml0b3JzLmluamVjdGVkX3Jlc291cmNlLnYzIooBChZJbmplY3RlZFJlc291cmNlQ29uZmlnEhkKCGZpbGVuYW1lGAEgASgJQgf6QgRyAhABOlWaxYgeUApOZW52b3kuY29uZmlnLnJlc291cmNlX21vbml0b3IuaW5qZWN0ZWRfcmVzb3VyY2UudjJhbHBoYS5JbmplY3RlZFJlc291cmNlQ29uZmlnQtwBCkVpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMucmVzb3VyY2VfbW9uaXRvcnMuaW5qZWN0ZWRfcmVzb3VyY2UudjNCFUluamVjdGVkUmVzb3VyY2VQcm90b1ABWnJnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3Jlc291cmNlX21vbml0b3JzL2luamVjdGVkX3Jlc291cmNlL3YzO2luamVjdGVkX3Jlc291cmNldjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/resource_monitors/injected_resource/v3/injected_resource.proto");
 
 /**
  * Describes the message envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/stat_sinks/graphite_statsd/v3/graphite_statsd.proto (package envoy.extensions.stat_sinks.graphite_statsd.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_address } from "../../../../config/core/v3/address_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/stat_sinks/graphite_statsd/v3/graphite_statsd.proto.
  */
 export const file_envoy_extensions_stat_sinks_graphite_statsd_v3_graphite_statsd = /*@__PURE__*/
-  fileDesc("CkRlbnZveS9leHRlbnNpb25zL3N0YXRfc2lua3MvZ3JhcGhpdGVfc3RhdHNkL3YzL2dyYXBoaXRlX3N0YXRzZC5wcm90bxIuZW52b3kuZXh0ZW5zaW9ucy5zdGF0X3NpbmtzLmdyYXBoaXRlX3N0YXRzZC52MyLlAQoSR3JhcGhpdGVTdGF0c2RTaW5rEjAKB2FkZHJlc3MYASABKAsyHS5lbnZveS5jb25maWcuY29yZS52My5BZGRyZXNzSAASDgoGcHJlZml4GAMgASgJEkUKFm1heF9ieXRlc19wZXJfZGF0YWdyYW0YBCABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDY0VmFsdWVCB/pCBDICIAASLQolc2NhbGVfaGlzdG9ncmFtX3VuaXRzX3RvX21pbGxpc2Vjb25kcxgFIAEoCEIXChBzdGF0c2Rfc3BlY2lmaWVyEgP4QgFCxgEKPGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5zdGF0X3NpbmtzLmdyYXBoaXRlX3N0YXRzZC52M0ITR3JhcGhpdGVTdGF0c2RQcm90b1ABWmdnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3N0YXRfc2lua3MvZ3JhcGhpdGVfc3RhdHNkL3YzO2dyYXBoaXRlX3N0YXRzZHYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_address, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/stat_sinks/graphite_statsd/v3/graphite_statsd.proto");
 
 /**
  * Describes the message envoy.extensions.stat_sinks.graphite_statsd.v3.GraphiteStatsdSink.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/stat_sinks/wasm/v3/wasm.proto (package envoy.extensions.stat_sinks.wasm.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_wasm_v3_wasm } from "../../../wasm/v3/wasm_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/stat_sinks/wasm/v3/wasm.proto.
  */
 export const file_envoy_extensions_stat_sinks_wasm_v3_wasm = /*@__PURE__*/
-  fileDesc("Ci5lbnZveS9leHRlbnNpb25zL3N0YXRfc2lua3Mvd2FzbS92My93YXNtLnByb3RvEiNlbnZveS5leHRlbnNpb25zLnN0YXRfc2lua3Mud2FzbS52MyI+CgRXYXNtEjYKBmNvbmZpZxgBIAEoCzImLmVudm95LmV4dGVuc2lvbnMud2FzbS52My5QbHVnaW5Db25maWdCmwEKMWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5zdGF0X3NpbmtzLndhc20udjNCCVdhc21Qcm90b1ABWlFnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3N0YXRfc2lua3Mvd2FzbS92Mzt3YXNtdjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_extensions_wasm_v3_wasm, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/stat_sinks/wasm/v3/wasm.proto");
 
 /**
  * Describes the message envoy.extensions.stat_sinks.wasm.v3.Wasm.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/string_matcher/lua/v3/lua.proto (package envoy.extensions.string_matcher.lua.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../config/core/v3/base_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/string_matcher/lua/v3/lua.proto.
  */
 export const file_envoy_extensions_string_matcher_lua_v3_lua = /*@__PURE__*/
-  fileDesc("CjBlbnZveS9leHRlbnNpb25zL3N0cmluZ19tYXRjaGVyL2x1YS92My9sdWEucHJvdG8SJmVudm95LmV4dGVuc2lvbnMuc3RyaW5nX21hdGNoZXIubHVhLnYzIkYKA0x1YRI/Cgtzb3VyY2VfY29kZRgBIAEoCzIgLmVudm95LmNvbmZpZy5jb3JlLnYzLkRhdGFTb3VyY2VCCPpCBYoBAhABQp8BCjRpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuc3RyaW5nX21hdGNoZXIubHVhLnYzQghMdWFQcm90b1ABWlNnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3N0cmluZ19tYXRjaGVyL2x1YS92MztsdWF2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_base, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/string_matcher/lua/v3/lua.proto");
 
 /**
  * Describes the message envoy.extensions.string_matcher.lua.v3.Lua.

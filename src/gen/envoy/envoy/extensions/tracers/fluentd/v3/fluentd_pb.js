@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/tracers/fluentd/v3/fluentd.proto (package envoy.extensions.tracers.fluentd.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../config/core/v3/base_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_migrate } from "../../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/tracers/fluentd/v3/fluentd.proto.
  */
 export const file_envoy_extensions_tracers_fluentd_v3_fluentd = /*@__PURE__*/
-  fileDesc("CjFlbnZveS9leHRlbnNpb25zL3RyYWNlcnMvZmx1ZW50ZC92My9mbHVlbnRkLnByb3RvEiNlbnZveS5leHRlbnNpb25zLnRyYWNlcnMuZmx1ZW50ZC52MyKTAgoNRmx1ZW50ZENvbmZpZxIYCgdjbHVzdGVyGAEgASgJQgf6QgRyAhABEhQKA3RhZxgCIAEoCUIH+kIEcgIQARIcCgtzdGF0X3ByZWZpeBgDIAEoCUIH+kIEcgIQARJCChVidWZmZXJfZmx1c2hfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCPpCBaoBAioAEjcKEWJ1ZmZlcl9zaXplX2J5dGVzGAUgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEjcKDHJldHJ5X3BvbGljeRgGIAEoCzIhLmVudm95LmNvbmZpZy5jb3JlLnYzLlJldHJ5UG9saWN5QtEBCjFpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMudHJhY2Vycy5mbHVlbnRkLnYzQgxGbHVlbnRkUHJvdG9QAVpUZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy90cmFjZXJzL2ZsdWVudGQvdjM7Zmx1ZW50ZHYz8pj+jwUqEihlbnZveS5leHRlbnNpb25zLnRyYWNlcnMuZmx1ZW50ZC52NGFscGhhuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_base, file_google_protobuf_duration, file_google_protobuf_wrappers, file_udpa_annotations_migrate, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/tracers/fluentd/v3/fluentd.proto");
 
 /**
  * Describes the message envoy.extensions.tracers.fluentd.v3.FluentdConfig.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/transport_sockets/quic/v3/quic_transport.proto (package envoy.extensions.transport_sockets.quic.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_transport_sockets_tls_v3_tls } from "../../tls/v3/tls_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/transport_sockets/quic/v3/quic_transport.proto.
  */
 export const file_envoy_extensions_transport_sockets_quic_v3_quic_transport = /*@__PURE__*/
-  fileDesc("Cj9lbnZveS9leHRlbnNpb25zL3RyYW5zcG9ydF9zb2NrZXRzL3F1aWMvdjMvcXVpY190cmFuc3BvcnQucHJvdG8SKmVudm95LmV4dGVuc2lvbnMudHJhbnNwb3J0X3NvY2tldHMucXVpYy52MyLyAQoXUXVpY0Rvd25zdHJlYW1UcmFuc3BvcnQSaQoWZG93bnN0cmVhbV90bHNfY29udGV4dBgBIAEoCzI/LmVudm95LmV4dGVuc2lvbnMudHJhbnNwb3J0X3NvY2tldHMudGxzLnYzLkRvd25zdHJlYW1UbHNDb250ZXh0Qgj6QgWKAQIQARI1ChFlbmFibGVfZWFybHlfZGF0YRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSNQoRZW5hYmxlX3Jlc3VtcHRpb24YAyABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlIn4KFVF1aWNVcHN0cmVhbVRyYW5zcG9ydBJlChR1cHN0cmVhbV90bHNfY29udGV4dBgBIAEoCzI9LmVudm95LmV4dGVuc2lvbnMudHJhbnNwb3J0X3NvY2tldHMudGxzLnYzLlVwc3RyZWFtVGxzQ29udGV4dEII+kIFigECEAFCsgEKOGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy50cmFuc3BvcnRfc29ja2V0cy5xdWljLnYzQhJRdWljVHJhbnNwb3J0UHJvdG9QAVpYZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy90cmFuc3BvcnRfc29ja2V0cy9xdWljL3YzO3F1aWN2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_transport_sockets_tls_v3_tls, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/transport_sockets/quic/v3/quic_transport.proto");
 
 /**
  * Describes the message envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/transport_sockets/s2a/v3/s2a.proto (package envoy.extensions.transport_sockets.s2a.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/transport_sockets/s2a/v3/s2a.proto.
  */
 export const file_envoy_extensions_transport_sockets_s2a_v3_s2a = /*@__PURE__*/
-  fileDesc("CjNlbnZveS9leHRlbnNpb25zL3RyYW5zcG9ydF9zb2NrZXRzL3MyYS92My9zMmEucHJvdG8SKWVudm95LmV4dGVuc2lvbnMudHJhbnNwb3J0X3NvY2tldHMuczJhLnYzIjAKEFMyQUNvbmZpZ3VyYXRpb24SHAoLczJhX2FkZHJlc3MYASABKAlCB/pCBHICEAFCpQEKN2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy50cmFuc3BvcnRfc29ja2V0cy5zMmEudjNCCFMyYVByb3RvUAFaVmdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvdHJhbnNwb3J0X3NvY2tldHMvczJhL3YzO3MyYXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/transport_sockets/s2a/v3/s2a.proto");
 
 /**
  * Describes the message envoy.extensions.transport_sockets.s2a.v3.S2AConfiguration.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/transport_sockets/starttls/v3/starttls.proto (package envoy.extensions.transport_sockets.starttls.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from "../../raw_buffer/v3/raw_buffer_pb.js";
-import { file_envoy_extensions_transport_sockets_tls_v3_tls } from "../../tls/v3/tls_pb.js";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/transport_sockets/starttls/v3/starttls.proto.
  */
 export const file_envoy_extensions_transport_sockets_starttls_v3_starttls = /*@__PURE__*/
-  fileDesc("Cj1lbnZveS9leHRlbnNpb25zL3RyYW5zcG9ydF9zb2NrZXRzL3N0YXJ0dGxzL3YzL3N0YXJ0dGxzLnByb3RvEi5lbnZveS5leHRlbnNpb25zLnRyYW5zcG9ydF9zb2NrZXRzLnN0YXJ0dGxzLnYzItQBCg5TdGFydFRsc0NvbmZpZxJcChdjbGVhcnRleHRfc29ja2V0X2NvbmZpZxgBIAEoCzI7LmVudm95LmV4dGVuc2lvbnMudHJhbnNwb3J0X3NvY2tldHMucmF3X2J1ZmZlci52My5SYXdCdWZmZXISZAoRdGxzX3NvY2tldF9jb25maWcYAiABKAsyPy5lbnZveS5leHRlbnNpb25zLnRyYW5zcG9ydF9zb2NrZXRzLnRscy52My5Eb3duc3RyZWFtVGxzQ29udGV4dEII+kIFigECEAEi2gEKFlVwc3RyZWFtU3RhcnRUbHNDb25maWcSXAoXY2xlYXJ0ZXh0X3NvY2tldF9jb25maWcYASABKAsyOy5lbnZveS5leHRlbnNpb25zLnRyYW5zcG9ydF9zb2NrZXRzLnJhd19idWZmZXIudjMuUmF3QnVmZmVyEmIKEXRsc19zb2NrZXRfY29uZmlnGAIgASgLMj0uZW52b3kuZXh0ZW5zaW9ucy50cmFuc3BvcnRfc29ja2V0cy50bHMudjMuVXBzdHJlYW1UbHNDb250ZXh0Qgj6QgWKAQIQAUK5AQo8aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLnRyYW5zcG9ydF9zb2NrZXRzLnN0YXJ0dGxzLnYzQg1TdGFydHRsc1Byb3RvUAFaYGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvdHJhbnNwb3J0X3NvY2tldHMvc3RhcnR0bHMvdjM7c3RhcnR0bHN2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer, file_envoy_extensions_transport_sockets_tls_v3_tls, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/transport_sockets/starttls/v3/starttls.proto");
 
 /**
  * Describes the message envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/upstreams/tcp/v3/tcp_protocol_options.proto (package envoy.extensions.upstreams.tcp.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/upstreams/tcp/v3/tcp_protocol_options.proto.
  */
 export const file_envoy_extensions_upstreams_tcp_v3_tcp_protocol_options = /*@__PURE__*/
-  fileDesc("CjxlbnZveS9leHRlbnNpb25zL3Vwc3RyZWFtcy90Y3AvdjMvdGNwX3Byb3RvY29sX29wdGlvbnMucHJvdG8SIWVudm95LmV4dGVuc2lvbnMudXBzdHJlYW1zLnRjcC52MyJFChJUY3BQcm90b2NvbE9wdGlvbnMSLwoMaWRsZV90aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQqQBCi9pby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMudXBzdHJlYW1zLnRjcC52M0IXVGNwUHJvdG9jb2xPcHRpb25zUHJvdG9QAVpOZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy91cHN0cmVhbXMvdGNwL3YzO3RjcHYzuoDI0QYCEAJiBnByb3RvMw", [file_google_protobuf_duration, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/upstreams/tcp/v3/tcp_protocol_options.proto");
 
 /**
  * Describes the message envoy.extensions.upstreams.tcp.v3.TcpProtocolOptions.

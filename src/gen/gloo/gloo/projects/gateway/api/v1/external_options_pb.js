@@ -2,22 +2,13 @@
 // @generated from file gloo/projects/gateway/api/v1/external_options.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_http_listener_options } from "../../../gloo/api/v1/http_listener_options_pb.js";
-import { file_gloo_projects_gloo_api_v1_listener_options } from "../../../gloo/api/v1/listener_options_pb.js";
-import { file_gloo_projects_gloo_api_v1_route_options } from "../../../gloo/api/v1/route_options_pb.js";
-import { file_gloo_projects_gloo_api_v1_virtual_host_options } from "../../../gloo/api/v1/virtual_host_options_pb.js";
-import { file_skv2_api_core_v1_core } from "../../../../../skv2/api/core/v1/core_pb.js";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
-import { file_solo_kit_api_v1_status } from "../../../../../solo-kit/api/v1/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gateway/api/v1/external_options.proto.
  */
 export const file_gloo_projects_gateway_api_v1_external_options = /*@__PURE__*/
-  fileDesc("CjNnbG9vL3Byb2plY3RzL2dhdGV3YXkvYXBpL3YxL2V4dGVybmFsX29wdGlvbnMucHJvdG8SD2dhdGV3YXkuc29sby5pbyKmAgoSSHR0cExpc3RlbmVyT3B0aW9uEj0KE25hbWVzcGFjZWRfc3RhdHVzZXMYBCABKAsyIC5jb3JlLnNvbG8uaW8uTmFtZXNwYWNlZFN0YXR1c2VzEigKCG1ldGFkYXRhGAEgASgLMhYuY29yZS5zb2xvLmlvLk1ldGFkYXRhEjIKB29wdGlvbnMYAiABKAsyIS5nbG9vLnNvbG8uaW8uSHR0cExpc3RlbmVyT3B0aW9ucxJMCgt0YXJnZXRfcmVmcxgDIAMoCzI3LmNvcmUuc2t2Mi5zb2xvLmlvLlBvbGljeVRhcmdldFJlZmVyZW5jZVdpdGhTZWN0aW9uTmFtZTolgvEEIQoIaGxpc29wdHMSFWh0dHBfbGlzdGVuZXJfb3B0aW9ucyKYAgoOTGlzdGVuZXJPcHRpb24SPQoTbmFtZXNwYWNlZF9zdGF0dXNlcxgEIAEoCzIgLmNvcmUuc29sby5pby5OYW1lc3BhY2VkU3RhdHVzZXMSKAoIbWV0YWRhdGEYASABKAsyFi5jb3JlLnNvbG8uaW8uTWV0YWRhdGESLgoHb3B0aW9ucxgCIAEoCzIdLmdsb28uc29sby5pby5MaXN0ZW5lck9wdGlvbnMSTAoLdGFyZ2V0X3JlZnMYAyADKAsyNy5jb3JlLnNrdjIuc29sby5pby5Qb2xpY3lUYXJnZXRSZWZlcmVuY2VXaXRoU2VjdGlvbk5hbWU6H4LxBBsKB2xpc29wdHMSEGxpc3RlbmVyX29wdGlvbnMihQIKC1JvdXRlT3B0aW9uEj0KE25hbWVzcGFjZWRfc3RhdHVzZXMYBCABKAsyIC5jb3JlLnNvbG8uaW8uTmFtZXNwYWNlZFN0YXR1c2VzEigKCG1ldGFkYXRhGAIgASgLMhYuY29yZS5zb2xvLmlvLk1ldGFkYXRhEisKB29wdGlvbnMYAyABKAsyGi5nbG9vLnNvbG8uaW8uUm91dGVPcHRpb25zEj0KC3RhcmdldF9yZWZzGAUgAygLMiguY29yZS5za3YyLnNvbG8uaW8uUG9saWN5VGFyZ2V0UmVmZXJlbmNlOhuC8QQXCgZydG9wdHMSDXJvdXRlX29wdGlvbnNKBAgBEAIipwIKEVZpcnR1YWxIb3N0T3B0aW9uEj0KE25hbWVzcGFjZWRfc3RhdHVzZXMYBCABKAsyIC5jb3JlLnNvbG8uaW8uTmFtZXNwYWNlZFN0YXR1c2VzEigKCG1ldGFkYXRhGAIgASgLMhYuY29yZS5zb2xvLmlvLk1ldGFkYXRhEjEKB29wdGlvbnMYAyABKAsyIC5nbG9vLnNvbG8uaW8uVmlydHVhbEhvc3RPcHRpb25zEkwKC3RhcmdldF9yZWZzGAUgAygLMjcuY29yZS5za3YyLnNvbG8uaW8uUG9saWN5VGFyZ2V0UmVmZXJlbmNlV2l0aFNlY3Rpb25OYW1lOiKC8QQeCgZ2aG9wdHMSFHZpcnR1YWxfaG9zdF9vcHRpb25zSgQIARACYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_v1_http_listener_options, file_gloo_projects_gloo_api_v1_listener_options, file_gloo_projects_gloo_api_v1_route_options, file_gloo_projects_gloo_api_v1_virtual_host_options, file_skv2_api_core_v1_core, file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_solo_kit, file_solo_kit_api_v1_status]);
+  fileDesc("gloo/projects/gateway/api/v1/external_options.proto");
 
 /**
  * Describes the message gateway.solo.io.HttpListenerOption.

@@ -2,28 +2,13 @@
 // @generated from file gloo/projects/gateway/api/v1/gateway.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gateway_api_v1_http_gateway } from "./http_gateway_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_address } from "../../../gloo/api/external/envoy/config/core/v3/address_pb.js";
-import { file_gloo_projects_gloo_api_v1_core_selectors_selectors } from "../../../gloo/api/v1/core/selectors/selectors_pb.js";
-import { file_gloo_projects_gloo_api_v1_listener_options } from "../../../gloo/api/v1/listener_options_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_hcm_hcm } from "../../../gloo/api/v1/options/hcm/hcm_pb.js";
-import { file_gloo_projects_gloo_api_v1_proxy } from "../../../gloo/api/v1/proxy_pb.js";
-import { file_gloo_projects_gloo_api_v1_route_configuration_options } from "../../../gloo/api/v1/route_configuration_options_pb.js";
-import { file_gloo_projects_gloo_api_v1_ssl_ssl } from "../../../gloo/api/v1/ssl/ssl_pb.js";
-import { file_gloo_projects_gloo_api_v1_tcp_listener_options } from "../../../gloo/api/v1/tcp_listener_options_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../solo-kit/api/v1/ref_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
-import { file_solo_kit_api_v1_status } from "../../../../../solo-kit/api/v1/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gateway/api/v1/gateway.proto.
  */
 export const file_gloo_projects_gateway_api_v1_gateway = /*@__PURE__*/
-  fileDesc("CipnbG9vL3Byb2plY3RzL2dhdGV3YXkvYXBpL3YxL2dhdGV3YXkucHJvdG8SD2dhdGV3YXkuc29sby5pbyK+AgoURGVsZWdhdGVkSHR0cEdhdGV3YXkSKAoDcmVmGAMgASgLMhkuY29yZS5zb2xvLmlvLlJlc291cmNlUmVmSAASOQoIc2VsZWN0b3IYBCABKAsyJS5zZWxlY3RvcnMuY29yZS5nbG9vLnNvbG8uaW8uU2VsZWN0b3JIABIfChdwcmV2ZW50X2NoaWxkX292ZXJyaWRlcxgFIAEoCBJhCiBodHRwX2Nvbm5lY3Rpb25fbWFuYWdlcl9zZXR0aW5ncxgGIAEoCzI3LmhjbS5vcHRpb25zLmdsb28uc29sby5pby5IdHRwQ29ubmVjdGlvbk1hbmFnZXJTZXR0aW5ncxIrCgpzc2xfY29uZmlnGAIgASgLMhcuZ2xvby5zb2xvLmlvLlNzbENvbmZpZ0IQCg5zZWxlY3Rpb25fdHlwZSKMAQoTRGVsZWdhdGVkVGNwR2F0ZXdheRIoCgNyZWYYASABKAsyGS5jb3JlLnNvbG8uaW8uUmVzb3VyY2VSZWZIABI5CghzZWxlY3RvchgCIAEoCzIlLnNlbGVjdG9ycy5jb3JlLmdsb28uc29sby5pby5TZWxlY3RvckgAQhAKDnNlbGVjdGlvbl90eXBlIrMECgdHYXRld2F5EgsKA3NzbBgBIAEoCBIUCgxiaW5kX2FkZHJlc3MYAyABKAkSEQoJYmluZF9wb3J0GAQgASgNEi4KB29wdGlvbnMYBSABKAsyHS5nbG9vLnNvbG8uaW8uTGlzdGVuZXJPcHRpb25zEj0KE25hbWVzcGFjZWRfc3RhdHVzZXMYDiABKAsyIC5jb3JlLnNvbG8uaW8uTmFtZXNwYWNlZFN0YXR1c2VzEigKCG1ldGFkYXRhGAcgASgLMhYuY29yZS5zb2xvLmlvLk1ldGFkYXRhEjcKD3VzZV9wcm94eV9wcm90bxgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWVCAhgBEjQKDGh0dHBfZ2F0ZXdheRgJIAEoCzIcLmdhdGV3YXkuc29sby5pby5IdHRwR2F0ZXdheUgAEjIKC3RjcF9nYXRld2F5GAogASgLMhsuZ2F0ZXdheS5zb2xvLmlvLlRjcEdhdGV3YXlIABI4Cg5oeWJyaWRfZ2F0ZXdheRgLIAEoCzIeLmdhdGV3YXkuc29sby5pby5IeWJyaWRHYXRld2F5SAASEwoLcHJveHlfbmFtZXMYDCADKAkSPgoNcm91dGVfb3B0aW9ucxgNIAEoCzInLmdsb28uc29sby5pby5Sb3V0ZUNvbmZpZ3VyYXRpb25PcHRpb25zOhKC8QQOCgJndxIIZ2F0ZXdheXNCDQoLR2F0ZXdheVR5cGVKBAgGEAci2AEKDUh5YnJpZEdhdGV3YXkSOQoQbWF0Y2hlZF9nYXRld2F5cxgBIAMoCzIfLmdhdGV3YXkuc29sby5pby5NYXRjaGVkR2F0ZXdheRJGChdkZWxlZ2F0ZWRfaHR0cF9nYXRld2F5cxgCIAEoCzIlLmdhdGV3YXkuc29sby5pby5EZWxlZ2F0ZWRIdHRwR2F0ZXdheRJEChZkZWxlZ2F0ZWRfdGNwX2dhdGV3YXlzGAMgASgLMiQuZ2F0ZXdheS5zb2xvLmlvLkRlbGVnYXRlZFRjcEdhdGV3YXkitAEKDk1hdGNoZWRHYXRld2F5EikKB21hdGNoZXIYASABKAsyGC5nYXRld2F5LnNvbG8uaW8uTWF0Y2hlchI0CgxodHRwX2dhdGV3YXkYAiABKAsyHC5nYXRld2F5LnNvbG8uaW8uSHR0cEdhdGV3YXlIABIyCgt0Y3BfZ2F0ZXdheRgDIAEoCzIbLmdhdGV3YXkuc29sby5pby5UY3BHYXRld2F5SABCDQoLR2F0ZXdheVR5cGUioAEKB01hdGNoZXISKwoKc3NsX2NvbmZpZxgBIAEoCzIXLmdsb28uc29sby5pby5Tc2xDb25maWcSRQoUc291cmNlX3ByZWZpeF9yYW5nZXMYAiADKAsyJy5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLkNpZHJSYW5nZRIhChlwYXNzdGhyb3VnaF9jaXBoZXJfc3VpdGVzGAMgAygJImkKClRjcEdhdGV3YXkSKAoJdGNwX2hvc3RzGAEgAygLMhUuZ2xvby5zb2xvLmlvLlRjcEhvc3QSMQoHb3B0aW9ucxgIIAEoCzIgLmdsb28uc29sby5pby5UY3BMaXN0ZW5lck9wdGlvbnNiBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gateway_api_v1_http_gateway, file_gloo_projects_gloo_api_external_envoy_config_core_v3_address, file_gloo_projects_gloo_api_v1_core_selectors_selectors, file_gloo_projects_gloo_api_v1_listener_options, file_gloo_projects_gloo_api_v1_options_hcm_hcm, file_gloo_projects_gloo_api_v1_proxy, file_gloo_projects_gloo_api_v1_route_configuration_options, file_gloo_projects_gloo_api_v1_ssl_ssl, file_gloo_projects_gloo_api_v1_tcp_listener_options, file_google_protobuf_wrappers, file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_ref, file_solo_kit_api_v1_solo_kit, file_solo_kit_api_v1_status]);
+  fileDesc("gloo/projects/gateway/api/v1/gateway.proto");
 
 /**
  * Describes the message gateway.solo.io.DelegatedHttpGateway.

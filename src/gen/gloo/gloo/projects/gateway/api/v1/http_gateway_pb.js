@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gateway/api/v1/http_gateway.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_http_listener_options } from "../../../gloo/api/v1/http_listener_options_pb.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../solo-kit/api/v1/ref_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gateway/api/v1/http_gateway.proto.
  */
 export const file_gloo_projects_gateway_api_v1_http_gateway = /*@__PURE__*/
-  fileDesc("Ci9nbG9vL3Byb2plY3RzL2dhdGV3YXkvYXBpL3YxL2h0dHBfZ2F0ZXdheS5wcm90bxIPZ2F0ZXdheS5zb2xvLmlvIo4DCgtIdHRwR2F0ZXdheRIzChB2aXJ0dWFsX3NlcnZpY2VzGAEgAygLMhkuY29yZS5zb2xvLmlvLlJlc291cmNlUmVmEloKGHZpcnR1YWxfc2VydmljZV9zZWxlY3RvchgCIAMoCzI4LmdhdGV3YXkuc29sby5pby5IdHRwR2F0ZXdheS5WaXJ0dWFsU2VydmljZVNlbGVjdG9yRW50cnkSVwobdmlydHVhbF9zZXJ2aWNlX2V4cHJlc3Npb25zGAkgASgLMjIuZ2F0ZXdheS5zb2xvLmlvLlZpcnR1YWxTZXJ2aWNlU2VsZWN0b3JFeHByZXNzaW9ucxIiChp2aXJ0dWFsX3NlcnZpY2VfbmFtZXNwYWNlcxgDIAMoCRIyCgdvcHRpb25zGAggASgLMiEuZ2xvby5zb2xvLmlvLkh0dHBMaXN0ZW5lck9wdGlvbnMaPQobVmlydHVhbFNlcnZpY2VTZWxlY3RvckVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihwMKIVZpcnR1YWxTZXJ2aWNlU2VsZWN0b3JFeHByZXNzaW9ucxJSCgtleHByZXNzaW9ucxgDIAMoCzI9LmdhdGV3YXkuc29sby5pby5WaXJ0dWFsU2VydmljZVNlbGVjdG9yRXhwcmVzc2lvbnMuRXhwcmVzc2lvbhqNAgoKRXhwcmVzc2lvbhILCgNrZXkYASABKAkSWAoIb3BlcmF0b3IYAiABKA4yRi5nYXRld2F5LnNvbG8uaW8uVmlydHVhbFNlcnZpY2VTZWxlY3RvckV4cHJlc3Npb25zLkV4cHJlc3Npb24uT3BlcmF0b3ISDgoGdmFsdWVzGAMgAygJIocBCghPcGVyYXRvchIKCgZFcXVhbHMQABIQCgxEb3VibGVFcXVhbHMQARINCglOb3RFcXVhbHMQAhIGCgJJbhADEgkKBU5vdEluEAQSCgoGRXhpc3RzEAUSEAoMRG9lc05vdEV4aXN0EAYSDwoLR3JlYXRlclRoYW4QBxIMCghMZXNzVGhhbhAIYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_v1_http_listener_options, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gateway/api/v1/http_gateway.proto");
 
 /**
  * Describes the message gateway.solo.io.HttpGateway.
@@ -45,6 +42,24 @@ export const VirtualServiceSelectorExpressions_Expression_OperatorSchema = /*@__
  *
  * @generated from enum gateway.solo.io.VirtualServiceSelectorExpressions.Expression.Operator
  */
-export const VirtualServiceSelectorExpressions_Expression_Operator = /*@__PURE__*/
-  tsEnum(VirtualServiceSelectorExpressions_Expression_OperatorSchema);
+export const VirtualServiceSelectorExpressions_Expression_Operator = {
+  "0": "Equals",
+  "1": "DoubleEquals",
+  "2": "NotEquals",
+  "3": "In",
+  "4": "NotIn",
+  "5": "Exists",
+  "6": "DoesNotExist",
+  "7": "GreaterThan",
+  "8": "LessThan",
+  "Equals": 0,
+  "DoubleEquals": 1,
+  "NotEquals": 2,
+  "In": 3,
+  "NotIn": 4,
+  "Exists": 5,
+  "DoesNotExist": 6,
+  "GreaterThan": 7,
+  "LessThan": 8
+};
 

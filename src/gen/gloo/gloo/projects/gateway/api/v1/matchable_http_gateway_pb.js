@@ -2,20 +2,13 @@
 // @generated from file gloo/projects/gateway/api/v1/matchable_http_gateway.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gateway_api_v1_http_gateway } from "./http_gateway_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_address } from "../../../gloo/api/external/envoy/config/core/v3/address_pb.js";
-import { file_gloo_projects_gloo_api_v1_ssl_ssl } from "../../../gloo/api/v1/ssl/ssl_pb.js";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
-import { file_solo_kit_api_v1_status } from "../../../../../solo-kit/api/v1/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gateway/api/v1/matchable_http_gateway.proto.
  */
 export const file_gloo_projects_gateway_api_v1_matchable_http_gateway = /*@__PURE__*/
-  fileDesc("CjlnbG9vL3Byb2plY3RzL2dhdGV3YXkvYXBpL3YxL21hdGNoYWJsZV9odHRwX2dhdGV3YXkucHJvdG8SD2dhdGV3YXkuc29sby5pbyKMAwoUTWF0Y2hhYmxlSHR0cEdhdGV3YXkSPQoTbmFtZXNwYWNlZF9zdGF0dXNlcxgBIAEoCzIgLmNvcmUuc29sby5pby5OYW1lc3BhY2VkU3RhdHVzZXMSKAoIbWV0YWRhdGEYAiABKAsyFi5jb3JlLnNvbG8uaW8uTWV0YWRhdGESPgoHbWF0Y2hlchgDIAEoCzItLmdhdGV3YXkuc29sby5pby5NYXRjaGFibGVIdHRwR2F0ZXdheS5NYXRjaGVyEjIKDGh0dHBfZ2F0ZXdheRgEIAEoCzIcLmdhdGV3YXkuc29sby5pby5IdHRwR2F0ZXdheRp9CgdNYXRjaGVyEkUKFHNvdXJjZV9wcmVmaXhfcmFuZ2VzGAEgAygLMicuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5DaWRyUmFuZ2USKwoKc3NsX2NvbmZpZxgCIAEoCzIXLmdsb28uc29sby5pby5Tc2xDb25maWc6GILxBBQKA2hndxINaHR0cF9nYXRld2F5c2IGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gateway_api_v1_http_gateway, file_gloo_projects_gloo_api_external_envoy_config_core_v3_address, file_gloo_projects_gloo_api_v1_ssl_ssl, file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_solo_kit, file_solo_kit_api_v1_status]);
+  fileDesc("gloo/projects/gateway/api/v1/matchable_http_gateway.proto");
 
 /**
  * Describes the message gateway.solo.io.MatchableHttpGateway.

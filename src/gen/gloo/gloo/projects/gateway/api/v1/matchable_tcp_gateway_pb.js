@@ -2,20 +2,13 @@
 // @generated from file gloo/projects/gateway/api/v1/matchable_tcp_gateway.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gateway_api_v1_gateway } from "./gateway_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_address } from "../../../gloo/api/external/envoy/config/core/v3/address_pb.js";
-import { file_gloo_projects_gloo_api_v1_ssl_ssl } from "../../../gloo/api/v1/ssl/ssl_pb.js";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
-import { file_solo_kit_api_v1_status } from "../../../../../solo-kit/api/v1/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gateway/api/v1/matchable_tcp_gateway.proto.
  */
 export const file_gloo_projects_gateway_api_v1_matchable_tcp_gateway = /*@__PURE__*/
-  fileDesc("CjhnbG9vL3Byb2plY3RzL2dhdGV3YXkvYXBpL3YxL21hdGNoYWJsZV90Y3BfZ2F0ZXdheS5wcm90bxIPZ2F0ZXdheS5zb2xvLmlvIqsDChNNYXRjaGFibGVUY3BHYXRld2F5Ej0KE25hbWVzcGFjZWRfc3RhdHVzZXMYASABKAsyIC5jb3JlLnNvbG8uaW8uTmFtZXNwYWNlZFN0YXR1c2VzEigKCG1ldGFkYXRhGAIgASgLMhYuY29yZS5zb2xvLmlvLk1ldGFkYXRhEj0KB21hdGNoZXIYAyABKAsyLC5nYXRld2F5LnNvbG8uaW8uTWF0Y2hhYmxlVGNwR2F0ZXdheS5NYXRjaGVyEjAKC3RjcF9nYXRld2F5GAQgASgLMhsuZ2F0ZXdheS5zb2xvLmlvLlRjcEdhdGV3YXkaoAEKB01hdGNoZXISRQoUc291cmNlX3ByZWZpeF9yYW5nZXMYASADKAsyJy5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLkNpZHJSYW5nZRIrCgpzc2xfY29uZmlnGAIgASgLMhcuZ2xvby5zb2xvLmlvLlNzbENvbmZpZxIhChlwYXNzdGhyb3VnaF9jaXBoZXJfc3VpdGVzGAMgAygJOheC8QQTCgN0Z3cSDHRjcF9nYXRld2F5c2IGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gateway_api_v1_gateway, file_gloo_projects_gloo_api_external_envoy_config_core_v3_address, file_gloo_projects_gloo_api_v1_ssl_ssl, file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_solo_kit, file_solo_kit_api_v1_status]);
+  fileDesc("gloo/projects/gateway/api/v1/matchable_tcp_gateway.proto");
 
 /**
  * Describes the message gateway.solo.io.MatchableTcpGateway.

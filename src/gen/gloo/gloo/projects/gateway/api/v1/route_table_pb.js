@@ -2,19 +2,13 @@
 // @generated from file gloo/projects/gateway/api/v1/route_table.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gateway_api_v1_virtual_service } from "./virtual_service_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
-import { file_solo_kit_api_v1_status } from "../../../../../solo-kit/api/v1/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gateway/api/v1/route_table.proto.
  */
 export const file_gloo_projects_gateway_api_v1_route_table = /*@__PURE__*/
-  fileDesc("Ci5nbG9vL3Byb2plY3RzL2dhdGV3YXkvYXBpL3YxL3JvdXRlX3RhYmxlLnByb3RvEg9nYXRld2F5LnNvbG8uaW8i6AEKClJvdXRlVGFibGUSJgoGcm91dGVzGAEgAygLMhYuZ2F0ZXdheS5zb2xvLmlvLlJvdXRlEisKBndlaWdodBgCIAEoCzIbLmdvb2dsZS5wcm90b2J1Zi5JbnQzMlZhbHVlEj0KE25hbWVzcGFjZWRfc3RhdHVzZXMYCCABKAsyIC5jb3JlLnNvbG8uaW8uTmFtZXNwYWNlZFN0YXR1c2VzEigKCG1ldGFkYXRhGAcgASgLMhYuY29yZS5zb2xvLmlvLk1ldGFkYXRhOhaC8QQSCgJydBIMcm91dGVfdGFibGVzSgQIBhAHYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gateway_api_v1_virtual_service, file_google_protobuf_wrappers, file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_solo_kit, file_solo_kit_api_v1_status]);
+  fileDesc("gloo/projects/gateway/api/v1/route_table.proto");
 
 /**
  * Describes the message gateway.solo.io.RouteTable.

@@ -2,24 +2,13 @@
 // @generated from file gloo/projects/gateway/api/v1/virtual_service.proto (package gateway.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_core_matchers_matchers } from "../../../gloo/api/v1/core/matchers/matchers_pb.js";
-import { file_gloo_projects_gloo_api_v1_proxy } from "../../../gloo/api/v1/proxy_pb.js";
-import { file_gloo_projects_gloo_api_v1_route_options } from "../../../gloo/api/v1/route_options_pb.js";
-import { file_gloo_projects_gloo_api_v1_ssl_ssl } from "../../../gloo/api/v1/ssl/ssl_pb.js";
-import { file_gloo_projects_gloo_api_v1_virtual_host_options } from "../../../gloo/api/v1/virtual_host_options_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../solo-kit/api/v1/ref_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
-import { file_solo_kit_api_v1_status } from "../../../../../solo-kit/api/v1/status_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gateway/api/v1/virtual_service.proto.
  */
 export const file_gloo_projects_gateway_api_v1_virtual_service = /*@__PURE__*/
-  fileDesc("CjJnbG9vL3Byb2plY3RzL2dhdGV3YXkvYXBpL3YxL3ZpcnR1YWxfc2VydmljZS5wcm90bxIPZ2F0ZXdheS5zb2xvLmlvIq8BCg5EZWxlZ2F0ZUFjdGlvbhIQCgRuYW1lGAEgASgJQgIYARIVCgluYW1lc3BhY2UYAiABKAlCAhgBEigKA3JlZhgDIAEoCzIZLmNvcmUuc29sby5pby5SZXNvdXJjZVJlZkgAEjcKCHNlbGVjdG9yGAQgASgLMiMuZ2F0ZXdheS5zb2xvLmlvLlJvdXRlVGFibGVTZWxlY3RvckgAQhEKD2RlbGVnYXRpb25fdHlwZSJKChNEZWxlZ2F0ZU9wdGlvbnNSZWZzEjMKEGRlbGVnYXRlX29wdGlvbnMYASADKAsyGS5jb3JlLnNvbG8uaW8uUmVzb3VyY2VSZWYi4QQKBVJvdXRlEjUKCG1hdGNoZXJzGAEgAygLMiMubWF0Y2hlcnMuY29yZS5nbG9vLnNvbG8uaW8uTWF0Y2hlchI4ChRpbmhlcml0YWJsZV9tYXRjaGVycxgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSPQoZaW5oZXJpdGFibGVfcGF0aF9tYXRjaGVycxgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSMQoMcm91dGVfYWN0aW9uGAIgASgLMhkuZ2xvby5zb2xvLmlvLlJvdXRlQWN0aW9uSAASNwoPcmVkaXJlY3RfYWN0aW9uGAMgASgLMhwuZ2xvby5zb2xvLmlvLlJlZGlyZWN0QWN0aW9uSAASRAoWZGlyZWN0X3Jlc3BvbnNlX2FjdGlvbhgEIAEoCzIiLmdsb28uc29sby5pby5EaXJlY3RSZXNwb25zZUFjdGlvbkgAEjoKD2RlbGVnYXRlX2FjdGlvbhgFIAEoCzIfLmdhdGV3YXkuc29sby5pby5EZWxlZ2F0ZUFjdGlvbkgAEisKB29wdGlvbnMYBiABKAsyGi5nbG9vLnNvbG8uaW8uUm91dGVPcHRpb25zEgwKBG5hbWUYByABKAkSQwoTb3B0aW9uc19jb25maWdfcmVmcxgKIAEoCzIkLmdhdGV3YXkuc29sby5pby5EZWxlZ2F0ZU9wdGlvbnNSZWZzSAFCCAoGYWN0aW9uQhkKF2V4dGVybmFsX29wdGlvbnNfY29uZmlnSgQICxAMUg9ncmFwaHFsX2FwaV9yZWYi3gMKElJvdXRlVGFibGVTZWxlY3RvchISCgpuYW1lc3BhY2VzGAEgAygJEj8KBmxhYmVscxgCIAMoCzIvLmdhdGV3YXkuc29sby5pby5Sb3V0ZVRhYmxlU2VsZWN0b3IuTGFiZWxzRW50cnkSQwoLZXhwcmVzc2lvbnMYAyADKAsyLi5nYXRld2F5LnNvbG8uaW8uUm91dGVUYWJsZVNlbGVjdG9yLkV4cHJlc3Npb24a/gEKCkV4cHJlc3Npb24SCwoDa2V5GAEgASgJEkkKCG9wZXJhdG9yGAIgASgOMjcuZ2F0ZXdheS5zb2xvLmlvLlJvdXRlVGFibGVTZWxlY3Rvci5FeHByZXNzaW9uLk9wZXJhdG9yEg4KBnZhbHVlcxgDIAMoCSKHAQoIT3BlcmF0b3ISCgoGRXF1YWxzEAASEAoMRG91YmxlRXF1YWxzEAESDQoJTm90RXF1YWxzEAISBgoCSW4QAxIJCgVOb3RJbhAEEgoKBkV4aXN0cxAFEhAKDERvZXNOb3RFeGlzdBAGEg8KC0dyZWF0ZXJUaGFuEAcSDAoITGVzc1RoYW4QCBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItkBCgtWaXJ0dWFsSG9zdBIPCgdkb21haW5zGAIgAygJEiYKBnJvdXRlcxgDIAMoCzIWLmdhdGV3YXkuc29sby5pby5Sb3V0ZRIxCgdvcHRpb25zGAQgASgLMiAuZ2xvby5zb2xvLmlvLlZpcnR1YWxIb3N0T3B0aW9ucxJDChNvcHRpb25zX2NvbmZpZ19yZWZzGAUgASgLMiQuZ2F0ZXdheS5zb2xvLmlvLkRlbGVnYXRlT3B0aW9uc1JlZnNIAEIZChdleHRlcm5hbF9vcHRpb25zX2NvbmZpZyKSAgoOVmlydHVhbFNlcnZpY2USMgoMdmlydHVhbF9ob3N0GAEgASgLMhwuZ2F0ZXdheS5zb2xvLmlvLlZpcnR1YWxIb3N0EisKCnNzbF9jb25maWcYAiABKAsyFy5nbG9vLnNvbG8uaW8uU3NsQ29uZmlnEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRI9ChNuYW1lc3BhY2VkX3N0YXR1c2VzGAggASgLMiAuY29yZS5zb2xvLmlvLk5hbWVzcGFjZWRTdGF0dXNlcxIoCghtZXRhZGF0YRgHIAEoCzIWLmNvcmUuc29sby5pby5NZXRhZGF0YToagvEEFgoCdnMSEHZpcnR1YWxfc2VydmljZXNKBAgGEAdiBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_v1_core_matchers_matchers, file_gloo_projects_gloo_api_v1_proxy, file_gloo_projects_gloo_api_v1_route_options, file_gloo_projects_gloo_api_v1_ssl_ssl, file_gloo_projects_gloo_api_v1_virtual_host_options, file_google_protobuf_wrappers, file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_ref, file_solo_kit_api_v1_solo_kit, file_solo_kit_api_v1_status]);
+  fileDesc("gloo/projects/gateway/api/v1/virtual_service.proto");
 
 /**
  * Describes the message gateway.solo.io.DelegateAction.
@@ -67,8 +56,26 @@ export const RouteTableSelector_Expression_OperatorSchema = /*@__PURE__*/
  *
  * @generated from enum gateway.solo.io.RouteTableSelector.Expression.Operator
  */
-export const RouteTableSelector_Expression_Operator = /*@__PURE__*/
-  tsEnum(RouteTableSelector_Expression_OperatorSchema);
+export const RouteTableSelector_Expression_Operator = {
+  "0": "Equals",
+  "1": "DoubleEquals",
+  "2": "NotEquals",
+  "3": "In",
+  "4": "NotIn",
+  "5": "Exists",
+  "6": "DoesNotExist",
+  "7": "GreaterThan",
+  "8": "LessThan",
+  "Equals": 0,
+  "DoubleEquals": 1,
+  "NotEquals": 2,
+  "In": 3,
+  "NotIn": 4,
+  "Exists": 5,
+  "DoesNotExist": 6,
+  "GreaterThan": 7,
+  "LessThan": 8
+};
 
 /**
  * Describes the message gateway.solo.io.VirtualHost.

@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/artifact.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/artifact.proto.
  */
 export const file_gloo_projects_gloo_api_v1_artifact = /*@__PURE__*/
-  fileDesc("CihnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2FydGlmYWN0LnByb3RvEgxnbG9vLnNvbG8uaW8iqQEKCEFydGlmYWN0Ei4KBGRhdGEYASADKAsyIC5nbG9vLnNvbG8uaW8uQXJ0aWZhY3QuRGF0YUVudHJ5EigKCG1ldGFkYXRhGAcgASgLMhYuY29yZS5zb2xvLmlvLk1ldGFkYXRhGisKCURhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBOhaC8QQSCgNhcnQSCWFydGlmYWN0cygBYgZwcm90bzPS9gMECAAYAA", [file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_solo_kit]);
+  fileDesc("gloo/projects/gloo/api/v1/artifact.proto");
 
 /**
  * Describes the message gloo.solo.io.Artifact.

@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/connection.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_protocol_protocol } from "./options/protocol/protocol_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/connection.proto.
  */
 export const file_gloo_projects_gloo_api_v1_connection = /*@__PURE__*/
-  fileDesc("CipnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2Nvbm5lY3Rpb24ucHJvdG8SDGdsb28uc29sby5pbyK8BAoQQ29ubmVjdGlvbkNvbmZpZxIjChttYXhfcmVxdWVzdHNfcGVyX2Nvbm5lY3Rpb24YASABKA0SMgoPY29ubmVjdF90aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEkIKDXRjcF9rZWVwYWxpdmUYAyABKAsyKy5nbG9vLnNvbG8uaW8uQ29ubmVjdGlvbkNvbmZpZy5UY3BLZWVwQWxpdmUSRwohcGVyX2Nvbm5lY3Rpb25fYnVmZmVyX2xpbWl0X2J5dGVzGAQgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlElgKHGNvbW1vbl9odHRwX3Byb3RvY29sX29wdGlvbnMYBSABKAsyMi5wcm90b2NvbC5vcHRpb25zLmdsb28uc29sby5pby5IdHRwUHJvdG9jb2xPcHRpb25zElMKFmh0dHAxX3Byb3RvY29sX29wdGlvbnMYBiABKAsyMy5wcm90b2NvbC5vcHRpb25zLmdsb28uc29sby5pby5IdHRwMVByb3RvY29sT3B0aW9ucxqSAQoMVGNwS2VlcEFsaXZlEhgKEGtlZXBhbGl2ZV9wcm9iZXMYASABKA0SMQoOa2VlcGFsaXZlX3RpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNQoSa2VlcGFsaXZlX2ludGVydmFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_v1_options_protocol_protocol, file_google_protobuf_duration, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/connection.proto");
 
 /**
  * Describes the message gloo.solo.io.ConnectionConfig.

@@ -2,18 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/destination_spec.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_aws_aws } from "./options/aws/aws_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_azure_azure } from "./options/azure/azure_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_grpc_grpc } from "./options/grpc/grpc_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_rest_rest } from "./options/rest/rest_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/destination_spec.proto.
  */
 export const file_gloo_projects_gloo_api_v1_destination_spec = /*@__PURE__*/
-  fileDesc("CjBnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2Rlc3RpbmF0aW9uX3NwZWMucHJvdG8SDGdsb28uc29sby5pbyKVAgoPRGVzdGluYXRpb25TcGVjEjgKA2F3cxgBIAEoCzIpLmF3cy5vcHRpb25zLmdsb28uc29sby5pby5EZXN0aW5hdGlvblNwZWNIABI8CgVhenVyZRgCIAEoCzIrLmF6dXJlLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkRlc3RpbmF0aW9uU3BlY0gAEjoKBHJlc3QYAyABKAsyKi5yZXN0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLkRlc3RpbmF0aW9uU3BlY0gAEjoKBGdycGMYBCABKAsyKi5ncnBjLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkRlc3RpbmF0aW9uU3BlY0gAQhIKEGRlc3RpbmF0aW9uX3R5cGViBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_v1_options_aws_aws, file_gloo_projects_gloo_api_v1_options_azure_azure, file_gloo_projects_gloo_api_v1_options_grpc_grpc, file_gloo_projects_gloo_api_v1_options_rest_rest]);
+  fileDesc("gloo/projects/gloo/api/v1/destination_spec.proto");
 
 /**
  * Describes the message gloo.solo.io.DestinationSpec.

@@ -2,17 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/endpoint.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../solo-kit/api/v1/ref_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/endpoint.proto.
  */
 export const file_gloo_projects_gloo_api_v1_endpoint = /*@__PURE__*/
-  fileDesc("CihnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VuZHBvaW50LnByb3RvEgxnbG9vLnNvbG8uaW8i4QEKCEVuZHBvaW50EiwKCXVwc3RyZWFtcxgBIAMoCzIZLmNvcmUuc29sby5pby5SZXNvdXJjZVJlZhIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SEAoIaG9zdG5hbWUYBCABKAkSNQoMaGVhbHRoX2NoZWNrGAUgASgLMh8uZ2xvby5zb2xvLmlvLkhlYWx0aENoZWNrQ29uZmlnEigKCG1ldGFkYXRhGAcgASgLMhYuY29yZS5zb2xvLmlvLk1ldGFkYXRhOhWC8QQRCgJlcBIJZW5kcG9pbnRzKAEiJQoRSGVhbHRoQ2hlY2tDb25maWcSEAoIaG9zdG5hbWUYASABKAliBnByb3RvM9L2AwQIABgA", [file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_ref, file_solo_kit_api_v1_solo_kit]);
+  fileDesc("gloo/projects/gloo/api/v1/endpoint.proto");
 
 /**
  * Describes the message gloo.solo.io.Endpoint.

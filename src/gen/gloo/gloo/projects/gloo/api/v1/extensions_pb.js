@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/extensions.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/extensions.proto.
  */
 export const file_gloo_projects_gloo_api_v1_extensions = /*@__PURE__*/
-  fileDesc("CipnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2V4dGVuc2lvbnMucHJvdG8SDGdsb28uc29sby5pbyI0CglFeHRlbnNpb24SJwoGY29uZmlnGAEgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCKNAQoKRXh0ZW5zaW9ucxI2Cgdjb25maWdzGAEgAygLMiUuZ2xvby5zb2xvLmlvLkV4dGVuc2lvbnMuQ29uZmlnc0VudHJ5GkcKDENvbmZpZ3NFbnRyeRILCgNrZXkYASABKAkSJgoFdmFsdWUYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0OgI4AWIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_struct]);
+  fileDesc("gloo/projects/gloo/api/v1/extensions.proto");
 
 /**
  * Describes the message gloo.solo.io.Extension.

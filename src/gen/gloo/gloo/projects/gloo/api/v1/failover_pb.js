@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/failover.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_ssl_ssl } from "./ssl/ssl_pb.js";
-import { file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/failover.proto.
  */
 export const file_gloo_projects_gloo_api_v1_failover = /*@__PURE__*/
-  fileDesc("CihnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2ZhaWxvdmVyLnByb3RvEgxnbG9vLnNvbG8uaW8ipAIKCEZhaWxvdmVyEkoKFnByaW9yaXRpemVkX2xvY2FsaXRpZXMYASADKAsyKi5nbG9vLnNvbG8uaW8uRmFpbG92ZXIuUHJpb3JpdGl6ZWRMb2NhbGl0eRItCgZwb2xpY3kYAiABKAsyHS5nbG9vLnNvbG8uaW8uRmFpbG92ZXIuUG9saWN5GkcKBlBvbGljeRI9ChdvdmVycHJvdmlzaW9uaW5nX2ZhY3RvchgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRpUChNQcmlvcml0aXplZExvY2FsaXR5Ej0KEmxvY2FsaXR5X2VuZHBvaW50cxgCIAMoCzIhLmdsb28uc29sby5pby5Mb2NhbGl0eUxiRW5kcG9pbnRzIswDCgpMYkVuZHBvaW50Eg8KB2FkZHJlc3MYASABKAkSDAoEcG9ydBgCIAEoDRJHChNoZWFsdGhfY2hlY2tfY29uZmlnGAMgASgLMiouZ2xvby5zb2xvLmlvLkxiRW5kcG9pbnQuSGVhbHRoQ2hlY2tDb25maWcSPAoTdXBzdHJlYW1fc3NsX2NvbmZpZxgEIAEoCzIfLmdsb28uc29sby5pby5VcHN0cmVhbVNzbENvbmZpZxI7ChVsb2FkX2JhbGFuY2luZ193ZWlnaHQYBSABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSOAoIbWV0YWRhdGEYBiADKAsyJi5nbG9vLnNvbG8uaW8uTGJFbmRwb2ludC5NZXRhZGF0YUVudHJ5GlcKEUhlYWx0aENoZWNrQ29uZmlnEhIKCnBvcnRfdmFsdWUYASABKA0SEAoIaG9zdG5hbWUYAiABKAkSDAoEcGF0aBgDIAEoCRIOCgZtZXRob2QYBCABKAkaSAoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSJgoFdmFsdWUYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0OgI4ASI6CghMb2NhbGl0eRIOCgZyZWdpb24YASABKAkSDAoEem9uZRgCIAEoCRIQCghzdWJfem9uZRgDIAEoCSKsAQoTTG9jYWxpdHlMYkVuZHBvaW50cxIoCghsb2NhbGl0eRgBIAEoCzIWLmdsb28uc29sby5pby5Mb2NhbGl0eRIuCgxsYl9lbmRwb2ludHMYAiADKAsyGC5nbG9vLnNvbG8uaW8uTGJFbmRwb2ludBI7ChVsb2FkX2JhbGFuY2luZ193ZWlnaHQYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWViBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_v1_ssl_ssl, file_google_protobuf_struct, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/failover.proto");
 
 /**
  * Describes the message gloo.solo.io.Failover.

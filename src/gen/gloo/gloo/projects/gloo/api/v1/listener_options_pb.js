@@ -2,19 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/listener_options.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_extensions } from "./extensions_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_als_als } from "./options/als/als_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_proxy_protocol_proxy_protocol } from "./options/proxy_protocol/proxy_protocol_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_external_envoy_api_v2_core_socket_option } from "../../../../../solo-kit/api/external/envoy/api/v2/core/socket_option_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/listener_options.proto.
  */
 export const file_gloo_projects_gloo_api_v1_listener_options = /*@__PURE__*/
-  fileDesc("CjBnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2xpc3RlbmVyX29wdGlvbnMucHJvdG8SDGdsb28uc29sby5pbyJ0ChdDb25uZWN0aW9uQmFsYW5jZUNvbmZpZxJJCg1leGFjdF9iYWxhbmNlGAEgASgLMjIuZ2xvby5zb2xvLmlvLkNvbm5lY3Rpb25CYWxhbmNlQ29uZmlnLkV4YWN0QmFsYW5jZRoOCgxFeGFjdEJhbGFuY2UitwQKD0xpc3RlbmVyT3B0aW9ucxJOChZhY2Nlc3NfbG9nZ2luZ19zZXJ2aWNlGAEgASgLMi4uYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkFjY2Vzc0xvZ2dpbmdTZXJ2aWNlEiwKCmV4dGVuc2lvbnMYAiABKAsyGC5nbG9vLnNvbG8uaW8uRXh0ZW5zaW9ucxJHCiFwZXJfY29ubmVjdGlvbl9idWZmZXJfbGltaXRfYnl0ZXMYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSPwoOc29ja2V0X29wdGlvbnMYBCADKAsyJy5zb2xvLmlvLmVudm95LmFwaS52Mi5jb3JlLlNvY2tldE9wdGlvbhJKCg5wcm94eV9wcm90b2NvbBgFIAEoCzIyLnByb3h5X3Byb3RvY29sLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlByb3h5UHJvdG9jb2wSSAoZY29ubmVjdGlvbl9iYWxhbmNlX2NvbmZpZxgGIAEoCzIlLmdsb28uc29sby5pby5Db25uZWN0aW9uQmFsYW5jZUNvbmZpZxJXCh9saXN0ZW5lcl9hY2Nlc3NfbG9nZ2luZ19zZXJ2aWNlGAcgASgLMi4uYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkFjY2Vzc0xvZ2dpbmdTZXJ2aWNlEi0KCXRjcF9zdGF0cxgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWViBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_v1_extensions, file_gloo_projects_gloo_api_v1_options_als_als, file_gloo_projects_gloo_api_v1_options_proxy_protocol_proxy_protocol, file_google_protobuf_wrappers, file_solo_kit_api_external_envoy_api_v2_core_socket_option]);
+  fileDesc("gloo/projects/gloo/api/v1/listener_options.proto");
 
 /**
  * Describes the message gloo.solo.io.ConnectionBalanceConfig.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/route_configuration_options.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/route_configuration_options.proto.
  */
 export const file_gloo_projects_gloo_api_v1_route_configuration_options = /*@__PURE__*/
-  fileDesc("CjtnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL3JvdXRlX2NvbmZpZ3VyYXRpb25fb3B0aW9ucy5wcm90bxIMZ2xvby5zb2xvLmlvIq8BChlSb3V0ZUNvbmZpZ3VyYXRpb25PcHRpb25zEkkKI21heF9kaXJlY3RfcmVzcG9uc2VfYm9keV9zaXplX2J5dGVzGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEkcKI21vc3Rfc3BlY2lmaWNfaGVhZGVyX211dGF0aW9uc193aW5zGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZWIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/route_configuration_options.proto");
 
 /**
  * Describes the message gloo.solo.io.RouteConfigurationOptions.

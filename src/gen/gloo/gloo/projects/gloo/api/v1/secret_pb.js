@@ -2,18 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/secret.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth } from "./enterprise/options/extauth/v1/extauth_pb.js";
-import { file_gloo_projects_gloo_api_v1_extensions } from "./extensions_pb.js";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/secret.proto.
  */
 export const file_gloo_projects_gloo_api_v1_secret = /*@__PURE__*/
-  fileDesc("CiZnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL3NlY3JldC5wcm90bxIMZ2xvby5zb2xvLmlvIj4KGEFjY291bnRDcmVkZW50aWFsc1NlY3JldBIQCgh1c2VybmFtZRgBIAEoCRIQCghwYXNzd29yZBgCIAEoCSJKCglBd3NTZWNyZXQSEgoKYWNjZXNzX2tleRgBIAEoCRISCgpzZWNyZXRfa2V5GAIgASgJEhUKDXNlc3Npb25fdG9rZW4YAyABKAkidwoLQXp1cmVTZWNyZXQSOAoIYXBpX2tleXMYASADKAsyJi5nbG9vLnNvbG8uaW8uQXp1cmVTZWNyZXQuQXBpS2V5c0VudHJ5Gi4KDEFwaUtleXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIiIKE0VuY3J5cHRpb25LZXlTZWNyZXQSCwoDa2V5GAEgASgJIngKDEhlYWRlclNlY3JldBI4CgdoZWFkZXJzGAEgAygLMicuZ2xvby5zb2xvLmlvLkhlYWRlclNlY3JldC5IZWFkZXJzRW50cnkaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiiwQKBlNlY3JldBImCgNhd3MYASABKAsyFy5nbG9vLnNvbG8uaW8uQXdzU2VjcmV0SAASKgoFYXp1cmUYAiABKAsyGS5nbG9vLnNvbG8uaW8uQXp1cmVTZWNyZXRIABImCgN0bHMYAyABKAsyFy5nbG9vLnNvbG8uaW8uVGxzU2VjcmV0SAASNQoFb2F1dGgYBSABKAsyJC5lbnRlcnByaXNlLmdsb28uc29sby5pby5PYXV0aFNlY3JldEgAEjIKB2FwaV9rZXkYBiABKAsyHy5lbnRlcnByaXNlLmdsb28uc29sby5pby5BcGlLZXlIABIsCgZoZWFkZXIYCCABKAsyGi5nbG9vLnNvbG8uaW8uSGVhZGVyU2VjcmV0SAASPQoLY3JlZGVudGlhbHMYCSABKAsyJi5nbG9vLnNvbG8uaW8uQWNjb3VudENyZWRlbnRpYWxzU2VjcmV0SAASNwoKZW5jcnlwdGlvbhgKIAEoCzIhLmdsb28uc29sby5pby5FbmNyeXB0aW9uS2V5U2VjcmV0SAASLgoKZXh0ZW5zaW9ucxgEIAEoCzIYLmdsb28uc29sby5pby5FeHRlbnNpb25zSAASKAoIbWV0YWRhdGEYByABKAsyFi5jb3JlLnNvbG8uaW8uTWV0YWRhdGE6EoLxBA4KA3NlYxIHc2VjcmV0c0IGCgRraW5kIloKCVRsc1NlY3JldBISCgpjZXJ0X2NoYWluGAEgASgJEhMKC3ByaXZhdGVfa2V5GAIgASgJEg8KB3Jvb3RfY2EYAyABKAkSEwoLb2NzcF9zdGFwbGUYBCABKAxiBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth, file_gloo_projects_gloo_api_v1_extensions, file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_solo_kit]);
+  fileDesc("gloo/projects/gloo/api/v1/secret.proto");
 
 /**
  * Describes the message gloo.solo.io.AccountCredentialsSecret.

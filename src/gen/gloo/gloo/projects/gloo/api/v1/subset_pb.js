@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/subset.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/subset.proto.
  */
 export const file_gloo_projects_gloo_api_v1_subset = /*@__PURE__*/
-  fileDesc("CiZnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL3N1YnNldC5wcm90bxIMZ2xvby5zb2xvLmlvImkKBlN1YnNldBIwCgZ2YWx1ZXMYASADKAsyIC5nbG9vLnNvbG8uaW8uU3Vic2V0LlZhbHVlc0VudHJ5Gi0KC1ZhbHVlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFiBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/v1/subset.proto");
 
 /**
  * Describes the message gloo.solo.io.Subset.

@@ -2,17 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/tcp_listener_options.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_connection_limit_connection_limit } from "./options/connection_limit/connection_limit_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_local_ratelimit_local_ratelimit } from "./options/local_ratelimit/local_ratelimit_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_tcp_tcp } from "./options/tcp/tcp_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/tcp_listener_options.proto.
  */
 export const file_gloo_projects_gloo_api_v1_tcp_listener_options = /*@__PURE__*/
-  fileDesc("CjRnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL3RjcF9saXN0ZW5lcl9vcHRpb25zLnByb3RvEgxnbG9vLnNvbG8uaW8i+gEKElRjcExpc3RlbmVyT3B0aW9ucxJGChJ0Y3BfcHJveHlfc2V0dGluZ3MYAyABKAsyKi50Y3Aub3B0aW9ucy5nbG9vLnNvbG8uaW8uVGNwUHJveHlTZXR0aW5ncxJQChBjb25uZWN0aW9uX2xpbWl0GAQgASgLMjYuY29ubmVjdGlvbl9saW1pdC5vcHRpb25zLmdsb28uc29sby5pby5Db25uZWN0aW9uTGltaXQSSgoPbG9jYWxfcmF0ZWxpbWl0GAUgASgLMjEubG9jYWxfcmF0ZWxpbWl0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLlRva2VuQnVja2V0YgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_v1_options_connection_limit_connection_limit, file_gloo_projects_gloo_api_v1_options_local_ratelimit_local_ratelimit, file_gloo_projects_gloo_api_v1_options_tcp_tcp]);
+  fileDesc("gloo/projects/gloo/api/v1/tcp_listener_options.proto");
 
 /**
  * Describes the message gloo.solo.io.TcpListenerOptions.

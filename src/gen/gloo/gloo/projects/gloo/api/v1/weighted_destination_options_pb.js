@@ -2,20 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/weighted_destination_options.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_buffer_v3_buffer } from "../external/envoy/extensions/filters/http/buffer/v3/buffer_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_csrf_v3_csrf } from "../external/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
-import { file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth } from "./enterprise/options/extauth/v1/extauth_pb.js";
-import { file_gloo_projects_gloo_api_v1_extensions } from "./extensions_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_headers_headers } from "./options/headers/headers_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_transformation_transformation } from "./options/transformation/transformation_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/weighted_destination_options.proto.
  */
 export const file_gloo_projects_gloo_api_v1_weighted_destination_options = /*@__PURE__*/
-  fileDesc("CjxnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL3dlaWdodGVkX2Rlc3RpbmF0aW9uX29wdGlvbnMucHJvdG8SDGdsb28uc29sby5pbyKnBAoaV2VpZ2h0ZWREZXN0aW5hdGlvbk9wdGlvbnMSTQoTaGVhZGVyX21hbmlwdWxhdGlvbhgBIAEoCzIwLmhlYWRlcnMub3B0aW9ucy5nbG9vLnNvbG8uaW8uSGVhZGVyTWFuaXB1bGF0aW9uElEKD3RyYW5zZm9ybWF0aW9ucxgCIAEoCzI0LnRyYW5zZm9ybWF0aW9uLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlRyYW5zZm9ybWF0aW9uc0ICGAESLAoKZXh0ZW5zaW9ucxgDIAEoCzIYLmdsb28uc29sby5pby5FeHRlbnNpb25zEjoKB2V4dGF1dGgYBCABKAsyKS5lbnRlcnByaXNlLmdsb28uc29sby5pby5FeHRBdXRoRXh0ZW5zaW9uElkKEGJ1ZmZlcl9wZXJfcm91dGUYBSABKAsyPy5zb2xvLmlvLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmJ1ZmZlci52My5CdWZmZXJQZXJSb3V0ZRJHCgRjc3JmGAcgASgLMjkuc29sby5pby5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jc3JmLnYzLkNzcmZQb2xpY3kSWQoWc3RhZ2VkX3RyYW5zZm9ybWF0aW9ucxgGIAEoCzI5LnRyYW5zZm9ybWF0aW9uLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlRyYW5zZm9ybWF0aW9uU3RhZ2VzYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_buffer_v3_buffer, file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_csrf_v3_csrf, file_gloo_projects_gloo_api_v1_enterprise_options_extauth_v1_extauth, file_gloo_projects_gloo_api_v1_extensions, file_gloo_projects_gloo_api_v1_options_headers_headers, file_gloo_projects_gloo_api_v1_options_transformation_transformation]);
+  fileDesc("gloo/projects/gloo/api/v1/weighted_destination_options.proto");
 
 /**
  * Describes the message gloo.solo.io.WeightedDestinationOptions.

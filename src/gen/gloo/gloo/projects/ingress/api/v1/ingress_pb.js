@@ -2,17 +2,13 @@
 // @generated from file gloo/projects/ingress/api/v1/ingress.proto (package ingress.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/ingress/api/v1/ingress.proto.
  */
 export const file_gloo_projects_ingress_api_v1_ingress = /*@__PURE__*/
-  fileDesc("CipnbG9vL3Byb2plY3RzL2luZ3Jlc3MvYXBpL3YxL2luZ3Jlc3MucHJvdG8SD2luZ3Jlc3Muc29sby5pbyKsAQoHSW5ncmVzcxIvChFrdWJlX2luZ3Jlc3Nfc3BlYxgBIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSMQoTa3ViZV9pbmdyZXNzX3N0YXR1cxgCIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSKAoIbWV0YWRhdGEYByABKAsyFi5jb3JlLnNvbG8uaW8uTWV0YWRhdGE6E4LxBA8KAmlnEglpbmdyZXNzZXNiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_any, file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_solo_kit]);
+  fileDesc("gloo/projects/ingress/api/v1/ingress.proto");
 
 /**
  * Describes the message ingress.solo.io.Ingress.

@@ -2,17 +2,13 @@
 // @generated from file gloo/projects/ingress/api/v1/service.proto (package ingress.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_metadata } from "../../../../../solo-kit/api/v1/metadata_pb.js";
-import { file_solo_kit_api_v1_solo_kit } from "../../../../../solo-kit/api/v1/solo-kit_pb.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/ingress/api/v1/service.proto.
  */
 export const file_gloo_projects_ingress_api_v1_service = /*@__PURE__*/
-  fileDesc("CipnbG9vL3Byb2plY3RzL2luZ3Jlc3MvYXBpL3YxL3NlcnZpY2UucHJvdG8SD2luZ3Jlc3Muc29sby5pbyKvAQoLS3ViZVNlcnZpY2USLwoRa3ViZV9zZXJ2aWNlX3NwZWMYASABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EjEKE2t1YmVfc2VydmljZV9zdGF0dXMYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EigKCG1ldGFkYXRhGAcgASgLMhYuY29yZS5zb2xvLmlvLk1ldGFkYXRhOhKC8QQOCgJzdhIIc2VydmljZXNiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_any, file_solo_kit_api_v1_metadata, file_solo_kit_api_v1_solo_kit]);
+  fileDesc("gloo/projects/ingress/api/v1/service.proto");
 
 /**
  * Describes the message ingress.solo.io.KubeService.

@@ -2,14 +2,13 @@
 // @generated from file solo-kit/api/external/envoy/type/percent.proto (package solo.io.envoy.type, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/external/envoy/type/percent.proto.
  */
 export const file_solo_kit_api_external_envoy_type_percent = /*@__PURE__*/
-  fileDesc("Ci5zb2xvLWtpdC9hcGkvZXh0ZXJuYWwvZW52b3kvdHlwZS9wZXJjZW50LnByb3RvEhJzb2xvLmlvLmVudm95LnR5cGUisQEKEUZyYWN0aW9uYWxQZXJjZW50EhEKCW51bWVyYXRvchgBIAEoDRJKCgtkZW5vbWluYXRvchgCIAEoDjI1LnNvbG8uaW8uZW52b3kudHlwZS5GcmFjdGlvbmFsUGVyY2VudC5EZW5vbWluYXRvclR5cGUiPQoPRGVub21pbmF0b3JUeXBlEgsKB0hVTkRSRUQQABIQCgxURU5fVEhPVVNBTkQQARILCgdNSUxMSU9OEAIiGAoHUGVyY2VudBINCgV2YWx1ZRgBIAEoAWIGcHJvdG8z0vYDBAgAGAA");
+  fileDesc("solo-kit/api/external/envoy/type/percent.proto");
 
 /**
  * Describes the message solo.io.envoy.type.FractionalPercent.
@@ -27,8 +26,14 @@ export const FractionalPercent_DenominatorTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.type.FractionalPercent.DenominatorType
  */
-export const FractionalPercent_DenominatorType = /*@__PURE__*/
-  tsEnum(FractionalPercent_DenominatorTypeSchema);
+export const FractionalPercent_DenominatorType = {
+  "0": "HUNDRED",
+  "1": "TEN_THOUSAND",
+  "2": "MILLION",
+  "HUNDRED": 0,
+  "TEN_THOUSAND": 1,
+  "MILLION": 2
+};
 
 /**
  * Describes the message solo.io.envoy.type.Percent.

@@ -2,14 +2,13 @@
 // @generated from file solo-kit/api/external/envoy/type/semantic_version.proto (package solo.io.envoy.type, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/external/envoy/type/semantic_version.proto.
  */
 export const file_solo_kit_api_external_envoy_type_semantic_version = /*@__PURE__*/
-  fileDesc("Cjdzb2xvLWtpdC9hcGkvZXh0ZXJuYWwvZW52b3kvdHlwZS9zZW1hbnRpY192ZXJzaW9uLnByb3RvEhJzb2xvLmlvLmVudm95LnR5cGUiTAoPU2VtYW50aWNWZXJzaW9uEhQKDG1ham9yX251bWJlchgBIAEoDRIUCgxtaW5vcl9udW1iZXIYAiABKA0SDQoFcGF0Y2gYAyABKA1iBnByb3RvM9L2AwQIABgA");
+  fileDesc("solo-kit/api/external/envoy/type/semantic_version.proto");
 
 /**
  * Describes the message solo.io.envoy.type.SemanticVersion.

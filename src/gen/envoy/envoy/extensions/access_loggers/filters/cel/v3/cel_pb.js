@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/access_loggers/filters/cel/v3/cel.proto (package envoy.extensions.access_loggers.filters.cel.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_cel } from "../../../../../config/core/v3/cel_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/access_loggers/filters/cel/v3/cel.proto.
  */
 export const file_envoy_extensions_access_loggers_filters_cel_v3_cel = /*@__PURE__*/
-  fileDesc("CjhlbnZveS9leHRlbnNpb25zL2FjY2Vzc19sb2dnZXJzL2ZpbHRlcnMvY2VsL3YzL2NlbC5wcm90bxIuZW52b3kuZXh0ZW5zaW9ucy5hY2Nlc3NfbG9nZ2Vycy5maWx0ZXJzLmNlbC52MyJlChBFeHByZXNzaW9uRmlsdGVyEhIKCmV4cHJlc3Npb24YASABKAkSPQoKY2VsX2NvbmZpZxgCIAEoCzIpLmVudm95LmNvbmZpZy5jb3JlLnYzLkNlbEV4cHJlc3Npb25Db25maWdCrwEKPGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5hY2Nlc3NfbG9nZ2Vycy5maWx0ZXJzLmNlbC52M0IIQ2VsUHJvdG9QAVpbZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9hY2Nlc3NfbG9nZ2Vycy9maWx0ZXJzL2NlbC92MztjZWx2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_cel, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/access_loggers/filters/cel/v3/cel.proto");
 
 /**
  * Describes the message envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter.

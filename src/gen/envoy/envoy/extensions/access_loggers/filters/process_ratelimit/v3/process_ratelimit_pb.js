@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/access_loggers/filters/process_ratelimit/v3/process_ratelimit.proto (package envoy.extensions.access_loggers.filters.process_ratelimit.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_config_source } from "../../../../../config/core/v3/config_source_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/access_loggers/filters/process_ratelimit/v3/process_ratelimit.proto.
  */
 export const file_envoy_extensions_access_loggers_filters_process_ratelimit_v3_process_ratelimit = /*@__PURE__*/
-  fileDesc("ClRlbnZveS9leHRlbnNpb25zL2FjY2Vzc19sb2dnZXJzL2ZpbHRlcnMvcHJvY2Vzc19yYXRlbGltaXQvdjMvcHJvY2Vzc19yYXRlbGltaXQucHJvdG8SPGVudm95LmV4dGVuc2lvbnMuYWNjZXNzX2xvZ2dlcnMuZmlsdGVycy5wcm9jZXNzX3JhdGVsaW1pdC52MyKCAQoWUHJvY2Vzc1JhdGVMaW1pdEZpbHRlchJoCg5keW5hbWljX2NvbmZpZxgBIAEoCzJQLmVudm95LmV4dGVuc2lvbnMuYWNjZXNzX2xvZ2dlcnMuZmlsdGVycy5wcm9jZXNzX3JhdGVsaW1pdC52My5EeW5hbWljVG9rZW5CdWNrZXQieQoSRHluYW1pY1Rva2VuQnVja2V0Eh4KDXJlc291cmNlX25hbWUYASABKAlCB/pCBHICEAESQwoNY29uZmlnX3NvdXJjZRgCIAEoCzIiLmVudm95LmNvbmZpZy5jb3JlLnYzLkNvbmZpZ1NvdXJjZUII+kIFigECEAFC5gEKSmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5hY2Nlc3NfbG9nZ2Vycy5maWx0ZXJzLnByb2Nlc3NfcmF0ZWxpbWl0LnYzQhVQcm9jZXNzUmF0ZWxpbWl0UHJvdG9QAVp3Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9hY2Nlc3NfbG9nZ2Vycy9maWx0ZXJzL3Byb2Nlc3NfcmF0ZWxpbWl0L3YzO3Byb2Nlc3NfcmF0ZWxpbWl0djO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_config_source, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/access_loggers/filters/process_ratelimit/v3/process_ratelimit.proto");
 
 /**
  * Describes the message envoy.extensions.access_loggers.filters.process_ratelimit.v3.ProcessRateLimitFilter.

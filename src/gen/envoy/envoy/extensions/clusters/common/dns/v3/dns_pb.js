@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/clusters/common/dns/v3/dns.proto (package envoy.extensions.clusters.common.dns.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { enumDesc, fileDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/clusters/common/dns/v3/dns.proto.
  */
 export const file_envoy_extensions_clusters_common_dns_v3_dns = /*@__PURE__*/
-  fileDesc("CjFlbnZveS9leHRlbnNpb25zL2NsdXN0ZXJzL2NvbW1vbi9kbnMvdjMvZG5zLnByb3RvEidlbnZveS5leHRlbnNpb25zLmNsdXN0ZXJzLmNvbW1vbi5kbnMudjMqYQoPRG5zTG9va3VwRmFtaWx5Eg8KC1VOU1BFQ0lGSUVEEAASCAoEQVVUTxABEgsKB1Y0X09OTFkQAhILCgdWNl9PTkxZEAMSEAoMVjRfUFJFRkVSUkVEEAQSBwoDQUxMEAVCoQEKNWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5jbHVzdGVycy5jb21tb24uZG5zLnYzQghEbnNQcm90b1ABWlRnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2NsdXN0ZXJzL2NvbW1vbi9kbnMvdjM7ZG5zdjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/clusters/common/dns/v3/dns.proto");
 
 /**
  * Describes the enum envoy.extensions.clusters.common.dns.v3.DnsLookupFamily.
@@ -21,6 +19,18 @@ export const DnsLookupFamilySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.clusters.common.dns.v3.DnsLookupFamily
  */
-export const DnsLookupFamily = /*@__PURE__*/
-  tsEnum(DnsLookupFamilySchema);
+export const DnsLookupFamily = {
+  "0": "UNSPECIFIED",
+  "1": "AUTO",
+  "2": "V4_ONLY",
+  "3": "V6_ONLY",
+  "4": "V4_PREFERRED",
+  "5": "ALL",
+  "UNSPECIFIED": 0,
+  "AUTO": 1,
+  "V4_ONLY": 2,
+  "V6_ONLY": 3,
+  "V4_PREFERRED": 4,
+  "ALL": 5
+};
 

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/compression/brotli/compressor/v3/brotli.proto (package envoy.extensions.compression.brotli.compressor.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/compression/brotli/compressor/v3/brotli.proto.
  */
 export const file_envoy_extensions_compression_brotli_compressor_v3_brotli = /*@__PURE__*/
-  fileDesc("Cj5lbnZveS9leHRlbnNpb25zL2NvbXByZXNzaW9uL2Jyb3RsaS9jb21wcmVzc29yL3YzL2Jyb3RsaS5wcm90bxIxZW52b3kuZXh0ZW5zaW9ucy5jb21wcmVzc2lvbi5icm90bGkuY29tcHJlc3Nvci52MyLPAwoGQnJvdGxpEjYKB3F1YWxpdHkYASABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCB/pCBCoCGAsSZQoMZW5jb2Rlcl9tb2RlGAIgASgOMkUuZW52b3kuZXh0ZW5zaW9ucy5jb21wcmVzc2lvbi5icm90bGkuY29tcHJlc3Nvci52My5Ccm90bGkuRW5jb2Rlck1vZGVCCPpCBYIBAhABEjwKC3dpbmRvd19iaXRzGAMgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQgn6QgYqBBgYKAoSQQoQaW5wdXRfYmxvY2tfYml0cxgEIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUIJ+kIGKgQYGCgQEj4KCmNodW5rX3NpemUYBSABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCDPpCCSoHGICABCiAIBIoCiBkaXNhYmxlX2xpdGVyYWxfY29udGV4dF9tb2RlbGluZxgGIAEoCCI7CgtFbmNvZGVyTW9kZRILCgdERUZBVUxUEAASCwoHR0VORVJJQxABEggKBFRFWFQQAhIICgRGT05UEANCvwEKP2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5jb21wcmVzc2lvbi5icm90bGkuY29tcHJlc3Nvci52M0ILQnJvdGxpUHJvdG9QAVplZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9jb21wcmVzc2lvbi9icm90bGkvY29tcHJlc3Nvci92Mztjb21wcmVzc29ydjO6gMjRBgIQAmIGcHJvdG8z", [file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/compression/brotli/compressor/v3/brotli.proto");
 
 /**
  * Describes the message envoy.extensions.compression.brotli.compressor.v3.Brotli.
@@ -30,6 +26,14 @@ export const Brotli_EncoderModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.compression.brotli.compressor.v3.Brotli.EncoderMode
  */
-export const Brotli_EncoderMode = /*@__PURE__*/
-  tsEnum(Brotli_EncoderModeSchema);
+export const Brotli_EncoderMode = {
+  "0": "DEFAULT",
+  "1": "GENERIC",
+  "2": "TEXT",
+  "3": "FONT",
+  "DEFAULT": 0,
+  "GENERIC": 1,
+  "TEXT": 2,
+  "FONT": 3
+};
 

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/compression/brotli/decompressor/v3/brotli.proto (package envoy.extensions.compression.brotli.decompressor.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/compression/brotli/decompressor/v3/brotli.proto.
  */
 export const file_envoy_extensions_compression_brotli_decompressor_v3_brotli = /*@__PURE__*/
-  fileDesc("CkBlbnZveS9leHRlbnNpb25zL2NvbXByZXNzaW9uL2Jyb3RsaS9kZWNvbXByZXNzb3IvdjMvYnJvdGxpLnByb3RvEjNlbnZveS5leHRlbnNpb25zLmNvbXByZXNzaW9uLmJyb3RsaS5kZWNvbXByZXNzb3IudjMicgoGQnJvdGxpEigKIGRpc2FibGVfcmluZ19idWZmZXJfcmVhbGxvY2F0aW9uGAEgASgIEj4KCmNodW5rX3NpemUYAiABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCDPpCCSoHGICABCiAIELFAQpBaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmNvbXByZXNzaW9uLmJyb3RsaS5kZWNvbXByZXNzb3IudjNCC0Jyb3RsaVByb3RvUAFaaWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvY29tcHJlc3Npb24vYnJvdGxpL2RlY29tcHJlc3Nvci92MztkZWNvbXByZXNzb3J2M7qAyNEGAhACYgZwcm90bzM", [file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/compression/brotli/decompressor/v3/brotli.proto");
 
 /**
  * Describes the message envoy.extensions.compression.brotli.decompressor.v3.Brotli.

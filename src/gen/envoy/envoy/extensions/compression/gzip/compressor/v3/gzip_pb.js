@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/compression/gzip/compressor/v3/gzip.proto (package envoy.extensions.compression.gzip.compressor.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/compression/gzip/compressor/v3/gzip.proto.
  */
 export const file_envoy_extensions_compression_gzip_compressor_v3_gzip = /*@__PURE__*/
-  fileDesc("CjplbnZveS9leHRlbnNpb25zL2NvbXByZXNzaW9uL2d6aXAvY29tcHJlc3Nvci92My9nemlwLnByb3RvEi9lbnZveS5leHRlbnNpb25zLmNvbXByZXNzaW9uLmd6aXAuY29tcHJlc3Nvci52MyK9BgoER3ppcBI9CgxtZW1vcnlfbGV2ZWwYASABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCfpCBioEGAkoARJrChFjb21wcmVzc2lvbl9sZXZlbBgCIAEoDjJGLmVudm95LmV4dGVuc2lvbnMuY29tcHJlc3Npb24uZ3ppcC5jb21wcmVzc29yLnYzLkd6aXAuQ29tcHJlc3Npb25MZXZlbEII+kIFggECEAEScQoUY29tcHJlc3Npb25fc3RyYXRlZ3kYAyABKA4ySS5lbnZveS5leHRlbnNpb25zLmNvbXByZXNzaW9uLmd6aXAuY29tcHJlc3Nvci52My5HemlwLkNvbXByZXNzaW9uU3RyYXRlZ3lCCPpCBYIBAhABEjwKC3dpbmRvd19iaXRzGAQgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQgn6QgYqBBgPKAkSPgoKY2h1bmtfc2l6ZRgFIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUIM+kIJKgcYgIAEKIAgIl8KE0NvbXByZXNzaW9uU3RyYXRlZ3kSFAoQREVGQVVMVF9TVFJBVEVHWRAAEgwKCEZJTFRFUkVEEAESEAoMSFVGRk1BTl9PTkxZEAISBwoDUkxFEAMSCQoFRklYRUQQBCK2AgoQQ29tcHJlc3Npb25MZXZlbBIXChNERUZBVUxUX0NPTVBSRVNTSU9OEAASDgoKQkVTVF9TUEVFRBABEhcKE0NPTVBSRVNTSU9OX0xFVkVMXzEQARIXChNDT01QUkVTU0lPTl9MRVZFTF8yEAISFwoTQ09NUFJFU1NJT05fTEVWRUxfMxADEhcKE0NPTVBSRVNTSU9OX0xFVkVMXzQQBBIXChNDT01QUkVTU0lPTl9MRVZFTF81EAUSFwoTQ09NUFJFU1NJT05fTEVWRUxfNhAGEhcKE0NPTVBSRVNTSU9OX0xFVkVMXzcQBxIXChNDT01QUkVTU0lPTl9MRVZFTF84EAgSFwoTQ09NUFJFU1NJT05fTEVWRUxfORAJEhQKEEJFU1RfQ09NUFJFU1NJT04QCRoCEAFCuQEKPWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5jb21wcmVzc2lvbi5nemlwLmNvbXByZXNzb3IudjNCCUd6aXBQcm90b1ABWmNnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2NvbXByZXNzaW9uL2d6aXAvY29tcHJlc3Nvci92Mztjb21wcmVzc29ydjO6gMjRBgIQAmIGcHJvdG8z", [file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/compression/gzip/compressor/v3/gzip.proto");
 
 /**
  * Describes the message envoy.extensions.compression.gzip.compressor.v3.Gzip.
@@ -30,8 +26,18 @@ export const Gzip_CompressionStrategySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.compression.gzip.compressor.v3.Gzip.CompressionStrategy
  */
-export const Gzip_CompressionStrategy = /*@__PURE__*/
-  tsEnum(Gzip_CompressionStrategySchema);
+export const Gzip_CompressionStrategy = {
+  "0": "DEFAULT_STRATEGY",
+  "1": "FILTERED",
+  "2": "HUFFMAN_ONLY",
+  "3": "RLE",
+  "4": "FIXED",
+  "DEFAULT_STRATEGY": 0,
+  "FILTERED": 1,
+  "HUFFMAN_ONLY": 2,
+  "RLE": 3,
+  "FIXED": 4
+};
 
 /**
  * Describes the enum envoy.extensions.compression.gzip.compressor.v3.Gzip.CompressionLevel.
@@ -42,6 +48,28 @@ export const Gzip_CompressionLevelSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.compression.gzip.compressor.v3.Gzip.CompressionLevel
  */
-export const Gzip_CompressionLevel = /*@__PURE__*/
-  tsEnum(Gzip_CompressionLevelSchema);
+export const Gzip_CompressionLevel = {
+  "0": "DEFAULT_COMPRESSION",
+  "1": "COMPRESSION_LEVEL_1",
+  "2": "COMPRESSION_LEVEL_2",
+  "3": "COMPRESSION_LEVEL_3",
+  "4": "COMPRESSION_LEVEL_4",
+  "5": "COMPRESSION_LEVEL_5",
+  "6": "COMPRESSION_LEVEL_6",
+  "7": "COMPRESSION_LEVEL_7",
+  "8": "COMPRESSION_LEVEL_8",
+  "9": "BEST_COMPRESSION",
+  "DEFAULT_COMPRESSION": 0,
+  "BEST_SPEED": 1,
+  "COMPRESSION_LEVEL_1": 1,
+  "COMPRESSION_LEVEL_2": 2,
+  "COMPRESSION_LEVEL_3": 3,
+  "COMPRESSION_LEVEL_4": 4,
+  "COMPRESSION_LEVEL_5": 5,
+  "COMPRESSION_LEVEL_6": 6,
+  "COMPRESSION_LEVEL_7": 7,
+  "COMPRESSION_LEVEL_8": 8,
+  "COMPRESSION_LEVEL_9": 9,
+  "BEST_COMPRESSION": 9
+};
 

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/compression/gzip/decompressor/v3/gzip.proto (package envoy.extensions.compression.gzip.decompressor.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/compression/gzip/decompressor/v3/gzip.proto.
  */
 export const file_envoy_extensions_compression_gzip_decompressor_v3_gzip = /*@__PURE__*/
-  fileDesc("CjxlbnZveS9leHRlbnNpb25zL2NvbXByZXNzaW9uL2d6aXAvZGVjb21wcmVzc29yL3YzL2d6aXAucHJvdG8SMWVudm95LmV4dGVuc2lvbnMuY29tcHJlc3Npb24uZ3ppcC5kZWNvbXByZXNzb3IudjMiyQEKBEd6aXASPAoLd2luZG93X2JpdHMYASABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCfpCBioEGA8oCRI+CgpjaHVua19zaXplGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQgz6QgkqBxiAgAQogCASQwoRbWF4X2luZmxhdGVfcmF0aW8YAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCvpCByoFGIgIKAFCvwEKP2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5jb21wcmVzc2lvbi5nemlwLmRlY29tcHJlc3Nvci52M0IJR3ppcFByb3RvUAFaZ2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvY29tcHJlc3Npb24vZ3ppcC9kZWNvbXByZXNzb3IvdjM7ZGVjb21wcmVzc29ydjO6gMjRBgIQAmIGcHJvdG8z", [file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/compression/gzip/decompressor/v3/gzip.proto");
 
 /**
  * Describes the message envoy.extensions.compression.gzip.decompressor.v3.Gzip.

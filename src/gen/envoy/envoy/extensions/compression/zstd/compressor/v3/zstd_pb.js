@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/compression/zstd/compressor/v3/zstd.proto (package envoy.extensions.compression.zstd.compressor.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/compression/zstd/compressor/v3/zstd.proto.
  */
 export const file_envoy_extensions_compression_zstd_compressor_v3_zstd = /*@__PURE__*/
-  fileDesc("CjplbnZveS9leHRlbnNpb25zL2NvbXByZXNzaW9uL3pzdGQvY29tcHJlc3Nvci92My96c3RkLnByb3RvEi9lbnZveS5leHRlbnNpb25zLmNvbXByZXNzaW9uLnpzdGQuY29tcHJlc3Nvci52MyKtAwoEWnN0ZBI3ChFjb21wcmVzc2lvbl9sZXZlbBgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIXCg9lbmFibGVfY2hlY2tzdW0YAiABKAgSWgoIc3RyYXRlZ3kYAyABKA4yPi5lbnZveS5leHRlbnNpb25zLmNvbXByZXNzaW9uLnpzdGQuY29tcHJlc3Nvci52My5ac3RkLlN0cmF0ZWd5Qgj6QgWCAQIQARI0CgpkaWN0aW9uYXJ5GAQgASgLMiAuZW52b3kuY29uZmlnLmNvcmUudjMuRGF0YVNvdXJjZRI+CgpjaHVua19zaXplGAUgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQgz6QgkqBxiAgAQogCAigAEKCFN0cmF0ZWd5EgsKB0RFRkFVTFQQABIICgRGQVNUEAESCQoFREZBU1QQAhIKCgZHUkVFRFkQAxIICgRMQVpZEAQSCQoFTEFaWTIQBRILCgdCVExBWlkyEAYSCQoFQlRPUFQQBxILCgdCVFVMVFJBEAgSDAoIQlRVTFRSQTIQCUK5AQo9aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmNvbXByZXNzaW9uLnpzdGQuY29tcHJlc3Nvci52M0IJWnN0ZFByb3RvUAFaY2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvY29tcHJlc3Npb24venN0ZC9jb21wcmVzc29yL3YzO2NvbXByZXNzb3J2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_base, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/compression/zstd/compressor/v3/zstd.proto");
 
 /**
  * Describes the message envoy.extensions.compression.zstd.compressor.v3.Zstd.
@@ -31,6 +26,26 @@ export const Zstd_StrategySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.compression.zstd.compressor.v3.Zstd.Strategy
  */
-export const Zstd_Strategy = /*@__PURE__*/
-  tsEnum(Zstd_StrategySchema);
+export const Zstd_Strategy = {
+  "0": "DEFAULT",
+  "1": "FAST",
+  "2": "DFAST",
+  "3": "GREEDY",
+  "4": "LAZY",
+  "5": "LAZY2",
+  "6": "BTLAZY2",
+  "7": "BTOPT",
+  "8": "BTULTRA",
+  "9": "BTULTRA2",
+  "DEFAULT": 0,
+  "FAST": 1,
+  "DFAST": 2,
+  "GREEDY": 3,
+  "LAZY": 4,
+  "LAZY2": 5,
+  "BTLAZY2": 6,
+  "BTOPT": 7,
+  "BTULTRA": 8,
+  "BTULTRA2": 9
+};
 

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/config/validators/dynamic_modules/v3/dynamic_modules.proto (package envoy.extensions.config.validators.dynamic_modules.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_dynamic_modules_v3_dynamic_modules } from "../../../../dynamic_modules/v3/dynamic_modules_pb.js";
-import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/config/validators/dynamic_modules/v3/dynamic_modules.proto.
  */
 export const file_envoy_extensions_config_validators_dynamic_modules_v3_dynamic_modules = /*@__PURE__*/
-  fileDesc("CktlbnZveS9leHRlbnNpb25zL2NvbmZpZy92YWxpZGF0b3JzL2R5bmFtaWNfbW9kdWxlcy92My9keW5hbWljX21vZHVsZXMucHJvdG8SNWVudm95LmV4dGVuc2lvbnMuY29uZmlnLnZhbGlkYXRvcnMuZHluYW1pY19tb2R1bGVzLnYzIvcBChxEeW5hbWljTW9kdWxlQ29uZmlnVmFsaWRhdG9yEmEKFWR5bmFtaWNfbW9kdWxlX2NvbmZpZxgBIAEoCzI4LmVudm95LmV4dGVuc2lvbnMuZHluYW1pY19tb2R1bGVzLnYzLkR5bmFtaWNNb2R1bGVDb25maWdCCPpCBYoBAhABEh8KDmV4dGVuc2lvbl9uYW1lGAIgASgJQgf6QgRyAhABEi4KEGV4dGVuc2lvbl9jb25maWcYAyABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EiMKCXR5cGVfdXJscxgEIAMoCUIQ+kINkgEKCAEQASIEcgIQAULUAQpDaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmNvbmZpZy52YWxpZGF0b3JzLmR5bmFtaWNfbW9kdWxlcy52M0ITRHluYW1pY01vZHVsZXNQcm90b1ABWm5naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2NvbmZpZy92YWxpZGF0b3JzL2R5bmFtaWNfbW9kdWxlcy92MztkeW5hbWljX21vZHVsZXN2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_dynamic_modules_v3_dynamic_modules, file_google_protobuf_any, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/config/validators/dynamic_modules/v3/dynamic_modules.proto");
 
 /**
  * Describes the message envoy.extensions.config.validators.dynamic_modules.v3.DynamicModuleConfigValidator.

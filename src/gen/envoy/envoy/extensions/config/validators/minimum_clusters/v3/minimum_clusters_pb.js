@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/config/validators/minimum_clusters/v3/minimum_clusters.proto (package envoy.extensions.config.validators.minimum_clusters.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/config/validators/minimum_clusters/v3/minimum_clusters.proto.
  */
 export const file_envoy_extensions_config_validators_minimum_clusters_v3_minimum_clusters = /*@__PURE__*/
-  fileDesc("Ck1lbnZveS9leHRlbnNpb25zL2NvbmZpZy92YWxpZGF0b3JzL21pbmltdW1fY2x1c3RlcnMvdjMvbWluaW11bV9jbHVzdGVycy5wcm90bxI2ZW52b3kuZXh0ZW5zaW9ucy5jb25maWcudmFsaWRhdG9ycy5taW5pbXVtX2NsdXN0ZXJzLnYzIjQKGE1pbmltdW1DbHVzdGVyc1ZhbGlkYXRvchIYChBtaW5fY2x1c3RlcnNfbnVtGAEgASgNQtgBCkRpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuY29uZmlnLnZhbGlkYXRvcnMubWluaW11bV9jbHVzdGVycy52M0IUTWluaW11bUNsdXN0ZXJzUHJvdG9QAVpwZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9jb25maWcvdmFsaWRhdG9ycy9taW5pbXVtX2NsdXN0ZXJzL3YzO21pbmltdW1fY2x1c3RlcnN2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/config/validators/minimum_clusters/v3/minimum_clusters.proto");
 
 /**
  * Describes the message envoy.extensions.config.validators.minimum_clusters.v3.MinimumClustersValidator.

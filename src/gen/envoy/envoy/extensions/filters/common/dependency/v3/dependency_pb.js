@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/common/dependency/v3/dependency.proto (package envoy.extensions.filters.common.dependency.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/common/dependency/v3/dependency.proto.
  */
 export const file_envoy_extensions_filters_common_dependency_v3_dependency = /*@__PURE__*/
-  fileDesc("Cj5lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvY29tbW9uL2RlcGVuZGVuY3kvdjMvZGVwZW5kZW5jeS5wcm90bxItZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmNvbW1vbi5kZXBlbmRlbmN5LnYzIsUBCgpEZXBlbmRlbmN5ElYKBHR5cGUYASABKA4ySC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLmRlcGVuZGVuY3kudjMuRGVwZW5kZW5jeS5EZXBlbmRlbmN5VHlwZRIVCgRuYW1lGAIgASgJQgf6QgRyAhABIkgKDkRlcGVuZGVuY3lUeXBlEgoKBkhFQURFUhAAEhQKEEZJTFRFUl9TVEFURV9LRVkQARIUChBEWU5BTUlDX01FVEFEQVRBEAIi5AIKEkZpbHRlckRlcGVuZGVuY2llcxJSCg9kZWNvZGVfcmVxdWlyZWQYASADKAsyOS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLmRlcGVuZGVuY3kudjMuRGVwZW5kZW5jeRJSCg9kZWNvZGVfcHJvdmlkZWQYAiADKAsyOS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLmRlcGVuZGVuY3kudjMuRGVwZW5kZW5jeRJSCg9lbmNvZGVfcmVxdWlyZWQYAyADKAsyOS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLmRlcGVuZGVuY3kudjMuRGVwZW5kZW5jeRJSCg9lbmNvZGVfcHJvdmlkZWQYBCADKAsyOS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLmRlcGVuZGVuY3kudjMuRGVwZW5kZW5jeSK1AQoUTWF0Y2hpbmdSZXF1aXJlbWVudHMSdQoVZGF0YV9pbnB1dF9hbGxvd19saXN0GAEgASgLMlYuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmNvbW1vbi5kZXBlbmRlbmN5LnYzLk1hdGNoaW5nUmVxdWlyZW1lbnRzLkRhdGFJbnB1dEFsbG93TGlzdBomChJEYXRhSW5wdXRBbGxvd0xpc3QSEAoIdHlwZV91cmwYASADKAlCuwEKO2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmNvbW1vbi5kZXBlbmRlbmN5LnYzQg9EZXBlbmRlbmN5UHJvdG9QAVphZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2NvbW1vbi9kZXBlbmRlbmN5L3YzO2RlcGVuZGVuY3l2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/common/dependency/v3/dependency.proto");
 
 /**
  * Describes the message envoy.extensions.filters.common.dependency.v3.Dependency.
@@ -29,8 +26,14 @@ export const Dependency_DependencyTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.common.dependency.v3.Dependency.DependencyType
  */
-export const Dependency_DependencyType = /*@__PURE__*/
-  tsEnum(Dependency_DependencyTypeSchema);
+export const Dependency_DependencyType = {
+  "0": "HEADER",
+  "1": "FILTER_STATE_KEY",
+  "2": "DYNAMIC_METADATA",
+  "HEADER": 0,
+  "FILTER_STATE_KEY": 1,
+  "DYNAMIC_METADATA": 2
+};
 
 /**
  * Describes the message envoy.extensions.filters.common.dependency.v3.FilterDependencies.

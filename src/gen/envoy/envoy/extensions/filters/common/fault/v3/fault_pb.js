@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/filters/common/fault/v3/fault.proto (package envoy.extensions.filters.common.fault.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_v3_percent } from "../../../../../type/v3/percent_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/common/fault/v3/fault.proto.
  */
 export const file_envoy_extensions_filters_common_fault_v3_fault = /*@__PURE__*/
-  fileDesc("CjRlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvY29tbW9uL2ZhdWx0L3YzL2ZhdWx0LnByb3RvEihlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLmZhdWx0LnYzIp8DCgpGYXVsdERlbGF5EjoKC2ZpeGVkX2RlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgj6QgWqAQIqAEgAElgKDGhlYWRlcl9kZWxheRgFIAEoCzJALmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5jb21tb24uZmF1bHQudjMuRmF1bHREZWxheS5IZWFkZXJEZWxheUgAEjQKCnBlcmNlbnRhZ2UYBCABKAsyIC5lbnZveS50eXBlLnYzLkZyYWN0aW9uYWxQZXJjZW50GkkKC0hlYWRlckRlbGF5OjqaxYgeNQozZW52b3kuY29uZmlnLmZpbHRlci5mYXVsdC52Mi5GYXVsdERlbGF5LkhlYWRlckRlbGF5IhsKDkZhdWx0RGVsYXlUeXBlEgkKBUZJWEVEEAA6LprFiB4pCidlbnZveS5jb25maWcuZmlsdGVyLmZhdWx0LnYyLkZhdWx0RGVsYXlCGwoUZmF1bHRfZGVsYXlfc2VjaWZpZXISA/hCAUoECAIQA0oECAEQAlIEdHlwZSKABAoORmF1bHRSYXRlTGltaXQSWgoLZml4ZWRfbGltaXQYASABKAsyQy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLmZhdWx0LnYzLkZhdWx0UmF0ZUxpbWl0LkZpeGVkTGltaXRIABJcCgxoZWFkZXJfbGltaXQYAyABKAsyRC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLmZhdWx0LnYzLkZhdWx0UmF0ZUxpbWl0LkhlYWRlckxpbWl0SAASNAoKcGVyY2VudGFnZRgCIAEoCzIgLmVudm95LnR5cGUudjMuRnJhY3Rpb25hbFBlcmNlbnQaaAoKRml4ZWRMaW1pdBIbCgpsaW1pdF9rYnBzGAEgASgEQgf6QgQyAigBOj2axYgeOAo2ZW52b3kuY29uZmlnLmZpbHRlci5mYXVsdC52Mi5GYXVsdFJhdGVMaW1pdC5GaXhlZExpbWl0Gk0KC0hlYWRlckxpbWl0Oj6axYgeOQo3ZW52b3kuY29uZmlnLmZpbHRlci5mYXVsdC52Mi5GYXVsdFJhdGVMaW1pdC5IZWFkZXJMaW1pdDoymsWIHi0KK2Vudm95LmNvbmZpZy5maWx0ZXIuZmF1bHQudjIuRmF1bHRSYXRlTGltaXRCEQoKbGltaXRfdHlwZRID+EIBQqcBCjZpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5jb21tb24uZmF1bHQudjNCCkZhdWx0UHJvdG9QAVpXZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2NvbW1vbi9mYXVsdC92MztmYXVsdHYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_type_v3_percent, file_google_protobuf_duration, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/common/fault/v3/fault.proto");
 
 /**
  * Describes the message envoy.extensions.filters.common.fault.v3.FaultDelay.
@@ -39,8 +33,10 @@ export const FaultDelay_FaultDelayTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.common.fault.v3.FaultDelay.FaultDelayType
  */
-export const FaultDelay_FaultDelayType = /*@__PURE__*/
-  tsEnum(FaultDelay_FaultDelayTypeSchema);
+export const FaultDelay_FaultDelayType = {
+  "0": "FIXED",
+  "FIXED": 0
+};
 
 /**
  * Describes the message envoy.extensions.filters.common.fault.v3.FaultRateLimit.

@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/filters/common/jwks/v3/jwks.proto (package envoy.extensions.filters.common.jwks.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_config_core_v3_http_uri } from "../../../../../config/core/v3/http_uri_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/common/jwks/v3/jwks.proto.
  */
 export const file_envoy_extensions_filters_common_jwks_v3_jwks = /*@__PURE__*/
-  fileDesc("CjJlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvY29tbW9uL2p3a3MvdjMvandrcy5wcm90bxInZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmNvbW1vbi5qd2tzLnYzIpcCCgpSZW1vdGVKd2tzEjkKCGh0dHBfdXJpGAEgASgLMh0uZW52b3kuY29uZmlnLmNvcmUudjMuSHR0cFVyaUII+kIFigECEAESRwoOY2FjaGVfZHVyYXRpb24YAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFPpCEaoBDhoGCIC0xMMhMgQQwIQ9EkwKC2FzeW5jX2ZldGNoGAMgASgLMjcuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmNvbW1vbi5qd2tzLnYzLkp3a3NBc3luY0ZldGNoEjcKDHJldHJ5X3BvbGljeRgEIAEoCzIhLmVudm95LmNvbmZpZy5jb3JlLnYzLlJldHJ5UG9saWN5ImMKDkp3a3NBc3luY0ZldGNoEhUKDWZhc3RfbGlzdGVuZXIYASABKAgSOgoXZmFpbGVkX3JlZmV0Y2hfZHVyYXRpb24YAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CowEKNWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmNvbW1vbi5qd2tzLnYzQglKd2tzUHJvdG9QAVpVZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2NvbW1vbi9qd2tzL3YzO2p3a3N2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_base, file_envoy_config_core_v3_http_uri, file_google_protobuf_duration, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/common/jwks/v3/jwks.proto");
 
 /**
  * Describes the message envoy.extensions.filters.common.jwks.v3.RemoteJwks.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/common/jwks/v3/jwt_handshake.proto (package envoy.extensions.filters.common.jwks.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_extensions_filters_common_jwks_v3_jwks } from "./jwks_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/common/jwks/v3/jwt_handshake.proto.
  */
 export const file_envoy_extensions_filters_common_jwks_v3_jwt_handshake = /*@__PURE__*/
-  fileDesc("CjtlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvY29tbW9uL2p3a3MvdjMvand0X2hhbmRzaGFrZS5wcm90bxInZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmNvbW1vbi5qd2tzLnYzIvgCChVKd3RIYW5kc2hha2VWYWxpZGF0b3ISGgoGaXNzdWVyGAEgASgJQgr6QgdyBRABGIAIEhEKCWF1ZGllbmNlcxgCIAMoCRI2Cgpsb2NhbF9qd2tzGAMgASgLMiAuZW52b3kuY29uZmlnLmNvcmUudjMuRGF0YVNvdXJjZUgAEkoKC3JlbW90ZV9qd2tzGAggASgLMjMuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmNvbW1vbi5qd2tzLnYzLlJlbW90ZUp3a3NIABIhCgx0b2tlbl9oZWFkZXIYBCABKAlCC/pCCHIGGP8B0AEBEi4KGWNsYWltc19tZXRhZGF0YV9uYW1lc3BhY2UYBSABKAlCC/pCCHIGGP8B0AEBEh8KF2FsbG93X21pc3Npbmdfb3JfZmFpbGVkGAYgASgIEhoKEmNsb2NrX3NrZXdfc2Vjb25kcxgHIAEoDUIcChVqd2tzX3NvdXJjZV9zcGVjaWZpZXISA/hCAUKrAQo1aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLmp3a3MudjNCEUp3dEhhbmRzaGFrZVByb3RvUAFaVWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9jb21tb24vandrcy92Mztqd2tzdjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_envoy_extensions_filters_common_jwks_v3_jwks, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/common/jwks/v3/jwt_handshake.proto");
 
 /**
  * Describes the message envoy.extensions.filters.common.jwks.v3.JwtHandshakeValidator.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/common/set_filter_state/v3/value.proto (package envoy.extensions.filters.common.set_filter_state.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_substitution_format_string } from "../../../../../config/core/v3/substitution_format_string_pb.js";
-import { file_envoy_annotations_deprecation } from "../../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/common/set_filter_state/v3/value.proto.
  */
 export const file_envoy_extensions_filters_common_set_filter_state_v3_value = /*@__PURE__*/
-  fileDesc("Cj9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvY29tbW9uL3NldF9maWx0ZXJfc3RhdGUvdjMvdmFsdWUucHJvdG8SM2Vudm95LmV4dGVuc2lvbnMuZmlsdGVycy5jb21tb24uc2V0X2ZpbHRlcl9zdGF0ZS52MyKSAwoQRmlsdGVyU3RhdGVWYWx1ZRIdCgpvYmplY3Rfa2V5GAEgASgJQgf6QgRyAhABSAASEwoLZmFjdG9yeV9rZXkYBiABKAkSRwoNZm9ybWF0X3N0cmluZxgCIAEoCzIuLmVudm95LmNvbmZpZy5jb3JlLnYzLlN1YnN0aXR1dGlvbkZvcm1hdFN0cmluZ0gBEh4KCXJlYWRfb25seRgDIAEoCEILGAGSx4bYBAMzLjASdgoUc2hhcmVkX3dpdGhfdXBzdHJlYW0YBCABKA4yWC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLnNldF9maWx0ZXJfc3RhdGUudjMuRmlsdGVyU3RhdGVWYWx1ZS5TaGFyZWRXaXRoVXBzdHJlYW0SFQoNc2tpcF9pZl9lbXB0eRgFIAEoCCI4ChJTaGFyZWRXaXRoVXBzdHJlYW0SCAoETk9ORRAAEggKBE9OQ0UQARIOCgpUUkFOU0lUSVZFEAJCCgoDa2V5EgP4QgFCDAoFdmFsdWUSA/hCAULIAQpBaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLnNldF9maWx0ZXJfc3RhdGUudjNCClZhbHVlUHJvdG9QAVptZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2NvbW1vbi9zZXRfZmlsdGVyX3N0YXRlL3YzO3NldF9maWx0ZXJfc3RhdGV2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_substitution_format_string, file_envoy_annotations_deprecation, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/common/set_filter_state/v3/value.proto");
 
 /**
  * Describes the message envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue.
@@ -31,6 +26,12 @@ export const FilterStateValue_SharedWithUpstreamSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue.SharedWithUpstream
  */
-export const FilterStateValue_SharedWithUpstream = /*@__PURE__*/
-  tsEnum(FilterStateValue_SharedWithUpstreamSchema);
+export const FilterStateValue_SharedWithUpstream = {
+  "0": "NONE",
+  "1": "ONCE",
+  "2": "TRANSITIVE",
+  "NONE": 0,
+  "ONCE": 1,
+  "TRANSITIVE": 2
+};
 

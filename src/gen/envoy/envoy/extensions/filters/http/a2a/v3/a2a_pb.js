@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/a2a/v3/a2a.proto (package envoy.extensions.filters.http.a2a.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/a2a/v3/a2a.proto.
  */
 export const file_envoy_extensions_filters_http_a2a_v3_a2a = /*@__PURE__*/
-  fileDesc("Ci5lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9hMmEvdjMvYTJhLnByb3RvEiRlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hMmEudjMi3AMKA0EyYRJVCgx0cmFmZmljX21vZGUYASABKA4yNS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hMmEudjMuQTJhLlRyYWZmaWNNb2RlQgj6QgWCAQIQARJHChVtYXhfcmVxdWVzdF9ib2R5X3NpemUYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCvpCByoFGICAgAUSSQoNcGFyc2VyX2NvbmZpZxgEIAEoCzIyLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmEyYS52My5QYXJzZXJDb25maWcSVQoMc3RvcmFnZV9tb2RlGAUgASgOMjUuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYTJhLnYzLkEyYS5TdG9yYWdlTW9kZUII+kIFggECEAEiKwoLVHJhZmZpY01vZGUSEAoMUEFTU19USFJPVUdIEAASCgoGUkVKRUNUEAEiZgoLU3RvcmFnZU1vZGUSCAoETk9ORRAAEhQKEERZTkFNSUNfTUVUQURBVEEQARIQCgxGSUxURVJfU1RBVEUQAhIlCiFEWU5BTUlDX01FVEFEQVRBX0FORF9GSUxURVJfU1RBVEUQAyIzChNNZXRob2RQYXJzaW5nQ29uZmlnEg0KBWdyb3VwGAEgASgJEg0KBXBhdGhzGAIgAygJIp0CCgxQYXJzZXJDb25maWcSXQoObWV0aG9kX2NvbmZpZ3MYASADKAsyRS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hMmEudjMuUGFyc2VyQ29uZmlnLk1ldGhvZENvbmZpZ3NFbnRyeRIhChlhbHdheXNfZXh0cmFjdF9hdHRyaWJ1dGVzGAIgAygJEhoKEmdyb3VwX21ldGFkYXRhX2tleRgDIAEoCRpvChJNZXRob2RDb25maWdzRW50cnkSCwoDa2V5GAEgASgJEkgKBXZhbHVlGAIgASgLMjkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYTJhLnYzLk1ldGhvZFBhcnNpbmdDb25maWc6AjgBQqMBCjJpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmEyYS52M0IIQTJhUHJvdG9QAVpRZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvYTJhL3YzO2EyYXYzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_google_protobuf_wrappers, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/a2a/v3/a2a.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.a2a.v3.A2a.
@@ -31,8 +26,12 @@ export const A2a_TrafficModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.a2a.v3.A2a.TrafficMode
  */
-export const A2a_TrafficMode = /*@__PURE__*/
-  tsEnum(A2a_TrafficModeSchema);
+export const A2a_TrafficMode = {
+  "0": "PASS_THROUGH",
+  "1": "REJECT",
+  "PASS_THROUGH": 0,
+  "REJECT": 1
+};
 
 /**
  * Describes the enum envoy.extensions.filters.http.a2a.v3.A2a.StorageMode.
@@ -43,8 +42,16 @@ export const A2a_StorageModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.a2a.v3.A2a.StorageMode
  */
-export const A2a_StorageMode = /*@__PURE__*/
-  tsEnum(A2a_StorageModeSchema);
+export const A2a_StorageMode = {
+  "0": "NONE",
+  "1": "DYNAMIC_METADATA",
+  "2": "FILTER_STATE",
+  "3": "DYNAMIC_METADATA_AND_FILTER_STATE",
+  "NONE": 0,
+  "DYNAMIC_METADATA": 1,
+  "FILTER_STATE": 2,
+  "DYNAMIC_METADATA_AND_FILTER_STATE": 3
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.a2a.v3.MethodParsingConfig.

@@ -2,20 +2,13 @@
 // @generated from file envoy/extensions/filters/http/ai_protocol_manager/v3/ai_protocol_manager.proto (package envoy.extensions.filters.http.ai_protocol_manager.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";
-import { file_envoy_type_ai_v3_llm_protocol } from "../../../../../type/ai/v3/llm_protocol_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/ai_protocol_manager/v3/ai_protocol_manager.proto.
  */
 export const file_envoy_extensions_filters_http_ai_protocol_manager_v3_ai_protocol_manager = /*@__PURE__*/
-  fileDesc("Ck5lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9haV9wcm90b2NvbF9tYW5hZ2VyL3YzL2FpX3Byb3RvY29sX21hbmFnZXIucHJvdG8SNGVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmFpX3Byb3RvY29sX21hbmFnZXIudjMilAIKEUFpUHJvdG9jb2xNYW5hZ2VyEl8KEHJlcXVlc3RfaGFuZGxpbmcYASABKAsyRS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5haV9wcm90b2NvbF9tYW5hZ2VyLnYzLlJlcXVlc3RIYW5kbGluZxJhChFyZXNwb25zZV9oYW5kbGluZxgCIAEoCzJGLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmFpX3Byb3RvY29sX21hbmFnZXIudjMuUmVzcG9uc2VIYW5kbGluZxI7CgdmaWx0ZXJzGAMgAygLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWcivwIKD1JlcXVlc3RIYW5kbGluZxIhChlwYXJzZV91bmNvbmZpZ3VyZWRfcm91dGVzGAEgASgIEloKBmxpbWl0cxgCIAEoCzJKLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmFpX3Byb3RvY29sX21hbmFnZXIudjMuUmVxdWVzdFBhcnNpbmdMaW1pdHMSfQoQcmVzZXJpYWxpemVfYm9keRgDIAEoDjJZLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmFpX3Byb3RvY29sX21hbmFnZXIudjMuUmVxdWVzdEhhbmRsaW5nLkJvZHlSZXNlcmlhbGl6YXRpb25CCPpCBYIBAhABIi4KE0JvZHlSZXNlcmlhbGl6YXRpb24SCgoGQUxXQVlTEAASCwoHRElTQUJMRRABImgKFFJlcXVlc3RQYXJzaW5nTGltaXRzElAKHWlubGluZV9zdHJpbmdfdGhyZXNob2xkX2J5dGVzGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQgv6QggqBhiAgEAoQCJzChBSZXNwb25zZUhhbmRsaW5nEl8KC3Rva2VuX3VzYWdlGAEgASgLMkouZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYWlfcHJvdG9jb2xfbWFuYWdlci52My5Ub2tlblVzYWdlRXh0cmFjdGlvbiK+AwoUVG9rZW5Vc2FnZUV4dHJhY3Rpb24SIwobaW5jbHVkZV91bmNvbmZpZ3VyZWRfcm91dGVzGAEgASgIEkUKFGRlZmF1bHRfbGxtX3Byb3RvY29sGAIgASgOMh0uZW52b3kudHlwZS5haS52My5MTE1Qcm90b2NvbEII+kIFggECEAESGgoSbWV0YWRhdGFfbmFtZXNwYWNlGAMgASgJEmAKBmxpbWl0cxgEIAEoCzJQLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmFpX3Byb3RvY29sX21hbmFnZXIudjMuVG9rZW5Vc2FnZUV4dHJhY3Rpb25MaW1pdHMSdgoMdXNhZ2Vfc2lnbmFsGAUgASgOMlYuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYWlfcHJvdG9jb2xfbWFuYWdlci52My5Ub2tlblVzYWdlRXh0cmFjdGlvbi5Vc2FnZVNpZ25hbEII+kIFggECEAEiRAoLVXNhZ2VTaWduYWwSHAoYVVNBR0VfU0lHTkFMX1VOU1BFQ0lGSUVEEAASFwoTU1lOVEhFU0laRV9UUkFJTEVSUxABIvIBChpUb2tlblVzYWdlRXh0cmFjdGlvbkxpbWl0cxJGChJtYXhfc3NlX2V2ZW50X3NpemUYASABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCDPpCCSoHGICAgAUoARJGChJtYXhfanNvbl9ib2R5X3NpemUYAiABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCDPpCCSoHGICAgAUoARJEChVtYXhfcGFyc2VkX3NzZV9ldmVudHMYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCB/pCBCoCKAEizQEKGUFpUHJvdG9jb2xNYW5hZ2VyUGVyUm91dGUSVgoHcmVxdWVzdBgBIAEoCzJFLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmFpX3Byb3RvY29sX21hbmFnZXIudjMuUmVxdWVzdFBlclJvdXRlElgKCHJlc3BvbnNlGAIgASgLMkYuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYWlfcHJvdG9jb2xfbWFuYWdlci52My5SZXNwb25zZVBlclJvdXRlIlAKD1JlcXVlc3RQZXJSb3V0ZRI9CgxsbG1fcHJvdG9jb2wYASABKA4yHS5lbnZveS50eXBlLmFpLnYzLkxMTVByb3RvY29sQgj6QgWCAQIQASJRChBSZXNwb25zZVBlclJvdXRlEj0KDGxsbV9wcm90b2NvbBgBIAEoDjIdLmVudm95LnR5cGUuYWkudjMuTExNUHJvdG9jb2xCCPpCBYIBAhABQuEBCkJpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmFpX3Byb3RvY29sX21hbmFnZXIudjNCFkFpUHJvdG9jb2xNYW5hZ2VyUHJvdG9QAVpxZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvYWlfcHJvdG9jb2xfbWFuYWdlci92MzthaV9wcm90b2NvbF9tYW5hZ2VydjO6gMjRBgIQAtLGpOEGAggBYgZwcm90bzM", [file_envoy_config_core_v3_extension, file_envoy_type_ai_v3_llm_protocol, file_google_protobuf_wrappers, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/ai_protocol_manager/v3/ai_protocol_manager.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.ai_protocol_manager.v3.AiProtocolManager.
@@ -40,8 +33,12 @@ export const RequestHandling_BodyReserializationSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.ai_protocol_manager.v3.RequestHandling.BodyReserialization
  */
-export const RequestHandling_BodyReserialization = /*@__PURE__*/
-  tsEnum(RequestHandling_BodyReserializationSchema);
+export const RequestHandling_BodyReserialization = {
+  "0": "ALWAYS",
+  "1": "DISABLE",
+  "ALWAYS": 0,
+  "DISABLE": 1
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.ai_protocol_manager.v3.RequestParsingLimits.
@@ -73,8 +70,12 @@ export const TokenUsageExtraction_UsageSignalSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.ai_protocol_manager.v3.TokenUsageExtraction.UsageSignal
  */
-export const TokenUsageExtraction_UsageSignal = /*@__PURE__*/
-  tsEnum(TokenUsageExtraction_UsageSignalSchema);
+export const TokenUsageExtraction_UsageSignal = {
+  "0": "USAGE_SIGNAL_UNSPECIFIED",
+  "1": "SYNTHESIZE_TRAILERS",
+  "USAGE_SIGNAL_UNSPECIFIED": 0,
+  "SYNTHESIZE_TRAILERS": 1
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.ai_protocol_manager.v3.TokenUsageExtractionLimits.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/api_key_auth/v3/api_key_auth.proto (package envoy.extensions.filters.http.api_key_auth.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_sensitive } from "../../../../../../udpa/annotations/sensitive_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/api_key_auth/v3/api_key_auth.proto.
  */
 export const file_envoy_extensions_filters_http_api_key_auth_v3_api_key_auth = /*@__PURE__*/
-  fileDesc("CkBlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9hcGlfa2V5X2F1dGgvdjMvYXBpX2tleV9hdXRoLnByb3RvEi1lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hcGlfa2V5X2F1dGgudjMiggIKCkFwaUtleUF1dGgSVgoLY3JlZGVudGlhbHMYASADKAsyOS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hcGlfa2V5X2F1dGgudjMuQ3JlZGVudGlhbEIGuLeLpAIBEk0KC2tleV9zb3VyY2VzGAIgAygLMjguZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYXBpX2tleV9hdXRoLnYzLktleVNvdXJjZRJNCgpmb3J3YXJkaW5nGAMgASgLMjkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYXBpX2tleV9hdXRoLnYzLkZvcndhcmRpbmciowIKEkFwaUtleUF1dGhQZXJSb3V0ZRJWCgtjcmVkZW50aWFscxgBIAMoCzI5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmFwaV9rZXlfYXV0aC52My5DcmVkZW50aWFsQga4t4ukAgESTQoLa2V5X3NvdXJjZXMYAiADKAsyOC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hcGlfa2V5X2F1dGgudjMuS2V5U291cmNlEhcKD2FsbG93ZWRfY2xpZW50cxgDIAMoCRJNCgpmb3J3YXJkaW5nGAQgASgLMjkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYXBpX2tleV9hdXRoLnYzLkZvcndhcmRpbmciOwoKQ3JlZGVudGlhbBIUCgNrZXkYASABKAlCB/pCBHICEAESFwoGY2xpZW50GAIgASgJQgf6QgRyAhABImoKCUtleVNvdXJjZRIhCgZoZWFkZXIYASABKAlCEfpCDnIMGIAIyAEA0AEBwAEBEhcKBXF1ZXJ5GAIgASgJQgj6QgVyAxiACBIhCgZjb29raWUYAyABKAlCEfpCDnIMGIAIyAEA0AEBwAEBIkYKCkZvcndhcmRpbmcSHgoGaGVhZGVyGAEgASgJQg76QgtyCRiACMgBAMABARIYChBoaWRlX2NyZWRlbnRpYWxzGAIgASgIQsUBCjtpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmFwaV9rZXlfYXV0aC52M0IPQXBpS2V5QXV0aFByb3RvUAFaY2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2FwaV9rZXlfYXV0aC92MzthcGlfa2V5X2F1dGh2M7qAyNEGAhAC0sak4QYCCAFiBnByb3RvMw", [file_xds_annotations_v3_status, file_udpa_annotations_sensitive, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/api_key_auth/v3/api_key_auth.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth.

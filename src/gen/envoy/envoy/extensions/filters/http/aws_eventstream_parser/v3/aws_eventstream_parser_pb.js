@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/filters/http/aws_eventstream_parser/v3/aws_eventstream_parser.proto (package envoy.extensions.filters.http.aws_eventstream_parser.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";
-import { file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/aws_eventstream_parser/v3/aws_eventstream_parser.proto.
  */
 export const file_envoy_extensions_filters_http_aws_eventstream_parser_v3_aws_eventstream_parser = /*@__PURE__*/
-  fileDesc("ClRlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9hd3NfZXZlbnRzdHJlYW1fcGFyc2VyL3YzL2F3c19ldmVudHN0cmVhbV9wYXJzZXIucHJvdG8SN2Vudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmF3c19ldmVudHN0cmVhbV9wYXJzZXIudjMivwYKFEF3c0V2ZW50c3RyZWFtUGFyc2VyEn8KDnJlc3BvbnNlX3J1bGVzGAEgASgLMl0uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYXdzX2V2ZW50c3RyZWFtX3BhcnNlci52My5Bd3NFdmVudHN0cmVhbVBhcnNlci5Qcm9jZXNzaW5nUnVsZXNCCPpCBYoBAhABGm0KEkhlYWRlcktleVZhbHVlUGFpchIaChJtZXRhZGF0YV9uYW1lc3BhY2UYASABKAkSFAoDa2V5GAIgASgJQgf6QgRyAhABEiUKBXZhbHVlGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlGuQCCgpIZWFkZXJSdWxlEhwKC2hlYWRlcl9uYW1lGAEgASgJQgf6QgRyAhABEnQKCm9uX3ByZXNlbnQYAiABKAsyYC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hd3NfZXZlbnRzdHJlYW1fcGFyc2VyLnYzLkF3c0V2ZW50c3RyZWFtUGFyc2VyLkhlYWRlcktleVZhbHVlUGFpchJ0Cgpvbl9taXNzaW5nGAMgASgLMmAuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYXdzX2V2ZW50c3RyZWFtX3BhcnNlci52My5Bd3NFdmVudHN0cmVhbVBhcnNlci5IZWFkZXJLZXlWYWx1ZVBhaXISTAodc3RvcF9wcm9jZXNzaW5nX2FmdGVyX21hdGNoZXMYBCABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCB/pCBCoCGAEazwEKD1Byb2Nlc3NpbmdSdWxlcxJMCg5jb250ZW50X3BhcnNlchgBIAEoCzIqLmVudm95LmNvbmZpZy5jb3JlLnYzLlR5cGVkRXh0ZW5zaW9uQ29uZmlnQgj6QgWKAQIQARJuCgxoZWFkZXJfcnVsZXMYAiADKAsyWC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hd3NfZXZlbnRzdHJlYW1fcGFyc2VyLnYzLkF3c0V2ZW50c3RyZWFtUGFyc2VyLkhlYWRlclJ1bGVC7QEKRWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYXdzX2V2ZW50c3RyZWFtX3BhcnNlci52M0IZQXdzRXZlbnRzdHJlYW1QYXJzZXJQcm90b1ABWndnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9hd3NfZXZlbnRzdHJlYW1fcGFyc2VyL3YzO2F3c19ldmVudHN0cmVhbV9wYXJzZXJ2M7qAyNEGAhAC0sak4QYCCAFiBnByb3RvMw", [file_envoy_config_core_v3_extension, file_google_protobuf_struct, file_google_protobuf_wrappers, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/aws_eventstream_parser/v3/aws_eventstream_parser.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.aws_eventstream_parser.v3.AwsEventstreamParser.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/aws_lambda/v3/aws_lambda.proto (package envoy.extensions.filters.http.aws_lambda.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_v3_string } from "../../../../../type/matcher/v3/string_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/aws_lambda/v3/aws_lambda.proto.
  */
 export const file_envoy_extensions_filters_http_aws_lambda_v3_aws_lambda = /*@__PURE__*/
-  fileDesc("CjxlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9hd3NfbGFtYmRhL3YzL2F3c19sYW1iZGEucHJvdG8SK2Vudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmF3c19sYW1iZGEudjMioAQKBkNvbmZpZxIUCgNhcm4YASABKAlCB/pCBHICEAESGwoTcGF5bG9hZF9wYXNzdGhyb3VnaBgCIAEoCBJlCg9pbnZvY2F0aW9uX21vZGUYAyABKA4yQi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hd3NfbGFtYmRhLnYzLkNvbmZpZy5JbnZvY2F0aW9uTW9kZUII+kIFggECEAESFAoMaG9zdF9yZXdyaXRlGAQgASgJEhsKE2NyZWRlbnRpYWxzX3Byb2ZpbGUYBSABKAkSTQoLY3JlZGVudGlhbHMYBiABKAsyOC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hd3NfbGFtYmRhLnYzLkNyZWRlbnRpYWxzEkQKFm1hdGNoX2V4Y2x1ZGVkX2hlYWRlcnMYByADKAsyJC5lbnZveS50eXBlLm1hdGNoZXIudjMuU3RyaW5nTWF0Y2hlchJEChZtYXRjaF9pbmNsdWRlZF9oZWFkZXJzGAggAygLMiQuZW52b3kudHlwZS5tYXRjaGVyLnYzLlN0cmluZ01hdGNoZXIiMwoOSW52b2NhdGlvbk1vZGUSDwoLU1lOQ0hST05PVVMQABIQCgxBU1lOQ0hST05PVVMQATo5msWIHjQKMmVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC5hd3NfbGFtYmRhLnYyYWxwaGEuQ29uZmlnImgKC0NyZWRlbnRpYWxzEh4KDWFjY2Vzc19rZXlfaWQYASABKAlCB/pCBHICEAESIgoRc2VjcmV0X2FjY2Vzc19rZXkYAiABKAlCB/pCBHICEAESFQoNc2Vzc2lvbl90b2tlbhgDIAEoCSKfAQoOUGVyUm91dGVDb25maWcSSgoNaW52b2tlX2NvbmZpZxgBIAEoCzIzLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmF3c19sYW1iZGEudjMuQ29uZmlnOkGaxYgePAo6ZW52b3kuY29uZmlnLmZpbHRlci5odHRwLmF3c19sYW1iZGEudjJhbHBoYS5QZXJSb3V0ZUNvbmZpZ0K2AQo5aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5hd3NfbGFtYmRhLnYzQg5Bd3NMYW1iZGFQcm90b1ABWl9naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9hd3NfbGFtYmRhL3YzO2F3c19sYW1iZGF2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_type_matcher_v3_string, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/aws_lambda/v3/aws_lambda.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.aws_lambda.v3.Config.
@@ -31,8 +26,12 @@ export const Config_InvocationModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.aws_lambda.v3.Config.InvocationMode
  */
-export const Config_InvocationMode = /*@__PURE__*/
-  tsEnum(Config_InvocationModeSchema);
+export const Config_InvocationMode = {
+  "0": "SYNCHRONOUS",
+  "1": "ASYNCHRONOUS",
+  "SYNCHRONOUS": 0,
+  "ASYNCHRONOUS": 1
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.aws_lambda.v3.Credentials.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/bandwidth_limit/v3/bandwidth_limit.proto (package envoy.extensions.filters.http.bandwidth_limit.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/bandwidth_limit/v3/bandwidth_limit.proto.
  */
 export const file_envoy_extensions_filters_http_bandwidth_limit_v3_bandwidth_limit = /*@__PURE__*/
-  fileDesc("CkZlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9iYW5kd2lkdGhfbGltaXQvdjMvYmFuZHdpZHRoX2xpbWl0LnByb3RvEjBlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5iYW5kd2lkdGhfbGltaXQudjMi/gMKDkJhbmR3aWR0aExpbWl0EhwKC3N0YXRfcHJlZml4GAEgASgJQgf6QgRyAhABEmoKC2VuYWJsZV9tb2RlGAIgASgOMksuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYmFuZHdpZHRoX2xpbWl0LnYzLkJhbmR3aWR0aExpbWl0LkVuYWJsZU1vZGVCCPpCBYIBAhABEjkKCmxpbWl0X2ticHMYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDY0VmFsdWVCB/pCBDICKAESQwoNZmlsbF9pbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIR+kIOqgELIgIIATIFEIDaxAkSQQoPcnVudGltZV9lbmFibGVkGAUgASgLMiguZW52b3kuY29uZmlnLmNvcmUudjMuUnVudGltZUZlYXR1cmVGbGFnEiAKGGVuYWJsZV9yZXNwb25zZV90cmFpbGVycxgGIAEoCBIsChdyZXNwb25zZV90cmFpbGVyX3ByZWZpeBgHIAEoCUIL+kIIcgbIAQDAAQEiTwoKRW5hYmxlTW9kZRIMCghESVNBQkxFRBAAEgsKB1JFUVVFU1QQARIMCghSRVNQT05TRRACEhgKFFJFUVVFU1RfQU5EX1JFU1BPTlNFEANCygEKPmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYmFuZHdpZHRoX2xpbWl0LnYzQhNCYW5kd2lkdGhMaW1pdFByb3RvUAFaaWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2JhbmR3aWR0aF9saW1pdC92MztiYW5kd2lkdGhfbGltaXR2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_base, file_google_protobuf_duration, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/bandwidth_limit/v3/bandwidth_limit.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.bandwidth_limit.v3.BandwidthLimit.
@@ -31,6 +26,14 @@ export const BandwidthLimit_EnableModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.bandwidth_limit.v3.BandwidthLimit.EnableMode
  */
-export const BandwidthLimit_EnableMode = /*@__PURE__*/
-  tsEnum(BandwidthLimit_EnableModeSchema);
+export const BandwidthLimit_EnableMode = {
+  "0": "DISABLED",
+  "1": "REQUEST",
+  "2": "RESPONSE",
+  "3": "REQUEST_AND_RESPONSE",
+  "DISABLED": 0,
+  "REQUEST": 1,
+  "RESPONSE": 2,
+  "REQUEST_AND_RESPONSE": 3
+};
 

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/basic_auth/v3/basic_auth.proto (package envoy.extensions.filters.http.basic_auth.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_udpa_annotations_sensitive } from "../../../../../../udpa/annotations/sensitive_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/basic_auth/v3/basic_auth.proto.
  */
 export const file_envoy_extensions_filters_http_basic_auth_v3_basic_auth = /*@__PURE__*/
-  fileDesc("CjxlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9iYXNpY19hdXRoL3YzL2Jhc2ljX2F1dGgucHJvdG8SK2Vudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmJhc2ljX2F1dGgudjMi/wEKCUJhc2ljQXV0aBI3CgV1c2VycxgBIAEoCzIgLmVudm95LmNvbmZpZy5jb3JlLnYzLkRhdGFTb3VyY2VCBri3i6QCARIsChdmb3J3YXJkX3VzZXJuYW1lX2hlYWRlchgCIAEoCUIL+kIIcgbIAQDAAQESKgoVYXV0aGVudGljYXRpb25faGVhZGVyGAMgASgJQgv6QghyBsgBAMABARIVCg1hbGxvd19taXNzaW5nGAQgASgIEh0KFWVtaXRfZHluYW1pY19tZXRhZGF0YRgFIAEoCBIpCgVyZWFsbRgGIAEoCUIa+kIXchUyE15bXlx4MDAtXHgxZlx4N2ZdKiQifwoRQmFzaWNBdXRoUGVyUm91dGUSPwoFdXNlcnMYASABKAsyIC5lbnZveS5jb25maWcuY29yZS52My5EYXRhU291cmNlQg76QgWKAQIQAbi3i6QCARIpCgVyZWFsbRgCIAEoCUIa+kIXchUyE15bXlx4MDAtXHgxZlx4N2ZdKiRCtgEKOWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYmFzaWNfYXV0aC52M0IOQmFzaWNBdXRoUHJvdG9QAVpfZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvYmFzaWNfYXV0aC92MztiYXNpY19hdXRodjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_udpa_annotations_sensitive, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/basic_auth/v3/basic_auth.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.basic_auth.v3.BasicAuth.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/http/body_size_limit/v3/body_size_limit.proto (package envoy.extensions.filters.http.body_size_limit.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/body_size_limit/v3/body_size_limit.proto.
  */
 export const file_envoy_extensions_filters_http_body_size_limit_v3_body_size_limit = /*@__PURE__*/
-  fileDesc("CkZlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9ib2R5X3NpemVfbGltaXQvdjMvYm9keV9zaXplX2xpbWl0LnByb3RvEjBlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5ib2R5X3NpemVfbGltaXQudjMiUQoNQm9keVNpemVMaW1pdBJAChFtYXhfcmVxdWVzdF9ieXRlcxgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50NjRWYWx1ZUIH+kIEMgIgAELJAQo+aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5ib2R5X3NpemVfbGltaXQudjNCEkJvZHlTaXplTGltaXRQcm90b1ABWmlnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9ib2R5X3NpemVfbGltaXQvdjM7Ym9keV9zaXplX2xpbWl0djO6gMjRBgIQAmIGcHJvdG8z", [file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/body_size_limit/v3/body_size_limit.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit.

@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/filters/http/cache_v2/v3/cache.proto (package envoy.extensions.filters.http.cache_v2.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_route_v3_route_components } from "../../../../../config/route/v3/route_components_pb.js";
-import { file_envoy_type_matcher_v3_string } from "../../../../../type/matcher/v3/string_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/cache_v2/v3/cache.proto.
  */
 export const file_envoy_extensions_filters_http_cache_v2_v3_cache = /*@__PURE__*/
-  fileDesc("CjVlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9jYWNoZV92Mi92My9jYWNoZS5wcm90bxIpZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuY2FjaGVfdjIudjMi4QQKDUNhY2hlVjJDb25maWcSKgoMdHlwZWRfY29uZmlnGAEgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIsCghkaXNhYmxlZBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSQgoUYWxsb3dlZF92YXJ5X2hlYWRlcnMYAiADKAsyJC5lbnZveS50eXBlLm1hdGNoZXIudjMuU3RyaW5nTWF0Y2hlchJlChJrZXlfY3JlYXRvcl9wYXJhbXMYAyABKAsySS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jYWNoZV92Mi52My5DYWNoZVYyQ29uZmlnLktleUNyZWF0b3JQYXJhbXMSFgoObWF4X2JvZHlfYnl0ZXMYBCABKA0SKwojaWdub3JlX3JlcXVlc3RfY2FjaGVfY29udHJvbF9oZWFkZXIYBiABKAgSIQoZb3ZlcnJpZGVfdXBzdHJlYW1fY2x1c3RlchgHIAEoCRriAQoQS2V5Q3JlYXRvclBhcmFtcxIWCg5leGNsdWRlX3NjaGVtZRgBIAEoCBIUCgxleGNsdWRlX2hvc3QYAiABKAgSTwoZcXVlcnlfcGFyYW1ldGVyc19pbmNsdWRlZBgDIAMoCzIsLmVudm95LmNvbmZpZy5yb3V0ZS52My5RdWVyeVBhcmFtZXRlck1hdGNoZXISTwoZcXVlcnlfcGFyYW1ldGVyc19leGNsdWRlZBgEIAMoCzIsLmVudm95LmNvbmZpZy5yb3V0ZS52My5RdWVyeVBhcmFtZXRlck1hdGNoZXJCtAEKN2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuY2FjaGVfdjIudjNCCkNhY2hlUHJvdG9QAVpbZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvY2FjaGVfdjIvdjM7Y2FjaGVfdjJ2M7qAyNEGAhAC0sak4QYCCAFiBnByb3RvMw", [file_envoy_config_route_v3_route_components, file_envoy_type_matcher_v3_string, file_google_protobuf_any, file_google_protobuf_wrappers, file_xds_annotations_v3_status, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/http/cache_v2/v3/cache.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.cache_v2.v3.CacheV2Config.

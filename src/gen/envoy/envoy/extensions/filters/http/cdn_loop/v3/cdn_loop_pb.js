@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/http/cdn_loop/v3/cdn_loop.proto (package envoy.extensions.filters.http.cdn_loop.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/cdn_loop/v3/cdn_loop.proto.
  */
 export const file_envoy_extensions_filters_http_cdn_loop_v3_cdn_loop = /*@__PURE__*/
-  fileDesc("CjhlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9jZG5fbG9vcC92My9jZG5fbG9vcC5wcm90bxIpZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuY2RuX2xvb3AudjMiSQoNQ2RuTG9vcENvbmZpZxIXCgZjZG5faWQYASABKAlCB/pCBHICEAESHwoXbWF4X2FsbG93ZWRfb2NjdXJyZW5jZXMYAiABKA1CrgEKN2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuY2RuX2xvb3AudjNCDENkbkxvb3BQcm90b1ABWltnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9jZG5fbG9vcC92MztjZG5fbG9vcHYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/cdn_loop/v3/cdn_loop.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.cdn_loop.v3.CdnLoopConfig.

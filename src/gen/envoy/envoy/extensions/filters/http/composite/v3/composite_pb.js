@@ -2,21 +2,13 @@
 // @generated from file envoy/extensions/filters/http/composite/v3/composite.proto (package envoy.extensions.filters.http.composite.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_config_core_v3_config_source } from "../../../../../config/core/v3/config_source_pb.js";
-import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";
-import { file_xds_type_matcher_v3_matcher } from "../../../../../../xds/type/matcher/v3/matcher_pb.js";
-import { file_udpa_annotations_migrate } from "../../../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/composite/v3/composite.proto.
  */
 export const file_envoy_extensions_filters_http_composite_v3_composite = /*@__PURE__*/
-  fileDesc("CjplbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9jb21wb3NpdGUvdjMvY29tcG9zaXRlLnByb3RvEiplbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jb21wb3NpdGUudjMipQIKCUNvbXBvc2l0ZRJpChNuYW1lZF9maWx0ZXJfY2hhaW5zGAEgAygLMkwuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuY29tcG9zaXRlLnYzLkNvbXBvc2l0ZS5OYW1lZEZpbHRlckNoYWluc0VudHJ5Ei0KB21hdGNoZXIYAiABKAsyHC54ZHMudHlwZS5tYXRjaGVyLnYzLk1hdGNoZXIafgoWTmFtZWRGaWx0ZXJDaGFpbnNFbnRyeRILCgNrZXkYASABKAkSUwoFdmFsdWUYAiABKAsyRC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jb21wb3NpdGUudjMuRmlsdGVyQ2hhaW5Db25maWd1cmF0aW9uOgI4ASJMChFDb21wb3NpdGVQZXJSb3V0ZRI3CgdtYXRjaGVyGAEgASgLMhwueGRzLnR5cGUubWF0Y2hlci52My5NYXRjaGVyQgj6QgWKAQIQASJcChhGaWx0ZXJDaGFpbkNvbmZpZ3VyYXRpb24SQAoMdHlwZWRfY29uZmlnGAEgAygLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWcibQoNRHluYW1pY0NvbmZpZxIVCgRuYW1lGAEgASgJQgf6QgRyAhABEkUKEGNvbmZpZ19kaXNjb3ZlcnkYAiABKAsyKy5lbnZveS5jb25maWcuY29yZS52My5FeHRlbnNpb25Db25maWdTb3VyY2UikwMKE0V4ZWN1dGVGaWx0ZXJBY3Rpb24SVQoMdHlwZWRfY29uZmlnGAEgASgLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWdCE/KY/o8FDRILY29uZmlnX3R5cGUSZgoOZHluYW1pY19jb25maWcYAiABKAsyOS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jb21wb3NpdGUudjMuRHluYW1pY0NvbmZpZ0IT8pj+jwUNEgtjb25maWdfdHlwZRJaCgxmaWx0ZXJfY2hhaW4YBCABKAsyRC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jb21wb3NpdGUudjMuRmlsdGVyQ2hhaW5Db25maWd1cmF0aW9uEhkKEWZpbHRlcl9jaGFpbl9uYW1lGAUgASgJEkYKDnNhbXBsZV9wZXJjZW50GAMgASgLMi4uZW52b3kuY29uZmlnLmNvcmUudjMuUnVudGltZUZyYWN0aW9uYWxQZXJjZW50QrMBCjhpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmNvbXBvc2l0ZS52M0IOQ29tcG9zaXRlUHJvdG9QAVpdZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvY29tcG9zaXRlL3YzO2NvbXBvc2l0ZXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_base, file_envoy_config_core_v3_config_source, file_envoy_config_core_v3_extension, file_xds_type_matcher_v3_matcher, file_udpa_annotations_migrate, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/composite/v3/composite.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.composite.v3.Composite.

@@ -2,22 +2,13 @@
 // @generated from file envoy/extensions/filters/http/compressor/v3/compressor.proto (package envoy.extensions.filters.http.compressor.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";
-import { file_envoy_type_matcher_v3_string } from "../../../../../type/matcher/v3/string_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_envoy_annotations_deprecation } from "../../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/compressor/v3/compressor.proto.
  */
 export const file_envoy_extensions_filters_http_compressor_v3_compressor = /*@__PURE__*/
-  fileDesc("CjxlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9jb21wcmVzc29yL3YzL2NvbXByZXNzb3IucHJvdG8SK2Vudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmNvbXByZXNzb3IudjMi5QoKCkNvbXByZXNzb3ISQQoOY29udGVudF9sZW5ndGgYASABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCxgBkseG2AQDMy4wEiEKDGNvbnRlbnRfdHlwZRgCIAMoCUILGAGSx4bYBAMzLjASKwoWZGlzYWJsZV9vbl9ldGFnX2hlYWRlchgDIAEoCEILGAGSx4bYBAMzLjASMgodcmVtb3ZlX2FjY2VwdF9lbmNvZGluZ19oZWFkZXIYBCABKAhCCxgBkseG2AQDMy4wEk4KD3J1bnRpbWVfZW5hYmxlZBgFIAEoCzIoLmVudm95LmNvbmZpZy5jb3JlLnYzLlJ1bnRpbWVGZWF0dXJlRmxhZ0ILGAGSx4bYBAMzLjASUAoSY29tcHJlc3Nvcl9saWJyYXJ5GAYgASgLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWdCCPpCBYoBAhABEnAKGHJlcXVlc3RfZGlyZWN0aW9uX2NvbmZpZxgHIAEoCzJOLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmNvbXByZXNzb3IudjMuQ29tcHJlc3Nvci5SZXF1ZXN0RGlyZWN0aW9uQ29uZmlnEnIKGXJlc3BvbnNlX2RpcmVjdGlvbl9jb25maWcYCCABKAsyTy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jb21wcmVzc29yLnYzLkNvbXByZXNzb3IuUmVzcG9uc2VEaXJlY3Rpb25Db25maWcSFAoMY2hvb3NlX2ZpcnN0GAkgASgIGvMBChVDb21tb25EaXJlY3Rpb25Db25maWcSOQoHZW5hYmxlZBgBIAEoCzIoLmVudm95LmNvbmZpZy5jb3JlLnYzLlJ1bnRpbWVGZWF0dXJlRmxhZxI4ChJtaW5fY29udGVudF9sZW5ndGgYAiABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSIQoMY29udGVudF90eXBlGAMgAygJQgsYAZLHhtgEAzMuMBJCChRjb250ZW50X3R5cGVfbWF0Y2hlchgEIAMoCzIkLmVudm95LnR5cGUubWF0Y2hlci52My5TdHJpbmdNYXRjaGVyGn4KFlJlcXVlc3REaXJlY3Rpb25Db25maWcSZAoNY29tbW9uX2NvbmZpZxgBIAEoCzJNLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmNvbXByZXNzb3IudjMuQ29tcHJlc3Nvci5Db21tb25EaXJlY3Rpb25Db25maWcawQIKF1Jlc3BvbnNlRGlyZWN0aW9uQ29uZmlnEmQKDWNvbW1vbl9jb25maWcYASABKAsyTS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jb21wcmVzc29yLnYzLkNvbXByZXNzb3IuQ29tbW9uRGlyZWN0aW9uQ29uZmlnEh4KFmRpc2FibGVfb25fZXRhZ19oZWFkZXIYAiABKAgSHwoXd2Vha2VuX2V0YWdfb25fY29tcHJlc3MYBiABKAgSJQodcmVtb3ZlX2FjY2VwdF9lbmNvZGluZ19oZWFkZXIYAyABKAgSOQoddW5jb21wcmVzc2libGVfcmVzcG9uc2VfY29kZXMYBCADKA1CEvpCD5IBDBgBIggqBhDYBCjIARIdChVzdGF0dXNfaGVhZGVyX2VuYWJsZWQYBSABKAg6OJrFiB4zCjFlbnZveS5jb25maWcuZmlsdGVyLmh0dHAuY29tcHJlc3Nvci52Mi5Db21wcmVzc29yIl8KGlJlc3BvbnNlRGlyZWN0aW9uT3ZlcnJpZGVzEkEKHXJlbW92ZV9hY2NlcHRfZW5jb2RpbmdfaGVhZGVyGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZSLJAQoTQ29tcHJlc3Nvck92ZXJyaWRlcxJqChlyZXNwb25zZV9kaXJlY3Rpb25fY29uZmlnGAEgASgLMkcuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuY29tcHJlc3Nvci52My5SZXNwb25zZURpcmVjdGlvbk92ZXJyaWRlcxJGChJjb21wcmVzc29yX2xpYnJhcnkYAiABKAsyKi5lbnZveS5jb25maWcuY29yZS52My5UeXBlZEV4dGVuc2lvbkNvbmZpZyKZAQoSQ29tcHJlc3NvclBlclJvdXRlEhsKCGRpc2FibGVkGAEgASgIQgf6QgRqAggBSAASVQoJb3ZlcnJpZGVzGAIgASgLMkAuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuY29tcHJlc3Nvci52My5Db21wcmVzc29yT3ZlcnJpZGVzSABCDwoIb3ZlcnJpZGUSA/hCAUK3AQo5aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jb21wcmVzc29yLnYzQg9Db21wcmVzc29yUHJvdG9QAVpfZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvY29tcHJlc3Nvci92Mztjb21wcmVzc29ydjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_envoy_config_core_v3_extension, file_envoy_type_matcher_v3_string, file_google_protobuf_wrappers, file_envoy_annotations_deprecation, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/compressor/v3/compressor.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.compressor.v3.Compressor.

@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/filters/http/csrf/v3/csrf.proto (package envoy.extensions.filters.http.csrf.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_type_matcher_v3_string } from "../../../../../type/matcher/v3/string_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/csrf/v3/csrf.proto.
  */
 export const file_envoy_extensions_filters_http_csrf_v3_csrf = /*@__PURE__*/
-  fileDesc("CjBlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9jc3JmL3YzL2NzcmYucHJvdG8SJWVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmNzcmYudjMinAIKCkNzcmZQb2xpY3kSUAoOZmlsdGVyX2VuYWJsZWQYASABKAsyLi5lbnZveS5jb25maWcuY29yZS52My5SdW50aW1lRnJhY3Rpb25hbFBlcmNlbnRCCPpCBYoBAhABEkYKDnNoYWRvd19lbmFibGVkGAIgASgLMi4uZW52b3kuY29uZmlnLmNvcmUudjMuUnVudGltZUZyYWN0aW9uYWxQZXJjZW50EkAKEmFkZGl0aW9uYWxfb3JpZ2lucxgDIAMoCzIkLmVudm95LnR5cGUubWF0Y2hlci52My5TdHJpbmdNYXRjaGVyOjKaxYgeLQorZW52b3kuY29uZmlnLmZpbHRlci5odHRwLmNzcmYudjIuQ3NyZlBvbGljeUKfAQozaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jc3JmLnYzQglDc3JmUHJvdG9QAVpTZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvY3NyZi92Mztjc3JmdjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_envoy_type_matcher_v3_string, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/csrf/v3/csrf.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.csrf.v3.CsrfPolicy.

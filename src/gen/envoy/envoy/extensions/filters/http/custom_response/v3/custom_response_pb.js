@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/http/custom_response/v3/custom_response.proto (package envoy.extensions.filters.http.custom_response.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_xds_type_matcher_v3_matcher } from "../../../../../../xds/type/matcher/v3/matcher_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/custom_response/v3/custom_response.proto.
  */
 export const file_envoy_extensions_filters_http_custom_response_v3_custom_response = /*@__PURE__*/
-  fileDesc("CkZlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9jdXN0b21fcmVzcG9uc2UvdjMvY3VzdG9tX3Jlc3BvbnNlLnByb3RvEjBlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jdXN0b21fcmVzcG9uc2UudjMiTwoOQ3VzdG9tUmVzcG9uc2USPQoXY3VzdG9tX3Jlc3BvbnNlX21hdGNoZXIYASABKAsyHC54ZHMudHlwZS5tYXRjaGVyLnYzLk1hdGNoZXJC0gEKPmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuY3VzdG9tX3Jlc3BvbnNlLnYzQhNDdXN0b21SZXNwb25zZVByb3RvUAFaaWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2N1c3RvbV9yZXNwb25zZS92MztjdXN0b21fcmVzcG9uc2V2M7qAyNEGAhAC0sak4QYCCAFiBnByb3RvMw", [file_xds_annotations_v3_status, file_xds_type_matcher_v3_matcher, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/http/custom_response/v3/custom_response.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.custom_response.v3.CustomResponse.

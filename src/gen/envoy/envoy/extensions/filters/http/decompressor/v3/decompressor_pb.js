@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/filters/http/decompressor/v3/decompressor.proto (package envoy.extensions.filters.http.decompressor.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/decompressor/v3/decompressor.proto.
  */
 export const file_envoy_extensions_filters_http_decompressor_v3_decompressor = /*@__PURE__*/
-  fileDesc("CkBlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9kZWNvbXByZXNzb3IvdjMvZGVjb21wcmVzc29yLnByb3RvEi1lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5kZWNvbXByZXNzb3IudjMikgYKDERlY29tcHJlc3NvchJSChRkZWNvbXByZXNzb3JfbGlicmFyeRgBIAEoCzIqLmVudm95LmNvbmZpZy5jb3JlLnYzLlR5cGVkRXh0ZW5zaW9uQ29uZmlnQgj6QgWKAQIQARJ0ChhyZXF1ZXN0X2RpcmVjdGlvbl9jb25maWcYAiABKAsyUi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5kZWNvbXByZXNzb3IudjMuRGVjb21wcmVzc29yLlJlcXVlc3REaXJlY3Rpb25Db25maWcSdgoZcmVzcG9uc2VfZGlyZWN0aW9uX2NvbmZpZxgDIAEoCzJTLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmRlY29tcHJlc3Nvci52My5EZWNvbXByZXNzb3IuUmVzcG9uc2VEaXJlY3Rpb25Db25maWcadgoVQ29tbW9uRGlyZWN0aW9uQ29uZmlnEjkKB2VuYWJsZWQYASABKAsyKC5lbnZveS5jb25maWcuY29yZS52My5SdW50aW1lRmVhdHVyZUZsYWcSIgoaaWdub3JlX25vX3RyYW5zZm9ybV9oZWFkZXIYAiABKAgawQEKFlJlcXVlc3REaXJlY3Rpb25Db25maWcSaAoNY29tbW9uX2NvbmZpZxgBIAEoCzJRLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmRlY29tcHJlc3Nvci52My5EZWNvbXByZXNzb3IuQ29tbW9uRGlyZWN0aW9uQ29uZmlnEj0KGWFkdmVydGlzZV9hY2NlcHRfZW5jb2RpbmcYAiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlGoMBChdSZXNwb25zZURpcmVjdGlvbkNvbmZpZxJoCg1jb21tb25fY29uZmlnGAEgASgLMlEuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZGVjb21wcmVzc29yLnYzLkRlY29tcHJlc3Nvci5Db21tb25EaXJlY3Rpb25Db25maWdCvwEKO2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZGVjb21wcmVzc29yLnYzQhFEZWNvbXByZXNzb3JQcm90b1ABWmNnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9kZWNvbXByZXNzb3IvdjM7ZGVjb21wcmVzc29ydjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_envoy_config_core_v3_extension, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/decompressor/v3/decompressor.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.decompressor.v3.Decompressor.

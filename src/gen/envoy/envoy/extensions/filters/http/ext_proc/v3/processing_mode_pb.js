@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/http/ext_proc/v3/processing_mode.proto (package envoy.extensions.filters.http.ext_proc.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/ext_proc/v3/processing_mode.proto.
  */
 export const file_envoy_extensions_filters_http_ext_proc_v3_processing_mode = /*@__PURE__*/
-  fileDesc("Cj9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9leHRfcHJvYy92My9wcm9jZXNzaW5nX21vZGUucHJvdG8SKWVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmV4dF9wcm9jLnYzItYGCg5Qcm9jZXNzaW5nTW9kZRJvChNyZXF1ZXN0X2hlYWRlcl9tb2RlGAEgASgOMkguZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZXh0X3Byb2MudjMuUHJvY2Vzc2luZ01vZGUuSGVhZGVyU2VuZE1vZGVCCPpCBYIBAhABEnAKFHJlc3BvbnNlX2hlYWRlcl9tb2RlGAIgASgOMkguZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZXh0X3Byb2MudjMuUHJvY2Vzc2luZ01vZGUuSGVhZGVyU2VuZE1vZGVCCPpCBYIBAhABEmsKEXJlcXVlc3RfYm9keV9tb2RlGAMgASgOMkYuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZXh0X3Byb2MudjMuUHJvY2Vzc2luZ01vZGUuQm9keVNlbmRNb2RlQgj6QgWCAQIQARJsChJyZXNwb25zZV9ib2R5X21vZGUYBCABKA4yRi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5leHRfcHJvYy52My5Qcm9jZXNzaW5nTW9kZS5Cb2R5U2VuZE1vZGVCCPpCBYIBAhABEnAKFHJlcXVlc3RfdHJhaWxlcl9tb2RlGAUgASgOMkguZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZXh0X3Byb2MudjMuUHJvY2Vzc2luZ01vZGUuSGVhZGVyU2VuZE1vZGVCCPpCBYIBAhABEnEKFXJlc3BvbnNlX3RyYWlsZXJfbW9kZRgGIAEoDjJILmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmV4dF9wcm9jLnYzLlByb2Nlc3NpbmdNb2RlLkhlYWRlclNlbmRNb2RlQgj6QgWCAQIQASIxCg5IZWFkZXJTZW5kTW9kZRILCgdERUZBVUxUEAASCAoEU0VORBABEggKBFNLSVAQAiJuCgxCb2R5U2VuZE1vZGUSCAoETk9ORRAAEgwKCFNUUkVBTUVEEAESDAoIQlVGRkVSRUQQAhIUChBCVUZGRVJFRF9QQVJUSUFMEAMSGAoURlVMTF9EVVBMRVhfU1RSRUFNRUQQBBIICgRHUlBDEAVCtQEKN2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZXh0X3Byb2MudjNCE1Byb2Nlc3NpbmdNb2RlUHJvdG9QAVpbZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvZXh0X3Byb2MvdjM7ZXh0X3Byb2N2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/ext_proc/v3/processing_mode.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.
@@ -29,8 +26,14 @@ export const ProcessingMode_HeaderSendModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode
  */
-export const ProcessingMode_HeaderSendMode = /*@__PURE__*/
-  tsEnum(ProcessingMode_HeaderSendModeSchema);
+export const ProcessingMode_HeaderSendMode = {
+  "0": "DEFAULT",
+  "1": "SEND",
+  "2": "SKIP",
+  "DEFAULT": 0,
+  "SEND": 1,
+  "SKIP": 2
+};
 
 /**
  * Describes the enum envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.BodySendMode.
@@ -41,6 +44,18 @@ export const ProcessingMode_BodySendModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.BodySendMode
  */
-export const ProcessingMode_BodySendMode = /*@__PURE__*/
-  tsEnum(ProcessingMode_BodySendModeSchema);
+export const ProcessingMode_BodySendMode = {
+  "0": "NONE",
+  "1": "STREAMED",
+  "2": "BUFFERED",
+  "3": "BUFFERED_PARTIAL",
+  "4": "FULL_DUPLEX_STREAMED",
+  "5": "GRPC",
+  "NONE": 0,
+  "STREAMED": 1,
+  "BUFFERED": 2,
+  "BUFFERED_PARTIAL": 3,
+  "FULL_DUPLEX_STREAMED": 4,
+  "GRPC": 5
+};
 

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/file_server/v3/file_server.proto (package envoy.extensions.filters.http.file_server.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_common_async_files_v3_async_file_manager } from "../../../../common/async_files/v3/async_file_manager_pb.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/file_server/v3/file_server.proto.
  */
 export const file_envoy_extensions_filters_http_file_server_v3_file_server = /*@__PURE__*/
-  fileDesc("Cj5lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9maWxlX3NlcnZlci92My9maWxlX3NlcnZlci5wcm90bxIsZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZmlsZV9zZXJ2ZXIudjMioAYKEEZpbGVTZXJ2ZXJDb25maWcSYAoObWFuYWdlcl9jb25maWcYASABKAsyPi5lbnZveS5leHRlbnNpb25zLmNvbW1vbi5hc3luY19maWxlcy52My5Bc3luY0ZpbGVNYW5hZ2VyQ29uZmlnQgj6QgWKAQIQARJhCg1wYXRoX21hcHBpbmdzGAIgAygLMkouZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZmlsZV9zZXJ2ZXIudjMuRmlsZVNlcnZlckNvbmZpZy5QYXRoTWFwcGluZxKDAQoNY29udGVudF90eXBlcxgDIAMoCzJQLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmZpbGVfc2VydmVyLnYzLkZpbGVTZXJ2ZXJDb25maWcuQ29udGVudFR5cGVzRW50cnlCGvpCF5oBFCISchAyDl5bYS16MC05X1wtXSokEhwKFGRlZmF1bHRfY29udGVudF90eXBlGAQgASgJEm0KE2RpcmVjdG9yeV9iZWhhdmlvcnMYBSADKAsyUC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5maWxlX3NlcnZlci52My5GaWxlU2VydmVyQ29uZmlnLkRpcmVjdG9yeUJlaGF2aW9yGlYKC1BhdGhNYXBwaW5nEiQKE3JlcXVlc3RfcGF0aF9wcmVmaXgYASABKAlCB/pCBHICEAESIQoQZmlsZV9wYXRoX3ByZWZpeBgCIAEoCUIH+kIEcgIQARqmAQoRRGlyZWN0b3J5QmVoYXZpb3ISJAoMZGVmYXVsdF9maWxlGAEgASgJQg76QgtyCTIHXlteL10qJBJjCgRsaXN0GAIgASgLMlUuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZmlsZV9zZXJ2ZXIudjMuRmlsZVNlcnZlckNvbmZpZy5EaXJlY3RvcnlCZWhhdmlvci5MaXN0GgYKBExpc3QaMwoRQ29udGVudFR5cGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AULCAQo6aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5maWxlX3NlcnZlci52M0IPRmlsZVNlcnZlclByb3RvUAFaYWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2ZpbGVfc2VydmVyL3YzO2ZpbGVfc2VydmVydjO6gMjRBgIQAtLGpOEGAggBYgZwcm90bzM", [file_envoy_extensions_common_async_files_v3_async_file_manager, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/file_server/v3/file_server.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.file_server.v3.FileServerConfig.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/http/filter_chain/v3/filter_chain.proto (package envoy.extensions.filters.http.filter_chain.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/filter_chain/v3/filter_chain.proto.
  */
 export const file_envoy_extensions_filters_http_filter_chain_v3_filter_chain = /*@__PURE__*/
-  fileDesc("CkBlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9maWx0ZXJfY2hhaW4vdjMvZmlsdGVyX2NoYWluLnByb3RvEi1lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5maWx0ZXJfY2hhaW4udjMibQoRRmlsdGVyQ2hhaW5Db25maWcSWAoUZGVmYXVsdF9maWx0ZXJfY2hhaW4YASABKAsyOi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5maWx0ZXJfY2hhaW4udjMuRmlsdGVyQ2hhaW4idwoZRmlsdGVyQ2hhaW5Db25maWdQZXJSb3V0ZRJaCgxmaWx0ZXJfY2hhaW4YASABKAsyOi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5maWx0ZXJfY2hhaW4udjMuRmlsdGVyQ2hhaW5CCPpCBYoBAhABIlQKC0ZpbHRlckNoYWluEkUKB2ZpbHRlcnMYASADKAsyKi5lbnZveS5jb25maWcuY29yZS52My5UeXBlZEV4dGVuc2lvbkNvbmZpZ0II+kIFkgECCAFCvgEKO2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZmlsdGVyX2NoYWluLnYzQhBGaWx0ZXJDaGFpblByb3RvUAFaY2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2ZpbHRlcl9jaGFpbi92MztmaWx0ZXJfY2hhaW52M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_extension, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/filter_chain/v3/filter_chain.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.filter_chain.v3.FilterChainConfig.

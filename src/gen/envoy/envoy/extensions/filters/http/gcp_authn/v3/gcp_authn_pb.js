@@ -2,20 +2,13 @@
 // @generated from file envoy/extensions/filters/http/gcp_authn/v3/gcp_authn.proto (package envoy.extensions.filters.http.gcp_authn.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_config_core_v3_http_uri } from "../../../../../config/core/v3/http_uri_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_envoy_annotations_deprecation } from "../../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/gcp_authn/v3/gcp_authn.proto.
  */
 export const file_envoy_extensions_filters_http_gcp_authn_v3_gcp_authn = /*@__PURE__*/
-  fileDesc("CjplbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9nY3BfYXV0aG4vdjMvZ2NwX2F1dGhuLnByb3RvEiplbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5nY3BfYXV0aG4udjMi4wMKFEdjcEF1dGhuRmlsdGVyQ29uZmlnEjwKCGh0dHBfdXJpGAEgASgLMh0uZW52b3kuY29uZmlnLmNvcmUudjMuSHR0cFVyaUILGAGSx4bYBAMzLjASNwoMcmV0cnlfcG9saWN5GAIgASgLMiEuZW52b3kuY29uZmlnLmNvcmUudjMuUmV0cnlQb2xpY3kSUgoMY2FjaGVfY29uZmlnGAMgASgLMjwuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZ2NwX2F1dGhuLnYzLlRva2VuQ2FjaGVDb25maWcSTQoMdG9rZW5faGVhZGVyGAQgASgLMjcuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZ2NwX2F1dGhuLnYzLlRva2VuSGVhZGVyEhoKEnRva2VuX21ldGFkYXRhX2tleRgHIAEoCRIPCgdjbHVzdGVyGAUgASgJEjwKB3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEPpCDaoBChoGCICAgIAQMgASRgoIYXVkaWVuY2UYCCABKAsyNC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5nY3BfYXV0aG4udjMuQXVkaWVuY2Ui9gQKCEF1ZGllbmNlEgsKA3VybBgBIAEoCRJWCgxhY2Nlc3NfdG9rZW4YAiABKAsyQC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5nY3BfYXV0aG4udjMuQXVkaWVuY2UuQWNjZXNzVG9rZW4SUAoJYm91bmRfand0GAMgASgLMj0uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZ2NwX2F1dGhuLnYzLkF1ZGllbmNlLkJvdW5kSnd0EmEKEmJvdW5kX2FjY2Vzc190b2tlbhgEIAEoCzJFLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmdjcF9hdXRobi52My5BdWRpZW5jZS5Cb3VuZEFjY2Vzc1Rva2VuEl0KEGlhbV9hY2Nlc3NfdG9rZW4YBSABKAsyQy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5nY3BfYXV0aG4udjMuQXVkaWVuY2UuSUFNQWNjZXNzVG9rZW4aNgoLQWNjZXNzVG9rZW4SJwoGc2NvcGVzGAEgAygJQhf6QhSSAREiD3INEAEyCV5bXlxzLF0rJBogCghCb3VuZEp3dBIUCgN1cmwYASABKAlCB/pCBHICEAEaOwoQQm91bmRBY2Nlc3NUb2tlbhInCgZzY29wZXMYASADKAlCF/pCFJIBESIPcg0QATIJXlteXHMsXSskGloKDklBTUFjY2Vzc1Rva2VuEhgKB2FjY291bnQYASABKAlCB/pCBHICEAESHgoNYXV0aG9yaXphdGlvbhgCIAEoCUIH+kIEcgIQARIOCgZzY29wZXMYAyADKAkiVQoQVG9rZW5DYWNoZUNvbmZpZxJBCgpjYWNoZV9zaXplGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlQg/6QgwyChj//////////38ixwEKC1Rva2VuSGVhZGVyEhwKBG5hbWUYASABKAlCDvpCC3IJyAEA0AEBwAEBEiEKDHZhbHVlX3ByZWZpeBgCIAEoCUIL+kIIcgbIAQDAAQISYwoRcHJlc2VydmVfZXhpc3RpbmcYAyABKAsySC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5nY3BfYXV0aG4udjMuVG9rZW5IZWFkZXIuUHJlc2VydmVFeGlzdGluZxoSChBQcmVzZXJ2ZUV4aXN0aW5nQrIBCjhpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmdjcF9hdXRobi52M0INR2NwQXV0aG5Qcm90b1ABWl1naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9nY3BfYXV0aG4vdjM7Z2NwX2F1dGhudjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_envoy_config_core_v3_http_uri, file_google_protobuf_duration, file_google_protobuf_wrappers, file_envoy_annotations_deprecation, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/gcp_authn/v3/gcp_authn.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.gcp_authn.v3.GcpAuthnFilterConfig.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/http/geoip/v3/geoip.proto (package envoy.extensions.filters.http.geoip.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/geoip/v3/geoip.proto.
  */
 export const file_envoy_extensions_filters_http_geoip_v3_geoip = /*@__PURE__*/
-  fileDesc("CjJlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9nZW9pcC92My9nZW9pcC5wcm90bxImZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZ2VvaXAudjMi2wIKBUdlb2lwEksKCnhmZl9jb25maWcYASABKAsyNy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5nZW9pcC52My5HZW9pcC5YZmZDb25maWcSXgoUY3VzdG9tX2hlYWRlcl9jb25maWcYBCABKAsyQC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5nZW9pcC52My5HZW9pcC5DdXN0b21IZWFkZXJDb25maWcSRgoIcHJvdmlkZXIYAyABKAsyKi5lbnZveS5jb25maWcuY29yZS52My5UeXBlZEV4dGVuc2lvbkNvbmZpZ0II+kIFigECEAEaKQoJWGZmQ29uZmlnEhwKFHhmZl9udW1fdHJ1c3RlZF9ob3BzGAEgASgNGjIKEkN1c3RvbUhlYWRlckNvbmZpZxIcCgtoZWFkZXJfbmFtZRgBIAEoCUIH+kIEcgIQAUKjAQo0aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5nZW9pcC52M0IKR2VvaXBQcm90b1ABWlVnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9nZW9pcC92MztnZW9pcHYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_extension, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/geoip/v3/geoip.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.geoip.v3.Geoip.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/http/grpc_http1_bridge/v3/config.proto (package envoy.extensions.filters.http.grpc_http1_bridge.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/grpc_http1_bridge/v3/config.proto.
  */
 export const file_envoy_extensions_filters_http_grpc_http1_bridge_v3_config = /*@__PURE__*/
-  fileDesc("Cj9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9ncnBjX2h0dHAxX2JyaWRnZS92My9jb25maWcucHJvdG8SMmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmdycGNfaHR0cDFfYnJpZGdlLnYzIogBCgZDb25maWcSIAoYdXBncmFkZV9wcm90b2J1Zl90b19ncnBjGAEgASgIEh8KF2lnbm9yZV9xdWVyeV9wYXJhbWV0ZXJzGAIgASgIOjuaxYgeNgo0ZW52b3kuY29uZmlnLmZpbHRlci5odHRwLmdycGNfaHR0cDFfYnJpZGdlLnYyLkNvbmZpZ0LIAQpAaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5ncnBjX2h0dHAxX2JyaWRnZS52M0ILQ29uZmlnUHJvdG9QAVptZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvZ3JwY19odHRwMV9icmlkZ2UvdjM7Z3JwY19odHRwMV9icmlkZ2V2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status, file_udpa_annotations_versioning]);
+  fileDesc("envoy/extensions/filters/http/grpc_http1_bridge/v3/config.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.grpc_http1_bridge.v3.Config.

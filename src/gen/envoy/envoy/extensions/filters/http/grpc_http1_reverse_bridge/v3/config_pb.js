@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/http/grpc_http1_reverse_bridge/v3/config.proto (package envoy.extensions.filters.http.grpc_http1_reverse_bridge.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/grpc_http1_reverse_bridge/v3/config.proto.
  */
 export const file_envoy_extensions_filters_http_grpc_http1_reverse_bridge_v3_config = /*@__PURE__*/
-  fileDesc("CkdlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9ncnBjX2h0dHAxX3JldmVyc2VfYnJpZGdlL3YzL2NvbmZpZy5wcm90bxI6ZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZ3JwY19odHRwMV9yZXZlcnNlX2JyaWRnZS52MyLHAQoMRmlsdGVyQ29uZmlnEh0KDGNvbnRlbnRfdHlwZRgBIAEoCUIH+kIEcgIQARIcChR3aXRoaG9sZF9ncnBjX2ZyYW1lcxgCIAEoCBIpChRyZXNwb25zZV9zaXplX2hlYWRlchgDIAEoCUIL+kIIcgbIAQDAAQE6T5rFiB5KCkhlbnZveS5jb25maWcuZmlsdGVyLmh0dHAuZ3JwY19odHRwMV9yZXZlcnNlX2JyaWRnZS52MmFscGhhMS5GaWx0ZXJDb25maWcigQEKFEZpbHRlckNvbmZpZ1BlclJvdXRlEhAKCGRpc2FibGVkGAEgASgIOleaxYgeUgpQZW52b3kuY29uZmlnLmZpbHRlci5odHRwLmdycGNfaHR0cDFfcmV2ZXJzZV9icmlkZ2UudjJhbHBoYTEuRmlsdGVyQ29uZmlnUGVyUm91dGVC4AEKSGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZ3JwY19odHRwMV9yZXZlcnNlX2JyaWRnZS52M0ILQ29uZmlnUHJvdG9QAVp9Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvZ3JwY19odHRwMV9yZXZlcnNlX2JyaWRnZS92MztncnBjX2h0dHAxX3JldmVyc2VfYnJpZGdldjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/grpc_http1_reverse_bridge/v3/config.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.grpc_http1_reverse_bridge.v3.FilterConfig.

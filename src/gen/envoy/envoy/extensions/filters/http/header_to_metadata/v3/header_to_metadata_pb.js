@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/filters/http/header_to_metadata/v3/header_to_metadata.proto (package envoy.extensions.filters.http.header_to_metadata.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_v3_regex } from "../../../../../type/matcher/v3/regex_pb.js";
-import { file_udpa_annotations_migrate } from "../../../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/header_to_metadata/v3/header_to_metadata.proto.
  */
 export const file_envoy_extensions_filters_http_header_to_metadata_v3_header_to_metadata = /*@__PURE__*/
-  fileDesc("CkxlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9oZWFkZXJfdG9fbWV0YWRhdGEvdjMvaGVhZGVyX3RvX21ldGFkYXRhLnByb3RvEjNlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5oZWFkZXJfdG9fbWV0YWRhdGEudjMi/AkKBkNvbmZpZxJXCg1yZXF1ZXN0X3J1bGVzGAEgAygLMkAuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuaGVhZGVyX3RvX21ldGFkYXRhLnYzLkNvbmZpZy5SdWxlElgKDnJlc3BvbnNlX3J1bGVzGAIgAygLMkAuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuaGVhZGVyX3RvX21ldGFkYXRhLnYzLkNvbmZpZy5SdWxlEhMKC3N0YXRfcHJlZml4GAMgASgJGscDCgxLZXlWYWx1ZVBhaXISGgoSbWV0YWRhdGFfbmFtZXNwYWNlGAEgASgJEhQKA2tleRgCIAEoCUIH+kIEcgIQARIhCgV2YWx1ZRgDIAEoCUIS8pj+jwUMEgp2YWx1ZV90eXBlEl8KE3JlZ2V4X3ZhbHVlX3Jld3JpdGUYBiABKAsyLi5lbnZveS50eXBlLm1hdGNoZXIudjMuUmVnZXhNYXRjaEFuZFN1YnN0aXR1dGVCEvKY/o8FDBIKdmFsdWVfdHlwZRJdCgR0eXBlGAQgASgOMkUuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuaGVhZGVyX3RvX21ldGFkYXRhLnYzLkNvbmZpZy5WYWx1ZVR5cGVCCPpCBYIBAhABElcKBmVuY29kZRgFIAEoDjJHLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmhlYWRlcl90b19tZXRhZGF0YS52My5Db25maWcuVmFsdWVFbmNvZGU6SZrFiB5ECkJlbnZveS5jb25maWcuZmlsdGVyLmh0dHAuaGVhZGVyX3RvX21ldGFkYXRhLnYyLkNvbmZpZy5LZXlWYWx1ZVBhaXIawwMKBFJ1bGUSOgoGaGVhZGVyGAEgASgJQir6QghyBsgBAMABAfKY/o8FGRIXaGVhZGVyX2Nvb2tpZV9zcGVjaWZpZXISOgoGY29va2llGAUgASgJQir6QghyBsgBAMABAfKY/o8FGRIXaGVhZGVyX2Nvb2tpZV9zcGVjaWZpZXISdwoRb25faGVhZGVyX3ByZXNlbnQYAiABKAsySC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5oZWFkZXJfdG9fbWV0YWRhdGEudjMuQ29uZmlnLktleVZhbHVlUGFpckIS8pj+jwUMCgpvbl9wcmVzZW50EncKEW9uX2hlYWRlcl9taXNzaW5nGAMgASgLMkguZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuaGVhZGVyX3RvX21ldGFkYXRhLnYzLkNvbmZpZy5LZXlWYWx1ZVBhaXJCEvKY/o8FDAoKb25fbWlzc2luZxIOCgZyZW1vdmUYBCABKAg6QZrFiB48CjplbnZveS5jb25maWcuZmlsdGVyLmh0dHAuaGVhZGVyX3RvX21ldGFkYXRhLnYyLkNvbmZpZy5SdWxlIjcKCVZhbHVlVHlwZRIKCgZTVFJJTkcQABIKCgZOVU1CRVIQARISCg5QUk9UT0JVRl9WQUxVRRACIiMKC1ZhbHVlRW5jb2RlEggKBE5PTkUQABIKCgZCQVNFNjQQATo8msWIHjcKNWVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC5oZWFkZXJfdG9fbWV0YWRhdGEudjIuQ29uZmlnQtUBCkFpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmhlYWRlcl90b19tZXRhZGF0YS52M0IVSGVhZGVyVG9NZXRhZGF0YVByb3RvUAFab2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2hlYWRlcl90b19tZXRhZGF0YS92MztoZWFkZXJfdG9fbWV0YWRhdGF2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_type_matcher_v3_regex, file_udpa_annotations_migrate, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/header_to_metadata/v3/header_to_metadata.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.header_to_metadata.v3.Config.
@@ -46,8 +40,14 @@ export const Config_ValueTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.header_to_metadata.v3.Config.ValueType
  */
-export const Config_ValueType = /*@__PURE__*/
-  tsEnum(Config_ValueTypeSchema);
+export const Config_ValueType = {
+  "0": "STRING",
+  "1": "NUMBER",
+  "2": "PROTOBUF_VALUE",
+  "STRING": 0,
+  "NUMBER": 1,
+  "PROTOBUF_VALUE": 2
+};
 
 /**
  * Describes the enum envoy.extensions.filters.http.header_to_metadata.v3.Config.ValueEncode.
@@ -58,6 +58,10 @@ export const Config_ValueEncodeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.header_to_metadata.v3.Config.ValueEncode
  */
-export const Config_ValueEncode = /*@__PURE__*/
-  tsEnum(Config_ValueEncodeSchema);
+export const Config_ValueEncode = {
+  "0": "NONE",
+  "1": "BASE64",
+  "NONE": 0,
+  "BASE64": 1
+};
 

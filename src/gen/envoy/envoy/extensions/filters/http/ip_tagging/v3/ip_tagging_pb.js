@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/filters/http/ip_tagging/v3/ip_tagging.proto (package envoy.extensions.filters.http.ip_tagging.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_address } from "../../../../../config/core/v3/address_pb.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/ip_tagging/v3/ip_tagging.proto.
  */
 export const file_envoy_extensions_filters_http_ip_tagging_v3_ip_tagging = /*@__PURE__*/
-  fileDesc("CjxlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9pcF90YWdnaW5nL3YzL2lwX3RhZ2dpbmcucHJvdG8SK2Vudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmlwX3RhZ2dpbmcudjMi+QYKCUlQVGFnZ2luZxJiCgxyZXF1ZXN0X3R5cGUYASABKA4yQi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5pcF90YWdnaW5nLnYzLklQVGFnZ2luZy5SZXF1ZXN0VHlwZUII+kIFggECEAESTQoHaXBfdGFncxgEIAMoCzI8LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmlwX3RhZ2dpbmcudjMuSVBUYWdnaW5nLklQVGFnElkKDWlwX3RhZ19oZWFkZXIYBSABKAsyQi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5pcF90YWdnaW5nLnYzLklQVGFnZ2luZy5JcFRhZ0hlYWRlchI8ChJpcF90YWdzX2RhdGFzb3VyY2UYBiABKAsyIC5lbnZveS5jb25maWcuY29yZS52My5EYXRhU291cmNlGo0BCgVJUFRhZxITCgtpcF90YWdfbmFtZRgBIAEoCRIwCgdpcF9saXN0GAIgAygLMh8uZW52b3kuY29uZmlnLmNvcmUudjMuQ2lkclJhbmdlOj2axYgeOAo2ZW52b3kuY29uZmlnLmZpbHRlci5odHRwLmlwX3RhZ2dpbmcudjIuSVBUYWdnaW5nLklQVGFnGlcKBklQVGFncxJNCgdpcF90YWdzGAEgAygLMjwuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuaXBfdGFnZ2luZy52My5JUFRhZ2dpbmcuSVBUYWcayAEKC0lwVGFnSGVhZGVyEh0KBmhlYWRlchgBIAEoCUIN+kIKcggQAcgBAMABARJfCgZhY3Rpb24YAiABKA4yTy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5pcF90YWdnaW5nLnYzLklQVGFnZ2luZy5JcFRhZ0hlYWRlci5IZWFkZXJBY3Rpb24iOQoMSGVhZGVyQWN0aW9uEgwKCFNBTklUSVpFEAASGwoXQVBQRU5EX0lGX0VYSVNUU19PUl9BREQQASIzCgtSZXF1ZXN0VHlwZRIICgRCT1RIEAASDAoISU5URVJOQUwQARIMCghFWFRFUk5BTBACOjeaxYgeMgowZW52b3kuY29uZmlnLmZpbHRlci5odHRwLmlwX3RhZ2dpbmcudjIuSVBUYWdnaW5nQrYBCjlpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmlwX3RhZ2dpbmcudjNCDklwVGFnZ2luZ1Byb3RvUAFaX2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2lwX3RhZ2dpbmcvdjM7aXBfdGFnZ2luZ3YzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_address, file_envoy_config_core_v3_base, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/ip_tagging/v3/ip_tagging.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.ip_tagging.v3.IPTagging.
@@ -53,8 +47,12 @@ export const IPTagging_IpTagHeader_HeaderActionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.ip_tagging.v3.IPTagging.IpTagHeader.HeaderAction
  */
-export const IPTagging_IpTagHeader_HeaderAction = /*@__PURE__*/
-  tsEnum(IPTagging_IpTagHeader_HeaderActionSchema);
+export const IPTagging_IpTagHeader_HeaderAction = {
+  "0": "SANITIZE",
+  "1": "APPEND_IF_EXISTS_OR_ADD",
+  "SANITIZE": 0,
+  "APPEND_IF_EXISTS_OR_ADD": 1
+};
 
 /**
  * Describes the enum envoy.extensions.filters.http.ip_tagging.v3.IPTagging.RequestType.
@@ -65,6 +63,12 @@ export const IPTagging_RequestTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.ip_tagging.v3.IPTagging.RequestType
  */
-export const IPTagging_RequestType = /*@__PURE__*/
-  tsEnum(IPTagging_RequestTypeSchema);
+export const IPTagging_RequestType = {
+  "0": "BOTH",
+  "1": "INTERNAL",
+  "2": "EXTERNAL",
+  "BOTH": 0,
+  "INTERNAL": 1,
+  "EXTERNAL": 2
+};
 

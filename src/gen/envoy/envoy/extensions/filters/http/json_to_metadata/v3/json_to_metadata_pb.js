@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/json_to_metadata/v3/json_to_metadata.proto (package envoy.extensions.filters.http.json_to_metadata.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_v3_regex } from "../../../../../type/matcher/v3/regex_pb.js";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/json_to_metadata/v3/json_to_metadata.proto.
  */
 export const file_envoy_extensions_filters_http_json_to_metadata_v3_json_to_metadata = /*@__PURE__*/
-  fileDesc("CkhlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9qc29uX3RvX21ldGFkYXRhL3YzL2pzb25fdG9fbWV0YWRhdGEucHJvdG8SMWVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmpzb25fdG9fbWV0YWRhdGEudjMi7gkKDkpzb25Ub01ldGFkYXRhEmMKDXJlcXVlc3RfcnVsZXMYASABKAsyTC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5qc29uX3RvX21ldGFkYXRhLnYzLkpzb25Ub01ldGFkYXRhLk1hdGNoUnVsZXMSZAoOcmVzcG9uc2VfcnVsZXMYAiABKAsyTC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5qc29uX3RvX21ldGFkYXRhLnYzLkpzb25Ub01ldGFkYXRhLk1hdGNoUnVsZXMahgIKDEtleVZhbHVlUGFpchIaChJtZXRhZGF0YV9uYW1lc3BhY2UYASABKAkSFAoDa2V5GAIgASgJQgf6QgRyAhABEicKBXZhbHVlGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASYwoEdHlwZRgEIAEoDjJLLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmpzb25fdG9fbWV0YWRhdGEudjMuSnNvblRvTWV0YWRhdGEuVmFsdWVUeXBlQgj6QgWCAQIQARIoCiBwcmVzZXJ2ZV9leGlzdGluZ19tZXRhZGF0YV92YWx1ZRgFIAEoCEIMCgp2YWx1ZV90eXBlGi4KCFNlbGVjdG9yEhYKA2tleRgBIAEoCUIH+kIEcgIQAUgAQgoKCHNlbGVjdG9yGpkDCgRSdWxlEmcKCXNlbGVjdG9ycxgBIAMoCzJKLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmpzb25fdG9fbWV0YWRhdGEudjMuSnNvblRvTWV0YWRhdGEuU2VsZWN0b3JCCPpCBZIBAggBEmIKCm9uX3ByZXNlbnQYAiABKAsyTi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5qc29uX3RvX21ldGFkYXRhLnYzLkpzb25Ub01ldGFkYXRhLktleVZhbHVlUGFpchJiCgpvbl9taXNzaW5nGAMgASgLMk4uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuanNvbl90b19tZXRhZGF0YS52My5Kc29uVG9NZXRhZGF0YS5LZXlWYWx1ZVBhaXISYAoIb25fZXJyb3IYBCABKAsyTi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5qc29uX3RvX21ldGFkYXRhLnYzLkpzb25Ub01ldGFkYXRhLktleVZhbHVlUGFpchqCAgoKTWF0Y2hSdWxlcxJfCgVydWxlcxgBIAMoCzJGLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmpzb25fdG9fbWV0YWRhdGEudjMuSnNvblRvTWV0YWRhdGEuUnVsZUII+kIFkgECCAESKQoTYWxsb3dfY29udGVudF90eXBlcxgCIAMoCUIM+kIJkgEGIgRyAhABEiAKGGFsbG93X2VtcHR5X2NvbnRlbnRfdHlwZRgDIAEoCBJGChlhbGxvd19jb250ZW50X3R5cGVzX3JlZ2V4GAQgASgLMiMuZW52b3kudHlwZS5tYXRjaGVyLnYzLlJlZ2V4TWF0Y2hlciI3CglWYWx1ZVR5cGUSEgoOUFJPVE9CVUZfVkFMVUUQABIKCgZTVFJJTkcQARIKCgZOVU1CRVIQAkLNAQo/aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5qc29uX3RvX21ldGFkYXRhLnYzQhNKc29uVG9NZXRhZGF0YVByb3RvUAFaa2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2pzb25fdG9fbWV0YWRhdGEvdjM7anNvbl90b19tZXRhZGF0YXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_type_matcher_v3_regex, file_google_protobuf_struct, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/json_to_metadata/v3/json_to_metadata.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.
@@ -59,6 +54,12 @@ export const JsonToMetadata_ValueTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.ValueType
  */
-export const JsonToMetadata_ValueType = /*@__PURE__*/
-  tsEnum(JsonToMetadata_ValueTypeSchema);
+export const JsonToMetadata_ValueType = {
+  "0": "PROTOBUF_VALUE",
+  "1": "STRING",
+  "2": "NUMBER",
+  "PROTOBUF_VALUE": 0,
+  "STRING": 1,
+  "NUMBER": 2
+};
 

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/http/kill_request/v3/kill_request.proto (package envoy.extensions.filters.http.kill_request.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_v3_percent } from "../../../../../type/v3/percent_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/kill_request/v3/kill_request.proto.
  */
 export const file_envoy_extensions_filters_http_kill_request_v3_kill_request = /*@__PURE__*/
-  fileDesc("CkBlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9raWxsX3JlcXVlc3QvdjMva2lsbF9yZXF1ZXN0LnByb3RvEi1lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5raWxsX3JlcXVlc3QudjMi+QEKC0tpbGxSZXF1ZXN0EjUKC3Byb2JhYmlsaXR5GAEgASgLMiAuZW52b3kudHlwZS52My5GcmFjdGlvbmFsUGVyY2VudBIoChNraWxsX3JlcXVlc3RfaGVhZGVyGAIgASgJQgv6QghyBsgBAMABAhJhCglkaXJlY3Rpb24YAyABKA4yRC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5raWxsX3JlcXVlc3QudjMuS2lsbFJlcXVlc3QuRGlyZWN0aW9uQgj6QgWCAQIQASImCglEaXJlY3Rpb24SCwoHUkVRVUVTVBAAEgwKCFJFU1BPTlNFEAFCvgEKO2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAua2lsbF9yZXF1ZXN0LnYzQhBLaWxsUmVxdWVzdFByb3RvUAFaY2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2tpbGxfcmVxdWVzdC92MztraWxsX3JlcXVlc3R2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_type_v3_percent, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/kill_request/v3/kill_request.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.kill_request.v3.KillRequest.
@@ -30,6 +26,10 @@ export const KillRequest_DirectionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.kill_request.v3.KillRequest.Direction
  */
-export const KillRequest_Direction = /*@__PURE__*/
-  tsEnum(KillRequest_DirectionSchema);
+export const KillRequest_Direction = {
+  "0": "REQUEST",
+  "1": "RESPONSE",
+  "REQUEST": 0,
+  "RESPONSE": 1
+};
 

@@ -2,20 +2,13 @@
 // @generated from file envoy/extensions/filters/http/lua/v3/lua.proto (package envoy.extensions.filters.http.lua.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_envoy_annotations_deprecation } from "../../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/lua/v3/lua.proto.
  */
 export const file_envoy_extensions_filters_http_lua_v3_lua = /*@__PURE__*/
-  fileDesc("Ci5lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9sdWEvdjMvbHVhLnByb3RvEiRlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5sdWEudjMimAQKA0x1YRIgCgtpbmxpbmVfY29kZRgBIAEoCUILGAGSx4bYBAMzLjASUAoMc291cmNlX2NvZGVzGAIgAygLMjouZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubHVhLnYzLkx1YS5Tb3VyY2VDb2Rlc0VudHJ5Ej0KE2RlZmF1bHRfc291cmNlX2NvZGUYAyABKAsyIC5lbnZveS5jb25maWcuY29yZS52My5EYXRhU291cmNlEhMKC3N0YXRfcHJlZml4GAQgASgJEjUKEWNsZWFyX3JvdXRlX2NhY2hlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRIvCg5maWx0ZXJfY29udGV4dBgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSIwoNcGFja2FnZV9wYXRocxgHIAMoCUIM+kIJkgEGIgRyAhABEiQKDnBhY2thZ2VfY3BhdGhzGAggAygJQgz6QgmSAQYiBHICEAESFAoMc2hhcmVkX3ZtX2lkGAkgASgJGlQKEFNvdXJjZUNvZGVzRW50cnkSCwoDa2V5GAEgASgJEi8KBXZhbHVlGAIgASgLMiAuZW52b3kuY29uZmlnLmNvcmUudjMuRGF0YVNvdXJjZToCOAE6KprFiB4lCiNlbnZveS5jb25maWcuZmlsdGVyLmh0dHAubHVhLnYyLkx1YSKaAgoLTHVhUGVyUm91dGUSGwoIZGlzYWJsZWQYASABKAhCB/pCBGoCCAFIABIXCgRuYW1lGAIgASgJQgf6QgRyAhABSAASNwoLc291cmNlX2NvZGUYAyABKAsyIC5lbnZveS5jb25maWcuY29yZS52My5EYXRhU291cmNlSAASLwoOZmlsdGVyX2NvbnRleHQYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiMKDXBhY2thZ2VfcGF0aHMYBSADKAlCDPpCCZIBBiIEcgIQARIkCg5wYWNrYWdlX2NwYXRocxgGIAMoCUIM+kIJkgEGIgRyAhABEhQKDHNoYXJlZF92bV9pZBgHIAEoCUIKCghvdmVycmlkZUKbAQoyaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5sdWEudjNCCEx1YVByb3RvUAFaUWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2x1YS92MztsdWF2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_base, file_google_protobuf_struct, file_google_protobuf_wrappers, file_envoy_annotations_deprecation, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/lua/v3/lua.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.lua.v3.Lua.

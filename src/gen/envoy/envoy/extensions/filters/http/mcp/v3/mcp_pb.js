@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/mcp/v3/mcp.proto (package envoy.extensions.filters.http.mcp.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/mcp/v3/mcp.proto.
  */
 export const file_envoy_extensions_filters_http_mcp_v3_mcp = /*@__PURE__*/
-  fileDesc("Ci5lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9tY3AvdjMvbWNwLnByb3RvEiRlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3AudjMigQkKA01jcBJVCgx0cmFmZmljX21vZGUYASABKA4yNS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3AudjMuTWNwLlRyYWZmaWNNb2RlQgj6QgWCAQIQARIZChFjbGVhcl9yb3V0ZV9jYWNoZRgCIAEoCBJHChVtYXhfcmVxdWVzdF9ib2R5X3NpemUYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCvpCByoFGICAgAUSSQoNcGFyc2VyX2NvbmZpZxgEIAEoCzIyLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcC52My5QYXJzZXJDb25maWcSZAoUcmVxdWVzdF9zdG9yYWdlX21vZGUYBSABKA4yPC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3AudjMuTWNwLlJlcXVlc3RTdG9yYWdlTW9kZUII+kIFggECEAESaAoXcHJvcGFnYXRlX3RyYWNlX2NvbnRleHQYBiABKAsyRy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3AudjMuTWNwLlRyYWNlQ29udGV4dFByb3BhZ2F0aW9uQ29uZmlnEl0KEXByb3BhZ2F0ZV9iYWdnYWdlGAcgASgLMkIuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwLnYzLk1jcC5CYWdnYWdlUHJvcGFnYXRpb25Db25maWcSOQoVcmVqZWN0X2R1cGxpY2F0ZV9rZXlzGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRJdChBhdHRyaWJ1dGVfc291cmNlGAkgASgOMjkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwLnYzLk1jcC5BdHRyaWJ1dGVTb3VyY2VCCPpCBYIBAhABEiUKHWVhcmx5X3Rlcm1pbmF0ZV93aGVuX3JvdXRhYmxlGAogASgIEkQKHm1heF9zdXBwb3J0ZWRfcHJvdG9jb2xfdmVyc2lvbhgLIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5TdHJpbmdWYWx1ZRopCh1UcmFjZUNvbnRleHRQcm9wYWdhdGlvbkNvbmZpZzoI0sak4QYCCAEaJAoYQmFnZ2FnZVByb3BhZ2F0aW9uQ29uZmlnOgjSxqThBgIIASI8CgtUcmFmZmljTW9kZRIQCgxQQVNTX1RIUk9VR0gQABIRCg1SRUpFQ1RfTk9fTUNQEAESCAoETk9PUBACInkKElJlcXVlc3RTdG9yYWdlTW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASFAoQRFlOQU1JQ19NRVRBREFUQRABEhAKDEZJTFRFUl9TVEFURRACEiUKIURZTkFNSUNfTUVUQURBVEFfQU5EX0ZJTFRFUl9TVEFURRADIjQKD0F0dHJpYnV0ZVNvdXJjZRIICgRCT0RZEAASCgoGVkVSSUZZEAESCwoHSEVBREVSUxACIs0CCgxQYXJzZXJDb25maWcSUAoHbWV0aG9kcxgBIAMoCzI/LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcC52My5QYXJzZXJDb25maWcuTWV0aG9kQ29uZmlnEhoKEmdyb3VwX21ldGFkYXRhX2tleRgCIAEoCRowChdBdHRyaWJ1dGVFeHRyYWN0aW9uUnVsZRIVCgRwYXRoGAEgASgJQgf6QgRyAhABGpwBCgxNZXRob2RDb25maWcSFwoGbWV0aG9kGAEgASgJQgf6QgRyAhABEg0KBWdyb3VwGAIgASgJEmQKEGV4dHJhY3Rpb25fcnVsZXMYAyADKAsySi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3AudjMuUGFyc2VyQ29uZmlnLkF0dHJpYnV0ZUV4dHJhY3Rpb25SdWxlIpgDCgtNY3BPdmVycmlkZRJVCgx0cmFmZmljX21vZGUYASABKA4yNS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3AudjMuTWNwLlRyYWZmaWNNb2RlQgj6QgWCAQIQARJHChVtYXhfcmVxdWVzdF9ib2R5X3NpemUYAiABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCvpCByoFGICAgAUSGQoRY2xlYXJfcm91dGVfY2FjaGUYAyABKAgSSQoNcGFyc2VyX2NvbmZpZxgEIAEoCzIyLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcC52My5QYXJzZXJDb25maWcSZAoUcmVxdWVzdF9zdG9yYWdlX21vZGUYBSABKA4yPC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3AudjMuTWNwLlJlcXVlc3RTdG9yYWdlTW9kZUII+kIFggECEAESHQoVcmVqZWN0X2R1cGxpY2F0ZV9rZXlzGAYgASgIQqMBCjJpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcC52M0IITWNwUHJvdG9QAVpRZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvbWNwL3YzO21jcHYzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_google_protobuf_wrappers, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/mcp/v3/mcp.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.mcp.v3.Mcp.
@@ -45,8 +40,14 @@ export const Mcp_TrafficModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.mcp.v3.Mcp.TrafficMode
  */
-export const Mcp_TrafficMode = /*@__PURE__*/
-  tsEnum(Mcp_TrafficModeSchema);
+export const Mcp_TrafficMode = {
+  "0": "PASS_THROUGH",
+  "1": "REJECT_NO_MCP",
+  "2": "NOOP",
+  "PASS_THROUGH": 0,
+  "REJECT_NO_MCP": 1,
+  "NOOP": 2
+};
 
 /**
  * Describes the enum envoy.extensions.filters.http.mcp.v3.Mcp.RequestStorageMode.
@@ -57,8 +58,16 @@ export const Mcp_RequestStorageModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.mcp.v3.Mcp.RequestStorageMode
  */
-export const Mcp_RequestStorageMode = /*@__PURE__*/
-  tsEnum(Mcp_RequestStorageModeSchema);
+export const Mcp_RequestStorageMode = {
+  "0": "MODE_UNSPECIFIED",
+  "1": "DYNAMIC_METADATA",
+  "2": "FILTER_STATE",
+  "3": "DYNAMIC_METADATA_AND_FILTER_STATE",
+  "MODE_UNSPECIFIED": 0,
+  "DYNAMIC_METADATA": 1,
+  "FILTER_STATE": 2,
+  "DYNAMIC_METADATA_AND_FILTER_STATE": 3
+};
 
 /**
  * Describes the enum envoy.extensions.filters.http.mcp.v3.Mcp.AttributeSource.
@@ -69,8 +78,14 @@ export const Mcp_AttributeSourceSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.mcp.v3.Mcp.AttributeSource
  */
-export const Mcp_AttributeSource = /*@__PURE__*/
-  tsEnum(Mcp_AttributeSourceSchema);
+export const Mcp_AttributeSource = {
+  "0": "BODY",
+  "1": "VERIFY",
+  "2": "HEADERS",
+  "BODY": 0,
+  "VERIFY": 1,
+  "HEADERS": 2
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.mcp.v3.ParserConfig.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/mcp_json_rest_bridge/v3/mcp_json_rest_bridge.proto (package envoy.extensions.filters.http.mcp_json_rest_bridge.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/mcp_json_rest_bridge/v3/mcp_json_rest_bridge.proto.
  */
 export const file_envoy_extensions_filters_http_mcp_json_rest_bridge_v3_mcp_json_rest_bridge = /*@__PURE__*/
-  fileDesc("ClBlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9tY3BfanNvbl9yZXN0X2JyaWRnZS92My9tY3BfanNvbl9yZXN0X2JyaWRnZS5wcm90bxI1ZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX2pzb25fcmVzdF9icmlkZ2UudjMivwUKEU1jcEpzb25SZXN0QnJpZGdlElYKC3NlcnZlcl9pbmZvGAEgASgLMkEuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX2pzb25fcmVzdF9icmlkZ2UudjMuU2VydmVySW5mbxJcCgt0b29sX2NvbmZpZxgCIAEoCzJHLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcF9qc29uX3Jlc3RfYnJpZGdlLnYzLlNlcnZlclRvb2xDb25maWcSOwoVbWF4X3JlcXVlc3RfYm9keV9zaXplGAMgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEjwKFm1heF9yZXNwb25zZV9ib2R5X3NpemUYBCABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSgwEKFHJlcXVlc3Rfc3RvcmFnZV9tb2RlGAUgASgOMlsuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX2pzb25fcmVzdF9icmlkZ2UudjMuTWNwSnNvblJlc3RCcmlkZ2UuUmVxdWVzdFN0b3JhZ2VNb2RlQgj6QgWCAQIQARJ2Chh0cmFjZV9jb250ZXh0X2V4dHJhY3Rpb24YBiABKAsyVC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3BfanNvbl9yZXN0X2JyaWRnZS52My5UcmFjZUNvbnRleHRFeHRyYWN0aW9uT3B0aW9ucxIhChlkaXNhYmxlX2NsZWFyX3JvdXRlX2NhY2hlGAcgASgIEhYKDnBlcl9yb3V0ZV9vbmx5GAggASgIIkAKElJlcXVlc3RTdG9yYWdlTW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASFAoQRFlOQU1JQ19NRVRBREFUQRABIh8KHVRyYWNlQ29udGV4dEV4dHJhY3Rpb25PcHRpb25zIqEBCgtDYWNoZUNvbmZpZxIwCgN0dGwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCPpCBaoBAjIAEmAKC2NhY2hlX3Njb3BlGAIgASgOMkEuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX2pzb25fcmVzdF9icmlkZ2UudjMuQ2FjaGVTY29wZUII+kIFggECEAEisgIKClNlcnZlckluZm8SYwoebWF4X3N1cHBvcnRlZF9wcm90b2NvbF92ZXJzaW9uGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlQh36QhpyGFIKMjAyNS0xMS0yNVIKMjAyNi0wNy0yOBITCgtkZXNjcmlwdGlvbhgCIAEoCRI/ChlmYWxsYmFja19wcm90b2NvbF92ZXJzaW9uGAMgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlEmkKHXNlcnZlcl9kaXNjb3ZlcnlfY2FjaGVfY29uZmlnGAQgASgLMkIuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX2pzb25fcmVzdF9icmlkZ2UudjMuQ2FjaGVDb25maWciEAoOVG9vbHNMaXN0TG9jYWwiswMKEFNlcnZlclRvb2xDb25maWcSUAoFdG9vbHMYASADKAsyQS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3BfanNvbl9yZXN0X2JyaWRnZS52My5Ub29sQ29uZmlnEhQKDGxpc3RfY2hhbmdlZBgCIAEoCBJeChN0b29sX2xpc3RfaHR0cF9ydWxlGAMgASgLMj8uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX2pzb25fcmVzdF9icmlkZ2UudjMuSHR0cFJ1bGVIABJgCg90b29sX2xpc3RfbG9jYWwYBCABKAsyRS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3BfanNvbl9yZXN0X2JyaWRnZS52My5Ub29sc0xpc3RMb2NhbEgAEmEKE2RlZmF1bHRfc2VydmVyX2luZm8YBSABKAsyRC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3BfanNvbl9yZXN0X2JyaWRnZS52My5NY3BTZXJ2ZXJJbmZvQhIKEHRvb2xfbGlzdF9jb25maWciUwoXVG9vbHNMaXN0U3BlY2lmaWNDb25maWcSDQoFdGl0bGUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSFAoMaW5wdXRfc2NoZW1hGAMgASgJIisKDU1jcFNlcnZlckluZm8SDAoEcGF0aBgBIAEoCRIMCgRob3N0GAIgASgJIuQCCgpUb29sQ29uZmlnEhUKBG5hbWUYASABKAlCB/pCBHICEAESUgoJaHR0cF9ydWxlGAIgASgLMj8uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX2pzb25fcmVzdF9icmlkZ2UudjMuSHR0cFJ1bGUSaAoQdG9vbF9saXN0X2NvbmZpZxgDIAEoCzJOLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcF9qc29uX3Jlc3RfYnJpZGdlLnYzLlRvb2xzTGlzdFNwZWNpZmljQ29uZmlnEiYKHnRleHRfY29udGVudF9zdHJlYW1pbmdfZW5hYmxlZBgEIAEoCBJZCgtzZXJ2ZXJfaW5mbxgFIAMoCzJELmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcF9qc29uX3Jlc3RfYnJpZGdlLnYzLk1jcFNlcnZlckluZm8itAMKCEh0dHBSdWxlEgsKA2dldBgBIAEoCRILCgNwdXQYAiABKAkSDAoEcG9zdBgDIAEoCRIOCgZkZWxldGUYBCABKAkSDQoFcGF0Y2gYBSABKAkSDAoEYm9keRgGIAEoCRJiCghiaW5kaW5ncxgHIAMoCzJQLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcF9qc29uX3Jlc3RfYnJpZGdlLnYzLkh0dHBSdWxlLlBhcmFtZXRlckJpbmRpbmca7gEKEFBhcmFtZXRlckJpbmRpbmcSYwoEdHlwZRgBIAEoDjJVLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcF9qc29uX3Jlc3RfYnJpZGdlLnYzLkh0dHBSdWxlLlBhcmFtZXRlckJpbmRpbmcuVHlwZRIfCgRuYW1lGAIgASgJQhH6Qg5yDBABKICAAcgBAMABARIeCg1hcmd1bWVudF9wYXRoGAMgASgJQgf6QgRyAhABIjQKBFR5cGUSFAoQVFlQRV9VTlNQRUNJRklFRBAAEgoKBkhFQURFUhABEgoKBkNPT0tJRRACInkKGU1jcEpzb25SZXN0QnJpZGdlUGVyUm91dGUSXAoLdG9vbF9jb25maWcYASADKAsyRy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3BfanNvbl9yZXN0X2JyaWRnZS52My5TZXJ2ZXJUb29sQ29uZmlnKloKCkNhY2hlU2NvcGUSGwoXQ0FDSEVfU0NPUEVfVU5TUEVDSUZJRUQQABIWChJDQUNIRV9TQ09QRV9QVUJMSUMQARIXChNDQUNIRV9TQ09QRV9QUklWQVRFEAJC5AEKQ2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX2pzb25fcmVzdF9icmlkZ2UudjNCFk1jcEpzb25SZXN0QnJpZGdlUHJvdG9QAVpzZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvbWNwX2pzb25fcmVzdF9icmlkZ2UvdjM7bWNwX2pzb25fcmVzdF9icmlkZ2V2M7qAyNEGAhAC0sak4QYCCAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_wrappers, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/mcp_json_rest_bridge/v3/mcp_json_rest_bridge.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.mcp_json_rest_bridge.v3.McpJsonRestBridge.
@@ -31,8 +26,12 @@ export const McpJsonRestBridge_RequestStorageModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.mcp_json_rest_bridge.v3.McpJsonRestBridge.RequestStorageMode
  */
-export const McpJsonRestBridge_RequestStorageMode = /*@__PURE__*/
-  tsEnum(McpJsonRestBridge_RequestStorageModeSchema);
+export const McpJsonRestBridge_RequestStorageMode = {
+  "0": "MODE_UNSPECIFIED",
+  "1": "DYNAMIC_METADATA",
+  "MODE_UNSPECIFIED": 0,
+  "DYNAMIC_METADATA": 1
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.mcp_json_rest_bridge.v3.TraceContextExtractionOptions.
@@ -113,8 +112,14 @@ export const HttpRule_ParameterBinding_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.mcp_json_rest_bridge.v3.HttpRule.ParameterBinding.Type
  */
-export const HttpRule_ParameterBinding_Type = /*@__PURE__*/
-  tsEnum(HttpRule_ParameterBinding_TypeSchema);
+export const HttpRule_ParameterBinding_Type = {
+  "0": "TYPE_UNSPECIFIED",
+  "1": "HEADER",
+  "2": "COOKIE",
+  "TYPE_UNSPECIFIED": 0,
+  "HEADER": 1,
+  "COOKIE": 2
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.mcp_json_rest_bridge.v3.McpJsonRestBridgePerRoute.
@@ -132,6 +137,12 @@ export const CacheScopeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.mcp_json_rest_bridge.v3.CacheScope
  */
-export const CacheScope = /*@__PURE__*/
-  tsEnum(CacheScopeSchema);
+export const CacheScope = {
+  "0": "UNSPECIFIED",
+  "1": "PUBLIC",
+  "2": "PRIVATE",
+  "UNSPECIFIED": 0,
+  "PUBLIC": 1,
+  "PRIVATE": 2
+};
 

@@ -2,20 +2,13 @@
 // @generated from file envoy/extensions/filters/http/mcp_router/v3/mcp_router.proto (package envoy.extensions.filters.http.mcp_router.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_v3_string } from "../../../../../type/matcher/v3/string_pb.js";
-import { file_envoy_type_metadata_v3_metadata } from "../../../../../type/metadata/v3/metadata_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/mcp_router/v3/mcp_router.proto.
  */
 export const file_envoy_extensions_filters_http_mcp_router_v3_mcp_router = /*@__PURE__*/
-  fileDesc("CjxlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9tY3Bfcm91dGVyL3YzL21jcF9yb3V0ZXIucHJvdG8SK2Vudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcF9yb3V0ZXIudjMiKAoMSGVhZGVyU291cmNlEhgKBG5hbWUYASABKAlCCvpCB3IFEAHAAQEiUwoVRHluYW1pY01ldGFkYXRhU291cmNlEjoKA2tleRgBIAEoCzIjLmVudm95LnR5cGUubWV0YWRhdGEudjMuTWV0YWRhdGFLZXlCCPpCBYoBAhABIrwBChFJZGVudGl0eUV4dHJhY3RvchJJCgZoZWFkZXIYASABKAsyOS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3Bfcm91dGVyLnYzLkhlYWRlclNvdXJjZRJcChBkeW5hbWljX21ldGFkYXRhGAIgASgLMkIuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX3JvdXRlci52My5EeW5hbWljTWV0YWRhdGFTb3VyY2UipwEKEFZhbGlkYXRpb25Qb2xpY3kSWgoEbW9kZRgBIAEoDjJCLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcF9yb3V0ZXIudjMuVmFsaWRhdGlvblBvbGljeS5Nb2RlQgj6QgWCAQIQASI3CgRNb2RlEhQKEE1PREVfVU5TUEVDSUZJRUQQABIMCghESVNBQkxFRBABEgsKB0VORk9SQ0UQAiLAAQoPU2Vzc2lvbklkZW50aXR5EloKCGlkZW50aXR5GAEgASgLMj4uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX3JvdXRlci52My5JZGVudGl0eUV4dHJhY3RvckII+kIFigECEAESUQoKdmFsaWRhdGlvbhgCIAEoCzI9LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm1jcF9yb3V0ZXIudjMuVmFsaWRhdGlvblBvbGljeSLgBQoJTWNwUm91dGVyElIKB3NlcnZlcnMYASADKAsyQS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3Bfcm91dGVyLnYzLk1jcFJvdXRlci5NY3BCYWNrZW5kElYKEHNlc3Npb25faWRlbnRpdHkYAiABKAsyPC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3Bfcm91dGVyLnYzLlNlc3Npb25JZGVudGl0eRIbChNsYXp5X2luaXRpYWxpemF0aW9uGAMgASgIGtYBCgpNY3BCYWNrZW5kEgwKBG5hbWUYASABKAkSVgoLbWNwX2NsdXN0ZXIYAiABKAsyQS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5tY3Bfcm91dGVyLnYzLk1jcFJvdXRlci5NY3BDbHVzdGVyEmIKEWhlYWRlcl9mb3J3YXJkaW5nGAMgASgLMkcuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX3JvdXRlci52My5NY3BSb3V0ZXIuSGVhZGVyRm9yd2FyZGluZxp+CgpNY3BDbHVzdGVyEhgKB2NsdXN0ZXIYASABKAlCB/pCBHICEAESDAoEcGF0aBgCIAEoCRIqCgd0aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhwKFGhvc3RfcmV3cml0ZV9saXRlcmFsGAQgASgJGrABChBIZWFkZXJGb3J3YXJkaW5nEhMKC2ZvcndhcmRfYWxsGAEgASgIEkEKD2FsbG93ZWRfaGVhZGVycxgCIAEoCzIoLmVudm95LnR5cGUubWF0Y2hlci52My5MaXN0U3RyaW5nTWF0Y2hlchJEChJkaXNhbGxvd2VkX2hlYWRlcnMYAyABKAsyKC5lbnZveS50eXBlLm1hdGNoZXIudjMuTGlzdFN0cmluZ01hdGNoZXJCvgEKOWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAubWNwX3JvdXRlci52M0IOTWNwUm91dGVyUHJvdG9QAVpfZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvbWNwX3JvdXRlci92MzttY3Bfcm91dGVydjO6gMjRBgIQAtLGpOEGAggBYgZwcm90bzM", [file_envoy_type_matcher_v3_string, file_envoy_type_metadata_v3_metadata, file_google_protobuf_duration, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/mcp_router/v3/mcp_router.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.mcp_router.v3.HeaderSource.
@@ -54,8 +47,14 @@ export const ValidationPolicy_ModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.mcp_router.v3.ValidationPolicy.Mode
  */
-export const ValidationPolicy_Mode = /*@__PURE__*/
-  tsEnum(ValidationPolicy_ModeSchema);
+export const ValidationPolicy_Mode = {
+  "0": "MODE_UNSPECIFIED",
+  "1": "DISABLED",
+  "2": "ENFORCE",
+  "MODE_UNSPECIFIED": 0,
+  "DISABLED": 1,
+  "ENFORCE": 2
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.mcp_router.v3.SessionIdentity.

@@ -2,22 +2,13 @@
 // @generated from file envoy/extensions/filters/http/oauth2/v3/oauth.proto (package envoy.extensions.filters.http.oauth2.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_config_core_v3_http_uri } from "../../../../../config/core/v3/http_uri_pb.js";
-import { file_envoy_config_route_v3_route_components } from "../../../../../config/route/v3/route_components_pb.js";
-import { file_envoy_extensions_transport_sockets_tls_v3_secret } from "../../../../transport_sockets/tls/v3/secret_pb.js";
-import { file_envoy_type_matcher_v3_path } from "../../../../../type/matcher/v3/path_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/oauth2/v3/oauth.proto.
  */
 export const file_envoy_extensions_filters_http_oauth2_v3_oauth = /*@__PURE__*/
-  fileDesc("CjNlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9vYXV0aDIvdjMvb2F1dGgucHJvdG8SJ2Vudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52MyLvAQoMQ29va2llQ29uZmlnElsKCXNhbWVfc2l0ZRgBIAEoDjI+LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52My5Db29raWVDb25maWcuU2FtZVNpdGVCCPpCBYIBAhABEjQKBHBhdGgYAiABKAlCJvpCI3IhMh9eJHxeL1teXHgwMC1ceDFmXHg3ZiAiLDs8PlxcXSokEhMKC3BhcnRpdGlvbmVkGAMgASgIIjcKCFNhbWVTaXRlEgwKCERJU0FCTEVEEAASCgoGU1RSSUNUEAESBwoDTEFYEAISCAoETk9ORRADIogFCg1Db29raWVDb25maWdzElkKGmJlYXJlcl90b2tlbl9jb29raWVfY29uZmlnGAEgASgLMjUuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAub2F1dGgyLnYzLkNvb2tpZUNvbmZpZxJXChhvYXV0aF9obWFjX2Nvb2tpZV9jb25maWcYAiABKAsyNS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5vYXV0aDIudjMuQ29va2llQ29uZmlnEloKG29hdXRoX2V4cGlyZXNfY29va2llX2NvbmZpZxgDIAEoCzI1LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52My5Db29raWVDb25maWcSVQoWaWRfdG9rZW5fY29va2llX2NvbmZpZxgEIAEoCzI1LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52My5Db29raWVDb25maWcSWgobcmVmcmVzaF90b2tlbl9jb29raWVfY29uZmlnGAUgASgLMjUuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAub2F1dGgyLnYzLkNvb2tpZUNvbmZpZxJYChlvYXV0aF9ub25jZV9jb29raWVfY29uZmlnGAYgASgLMjUuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAub2F1dGgyLnYzLkNvb2tpZUNvbmZpZxJaChtjb2RlX3ZlcmlmaWVyX2Nvb2tpZV9jb25maWcYByABKAsyNS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5vYXV0aDIudjMuQ29va2llQ29uZmlnIpMFChFPQXV0aDJDcmVkZW50aWFscxIaCgljbGllbnRfaWQYASABKAlCB/pCBHICEAESUAoMdG9rZW5fc2VjcmV0GAIgASgLMjouZW52b3kuZXh0ZW5zaW9ucy50cmFuc3BvcnRfc29ja2V0cy50bHMudjMuU2RzU2VjcmV0Q29uZmlnElsKC2htYWNfc2VjcmV0GAMgASgLMjouZW52b3kuZXh0ZW5zaW9ucy50cmFuc3BvcnRfc29ja2V0cy50bHMudjMuU2RzU2VjcmV0Q29uZmlnQgj6QgWKAQIQAUgAElwKDGNvb2tpZV9uYW1lcxgEIAEoCzJGLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52My5PQXV0aDJDcmVkZW50aWFscy5Db29raWVOYW1lcxI8Cg1jb29raWVfZG9tYWluGAUgASgJQiX6QiJyIDIeXiR8XlteXHgwMC1ceDFmXHg3ZiAiLDs8PlxcXSskGv4BCgtDb29raWVOYW1lcxIhCgxiZWFyZXJfdG9rZW4YASABKAlCC/pCCHIG0AEBwAEBEh8KCm9hdXRoX2htYWMYAiABKAlCC/pCCHIG0AEBwAEBEiIKDW9hdXRoX2V4cGlyZXMYAyABKAlCC/pCCHIG0AEBwAEBEh0KCGlkX3Rva2VuGAQgASgJQgv6QghyBtABAcABARIiCg1yZWZyZXNoX3Rva2VuGAUgASgJQgv6QghyBtABAcABARIgCgtvYXV0aF9ub25jZRgGIAEoCUIL+kIIcgbQAQHAAQESIgoNY29kZV92ZXJpZmllchgHIAEoCUIL+kIIcgbQAQHAAQFCFgoPdG9rZW5fZm9ybWF0aW9uEgP4QgEivgIKE1ByaXZhdGVLZXlKd3RDb25maWcScgoRc2lnbmluZ19hbGdvcml0aG0YASABKA4yTS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5vYXV0aDIudjMuUHJpdmF0ZUtleUp3dENvbmZpZy5TaWduaW5nQWxnb3JpdGhtQgj6QgWCAQIQARJBChJhc3NlcnRpb25fbGlmZXRpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCvpCB6oBBDICCAESGgoSYXNzZXJ0aW9uX2F1ZGllbmNlGAMgASgJIlQKEFNpZ25pbmdBbGdvcml0aG0SCQoFUlMyNTYQABIJCgVSUzM4NBABEgkKBVJTNTEyEAISCQoFRVMyNTYQAxIJCgVFUzM4NBAEEgkKBUVTNTEyEAUiNgoVT0F1dGgyVG9rZW5Gb3J3YXJkaW5nEh0KBmhlYWRlchgBIAEoCUIN+kIKcggQAcgBAMABASJbChVQb3N0TG9nb3V0UmVkaXJlY3RVcmkSGwoIZGlzYWJsZWQYASABKAhCB/pCBGoCCAFIABIWCgN1cmkYAiABKAlCB/pCBHICEAFIAEINCgZjb25maWcSA/hCASKWAQoTVG9rZW5Db29raWVDaHVua2luZxJCCg9tYXhfY29va2llX3NpemUYASABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCC/pCCCoGGIAgKIAEEjsKCm1heF9jaHVua3MYAiABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCfpCBioEGBAoAiLeDwoMT0F1dGgyQ29uZmlnEjUKDnRva2VuX2VuZHBvaW50GAEgASgLMh0uZW52b3kuY29uZmlnLmNvcmUudjMuSHR0cFVyaRI3CgxyZXRyeV9wb2xpY3kYEiABKAsyIS5lbnZveS5jb25maWcuY29yZS52My5SZXRyeVBvbGljeRInChZhdXRob3JpemF0aW9uX2VuZHBvaW50GAIgASgJQgf6QgRyAhABEhwKFGVuZF9zZXNzaW9uX2VuZHBvaW50GBcgASgJEmAKGHBvc3RfbG9nb3V0X3JlZGlyZWN0X3VyaRghIAEoCzI+LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52My5Qb3N0TG9nb3V0UmVkaXJlY3RVcmkSWQoLY3JlZGVudGlhbHMYAyABKAsyOi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5vYXV0aDIudjMuT0F1dGgyQ3JlZGVudGlhbHNCCPpCBYoBAhABEh0KDHJlZGlyZWN0X3VyaRgEIAEoCUIH+kIEcgIQARJLChVyZWRpcmVjdF9wYXRoX21hdGNoZXIYBSABKAsyIi5lbnZveS50eXBlLm1hdGNoZXIudjMuUGF0aE1hdGNoZXJCCPpCBYoBAhABEkIKDHNpZ25vdXRfcGF0aBgGIAEoCzIiLmVudm95LnR5cGUubWF0Y2hlci52My5QYXRoTWF0Y2hlckII+kIFigECEAESHAoUZm9yd2FyZF9iZWFyZXJfdG9rZW4YByABKAgSWAoQZm9yd2FyZF9pZF90b2tlbhgfIAEoCzI+LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52My5PQXV0aDJUb2tlbkZvcndhcmRpbmcSJQodcHJlc2VydmVfYXV0aG9yaXphdGlvbl9oZWFkZXIYECABKAgSQgoUcGFzc190aHJvdWdoX21hdGNoZXIYCCADKAsyJC5lbnZveS5jb25maWcucm91dGUudjMuSGVhZGVyTWF0Y2hlchITCgthdXRoX3Njb3BlcxgJIAMoCRIRCglyZXNvdXJjZXMYCiADKAkSWwoJYXV0aF90eXBlGAsgASgOMj4uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAub2F1dGgyLnYzLk9BdXRoMkNvbmZpZy5BdXRoVHlwZUII+kIFggECEAESNQoRdXNlX3JlZnJlc2hfdG9rZW4YDCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjUKEmRlZmF1bHRfZXhwaXJlc19pbhgNIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJDChVkZW55X3JlZGlyZWN0X21hdGNoZXIYDiADKAsyJC5lbnZveS5jb25maWcucm91dGUudjMuSGVhZGVyTWF0Y2hlchJDCiBkZWZhdWx0X3JlZnJlc2hfdG9rZW5fZXhwaXJlc19pbhgPIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIjChtkaXNhYmxlX2lkX3Rva2VuX3NldF9jb29raWUYESABKAgSJwofZGlzYWJsZV9hY2Nlc3NfdG9rZW5fc2V0X2Nvb2tpZRgTIAEoCBIoCiBkaXNhYmxlX3JlZnJlc2hfdG9rZW5fc2V0X2Nvb2tpZRgUIAEoCBJOCg5jb29raWVfY29uZmlncxgVIAEoCzI2LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52My5Db29raWVDb25maWdzEhMKC3N0YXRfcHJlZml4GBYgASgJEjgKFWNzcmZfdG9rZW5fZXhwaXJlc19pbhgYIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJBCh5jb2RlX3ZlcmlmaWVyX3Rva2VuX2V4cGlyZXNfaW4YGSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIAoYZGlzYWJsZV90b2tlbl9lbmNyeXB0aW9uGBogASgIEkIKFGFsbG93X2ZhaWxlZF9tYXRjaGVyGBsgAygLMiQuZW52b3kuY29uZmlnLnJvdXRlLnYzLkhlYWRlck1hdGNoZXISHAoUb3JpZ2luYWxfcmVxdWVzdF91cmkYHCABKAkSIAoYYWxsb3dlZF9yZWRpcmVjdF9kb21haW5zGB0gAygJEjMKK3VzZV9hY2Nlc3NfdG9rZW5fZXhwaXJ5X2Zvcl9pZF90b2tlbl9jb29raWUYHiABKAgSXAoWcHJpdmF0ZV9rZXlfand0X2NvbmZpZxggIAEoCzI8LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52My5Qcml2YXRlS2V5Snd0Q29uZmlnElsKFXRva2VuX2Nvb2tpZV9jaHVua2luZxgiIAEoCzI8LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52My5Ub2tlbkNvb2tpZUNodW5raW5nIloKCEF1dGhUeXBlEhQKEFVSTF9FTkNPREVEX0JPRFkQABIOCgpCQVNJQ19BVVRIEAESEwoPVExTX0NMSUVOVF9BVVRIEAISEwoPUFJJVkFURV9LRVlfSldUEAMiYQoOT0F1dGgyUGVyUm91dGUSTwoGY29uZmlnGAEgASgLMjUuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAub2F1dGgyLnYzLk9BdXRoMkNvbmZpZ0II+kIFigECEAEiTwoGT0F1dGgyEkUKBmNvbmZpZxgBIAEoCzI1LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9hdXRoMi52My5PQXV0aDJDb25maWdCpgEKNWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAub2F1dGgyLnYzQgpPYXV0aFByb3RvUAFaV2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL29hdXRoMi92MztvYXV0aDJ2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_base, file_envoy_config_core_v3_http_uri, file_envoy_config_route_v3_route_components, file_envoy_extensions_transport_sockets_tls_v3_secret, file_envoy_type_matcher_v3_path, file_google_protobuf_duration, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/oauth2/v3/oauth.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.oauth2.v3.CookieConfig.
@@ -35,8 +26,16 @@ export const CookieConfig_SameSiteSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.oauth2.v3.CookieConfig.SameSite
  */
-export const CookieConfig_SameSite = /*@__PURE__*/
-  tsEnum(CookieConfig_SameSiteSchema);
+export const CookieConfig_SameSite = {
+  "0": "DISABLED",
+  "1": "STRICT",
+  "2": "LAX",
+  "3": "NONE",
+  "DISABLED": 0,
+  "STRICT": 1,
+  "LAX": 2,
+  "NONE": 3
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.oauth2.v3.CookieConfigs.
@@ -75,8 +74,20 @@ export const PrivateKeyJwtConfig_SigningAlgorithmSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.oauth2.v3.PrivateKeyJwtConfig.SigningAlgorithm
  */
-export const PrivateKeyJwtConfig_SigningAlgorithm = /*@__PURE__*/
-  tsEnum(PrivateKeyJwtConfig_SigningAlgorithmSchema);
+export const PrivateKeyJwtConfig_SigningAlgorithm = {
+  "0": "RS256",
+  "1": "RS384",
+  "2": "RS512",
+  "3": "ES256",
+  "4": "ES384",
+  "5": "ES512",
+  "RS256": 0,
+  "RS384": 1,
+  "RS512": 2,
+  "ES256": 3,
+  "ES384": 4,
+  "ES512": 5
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.oauth2.v3.OAuth2TokenForwarding.
@@ -115,8 +126,16 @@ export const OAuth2Config_AuthTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.oauth2.v3.OAuth2Config.AuthType
  */
-export const OAuth2Config_AuthType = /*@__PURE__*/
-  tsEnum(OAuth2Config_AuthTypeSchema);
+export const OAuth2Config_AuthType = {
+  "0": "URL_ENCODED_BODY",
+  "1": "BASIC_AUTH",
+  "2": "TLS_CLIENT_AUTH",
+  "3": "PRIVATE_KEY_JWT",
+  "URL_ENCODED_BODY": 0,
+  "BASIC_AUTH": 1,
+  "TLS_CLIENT_AUTH": 2,
+  "PRIVATE_KEY_JWT": 3
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.oauth2.v3.OAuth2PerRoute.

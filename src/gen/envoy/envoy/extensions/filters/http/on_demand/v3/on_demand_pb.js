@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/on_demand/v3/on_demand.proto (package envoy.extensions.filters.http.on_demand.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_config_source } from "../../../../../config/core/v3/config_source_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/on_demand/v3/on_demand.proto.
  */
 export const file_envoy_extensions_filters_http_on_demand_v3_on_demand = /*@__PURE__*/
-  fileDesc("CjplbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9vbl9kZW1hbmQvdjMvb25fZGVtYW5kLnByb3RvEiplbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5vbl9kZW1hbmQudjMiiAEKC09uRGVtYW5kQ2RzEjIKBnNvdXJjZRgBIAEoCzIiLmVudm95LmNvbmZpZy5jb3JlLnYzLkNvbmZpZ1NvdXJjZRIZChFyZXNvdXJjZXNfbG9jYXRvchgCIAEoCRIqCgd0aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIokBCghPbkRlbWFuZBJGCgVvZGNkcxgBIAEoCzI3LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLm9uX2RlbWFuZC52My5PbkRlbWFuZENkczo1msWIHjAKLmVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC5vbl9kZW1hbmQudjIuT25EZW1hbmQiWAoOUGVyUm91dGVDb25maWcSRgoFb2RjZHMYASABKAsyNy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5vbl9kZW1hbmQudjMuT25EZW1hbmRDZHNCsgEKOGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAub25fZGVtYW5kLnYzQg1PbkRlbWFuZFByb3RvUAFaXWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL29uX2RlbWFuZC92Mztvbl9kZW1hbmR2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_config_source, file_google_protobuf_duration, file_udpa_annotations_status, file_udpa_annotations_versioning]);
+  fileDesc("envoy/extensions/filters/http/on_demand/v3/on_demand.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.on_demand.v3.OnDemandCds.

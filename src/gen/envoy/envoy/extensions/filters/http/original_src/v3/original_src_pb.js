@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/http/original_src/v3/original_src.proto (package envoy.extensions.filters.http.original_src.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/original_src/v3/original_src.proto.
  */
 export const file_envoy_extensions_filters_http_original_src_v3_original_src = /*@__PURE__*/
-  fileDesc("CkBlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9vcmlnaW5hbF9zcmMvdjMvb3JpZ2luYWxfc3JjLnByb3RvEi1lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5vcmlnaW5hbF9zcmMudjMiXgoLT3JpZ2luYWxTcmMSDAoEbWFyaxgBIAEoDTpBmsWIHjwKOmVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC5vcmlnaW5hbF9zcmMudjJhbHBoYTEuT3JpZ2luYWxTcmNCvgEKO2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAub3JpZ2luYWxfc3JjLnYzQhBPcmlnaW5hbFNyY1Byb3RvUAFaY2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL29yaWdpbmFsX3NyYy92MztvcmlnaW5hbF9zcmN2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status, file_udpa_annotations_versioning]);
+  fileDesc("envoy/extensions/filters/http/original_src/v3/original_src.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.original_src.v3.OriginalSrc.

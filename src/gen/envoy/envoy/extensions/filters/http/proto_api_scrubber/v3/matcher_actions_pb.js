@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/filters/http/proto_api_scrubber/v3/matcher_actions.proto (package envoy.extensions.filters.http.proto_api_scrubber.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/proto_api_scrubber/v3/matcher_actions.proto.
  */
 export const file_envoy_extensions_filters_http_proto_api_scrubber_v3_matcher_actions = /*@__PURE__*/
-  fileDesc("CkllbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9wcm90b19hcGlfc2NydWJiZXIvdjMvbWF0Y2hlcl9hY3Rpb25zLnByb3RvEjNlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5wcm90b19hcGlfc2NydWJiZXIudjMiEwoRUmVtb3ZlRmllbGRBY3Rpb25C0wEKQWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAucHJvdG9fYXBpX3NjcnViYmVyLnYzQhNNYXRjaGVyQWN0aW9uc1Byb3RvUAFab2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL3Byb3RvX2FwaV9zY3J1YmJlci92Mztwcm90b19hcGlfc2NydWJiZXJ2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/http/proto_api_scrubber/v3/matcher_actions.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.proto_api_scrubber.v3.RemoveFieldAction.

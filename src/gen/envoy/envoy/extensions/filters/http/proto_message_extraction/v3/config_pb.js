@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/http/proto_message_extraction/v3/config.proto (package envoy.extensions.filters.http.proto_message_extraction.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/proto_message_extraction/v3/config.proto.
  */
 export const file_envoy_extensions_filters_http_proto_message_extraction_v3_config = /*@__PURE__*/
-  fileDesc("CkZlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9wcm90b19tZXNzYWdlX2V4dHJhY3Rpb24vdjMvY29uZmlnLnByb3RvEjllbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5wcm90b19tZXNzYWdlX2V4dHJhY3Rpb24udjMi4AQKHFByb3RvTWVzc2FnZUV4dHJhY3Rpb25Db25maWcSNwoLZGF0YV9zb3VyY2UYASABKAsyIC5lbnZveS5jb25maWcuY29yZS52My5EYXRhU291cmNlSAASKQofcHJvdG9fZGVzY3JpcHRvcl90eXBlZF9tZXRhZGF0YRgCIAEoCUgAEnEKBG1vZGUYAyABKA4yYy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5wcm90b19tZXNzYWdlX2V4dHJhY3Rpb24udjMuUHJvdG9NZXNzYWdlRXh0cmFjdGlvbkNvbmZpZy5FeHRyYWN0TW9kZRKNAQoUZXh0cmFjdGlvbl9ieV9tZXRob2QYBCADKAsyby5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5wcm90b19tZXNzYWdlX2V4dHJhY3Rpb24udjMuUHJvdG9NZXNzYWdlRXh0cmFjdGlvbkNvbmZpZy5FeHRyYWN0aW9uQnlNZXRob2RFbnRyeRqGAQoXRXh0cmFjdGlvbkJ5TWV0aG9kRW50cnkSCwoDa2V5GAEgASgJEloKBXZhbHVlGAIgASgLMksuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAucHJvdG9fbWVzc2FnZV9leHRyYWN0aW9uLnYzLk1ldGhvZEV4dHJhY3Rpb246AjgBIj4KC0V4dHJhY3RNb2RlEhsKF0V4dHJhY3RNb2RlX1VOU1BFQ0lGSUVEEAASEgoORklSU1RfQU5EX0xBU1QQAUIQCg5kZXNjcmlwdG9yX3NldCLwBQoQTWV0aG9kRXh0cmFjdGlvbhKOAQobcmVxdWVzdF9leHRyYWN0aW9uX2J5X2ZpZWxkGAIgAygLMmkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAucHJvdG9fbWVzc2FnZV9leHRyYWN0aW9uLnYzLk1ldGhvZEV4dHJhY3Rpb24uUmVxdWVzdEV4dHJhY3Rpb25CeUZpZWxkRW50cnkSkAEKHHJlc3BvbnNlX2V4dHJhY3Rpb25fYnlfZmllbGQYAyADKAsyai5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5wcm90b19tZXNzYWdlX2V4dHJhY3Rpb24udjMuTWV0aG9kRXh0cmFjdGlvbi5SZXNwb25zZUV4dHJhY3Rpb25CeUZpZWxkRW50cnkanQEKHVJlcXVlc3RFeHRyYWN0aW9uQnlGaWVsZEVudHJ5EgsKA2tleRgBIAEoCRJrCgV2YWx1ZRgCIAEoDjJcLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLnByb3RvX21lc3NhZ2VfZXh0cmFjdGlvbi52My5NZXRob2RFeHRyYWN0aW9uLkV4dHJhY3REaXJlY3RpdmU6AjgBGp4BCh5SZXNwb25zZUV4dHJhY3Rpb25CeUZpZWxkRW50cnkSCwoDa2V5GAEgASgJEmsKBXZhbHVlGAIgASgOMlwuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAucHJvdG9fbWVzc2FnZV9leHRyYWN0aW9uLnYzLk1ldGhvZEV4dHJhY3Rpb24uRXh0cmFjdERpcmVjdGl2ZToCOAEidwoQRXh0cmFjdERpcmVjdGl2ZRIgChxFeHRyYWN0RGlyZWN0aXZlX1VOU1BFQ0lGSUVEEAASCwoHRVhUUkFDVBABEhIKDkVYVFJBQ1RfUkVEQUNUEAISIAocRVhUUkFDVF9SRVBFQVRFRF9DQVJESU5BTElUWRADQuUBCkdpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLnByb3RvX21lc3NhZ2VfZXh0cmFjdGlvbi52M0ILQ29uZmlnUHJvdG9QAVp7Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvcHJvdG9fbWVzc2FnZV9leHRyYWN0aW9uL3YzO3Byb3RvX21lc3NhZ2VfZXh0cmFjdGlvbnYzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_envoy_config_core_v3_base, file_xds_annotations_v3_status, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/http/proto_message_extraction/v3/config.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.proto_message_extraction.v3.ProtoMessageExtractionConfig.
@@ -30,8 +26,12 @@ export const ProtoMessageExtractionConfig_ExtractModeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.proto_message_extraction.v3.ProtoMessageExtractionConfig.ExtractMode
  */
-export const ProtoMessageExtractionConfig_ExtractMode = /*@__PURE__*/
-  tsEnum(ProtoMessageExtractionConfig_ExtractModeSchema);
+export const ProtoMessageExtractionConfig_ExtractMode = {
+  "0": "ExtractMode_UNSPECIFIED",
+  "1": "FIRST_AND_LAST",
+  "ExtractMode_UNSPECIFIED": 0,
+  "FIRST_AND_LAST": 1
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.proto_message_extraction.v3.MethodExtraction.
@@ -49,6 +49,14 @@ export const MethodExtraction_ExtractDirectiveSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.proto_message_extraction.v3.MethodExtraction.ExtractDirective
  */
-export const MethodExtraction_ExtractDirective = /*@__PURE__*/
-  tsEnum(MethodExtraction_ExtractDirectiveSchema);
+export const MethodExtraction_ExtractDirective = {
+  "0": "ExtractDirective_UNSPECIFIED",
+  "1": "EXTRACT",
+  "2": "EXTRACT_REDACT",
+  "3": "EXTRACT_REPEATED_CARDINALITY",
+  "ExtractDirective_UNSPECIFIED": 0,
+  "EXTRACT": 1,
+  "EXTRACT_REDACT": 2,
+  "EXTRACT_REPEATED_CARDINALITY": 3
+};
 

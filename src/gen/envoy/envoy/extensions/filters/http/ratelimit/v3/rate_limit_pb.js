@@ -2,22 +2,13 @@
 // @generated from file envoy/extensions/filters/http/ratelimit/v3/rate_limit.proto (package envoy.extensions.filters.http.ratelimit.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_config_ratelimit_v3_rls } from "../../../../../config/ratelimit/v3/rls_pb.js";
-import { file_envoy_config_route_v3_route_components } from "../../../../../config/route/v3/route_components_pb.js";
-import { file_envoy_type_v3_http_status } from "../../../../../type/v3/http_status_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/ratelimit/v3/rate_limit.proto.
  */
 export const file_envoy_extensions_filters_http_ratelimit_v3_rate_limit = /*@__PURE__*/
-  fileDesc("CjtlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9yYXRlbGltaXQvdjMvcmF0ZV9saW1pdC5wcm90bxIqZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAucmF0ZWxpbWl0LnYzIpQJCglSYXRlTGltaXQSFwoGZG9tYWluGAEgASgJQgf6QgRyAhABEhYKBXN0YWdlGAIgASgNQgf6QgQqAhgKEjcKDHJlcXVlc3RfdHlwZRgDIAEoCUIh+kIechxSCGludGVybmFsUghleHRlcm5hbFIEYm90aFIAEioKB3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGQoRZmFpbHVyZV9tb2RlX2RlbnkYBSABKAgSKgoicmF0ZV9saW1pdGVkX2FzX3Jlc291cmNlX2V4aGF1c3RlZBgGIAEoCBJXChJyYXRlX2xpbWl0X3NlcnZpY2UYByABKAsyMS5lbnZveS5jb25maWcucmF0ZWxpbWl0LnYzLlJhdGVMaW1pdFNlcnZpY2VDb25maWdCCPpCBYoBAhABEn8KGmVuYWJsZV94X3JhdGVsaW1pdF9oZWFkZXJzGAggASgOMlEuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAucmF0ZWxpbWl0LnYzLlJhdGVMaW1pdC5YUmF0ZUxpbWl0SGVhZGVyc1JGQ1ZlcnNpb25CCPpCBYIBAhABEioKImRpc2FibGVfeF9lbnZveV9yYXRlbGltaXRlZF9oZWFkZXIYCSABKAgSNgoTcmF0ZV9saW1pdGVkX3N0YXR1cxgKIAEoCzIZLmVudm95LnR5cGUudjMuSHR0cFN0YXR1cxJSChdyZXNwb25zZV9oZWFkZXJzX3RvX2FkZBgLIAMoCzInLmVudm95LmNvbmZpZy5jb3JlLnYzLkhlYWRlclZhbHVlT3B0aW9uQgj6QgWSAQIQChIyCg9zdGF0dXNfb25fZXJyb3IYDCABKAsyGS5lbnZveS50eXBlLnYzLkh0dHBTdGF0dXMSEwoLc3RhdF9wcmVmaXgYDSABKAkSRgoOZmlsdGVyX2VuYWJsZWQYDiABKAsyLi5lbnZveS5jb25maWcuY29yZS52My5SdW50aW1lRnJhY3Rpb25hbFBlcmNlbnQSRwoPZmlsdGVyX2VuZm9yY2VkGA8gASgLMi4uZW52b3kuY29uZmlnLmNvcmUudjMuUnVudGltZUZyYWN0aW9uYWxQZXJjZW50ElEKGWZhaWx1cmVfbW9kZV9kZW55X3BlcmNlbnQYECABKAsyLi5lbnZveS5jb25maWcuY29yZS52My5SdW50aW1lRnJhY3Rpb25hbFBlcmNlbnQSNQoLcmF0ZV9saW1pdHMYESADKAsyIC5lbnZveS5jb25maWcucm91dGUudjMuUmF0ZUxpbWl0EhoKEm1ldGFkYXRhX25hbWVzcGFjZRgSIAEoCRIhChllbmFibGVfcmV0cnlfYWZ0ZXJfaGVhZGVyGBMgASgIIjwKG1hSYXRlTGltaXRIZWFkZXJzUkZDVmVyc2lvbhIHCgNPRkYQABIUChBEUkFGVF9WRVJTSU9OXzAzEAE6N5rFiB4yCjBlbnZveS5jb25maWcuZmlsdGVyLmh0dHAucmF0ZV9saW1pdC52Mi5SYXRlTGltaXQi2wMKEVJhdGVMaW1pdFBlclJvdXRlEnMKDnZoX3JhdGVfbGltaXRzGAEgASgOMlEuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAucmF0ZWxpbWl0LnYzLlJhdGVMaW1pdFBlclJvdXRlLlZoUmF0ZUxpbWl0c09wdGlvbnNCCPpCBYIBAhABEnAKD292ZXJyaWRlX29wdGlvbhgCIAEoDjJNLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLnJhdGVsaW1pdC52My5SYXRlTGltaXRQZXJSb3V0ZS5PdmVycmlkZU9wdGlvbnNCCPpCBYIBAhABEjUKC3JhdGVfbGltaXRzGAMgAygLMiAuZW52b3kuY29uZmlnLnJvdXRlLnYzLlJhdGVMaW1pdBIOCgZkb21haW4YBCABKAkiPAoTVmhSYXRlTGltaXRzT3B0aW9ucxIMCghPVkVSUklERRAAEgsKB0lOQ0xVREUQARIKCgZJR05PUkUQAiJaCg9PdmVycmlkZU9wdGlvbnMSCwoHREVGQVVMVBAAEhMKD09WRVJSSURFX1BPTElDWRABEhIKDklOQ0xVREVfUE9MSUNZEAISEQoNSUdOT1JFX1BPTElDWRADQrMBCjhpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLnJhdGVsaW1pdC52M0IOUmF0ZUxpbWl0UHJvdG9QAVpdZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvcmF0ZWxpbWl0L3YzO3JhdGVsaW1pdHYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_base, file_envoy_config_ratelimit_v3_rls, file_envoy_config_route_v3_route_components, file_envoy_type_v3_http_status, file_google_protobuf_duration, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/ratelimit/v3/rate_limit.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.ratelimit.v3.RateLimit.
@@ -35,8 +26,12 @@ export const RateLimit_XRateLimitHeadersRFCVersionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.ratelimit.v3.RateLimit.XRateLimitHeadersRFCVersion
  */
-export const RateLimit_XRateLimitHeadersRFCVersion = /*@__PURE__*/
-  tsEnum(RateLimit_XRateLimitHeadersRFCVersionSchema);
+export const RateLimit_XRateLimitHeadersRFCVersion = {
+  "0": "OFF",
+  "1": "DRAFT_VERSION_03",
+  "OFF": 0,
+  "DRAFT_VERSION_03": 1
+};
 
 /**
  * Describes the message envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute.
@@ -54,8 +49,14 @@ export const RateLimitPerRoute_VhRateLimitsOptionsSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute.VhRateLimitsOptions
  */
-export const RateLimitPerRoute_VhRateLimitsOptions = /*@__PURE__*/
-  tsEnum(RateLimitPerRoute_VhRateLimitsOptionsSchema);
+export const RateLimitPerRoute_VhRateLimitsOptions = {
+  "0": "OVERRIDE",
+  "1": "INCLUDE",
+  "2": "IGNORE",
+  "OVERRIDE": 0,
+  "INCLUDE": 1,
+  "IGNORE": 2
+};
 
 /**
  * Describes the enum envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute.OverrideOptions.
@@ -66,6 +67,14 @@ export const RateLimitPerRoute_OverrideOptionsSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute.OverrideOptions
  */
-export const RateLimitPerRoute_OverrideOptions = /*@__PURE__*/
-  tsEnum(RateLimitPerRoute_OverrideOptionsSchema);
+export const RateLimitPerRoute_OverrideOptions = {
+  "0": "DEFAULT",
+  "1": "OVERRIDE_POLICY",
+  "2": "INCLUDE_POLICY",
+  "3": "IGNORE_POLICY",
+  "DEFAULT": 0,
+  "OVERRIDE_POLICY": 1,
+  "INCLUDE_POLICY": 2,
+  "IGNORE_POLICY": 3
+};
 

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.proto (package envoy.extensions.filters.http.set_filter_state.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_filters_common_set_filter_state_v3_value } from "../../../common/set_filter_state/v3/value_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.proto.
  */
 export const file_envoy_extensions_filters_http_set_filter_state_v3_set_filter_state = /*@__PURE__*/
-  fileDesc("CkhlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9zZXRfZmlsdGVyX3N0YXRlL3YzL3NldF9maWx0ZXJfc3RhdGUucHJvdG8SMWVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLnNldF9maWx0ZXJfc3RhdGUudjMihgEKBkNvbmZpZxJhChJvbl9yZXF1ZXN0X2hlYWRlcnMYASADKAsyRS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLnNldF9maWx0ZXJfc3RhdGUudjMuRmlsdGVyU3RhdGVWYWx1ZRIZChFjbGVhcl9yb3V0ZV9jYWNoZRgCIAEoCELNAQo/aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5zZXRfZmlsdGVyX3N0YXRlLnYzQhNTZXRGaWx0ZXJTdGF0ZVByb3RvUAFaa2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL3NldF9maWx0ZXJfc3RhdGUvdjM7c2V0X2ZpbHRlcl9zdGF0ZXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_extensions_filters_common_set_filter_state_v3_value, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.set_filter_state.v3.Config.

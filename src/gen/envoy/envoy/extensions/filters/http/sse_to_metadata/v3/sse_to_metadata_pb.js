@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/filters/http/sse_to_metadata/v3/sse_to_metadata.proto (package envoy.extensions.filters.http.sse_to_metadata.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/sse_to_metadata/v3/sse_to_metadata.proto.
  */
 export const file_envoy_extensions_filters_http_sse_to_metadata_v3_sse_to_metadata = /*@__PURE__*/
-  fileDesc("CkZlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9zc2VfdG9fbWV0YWRhdGEvdjMvc3NlX3RvX21ldGFkYXRhLnByb3RvEjBlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5zc2VfdG9fbWV0YWRhdGEudjMipgIKDVNzZVRvTWV0YWRhdGEScQoOcmVzcG9uc2VfcnVsZXMYASABKAsyTy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5zc2VfdG9fbWV0YWRhdGEudjMuU3NlVG9NZXRhZGF0YS5Qcm9jZXNzaW5nUnVsZXNCCPpCBYoBAhABGqEBCg9Qcm9jZXNzaW5nUnVsZXMSTAoOY29udGVudF9wYXJzZXIYASABKAsyKi5lbnZveS5jb25maWcuY29yZS52My5UeXBlZEV4dGVuc2lvbkNvbmZpZ0II+kIFigECEAESQAoObWF4X2V2ZW50X3NpemUYAiABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCCvpCByoFGICAgAVC0QEKPmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuc3NlX3RvX21ldGFkYXRhLnYzQhJTc2VUb01ldGFkYXRhUHJvdG9QAVppZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvc3NlX3RvX21ldGFkYXRhL3YzO3NzZV90b19tZXRhZGF0YXYzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_envoy_config_core_v3_extension, file_google_protobuf_wrappers, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/sse_to_metadata/v3/sse_to_metadata.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.sse_to_metadata.v3.SseToMetadata.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/http/stateful_session/v3/stateful_session.proto (package envoy.extensions.filters.http.stateful_session.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/stateful_session/v3/stateful_session.proto.
  */
 export const file_envoy_extensions_filters_http_stateful_session_v3_stateful_session = /*@__PURE__*/
-  fileDesc("CkhlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC9zdGF0ZWZ1bF9zZXNzaW9uL3YzL3N0YXRlZnVsX3Nlc3Npb24ucHJvdG8SMWVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLnN0YXRlZnVsX3Nlc3Npb24udjMiqQEKD1N0YXRlZnVsU2Vzc2lvbhJBCg1zZXNzaW9uX3N0YXRlGAEgASgLMiouZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWcSDgoGc3RyaWN0GAIgASgIEhMKC3N0YXRfcHJlZml4GAMgASgJEi4KJnN0YXR1c19vbl9zdHJpY3RfZGVzdGluYXRpb25fbm90X2ZvdW5kGAQgASgNIqcBChdTdGF0ZWZ1bFNlc3Npb25QZXJSb3V0ZRIbCghkaXNhYmxlZBgBIAEoCEIH+kIEagIIAUgAEl4KEHN0YXRlZnVsX3Nlc3Npb24YAiABKAsyQi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5zdGF0ZWZ1bF9zZXNzaW9uLnYzLlN0YXRlZnVsU2Vzc2lvbkgAQg8KCG92ZXJyaWRlEgP4QgFCzgEKP2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuc3RhdGVmdWxfc2Vzc2lvbi52M0IUU3RhdGVmdWxTZXNzaW9uUHJvdG9QAVprZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2h0dHAvc3RhdGVmdWxfc2Vzc2lvbi92MztzdGF0ZWZ1bF9zZXNzaW9udjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_extension, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/stateful_session/v3/stateful_session.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.stateful_session.v3.StatefulSession.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/http/tap/v3/tap.proto (package envoy.extensions.filters.http.tap.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_common_tap_v3_common } from "../../../../common/tap/v3/common_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/tap/v3/tap.proto.
  */
 export const file_envoy_extensions_filters_http_tap_v3_tap = /*@__PURE__*/
-  fileDesc("Ci5lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC90YXAvdjMvdGFwLnByb3RvEiRlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC50YXAudjMi/gEKA1RhcBJWCg1jb21tb25fY29uZmlnGAEgASgLMjUuZW52b3kuZXh0ZW5zaW9ucy5jb21tb24udGFwLnYzLkNvbW1vbkV4dGVuc2lvbkNvbmZpZ0II+kIFigECEAESJAoccmVjb3JkX2hlYWRlcnNfcmVjZWl2ZWRfdGltZRgCIAEoCBIkChxyZWNvcmRfZG93bnN0cmVhbV9jb25uZWN0aW9uGAMgASgIEiIKGnJlY29yZF91cHN0cmVhbV9jb25uZWN0aW9uGAQgASgIOi+axYgeKgooZW52b3kuY29uZmlnLmZpbHRlci5odHRwLnRhcC52MmFscGhhLlRhcEKbAQoyaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC50YXAudjNCCFRhcFByb3RvUAFaUWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL3RhcC92Mzt0YXB2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_common_tap_v3_common, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/tap/v3/tap.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.tap.v3.Tap.

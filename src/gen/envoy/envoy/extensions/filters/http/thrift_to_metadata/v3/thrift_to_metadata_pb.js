@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/filters/http/thrift_to_metadata/v3/thrift_to_metadata.proto (package envoy.extensions.filters.http.thrift_to_metadata.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_filters_network_thrift_proxy_v3_thrift_proxy } from "../../../network/thrift_proxy/v3/thrift_proxy_pb.js";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/thrift_to_metadata/v3/thrift_to_metadata.proto.
  */
 export const file_envoy_extensions_filters_http_thrift_to_metadata_v3_thrift_to_metadata = /*@__PURE__*/
-  fileDesc("CkxlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC90aHJpZnRfdG9fbWV0YWRhdGEvdjMvdGhyaWZ0X3RvX21ldGFkYXRhLnByb3RvEjNlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC50aHJpZnRfdG9fbWV0YWRhdGEudjMiZwoMS2V5VmFsdWVQYWlyEhoKEm1ldGFkYXRhX25hbWVzcGFjZRgBIAEoCRIUCgNrZXkYAiABKAlCB/pCBHICEAESJQoFdmFsdWUYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUimwEKDUZpZWxkU2VsZWN0b3ISFQoEbmFtZRgBIAEoCUIH+kIEcgIQARIgCgJpZBgCIAEoBUIU+kIRGg8Y//8BKICA/v///////wESUQoFY2hpbGQYAyABKAsyQi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC50aHJpZnRfdG9fbWV0YWRhdGEudjMuRmllbGRTZWxlY3RvciLwAgoEUnVsZRJJCgVmaWVsZBgBIAEoDjI6LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLnRocmlmdF90b19tZXRhZGF0YS52My5GaWVsZBJaCg5maWVsZF9zZWxlY3RvchgCIAEoCzJCLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLnRocmlmdF90b19tZXRhZGF0YS52My5GaWVsZFNlbGVjdG9yEhMKC21ldGhvZF9uYW1lGAMgASgJElUKCm9uX3ByZXNlbnQYBCABKAsyQS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC50aHJpZnRfdG9fbWV0YWRhdGEudjMuS2V5VmFsdWVQYWlyElUKCm9uX21pc3NpbmcYBSABKAsyQS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC50aHJpZnRfdG9fbWV0YWRhdGEudjMuS2V5VmFsdWVQYWlyIr4DChBUaHJpZnRUb01ldGFkYXRhElAKDXJlcXVlc3RfcnVsZXMYASADKAsyOS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC50aHJpZnRfdG9fbWV0YWRhdGEudjMuUnVsZRJRCg5yZXNwb25zZV9ydWxlcxgCIAMoCzI5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLnRocmlmdF90b19tZXRhZGF0YS52My5SdWxlElwKCXRyYW5zcG9ydBgDIAEoDjI/LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnRocmlmdF9wcm94eS52My5UcmFuc3BvcnRUeXBlQgj6QgWCAQIQARJaCghwcm90b2NvbBgEIAEoDjI+LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnRocmlmdF9wcm94eS52My5Qcm90b2NvbFR5cGVCCPpCBYIBAhABEikKE2FsbG93X2NvbnRlbnRfdHlwZXMYBSADKAlCDPpCCZIBBiIEcgIQARIgChhhbGxvd19lbXB0eV9jb250ZW50X3R5cGUYBiABKAgiyQEKGFRocmlmdFRvTWV0YWRhdGFQZXJSb3V0ZRJQCg1yZXF1ZXN0X3J1bGVzGAEgAygLMjkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAudGhyaWZ0X3RvX21ldGFkYXRhLnYzLlJ1bGUSUQoOcmVzcG9uc2VfcnVsZXMYAiADKAsyOS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC50aHJpZnRfdG9fbWV0YWRhdGEudjMuUnVsZToI0sak4QYCCAEqegoFRmllbGQSDwoLTUVUSE9EX05BTUUQABIMCghQUk9UT0NPTBABEg0KCVRSQU5TUE9SVBACEhAKDEhFQURFUl9GTEFHUxADEg8KC1NFUVVFTkNFX0lEEAQSEAoMTUVTU0FHRV9UWVBFEAUSDgoKUkVQTFlfVFlQRRAGQtUBCkFpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLnRocmlmdF90b19tZXRhZGF0YS52M0IVVGhyaWZ0VG9NZXRhZGF0YVByb3RvUAFab2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL3RocmlmdF90b19tZXRhZGF0YS92Mzt0aHJpZnRfdG9fbWV0YWRhdGF2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_filters_network_thrift_proxy_v3_thrift_proxy, file_google_protobuf_struct, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/http/thrift_to_metadata/v3/thrift_to_metadata.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.thrift_to_metadata.v3.KeyValuePair.
@@ -60,6 +54,20 @@ export const FieldSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.http.thrift_to_metadata.v3.Field
  */
-export const Field = /*@__PURE__*/
-  tsEnum(FieldSchema);
+export const Field = {
+  "0": "METHOD_NAME",
+  "1": "PROTOCOL",
+  "2": "TRANSPORT",
+  "3": "HEADER_FLAGS",
+  "4": "SEQUENCE_ID",
+  "5": "MESSAGE_TYPE",
+  "6": "REPLY_TYPE",
+  "METHOD_NAME": 0,
+  "PROTOCOL": 1,
+  "TRANSPORT": 2,
+  "HEADER_FLAGS": 3,
+  "SEQUENCE_ID": 4,
+  "MESSAGE_TYPE": 5,
+  "REPLY_TYPE": 6
+};
 

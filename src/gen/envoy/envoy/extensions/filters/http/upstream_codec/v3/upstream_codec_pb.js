@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/filters/http/upstream_codec/v3/upstream_codec.proto (package envoy.extensions.filters.http.upstream_codec.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/upstream_codec/v3/upstream_codec.proto.
  */
 export const file_envoy_extensions_filters_http_upstream_codec_v3_upstream_codec = /*@__PURE__*/
-  fileDesc("CkRlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC91cHN0cmVhbV9jb2RlYy92My91cHN0cmVhbV9jb2RlYy5wcm90bxIvZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAudXBzdHJlYW1fY29kZWMudjMiDwoNVXBzdHJlYW1Db2RlY0LGAQo9aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC51cHN0cmVhbV9jb2RlYy52M0ISVXBzdHJlYW1Db2RlY1Byb3RvUAFaZ2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL3Vwc3RyZWFtX2NvZGVjL3YzO3Vwc3RyZWFtX2NvZGVjdjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/http/upstream_codec/v3/upstream_codec.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/http/wasm/v3/wasm.proto (package envoy.extensions.filters.http.wasm.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_wasm_v3_wasm } from "../../../../wasm/v3/wasm_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/http/wasm/v3/wasm.proto.
  */
 export const file_envoy_extensions_filters_http_wasm_v3_wasm = /*@__PURE__*/
-  fileDesc("CjBlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC93YXNtL3YzL3dhc20ucHJvdG8SJWVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLndhc20udjMiPgoEV2FzbRI2CgZjb25maWcYASABKAsyJi5lbnZveS5leHRlbnNpb25zLndhc20udjMuUGx1Z2luQ29uZmlnQp8BCjNpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLndhc20udjNCCVdhc21Qcm90b1ABWlNnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvaHR0cC93YXNtL3YzO3dhc212M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_wasm_v3_wasm, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/http/wasm/v3/wasm.proto");
 
 /**
  * Describes the message envoy.extensions.filters.http.wasm.v3.Wasm.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/listener/local_ratelimit/v3/local_ratelimit.proto (package envoy.extensions.filters.listener.local_ratelimit.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_type_v3_token_bucket } from "../../../../../type/v3/token_bucket_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/listener/local_ratelimit/v3/local_ratelimit.proto.
  */
 export const file_envoy_extensions_filters_listener_local_ratelimit_v3_local_ratelimit = /*@__PURE__*/
-  fileDesc("CkplbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbGlzdGVuZXIvbG9jYWxfcmF0ZWxpbWl0L3YzL2xvY2FsX3JhdGVsaW1pdC5wcm90bxI0ZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmxpc3RlbmVyLmxvY2FsX3JhdGVsaW1pdC52MyKtAQoOTG9jYWxSYXRlTGltaXQSHAoLc3RhdF9wcmVmaXgYASABKAlCB/pCBHICEAESOgoMdG9rZW5fYnVja2V0GAIgASgLMhouZW52b3kudHlwZS52My5Ub2tlbkJ1Y2tldEII+kIFigECEAESQQoPcnVudGltZV9lbmFibGVkGAMgASgLMiguZW52b3kuY29uZmlnLmNvcmUudjMuUnVudGltZUZlYXR1cmVGbGFnQtIBCkJpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5saXN0ZW5lci5sb2NhbF9yYXRlbGltaXQudjNCE0xvY2FsUmF0ZWxpbWl0UHJvdG9QAVptZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL2xpc3RlbmVyL2xvY2FsX3JhdGVsaW1pdC92Mztsb2NhbF9yYXRlbGltaXR2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_base, file_envoy_type_v3_token_bucket, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/listener/local_ratelimit/v3/local_ratelimit.proto");
 
 /**
  * Describes the message envoy.extensions.filters.listener.local_ratelimit.v3.LocalRateLimit.

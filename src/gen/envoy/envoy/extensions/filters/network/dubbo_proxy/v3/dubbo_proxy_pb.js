@@ -2,22 +2,13 @@
 // @generated from file envoy/extensions/filters/network/dubbo_proxy/v3/dubbo_proxy.proto (package envoy.extensions.filters.network.dubbo_proxy.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_config_source } from "../../../../../config/core/v3/config_source_pb.js";
-import { file_envoy_extensions_filters_network_dubbo_proxy_v3_route } from "./route_pb.js";
-import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
-import { file_envoy_annotations_deprecation } from "../../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_migrate } from "../../../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/dubbo_proxy/v3/dubbo_proxy.proto.
  */
 export const file_envoy_extensions_filters_network_dubbo_proxy_v3_dubbo_proxy = /*@__PURE__*/
-  fileDesc("CkFlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9kdWJib19wcm94eS92My9kdWJib19wcm94eS5wcm90bxIvZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuZHViYm9fcHJveHkudjMiZgoERHJkcxJDCg1jb25maWdfc291cmNlGAEgASgLMiIuZW52b3kuY29uZmlnLmNvcmUudjMuQ29uZmlnU291cmNlQgj6QgWKAQIQARIZChFyb3V0ZV9jb25maWdfbmFtZRgCIAEoCSLWBQoKRHViYm9Qcm94eRIcCgtzdGF0X3ByZWZpeBgBIAEoCUIH+kIEcgIQARJeCg1wcm90b2NvbF90eXBlGAIgASgOMj0uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuZHViYm9fcHJveHkudjMuUHJvdG9jb2xUeXBlQgj6QgWCAQIQARJoChJzZXJpYWxpemF0aW9uX3R5cGUYAyABKA4yQi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5kdWJib19wcm94eS52My5TZXJpYWxpemF0aW9uVHlwZUII+kIFggECEAESZgoMcm91dGVfY29uZmlnGAQgAygLMkMuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuZHViYm9fcHJveHkudjMuUm91dGVDb25maWd1cmF0aW9uQgsYAZLHhtgEAzMuMBJeCgRkcmRzGAYgASgLMjUuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuZHViYm9fcHJveHkudjMuRHJkc0IX8pj+jwUREg9yb3V0ZV9zcGVjaWZpZXJIABJsChVtdWx0aXBsZV9yb3V0ZV9jb25maWcYByABKAsySy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5kdWJib19wcm94eS52My5NdWx0aXBsZVJvdXRlQ29uZmlndXJhdGlvbkgAElMKDWR1YmJvX2ZpbHRlcnMYBSADKAsyPC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5kdWJib19wcm94eS52My5EdWJib0ZpbHRlcjpCmsWIHj0KO2Vudm95LmNvbmZpZy5maWx0ZXIubmV0d29yay5kdWJib19wcm94eS52MmFscGhhMS5EdWJib1Byb3h5QhEKD3JvdXRlX3NwZWNpZmllciKPAQoLRHViYm9GaWx0ZXISFQoEbmFtZRgBIAEoCUIH+kIEcgIQARIkCgZjb25maWcYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55OkOaxYgePgo8ZW52b3kuY29uZmlnLmZpbHRlci5uZXR3b3JrLmR1YmJvX3Byb3h5LnYyYWxwaGExLkR1YmJvRmlsdGVyKhkKDFByb3RvY29sVHlwZRIJCgVEdWJibxAAKiEKEVNlcmlhbGl6YXRpb25UeXBlEgwKCEhlc3NpYW4yEABCwAEKPWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuZHViYm9fcHJveHkudjNCD0R1YmJvUHJveHlQcm90b1ABWmRnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9kdWJib19wcm94eS92MztkdWJib19wcm94eXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_config_source, file_envoy_extensions_filters_network_dubbo_proxy_v3_route, file_google_protobuf_any, file_envoy_annotations_deprecation, file_udpa_annotations_migrate, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/dubbo_proxy/v3/dubbo_proxy.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.dubbo_proxy.v3.Drds.
@@ -49,8 +40,10 @@ export const ProtocolTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.dubbo_proxy.v3.ProtocolType
  */
-export const ProtocolType = /*@__PURE__*/
-  tsEnum(ProtocolTypeSchema);
+export const ProtocolType = {
+  "0": "Dubbo",
+  "Dubbo": 0
+};
 
 /**
  * Describes the enum envoy.extensions.filters.network.dubbo_proxy.v3.SerializationType.
@@ -61,6 +54,8 @@ export const SerializationTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.dubbo_proxy.v3.SerializationType
  */
-export const SerializationType = /*@__PURE__*/
-  tsEnum(SerializationTypeSchema);
+export const SerializationType = {
+  "0": "Hessian2",
+  "Hessian2": 0
+};
 

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/network/generic_proxy/v3/route.proto (package envoy.extensions.filters.network.generic_proxy.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_xds_type_matcher_v3_matcher } from "../../../../../../xds/type/matcher/v3/matcher_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/generic_proxy/v3/route.proto.
  */
 export const file_envoy_extensions_filters_network_generic_proxy_v3_route = /*@__PURE__*/
-  fileDesc("Cj1lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9nZW5lcmljX3Byb3h5L3YzL3JvdXRlLnByb3RvEjFlbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5nZW5lcmljX3Byb3h5LnYzInUKC1ZpcnR1YWxIb3N0EhUKBG5hbWUYASABKAlCB/pCBHICEAESFwoFaG9zdHMYAiADKAlCCPpCBZIBAggBEjYKBnJvdXRlcxgDIAEoCzIcLnhkcy50eXBlLm1hdGNoZXIudjMuTWF0Y2hlckII+kIFigECEAEisAEKElJvdXRlQ29uZmlndXJhdGlvbhIVCgRuYW1lGAEgASgJQgf6QgRyAhABEiwKBnJvdXRlcxgCIAEoCzIcLnhkcy50eXBlLm1hdGNoZXIudjMuTWF0Y2hlchJVCg12aXJ0dWFsX2hvc3RzGAMgAygLMj4uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuZ2VuZXJpY19wcm94eS52My5WaXJ0dWFsSG9zdELJAQo/aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5nZW5lcmljX3Byb3h5LnYzQgpSb3V0ZVByb3RvUAFaaGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9uZXR3b3JrL2dlbmVyaWNfcHJveHkvdjM7Z2VuZXJpY19wcm94eXYzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_xds_annotations_v3_status, file_xds_type_matcher_v3_matcher, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/generic_proxy/v3/route.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.generic_proxy.v3.VirtualHost.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/network/geoip/v3/geoip.proto (package envoy.extensions.filters.network.geoip.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_extension } from "../../../../../config/core/v3/extension_pb.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/geoip/v3/geoip.proto.
  */
 export const file_envoy_extensions_filters_network_geoip_v3_geoip = /*@__PURE__*/
-  fileDesc("CjVlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9nZW9pcC92My9nZW9pcC5wcm90bxIpZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuZ2VvaXAudjMidwoFR2VvaXASEwoLc3RhdF9wcmVmaXgYASABKAkSRgoIcHJvdmlkZXIYAiABKAsyKi5lbnZveS5jb25maWcuY29yZS52My5UeXBlZEV4dGVuc2lvbkNvbmZpZ0II+kIFigECEAESEQoJY2xpZW50X2lwGAMgASgJQrEBCjdpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLmdlb2lwLnYzQgpHZW9pcFByb3RvUAFaWGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9uZXR3b3JrL2dlb2lwL3YzO2dlb2lwdjO6gMjRBgIQAtLGpOEGAggBYgZwcm90bzM", [file_envoy_config_core_v3_extension, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/geoip/v3/geoip.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.geoip.v3.Geoip.

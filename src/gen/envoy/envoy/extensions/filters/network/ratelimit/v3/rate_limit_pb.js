@@ -2,20 +2,13 @@
 // @generated from file envoy/extensions/filters/network/ratelimit/v3/rate_limit.proto (package envoy.extensions.filters.network.ratelimit.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_ratelimit_v3_rls } from "../../../../../config/ratelimit/v3/rls_pb.js";
-import { file_envoy_extensions_common_ratelimit_v3_ratelimit } from "../../../../common/ratelimit/v3/ratelimit_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/ratelimit/v3/rate_limit.proto.
  */
 export const file_envoy_extensions_filters_network_ratelimit_v3_rate_limit = /*@__PURE__*/
-  fileDesc("Cj5lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9yYXRlbGltaXQvdjMvcmF0ZV9saW1pdC5wcm90bxItZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsucmF0ZWxpbWl0LnYzIvgCCglSYXRlTGltaXQSHAoLc3RhdF9wcmVmaXgYASABKAlCB/pCBHICEAESFwoGZG9tYWluGAIgASgJQgf6QgRyAhABElgKC2Rlc2NyaXB0b3JzGAMgAygLMjkuZW52b3kuZXh0ZW5zaW9ucy5jb21tb24ucmF0ZWxpbWl0LnYzLlJhdGVMaW1pdERlc2NyaXB0b3JCCPpCBZIBAggBEioKB3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGQoRZmFpbHVyZV9tb2RlX2RlbnkYBSABKAgSVwoScmF0ZV9saW1pdF9zZXJ2aWNlGAYgASgLMjEuZW52b3kuY29uZmlnLnJhdGVsaW1pdC52My5SYXRlTGltaXRTZXJ2aWNlQ29uZmlnQgj6QgWKAQIQATo6msWIHjUKM2Vudm95LmNvbmZpZy5maWx0ZXIubmV0d29yay5yYXRlX2xpbWl0LnYyLlJhdGVMaW1pdEK5AQo7aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5yYXRlbGltaXQudjNCDlJhdGVMaW1pdFByb3RvUAFaYGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9uZXR3b3JrL3JhdGVsaW1pdC92MztyYXRlbGltaXR2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_ratelimit_v3_rls, file_envoy_extensions_common_ratelimit_v3_ratelimit, file_google_protobuf_duration, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/ratelimit/v3/rate_limit.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.ratelimit.v3.RateLimit.

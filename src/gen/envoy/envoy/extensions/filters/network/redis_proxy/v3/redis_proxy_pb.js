@@ -2,26 +2,13 @@
 // @generated from file envoy/extensions/filters/network/redis_proxy/v3/redis_proxy.proto (package envoy.extensions.filters.network.redis_proxy.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_address } from "../../../../../config/core/v3/address_pb.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_config_core_v3_grpc_service } from "../../../../../config/core/v3/grpc_service_pb.js";
-import { file_envoy_extensions_common_aws_v3_credential_provider } from "../../../../common/aws/v3/credential_provider_pb.js";
-import { file_envoy_extensions_common_dynamic_forward_proxy_v3_dns_cache } from "../../../../common/dynamic_forward_proxy/v3/dns_cache_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_envoy_annotations_deprecation } from "../../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_migrate } from "../../../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_sensitive } from "../../../../../../udpa/annotations/sensitive_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/redis_proxy/v3/redis_proxy.proto.
  */
 export const file_envoy_extensions_filters_network_redis_proxy_v3_redis_proxy = /*@__PURE__*/
-  fileDesc("CkFlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9yZWRpc19wcm94eS92My9yZWRpc19wcm94eS5wcm90bxIvZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsucmVkaXNfcHJveHkudjMisRoKClJlZGlzUHJveHkSHAoLc3RhdF9wcmVmaXgYASABKAlCB/pCBHICEAESaAoIc2V0dGluZ3MYAyABKAsyTC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5yZWRpc19wcm94eS52My5SZWRpc1Byb3h5LkNvbm5Qb29sU2V0dGluZ3NCCPpCBYoBAhABEhkKEWxhdGVuY3lfaW5fbWljcm9zGAQgASgIEl8KDXByZWZpeF9yb3V0ZXMYBSABKAsySC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5yZWRpc19wcm94eS52My5SZWRpc1Byb3h5LlByZWZpeFJvdXRlcxJVChhkb3duc3RyZWFtX2F1dGhfcGFzc3dvcmQYBiABKAsyIC5lbnZveS5jb25maWcuY29yZS52My5EYXRhU291cmNlQhEYAbi3i6QCAZLHhtgEAzMuMBJLChlkb3duc3RyZWFtX2F1dGhfcGFzc3dvcmRzGAkgAygLMiAuZW52b3kuY29uZmlnLmNvcmUudjMuRGF0YVNvdXJjZUIGuLeLpAIBElYKBmZhdWx0cxgIIAMoCzJGLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnJlZGlzX3Byb3h5LnYzLlJlZGlzUHJveHkuUmVkaXNGYXVsdBJKChhkb3duc3RyZWFtX2F1dGhfdXNlcm5hbWUYByABKAsyIC5lbnZveS5jb25maWcuY29yZS52My5EYXRhU291cmNlQga4t4ukAgESagoWZXh0ZXJuYWxfYXV0aF9wcm92aWRlchgKIAEoCzJKLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnJlZGlzX3Byb3h5LnYzLlJlZGlzRXh0ZXJuYWxBdXRoUHJvdmlkZXISFwoPY3VzdG9tX2NvbW1hbmRzGAsgAygJEm8KEHByb3RvY29sX3ZlcnNpb24YDCABKA4ySy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5yZWRpc19wcm94eS52My5SZWRpc1Byb3h5LlByb3RvY29sVmVyc2lvbkII+kIFggECEAEaowcKEENvbm5Qb29sU2V0dGluZ3MSNwoKb3BfdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkII+kIFqgECCAESGgoSZW5hYmxlX2hhc2h0YWdnaW5nGAIgASgIEhoKEmVuYWJsZV9yZWRpcmVjdGlvbhgDIAEoCBJaChBkbnNfY2FjaGVfY29uZmlnGAkgASgLMkAuZW52b3kuZXh0ZW5zaW9ucy5jb21tb24uZHluYW1pY19mb3J3YXJkX3Byb3h5LnYzLkRuc0NhY2hlQ29uZmlnEiQKHG1heF9idWZmZXJfc2l6ZV9iZWZvcmVfZmx1c2gYBCABKA0SNwoUYnVmZmVyX2ZsdXNoX3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SRgogbWF4X3Vwc3RyZWFtX3Vua25vd25fY29ubmVjdGlvbnMYBiABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSHAoUZW5hYmxlX2NvbW1hbmRfc3RhdHMYCCABKAgSdgoLcmVhZF9wb2xpY3kYByABKA4yVy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5yZWRpc19wcm94eS52My5SZWRpc1Byb3h5LkNvbm5Qb29sU2V0dGluZ3MuUmVhZFBvbGljeUII+kIFggECEAESbgoVY29ubmVjdGlvbl9yYXRlX2xpbWl0GAogASgLMk8uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsucmVkaXNfcHJveHkudjMuUmVkaXNQcm94eS5Db25uZWN0aW9uUmF0ZUxpbWl0IsUBCgpSZWFkUG9saWN5EhsKBk1BU1RFUhAAGg/ymP6PBQkKB1BSSU1BUlkSKQoNUFJFRkVSX01BU1RFUhABGhbymP6PBRAKDlBSRUZFUl9QUklNQVJZEgsKB1JFUExJQ0EQAhISCg5QUkVGRVJfUkVQTElDQRADEgcKA0FOWRAEEhcKE0xPQ0FMX1pPTkVfQUZGSU5JVFkQBRIsCihMT0NBTF9aT05FX0FGRklOSVRZX1JFUExJQ0FTX0FORF9QUklNQVJZEAY6TZrFiB5ICkZlbnZveS5jb25maWcuZmlsdGVyLm5ldHdvcmsucmVkaXNfcHJveHkudjIuUmVkaXNQcm94eS5Db25uUG9vbFNldHRpbmdzGsQICgxQcmVmaXhSb3V0ZXMSXgoGcm91dGVzGAEgAygLMk4uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsucmVkaXNfcHJveHkudjMuUmVkaXNQcm94eS5QcmVmaXhSb3V0ZXMuUm91dGUSGAoQY2FzZV9pbnNlbnNpdGl2ZRgCIAEoCBJnCg9jYXRjaF9hbGxfcm91dGUYBCABKAsyTi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5yZWRpc19wcm94eS52My5SZWRpc1Byb3h5LlByZWZpeFJvdXRlcy5Sb3V0ZRrsBQoFUm91dGUSGAoGcHJlZml4GAEgASgJQgj6QgVyAyjoBxIVCg1yZW1vdmVfcHJlZml4GAIgASgIEhgKB2NsdXN0ZXIYAyABKAlCB/pCBHICEAESgQEKFXJlcXVlc3RfbWlycm9yX3BvbGljeRgEIAMoCzJiLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnJlZGlzX3Byb3h5LnYzLlJlZGlzUHJveHkuUHJlZml4Um91dGVzLlJvdXRlLlJlcXVlc3RNaXJyb3JQb2xpY3kSFQoNa2V5X2Zvcm1hdHRlchgFIAEoCRJ9ChNyZWFkX2NvbW1hbmRfcG9saWN5GAYgASgLMmAuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsucmVkaXNfcHJveHkudjMuUmVkaXNQcm94eS5QcmVmaXhSb3V0ZXMuUm91dGUuUmVhZENvbW1hbmRQb2xpY3ka/QEKE1JlcXVlc3RNaXJyb3JQb2xpY3kSGAoHY2x1c3RlchgBIAEoCUIH+kIEcgIQARJIChBydW50aW1lX2ZyYWN0aW9uGAIgASgLMi4uZW52b3kuY29uZmlnLmNvcmUudjMuUnVudGltZUZyYWN0aW9uYWxQZXJjZW50Eh0KFWV4Y2x1ZGVfcmVhZF9jb21tYW5kcxgDIAEoCDpjmsWIHl4KXGVudm95LmNvbmZpZy5maWx0ZXIubmV0d29yay5yZWRpc19wcm94eS52Mi5SZWRpc1Byb3h5LlByZWZpeFJvdXRlcy5Sb3V0ZS5SZXF1ZXN0TWlycm9yUG9saWN5Gi0KEVJlYWRDb21tYW5kUG9saWN5EhgKB2NsdXN0ZXIYASABKAlCB/pCBHICEAE6T5rFiB5KCkhlbnZveS5jb25maWcuZmlsdGVyLm5ldHdvcmsucmVkaXNfcHJveHkudjIuUmVkaXNQcm94eS5QcmVmaXhSb3V0ZXMuUm91dGU6SZrFiB5ECkJlbnZveS5jb25maWcuZmlsdGVyLm5ldHdvcmsucmVkaXNfcHJveHkudjIuUmVkaXNQcm94eS5QcmVmaXhSb3V0ZXNKBAgDEARSEWNhdGNoX2FsbF9jbHVzdGVyGrYCCgpSZWRpc0ZhdWx0EnMKCmZhdWx0X3R5cGUYASABKA4yVS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5yZWRpc19wcm94eS52My5SZWRpc1Byb3h5LlJlZGlzRmF1bHQuUmVkaXNGYXVsdFR5cGVCCPpCBYIBAhABEk8KDWZhdWx0X2VuYWJsZWQYAiABKAsyLi5lbnZveS5jb25maWcuY29yZS52My5SdW50aW1lRnJhY3Rpb25hbFBlcmNlbnRCCPpCBYoBAhABEigKBWRlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCGNvbW1hbmRzGAQgAygJIiYKDlJlZGlzRmF1bHRUeXBlEgkKBURFTEFZEAASCQoFRVJST1IQARpFChNDb25uZWN0aW9uUmF0ZUxpbWl0Ei4KHWNvbm5lY3Rpb25fcmF0ZV9saW1pdF9wZXJfc2VjGAEgASgNQgf6QgQqAiAAIicKD1Byb3RvY29sVmVyc2lvbhIJCgVSRVNQMhAAEgkKBVJFU1AzEAE6PJrFiB43CjVlbnZveS5jb25maWcuZmlsdGVyLm5ldHdvcmsucmVkaXNfcHJveHkudjIuUmVkaXNQcm94eUoECAIQA1IHY2x1c3RlciLSBAoUUmVkaXNQcm90b2NvbE9wdGlvbnMSPwoNYXV0aF9wYXNzd29yZBgBIAEoCzIgLmVudm95LmNvbmZpZy5jb3JlLnYzLkRhdGFTb3VyY2VCBri3i6QCARI/Cg1hdXRoX3VzZXJuYW1lGAIgASgLMiAuZW52b3kuY29uZmlnLmNvcmUudjMuRGF0YVNvdXJjZUIGuLeLpAIBEkgKB2F3c19pYW0YAyABKAsyNy5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5yZWRpc19wcm94eS52My5Bd3NJYW0SZQoLY3JlZGVudGlhbHMYBCADKAsyUC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5yZWRpc19wcm94eS52My5SZWRpc1Byb3RvY29sT3B0aW9ucy5DcmVkZW50aWFsGr4BCgpDcmVkZW50aWFsEi4KB2FkZHJlc3MYASABKAsyHS5lbnZveS5jb25maWcuY29yZS52My5BZGRyZXNzEj8KDWF1dGhfcGFzc3dvcmQYAiABKAsyIC5lbnZveS5jb25maWcuY29yZS52My5EYXRhU291cmNlQga4t4ukAgESPwoNYXV0aF91c2VybmFtZRgDIAEoCzIgLmVudm95LmNvbmZpZy5jb3JlLnYzLkRhdGFTb3VyY2VCBri3i6QCATpGmsWIHkEKP2Vudm95LmNvbmZpZy5maWx0ZXIubmV0d29yay5yZWRpc19wcm94eS52Mi5SZWRpc1Byb3RvY29sT3B0aW9ucyLiAQoGQXdzSWFtElIKE2NyZWRlbnRpYWxfcHJvdmlkZXIYASABKAsyNS5lbnZveS5leHRlbnNpb25zLmNvbW1vbi5hd3MudjMuQXdzQ3JlZGVudGlhbFByb3ZpZGVyEhsKCmNhY2hlX25hbWUYAiABKAlCB/pCBHICEAESFAoMc2VydmljZV9uYW1lGAMgASgJEg4KBnJlZ2lvbhgEIAEoCRJBCg9leHBpcmF0aW9uX3RpbWUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDfpCCqoBByIDCIQHMgAidAoZUmVkaXNFeHRlcm5hbEF1dGhQcm92aWRlchI3CgxncnBjX3NlcnZpY2UYASABKAsyIS5lbnZveS5jb25maWcuY29yZS52My5HcnBjU2VydmljZRIeChZlbmFibGVfYXV0aF9leHBpcmF0aW9uGAIgASgIQsABCj1pby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnJlZGlzX3Byb3h5LnYzQg9SZWRpc1Byb3h5UHJvdG9QAVpkZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL25ldHdvcmsvcmVkaXNfcHJveHkvdjM7cmVkaXNfcHJveHl2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_address, file_envoy_config_core_v3_base, file_envoy_config_core_v3_grpc_service, file_envoy_extensions_common_aws_v3_credential_provider, file_envoy_extensions_common_dynamic_forward_proxy_v3_dns_cache, file_google_protobuf_duration, file_google_protobuf_wrappers, file_envoy_annotations_deprecation, file_udpa_annotations_migrate, file_udpa_annotations_sensitive, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/redis_proxy/v3/redis_proxy.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.
@@ -46,8 +33,22 @@ export const RedisProxy_ConnPoolSettings_ReadPolicySchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.ConnPoolSettings.ReadPolicy
  */
-export const RedisProxy_ConnPoolSettings_ReadPolicy = /*@__PURE__*/
-  tsEnum(RedisProxy_ConnPoolSettings_ReadPolicySchema);
+export const RedisProxy_ConnPoolSettings_ReadPolicy = {
+  "0": "MASTER",
+  "1": "PREFER_MASTER",
+  "2": "REPLICA",
+  "3": "PREFER_REPLICA",
+  "4": "ANY",
+  "5": "LOCAL_ZONE_AFFINITY",
+  "6": "LOCAL_ZONE_AFFINITY_REPLICAS_AND_PRIMARY",
+  "MASTER": 0,
+  "PREFER_MASTER": 1,
+  "REPLICA": 2,
+  "PREFER_REPLICA": 3,
+  "ANY": 4,
+  "LOCAL_ZONE_AFFINITY": 5,
+  "LOCAL_ZONE_AFFINITY_REPLICAS_AND_PRIMARY": 6
+};
 
 /**
  * Describes the message envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes.
@@ -93,8 +94,12 @@ export const RedisProxy_RedisFault_RedisFaultTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.RedisFault.RedisFaultType
  */
-export const RedisProxy_RedisFault_RedisFaultType = /*@__PURE__*/
-  tsEnum(RedisProxy_RedisFault_RedisFaultTypeSchema);
+export const RedisProxy_RedisFault_RedisFaultType = {
+  "0": "DELAY",
+  "1": "ERROR",
+  "DELAY": 0,
+  "ERROR": 1
+};
 
 /**
  * Describes the message envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.ConnectionRateLimit.
@@ -112,8 +117,12 @@ export const RedisProxy_ProtocolVersionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.ProtocolVersion
  */
-export const RedisProxy_ProtocolVersion = /*@__PURE__*/
-  tsEnum(RedisProxy_ProtocolVersionSchema);
+export const RedisProxy_ProtocolVersion = {
+  "0": "RESP2",
+  "1": "RESP3",
+  "RESP2": 0,
+  "RESP3": 1
+};
 
 /**
  * Describes the message envoy.extensions.filters.network.redis_proxy.v3.RedisProtocolOptions.

@@ -2,20 +2,13 @@
 // @generated from file envoy/extensions/filters/network/reverse_tunnel/v3/reverse_tunnel.proto (package envoy.extensions.filters.network.reverse_tunnel.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_extensions_filters_common_jwks_v3_jwt_handshake } from "../../../common/jwks/v3/jwt_handshake_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_envoy_annotations_deprecation } from "../../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/reverse_tunnel/v3/reverse_tunnel.proto.
  */
 export const file_envoy_extensions_filters_network_reverse_tunnel_v3_reverse_tunnel = /*@__PURE__*/
-  fileDesc("CkdlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9yZXZlcnNlX3R1bm5lbC92My9yZXZlcnNlX3R1bm5lbC5wcm90bxIyZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsucmV2ZXJzZV90dW5uZWwudjMixAEKClZhbGlkYXRpb24SIAoObm9kZV9pZF9mb3JtYXQYASABKAlCCPpCBXIDGIAIEiMKEWNsdXN0ZXJfaWRfZm9ybWF0GAIgASgJQgj6QgVyAxiACBIiChB0ZW5hbnRfaWRfZm9ybWF0GAUgASgJQgj6QgVyAxiACBIdChVlbWl0X2R5bmFtaWNfbWV0YWRhdGEYAyABKAgSLAoaZHluYW1pY19tZXRhZGF0YV9uYW1lc3BhY2UYBCABKAlCCPpCBXIDGP8BIt4ECg1SZXZlcnNlVHVubmVsEkMKDXBpbmdfaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEfpCDqoBCyIDCKwCMgQQwIQ9EisKFmF1dG9fY2xvc2VfY29ubmVjdGlvbnMYAiABKAhCCxgBkseG2AQDMy4wEiMKDHJlcXVlc3RfcGF0aBgDIAEoCUIN+kIKcggQARj/AdABARJFCg5yZXF1ZXN0X21ldGhvZBgEIAEoDjIjLmVudm95LmNvbmZpZy5jb3JlLnYzLlJlcXVlc3RNZXRob2RCCPpCBYIBAhABElIKCnZhbGlkYXRpb24YBSABKAsyPi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5yZXZlcnNlX3R1bm5lbC52My5WYWxpZGF0aW9uEioKFXJlcXVpcmVkX2NsdXN0ZXJfbmFtZRgGIAEoCUIL+kIIcgYY/wHQAQESGAoQdXNlX2h0dHBfdXBncmFkZRgHIAEoCBIYChBza2lwX3JlYmFsYW5jaW5nGAggASgIElUKDWp3dF92YWxpZGF0b3IYCiABKAsyPi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLmp3a3MudjMuSnd0SGFuZHNoYWtlVmFsaWRhdG9yEh8KF2VuYWJsZV9jb25uZWN0aW9uX2xpbWl0GAkgASgIEkMKEWhhbmRzaGFrZV90aW1lb3V0GAsgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg36QgqqAQciAwisAioAQswBCkBpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnJldmVyc2VfdHVubmVsLnYzQhJSZXZlcnNlVHVubmVsUHJvdG9QAVpqZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL25ldHdvcmsvcmV2ZXJzZV90dW5uZWwvdjM7cmV2ZXJzZV90dW5uZWx2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_base, file_envoy_extensions_filters_common_jwks_v3_jwt_handshake, file_google_protobuf_duration, file_envoy_annotations_deprecation, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/reverse_tunnel/v3/reverse_tunnel.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.reverse_tunnel.v3.Validation.

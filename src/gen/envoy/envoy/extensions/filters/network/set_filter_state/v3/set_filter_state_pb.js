@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/network/set_filter_state/v3/set_filter_state.proto (package envoy.extensions.filters.network.set_filter_state.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_filters_common_set_filter_state_v3_value } from "../../../common/set_filter_state/v3/value_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/set_filter_state/v3/set_filter_state.proto.
  */
 export const file_envoy_extensions_filters_network_set_filter_state_v3_set_filter_state = /*@__PURE__*/
-  fileDesc("CktlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9zZXRfZmlsdGVyX3N0YXRlL3YzL3NldF9maWx0ZXJfc3RhdGUucHJvdG8SNGVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnNldF9maWx0ZXJfc3RhdGUudjMiuQIKBkNvbmZpZxJgChFvbl9uZXdfY29ubmVjdGlvbhgBIAMoCzJFLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5jb21tb24uc2V0X2ZpbHRlcl9zdGF0ZS52My5GaWx0ZXJTdGF0ZVZhbHVlEmoKG29uX2Rvd25zdHJlYW1fdGxzX2hhbmRzaGFrZRgCIAMoCzJFLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5jb21tb24uc2V0X2ZpbHRlcl9zdGF0ZS52My5GaWx0ZXJTdGF0ZVZhbHVlEmEKEm9uX2Rvd25zdHJlYW1fZGF0YRgDIAMoCzJFLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5jb21tb24uc2V0X2ZpbHRlcl9zdGF0ZS52My5GaWx0ZXJTdGF0ZVZhbHVlQtMBCkJpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnNldF9maWx0ZXJfc3RhdGUudjNCE1NldEZpbHRlclN0YXRlUHJvdG9QAVpuZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL25ldHdvcmsvc2V0X2ZpbHRlcl9zdGF0ZS92MztzZXRfZmlsdGVyX3N0YXRldjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_extensions_filters_common_set_filter_state_v3_value, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/network/set_filter_state/v3/set_filter_state.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.set_filter_state.v3.Config.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy.proto (package envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_common_dynamic_forward_proxy_v3_dns_cache } from "../../../../common/dynamic_forward_proxy/v3/dns_cache_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy.proto.
  */
 export const file_envoy_extensions_filters_network_sni_dynamic_forward_proxy_v3_sni_dynamic_forward_proxy = /*@__PURE__*/
-  fileDesc("Cl1lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9zbmlfZHluYW1pY19mb3J3YXJkX3Byb3h5L3YzL3NuaV9keW5hbWljX2ZvcndhcmRfcHJveHkucHJvdG8SPWVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnNuaV9keW5hbWljX2ZvcndhcmRfcHJveHkudjMiyAEKDEZpbHRlckNvbmZpZxJkChBkbnNfY2FjaGVfY29uZmlnGAEgASgLMkAuZW52b3kuZXh0ZW5zaW9ucy5jb21tb24uZHluYW1pY19mb3J3YXJkX3Byb3h5LnYzLkRuc0NhY2hlQ29uZmlnQgj6QgWKAQIQARIhCgpwb3J0X3ZhbHVlGAIgASgNQgv6QggqBhj//wMgAEgAEh0KFXNhdmVfdXBzdHJlYW1fYWRkcmVzcxgDIAEoCEIQCg5wb3J0X3NwZWNpZmllckL3AQpLaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5zbmlfZHluYW1pY19mb3J3YXJkX3Byb3h5LnYzQhtTbmlEeW5hbWljRm9yd2FyZFByb3h5UHJvdG9QAVqAAWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9uZXR3b3JrL3NuaV9keW5hbWljX2ZvcndhcmRfcHJveHkvdjM7c25pX2R5bmFtaWNfZm9yd2FyZF9wcm94eXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_extensions_common_dynamic_forward_proxy_v3_dns_cache, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/network/tcp_bandwidth_limit/v3/tcp_bandwidth_limit.proto (package envoy.extensions.filters.network.tcp_bandwidth_limit.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/tcp_bandwidth_limit/v3/tcp_bandwidth_limit.proto.
  */
 export const file_envoy_extensions_filters_network_tcp_bandwidth_limit_v3_tcp_bandwidth_limit = /*@__PURE__*/
-  fileDesc("ClFlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay90Y3BfYmFuZHdpZHRoX2xpbWl0L3YzL3RjcF9iYW5kd2lkdGhfbGltaXQucHJvdG8SN2Vudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnRjcF9iYW5kd2lkdGhfbGltaXQudjMiqAIKEVRjcEJhbmR3aWR0aExpbWl0EhwKC3N0YXRfcHJlZml4GAEgASgJQgf6QgRyAhABEjUKD3JlYWRfbGltaXRfa2JwcxgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50NjRWYWx1ZRI2ChB3cml0ZV9saW1pdF9rYnBzGAMgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlEkMKDWZpbGxfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEfpCDqoBCyICCAEyBRCA2sQJEkEKD3J1bnRpbWVfZW5hYmxlZBgFIAEoCzIoLmVudm95LmNvbmZpZy5jb3JlLnYzLlJ1bnRpbWVGZWF0dXJlRmxhZ0LfAQpFaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay50Y3BfYmFuZHdpZHRoX2xpbWl0LnYzQhZUY3BCYW5kd2lkdGhMaW1pdFByb3RvUAFadGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9uZXR3b3JrL3RjcF9iYW5kd2lkdGhfbGltaXQvdjM7dGNwX2JhbmR3aWR0aF9saW1pdHYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_base, file_google_protobuf_duration, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/tcp_bandwidth_limit/v3/tcp_bandwidth_limit.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.tcp_bandwidth_limit.v3.TcpBandwidthLimit.

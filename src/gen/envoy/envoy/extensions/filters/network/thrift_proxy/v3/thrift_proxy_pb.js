@@ -2,23 +2,13 @@
 // @generated from file envoy/extensions/filters/network/thrift_proxy/v3/thrift_proxy.proto (package envoy.extensions.filters.network.thrift_proxy.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_accesslog_v3_accesslog } from "../../../../../config/accesslog/v3/accesslog_pb.js";
-import { file_envoy_config_core_v3_config_source } from "../../../../../config/core/v3/config_source_pb.js";
-import { file_envoy_extensions_filters_network_thrift_proxy_v3_route } from "./route_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_envoy_annotations_deprecation } from "../../../../../annotations/deprecation_pb.js";
-import { file_udpa_annotations_migrate } from "../../../../../../udpa/annotations/migrate_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/thrift_proxy/v3/thrift_proxy.proto.
  */
 export const file_envoy_extensions_filters_network_thrift_proxy_v3_thrift_proxy = /*@__PURE__*/
-  fileDesc("CkNlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay90aHJpZnRfcHJveHkvdjMvdGhyaWZ0X3Byb3h5LnByb3RvEjBlbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay50aHJpZnRfcHJveHkudjMiZgoEVHJkcxJDCg1jb25maWdfc291cmNlGAEgASgLMiIuZW52b3kuY29uZmlnLmNvcmUudjMuQ29uZmlnU291cmNlQgj6QgWKAQIQARIZChFyb3V0ZV9jb25maWdfbmFtZRgCIAEoCSKUBgoLVGhyaWZ0UHJveHkSXAoJdHJhbnNwb3J0GAIgASgOMj8uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsudGhyaWZ0X3Byb3h5LnYzLlRyYW5zcG9ydFR5cGVCCPpCBYIBAhABEloKCHByb3RvY29sGAMgASgOMj4uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsudGhyaWZ0X3Byb3h5LnYzLlByb3RvY29sVHlwZUII+kIFggECEAESHAoLc3RhdF9wcmVmaXgYASABKAlCB/pCBHICEAEScwoMcm91dGVfY29uZmlnGAQgASgLMkQuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsudGhyaWZ0X3Byb3h5LnYzLlJvdXRlQ29uZmlndXJhdGlvbkIX8pj+jwUREg9yb3V0ZV9zcGVjaWZpZXISXQoEdHJkcxgIIAEoCzI2LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnRocmlmdF9wcm94eS52My5UcmRzQhfymP6PBRESD3JvdXRlX3NwZWNpZmllchJWCg50aHJpZnRfZmlsdGVycxgFIAMoCzI+LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnRocmlmdF9wcm94eS52My5UaHJpZnRGaWx0ZXISGwoTcGF5bG9hZF9wYXNzdGhyb3VnaBgGIAEoCBJBChttYXhfcmVxdWVzdHNfcGVyX2Nvbm5lY3Rpb24YByABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSOAoKYWNjZXNzX2xvZxgJIAMoCzIkLmVudm95LmNvbmZpZy5hY2Nlc3Nsb2cudjMuQWNjZXNzTG9nEiEKGWhlYWRlcl9rZXlzX3ByZXNlcnZlX2Nhc2UYCiABKAg6RJrFiB4/Cj1lbnZveS5jb25maWcuZmlsdGVyLm5ldHdvcmsudGhyaWZ0X3Byb3h5LnYyYWxwaGExLlRocmlmdFByb3h5IrcBCgxUaHJpZnRGaWx0ZXISFQoEbmFtZRgBIAEoCUIH+kIEcgIQARIsCgx0eXBlZF9jb25maWcYAyABKAsyFC5nb29nbGUucHJvdG9idWYuQW55SAA6RZrFiB5ACj5lbnZveS5jb25maWcuZmlsdGVyLm5ldHdvcmsudGhyaWZ0X3Byb3h5LnYyYWxwaGExLlRocmlmdEZpbHRlckINCgtjb25maWdfdHlwZUoECAIQA1IGY29uZmlnIqECChVUaHJpZnRQcm90b2NvbE9wdGlvbnMSXAoJdHJhbnNwb3J0GAEgASgOMj8uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsudGhyaWZ0X3Byb3h5LnYzLlRyYW5zcG9ydFR5cGVCCPpCBYIBAhABEloKCHByb3RvY29sGAIgASgOMj4uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsudGhyaWZ0X3Byb3h5LnYzLlByb3RvY29sVHlwZUII+kIFggECEAE6TprFiB5JCkdlbnZveS5jb25maWcuZmlsdGVyLm5ldHdvcmsudGhyaWZ0X3Byb3h5LnYyYWxwaGExLlRocmlmdFByb3RvY29sT3B0aW9ucypJCg1UcmFuc3BvcnRUeXBlEhIKDkFVVE9fVFJBTlNQT1JUEAASCgoGRlJBTUVEEAESDAoIVU5GUkFNRUQQAhIKCgZIRUFERVIQAypkCgxQcm90b2NvbFR5cGUSEQoNQVVUT19QUk9UT0NPTBAAEgoKBkJJTkFSWRABEg4KCkxBWF9CSU5BUlkQAhILCgdDT01QQUNUEAMSGAoHVFdJVFRFUhAEGgsIAYr0m7MFAzMuMELEAQo+aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay50aHJpZnRfcHJveHkudjNCEFRocmlmdFByb3h5UHJvdG9QAVpmZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL25ldHdvcmsvdGhyaWZ0X3Byb3h5L3YzO3RocmlmdF9wcm94eXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_accesslog_v3_accesslog, file_envoy_config_core_v3_config_source, file_envoy_extensions_filters_network_thrift_proxy_v3_route, file_google_protobuf_any, file_google_protobuf_wrappers, file_envoy_annotations_deprecation, file_udpa_annotations_migrate, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/thrift_proxy/v3/thrift_proxy.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.thrift_proxy.v3.Trds.
@@ -57,8 +47,16 @@ export const TransportTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.thrift_proxy.v3.TransportType
  */
-export const TransportType = /*@__PURE__*/
-  tsEnum(TransportTypeSchema);
+export const TransportType = {
+  "0": "AUTO_TRANSPORT",
+  "1": "FRAMED",
+  "2": "UNFRAMED",
+  "3": "HEADER",
+  "AUTO_TRANSPORT": 0,
+  "FRAMED": 1,
+  "UNFRAMED": 2,
+  "HEADER": 3
+};
 
 /**
  * Describes the enum envoy.extensions.filters.network.thrift_proxy.v3.ProtocolType.
@@ -69,6 +67,16 @@ export const ProtocolTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.thrift_proxy.v3.ProtocolType
  */
-export const ProtocolType = /*@__PURE__*/
-  tsEnum(ProtocolTypeSchema);
+export const ProtocolType = {
+  "0": "AUTO_PROTOCOL",
+  "1": "BINARY",
+  "2": "LAX_BINARY",
+  "3": "COMPACT",
+  "4": "TWITTER",
+  "AUTO_PROTOCOL": 0,
+  "BINARY": 1,
+  "LAX_BINARY": 2,
+  "COMPACT": 3,
+  "TWITTER": 4
+};
 

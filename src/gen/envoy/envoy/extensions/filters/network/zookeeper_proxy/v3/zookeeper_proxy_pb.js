@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/network/zookeeper_proxy/v3/zookeeper_proxy.proto (package envoy.extensions.filters.network.zookeeper_proxy.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../udpa/annotations/versioning_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/zookeeper_proxy/v3/zookeeper_proxy.proto.
  */
 export const file_envoy_extensions_filters_network_zookeeper_proxy_v3_zookeeper_proxy = /*@__PURE__*/
-  fileDesc("CkllbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay96b29rZWVwZXJfcHJveHkvdjMvem9va2VlcGVyX3Byb3h5LnByb3RvEjNlbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay56b29rZWVwZXJfcHJveHkudjMixAQKDlpvb0tlZXBlclByb3h5EhwKC3N0YXRfcHJlZml4GAEgASgJQgf6QgRyAhABEhIKCmFjY2Vzc19sb2cYAiABKAkSNgoQbWF4X3BhY2tldF9ieXRlcxgDIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIoCiBlbmFibGVfbGF0ZW5jeV90aHJlc2hvbGRfbWV0cmljcxgEIAEoCBJKChlkZWZhdWx0X2xhdGVuY3lfdGhyZXNob2xkGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgz6QgmqAQYyBBDAhD0ScgobbGF0ZW5jeV90aHJlc2hvbGRfb3ZlcnJpZGVzGAYgAygLMk0uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuem9va2VlcGVyX3Byb3h5LnYzLkxhdGVuY3lUaHJlc2hvbGRPdmVycmlkZRIvCidlbmFibGVfcGVyX29wY29kZV9yZXF1ZXN0X2J5dGVzX21ldHJpY3MYByABKAgSMAooZW5hYmxlX3Blcl9vcGNvZGVfcmVzcG9uc2VfYnl0ZXNfbWV0cmljcxgIIAEoCBIvCidlbmFibGVfcGVyX29wY29kZV9kZWNvZGVyX2Vycm9yX21ldHJpY3MYCSABKAg6SprFiB5FCkNlbnZveS5jb25maWcuZmlsdGVyLm5ldHdvcmsuem9va2VlcGVyX3Byb3h5LnYxYWxwaGExLlpvb0tlZXBlclByb3h5ItsEChhMYXRlbmN5VGhyZXNob2xkT3ZlcnJpZGUSbgoGb3Bjb2RlGAEgASgOMlQuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuem9va2VlcGVyX3Byb3h5LnYzLkxhdGVuY3lUaHJlc2hvbGRPdmVycmlkZS5PcGNvZGVCCPpCBYIBAhABEjwKCXRocmVzaG9sZBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIO+kILqgEICAEyBBDAhD0ikAMKBk9wY29kZRILCgdDb25uZWN0EAASCgoGQ3JlYXRlEAESCgoGRGVsZXRlEAISCgoGRXhpc3RzEAMSCwoHR2V0RGF0YRAEEgsKB1NldERhdGEQBRIKCgZHZXRBY2wQBhIKCgZTZXRBY2wQBxIPCgtHZXRDaGlsZHJlbhAIEggKBFN5bmMQCRIICgRQaW5nEAoSEAoMR2V0Q2hpbGRyZW4yEAsSCQoFQ2hlY2sQDBIJCgVNdWx0aRANEgsKB0NyZWF0ZTIQDhIMCghSZWNvbmZpZxAPEhAKDENoZWNrV2F0Y2hlcxAQEhEKDVJlbW92ZVdhdGNoZXMQERITCg9DcmVhdGVDb250YWluZXIQEhINCglDcmVhdGVUdGwQExIJCgVDbG9zZRAUEgsKB1NldEF1dGgQFRIOCgpTZXRXYXRjaGVzEBYSEQoNR2V0RXBoZW1lcmFscxAXEhgKFEdldEFsbENoaWxkcmVuTnVtYmVyEBgSDwoLU2V0V2F0Y2hlczIQGRIMCghBZGRXYXRjaBAaQtABCkFpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnpvb2tlZXBlcl9wcm94eS52M0ITWm9va2VlcGVyUHJveHlQcm90b1ABWmxnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay96b29rZWVwZXJfcHJveHkvdjM7em9va2VlcGVyX3Byb3h5djO6gMjRBgIQAmIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_wrappers, file_udpa_annotations_status, file_udpa_annotations_versioning, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/zookeeper_proxy/v3/zookeeper_proxy.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.zookeeper_proxy.v3.ZooKeeperProxy.
@@ -38,6 +33,60 @@ export const LatencyThresholdOverride_OpcodeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.zookeeper_proxy.v3.LatencyThresholdOverride.Opcode
  */
-export const LatencyThresholdOverride_Opcode = /*@__PURE__*/
-  tsEnum(LatencyThresholdOverride_OpcodeSchema);
+export const LatencyThresholdOverride_Opcode = {
+  "0": "Connect",
+  "1": "Create",
+  "2": "Delete",
+  "3": "Exists",
+  "4": "GetData",
+  "5": "SetData",
+  "6": "GetAcl",
+  "7": "SetAcl",
+  "8": "GetChildren",
+  "9": "Sync",
+  "10": "Ping",
+  "11": "GetChildren2",
+  "12": "Check",
+  "13": "Multi",
+  "14": "Create2",
+  "15": "Reconfig",
+  "16": "CheckWatches",
+  "17": "RemoveWatches",
+  "18": "CreateContainer",
+  "19": "CreateTtl",
+  "20": "Close",
+  "21": "SetAuth",
+  "22": "SetWatches",
+  "23": "GetEphemerals",
+  "24": "GetAllChildrenNumber",
+  "25": "SetWatches2",
+  "26": "AddWatch",
+  "Connect": 0,
+  "Create": 1,
+  "Delete": 2,
+  "Exists": 3,
+  "GetData": 4,
+  "SetData": 5,
+  "GetAcl": 6,
+  "SetAcl": 7,
+  "GetChildren": 8,
+  "Sync": 9,
+  "Ping": 10,
+  "GetChildren2": 11,
+  "Check": 12,
+  "Multi": 13,
+  "Create2": 14,
+  "Reconfig": 15,
+  "CheckWatches": 16,
+  "RemoveWatches": 17,
+  "CreateContainer": 18,
+  "CreateTtl": 19,
+  "Close": 20,
+  "SetAuth": 21,
+  "SetWatches": 22,
+  "GetEphemerals": 23,
+  "GetAllChildrenNumber": 24,
+  "SetWatches2": 25,
+  "AddWatch": 26
+};
 

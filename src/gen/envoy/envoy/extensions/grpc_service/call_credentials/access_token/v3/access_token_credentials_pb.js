@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/grpc_service/call_credentials/access_token/v3/access_token_credentials.proto (package envoy.extensions.grpc_service.call_credentials.access_token.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/grpc_service/call_credentials/access_token/v3/access_token_credentials.proto.
  */
 export const file_envoy_extensions_grpc_service_call_credentials_access_token_v3_access_token_credentials = /*@__PURE__*/
-  fileDesc("Cl1lbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jYWxsX2NyZWRlbnRpYWxzL2FjY2Vzc190b2tlbi92My9hY2Nlc3NfdG9rZW5fY3JlZGVudGlhbHMucHJvdG8SPmVudm95LmV4dGVuc2lvbnMuZ3JwY19zZXJ2aWNlLmNhbGxfY3JlZGVudGlhbHMuYWNjZXNzX3Rva2VuLnYzIicKFkFjY2Vzc1Rva2VuQ3JlZGVudGlhbHMSDQoFdG9rZW4YASABKAlC6wEKTGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5ncnBjX3NlcnZpY2UuY2FsbF9jcmVkZW50aWFscy5hY2Nlc3NfdG9rZW4udjNCG0FjY2Vzc1Rva2VuQ3JlZGVudGlhbHNQcm90b1ABWnRnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jYWxsX2NyZWRlbnRpYWxzL2FjY2Vzc190b2tlbi92MzthY2Nlc3NfdG9rZW52M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/grpc_service/call_credentials/access_token/v3/access_token_credentials.proto");
 
 /**
  * Describes the message envoy.extensions.grpc_service.call_credentials.access_token.v3.AccessTokenCredentials.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/grpc_service/call_credentials/file_based_metadata/v3/file_based_metadata_credentials.proto (package envoy.extensions.grpc_service.call_credentials.file_based_metadata.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_udpa_annotations_sensitive } from "../../../../../../udpa/annotations/sensitive_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/grpc_service/call_credentials/file_based_metadata/v3/file_based_metadata_credentials.proto.
  */
 export const file_envoy_extensions_grpc_service_call_credentials_file_based_metadata_v3_file_based_metadata_credentials = /*@__PURE__*/
-  fileDesc("CmtlbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jYWxsX2NyZWRlbnRpYWxzL2ZpbGVfYmFzZWRfbWV0YWRhdGEvdjMvZmlsZV9iYXNlZF9tZXRhZGF0YV9jcmVkZW50aWFscy5wcm90bxJFZW52b3kuZXh0ZW5zaW9ucy5ncnBjX3NlcnZpY2UuY2FsbF9jcmVkZW50aWFscy5maWxlX2Jhc2VkX21ldGFkYXRhLnYzIowBCiBGaWxlQmFzZWRNZXRhZGF0YUNhbGxDcmVkZW50aWFscxI9CgtzZWNyZXRfZGF0YRgBIAEoCzIgLmVudm95LmNvbmZpZy5jb3JlLnYzLkRhdGFTb3VyY2VCBri3i6QCARISCgpoZWFkZXJfa2V5GAIgASgJEhUKDWhlYWRlcl9wcmVmaXgYAyABKAlChwIKU2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5ncnBjX3NlcnZpY2UuY2FsbF9jcmVkZW50aWFscy5maWxlX2Jhc2VkX21ldGFkYXRhLnYzQiFGaWxlQmFzZWRNZXRhZGF0YUNyZWRlbnRpYWxzUHJvdG9QAVqCAWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZ3JwY19zZXJ2aWNlL2NhbGxfY3JlZGVudGlhbHMvZmlsZV9iYXNlZF9tZXRhZGF0YS92MztmaWxlX2Jhc2VkX21ldGFkYXRhdjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_config_core_v3_base, file_udpa_annotations_sensitive, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/grpc_service/call_credentials/file_based_metadata/v3/file_based_metadata_credentials.proto");
 
 /**
  * Describes the message envoy.extensions.grpc_service.call_credentials.file_based_metadata.v3.FileBasedMetadataCallCredentials.

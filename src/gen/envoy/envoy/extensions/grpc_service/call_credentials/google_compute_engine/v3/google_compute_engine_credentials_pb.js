@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/grpc_service/call_credentials/google_compute_engine/v3/google_compute_engine_credentials.proto (package envoy.extensions.grpc_service.call_credentials.google_compute_engine.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/grpc_service/call_credentials/google_compute_engine/v3/google_compute_engine_credentials.proto.
  */
 export const file_envoy_extensions_grpc_service_call_credentials_google_compute_engine_v3_google_compute_engine_credentials = /*@__PURE__*/
-  fileDesc("Cm9lbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jYWxsX2NyZWRlbnRpYWxzL2dvb2dsZV9jb21wdXRlX2VuZ2luZS92My9nb29nbGVfY29tcHV0ZV9lbmdpbmVfY3JlZGVudGlhbHMucHJvdG8SR2Vudm95LmV4dGVuc2lvbnMuZ3JwY19zZXJ2aWNlLmNhbGxfY3JlZGVudGlhbHMuZ29vZ2xlX2NvbXB1dGVfZW5naW5lLnYzIiAKHkdvb2dsZUNvbXB1dGVFbmdpbmVDcmVkZW50aWFsc0KPAgpVaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmdycGNfc2VydmljZS5jYWxsX2NyZWRlbnRpYWxzLmdvb2dsZV9jb21wdXRlX2VuZ2luZS52M0IjR29vZ2xlQ29tcHV0ZUVuZ2luZUNyZWRlbnRpYWxzUHJvdG9QAVqGAWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZ3JwY19zZXJ2aWNlL2NhbGxfY3JlZGVudGlhbHMvZ29vZ2xlX2NvbXB1dGVfZW5naW5lL3YzO2dvb2dsZV9jb21wdXRlX2VuZ2luZXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/grpc_service/call_credentials/google_compute_engine/v3/google_compute_engine_credentials.proto");
 
 /**
  * Describes the message envoy.extensions.grpc_service.call_credentials.google_compute_engine.v3.GoogleComputeEngineCredentials.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/grpc_service/call_credentials/service_account_jwt_access/v3/service_account_jwt_access_credentials.proto (package envoy.extensions.grpc_service.call_credentials.service_account_jwt_access.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/grpc_service/call_credentials/service_account_jwt_access/v3/service_account_jwt_access_credentials.proto.
  */
 export const file_envoy_extensions_grpc_service_call_credentials_service_account_jwt_access_v3_service_account_jwt_access_credentials = /*@__PURE__*/
-  fileDesc("CnllbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jYWxsX2NyZWRlbnRpYWxzL3NlcnZpY2VfYWNjb3VudF9qd3RfYWNjZXNzL3YzL3NlcnZpY2VfYWNjb3VudF9qd3RfYWNjZXNzX2NyZWRlbnRpYWxzLnByb3RvEkxlbnZveS5leHRlbnNpb25zLmdycGNfc2VydmljZS5jYWxsX2NyZWRlbnRpYWxzLnNlcnZpY2VfYWNjb3VudF9qd3RfYWNjZXNzLnYzImkKIlNlcnZpY2VBY2NvdW50Snd0QWNjZXNzQ3JlZGVudGlhbHMSEAoIanNvbl9rZXkYASABKAkSMQoOdG9rZW5fbGlmZXRpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CogIKWmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5ncnBjX3NlcnZpY2UuY2FsbF9jcmVkZW50aWFscy5zZXJ2aWNlX2FjY291bnRfand0X2FjY2Vzcy52M0InU2VydmljZUFjY291bnRKd3RBY2Nlc3NDcmVkZW50aWFsc1Byb3RvUAFakAFnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jYWxsX2NyZWRlbnRpYWxzL3NlcnZpY2VfYWNjb3VudF9qd3RfYWNjZXNzL3YzO3NlcnZpY2VfYWNjb3VudF9qd3RfYWNjZXNzdjO6gMjRBgIQAmIGcHJvdG8z", [file_google_protobuf_duration, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/grpc_service/call_credentials/service_account_jwt_access/v3/service_account_jwt_access_credentials.proto");
 
 /**
  * Describes the message envoy.extensions.grpc_service.call_credentials.service_account_jwt_access.v3.ServiceAccountJwtAccessCredentials.

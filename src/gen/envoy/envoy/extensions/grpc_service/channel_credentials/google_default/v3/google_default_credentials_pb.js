@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/grpc_service/channel_credentials/google_default/v3/google_default_credentials.proto (package envoy.extensions.grpc_service.channel_credentials.google_default.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/grpc_service/channel_credentials/google_default/v3/google_default_credentials.proto.
  */
 export const file_envoy_extensions_grpc_service_channel_credentials_google_default_v3_google_default_credentials = /*@__PURE__*/
-  fileDesc("CmRlbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jaGFubmVsX2NyZWRlbnRpYWxzL2dvb2dsZV9kZWZhdWx0L3YzL2dvb2dsZV9kZWZhdWx0X2NyZWRlbnRpYWxzLnByb3RvEkNlbnZveS5leHRlbnNpb25zLmdycGNfc2VydmljZS5jaGFubmVsX2NyZWRlbnRpYWxzLmdvb2dsZV9kZWZhdWx0LnYzIhoKGEdvb2dsZURlZmF1bHRDcmVkZW50aWFsc0L5AQpRaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmdycGNfc2VydmljZS5jaGFubmVsX2NyZWRlbnRpYWxzLmdvb2dsZV9kZWZhdWx0LnYzQh1Hb29nbGVEZWZhdWx0Q3JlZGVudGlhbHNQcm90b1ABWntnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jaGFubmVsX2NyZWRlbnRpYWxzL2dvb2dsZV9kZWZhdWx0L3YzO2dvb2dsZV9kZWZhdWx0djO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/grpc_service/channel_credentials/google_default/v3/google_default_credentials.proto");
 
 /**
  * Describes the message envoy.extensions.grpc_service.channel_credentials.google_default.v3.GoogleDefaultCredentials.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/grpc_service/channel_credentials/insecure/v3/insecure_credentials.proto (package envoy.extensions.grpc_service.channel_credentials.insecure.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/grpc_service/channel_credentials/insecure/v3/insecure_credentials.proto.
  */
 export const file_envoy_extensions_grpc_service_channel_credentials_insecure_v3_insecure_credentials = /*@__PURE__*/
-  fileDesc("ClhlbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jaGFubmVsX2NyZWRlbnRpYWxzL2luc2VjdXJlL3YzL2luc2VjdXJlX2NyZWRlbnRpYWxzLnByb3RvEj1lbnZveS5leHRlbnNpb25zLmdycGNfc2VydmljZS5jaGFubmVsX2NyZWRlbnRpYWxzLmluc2VjdXJlLnYzIhUKE0luc2VjdXJlQ3JlZGVudGlhbHNC4gEKS2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5ncnBjX3NlcnZpY2UuY2hhbm5lbF9jcmVkZW50aWFscy5pbnNlY3VyZS52M0IYSW5zZWN1cmVDcmVkZW50aWFsc1Byb3RvUAFab2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZ3JwY19zZXJ2aWNlL2NoYW5uZWxfY3JlZGVudGlhbHMvaW5zZWN1cmUvdjM7aW5zZWN1cmV2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/grpc_service/channel_credentials/insecure/v3/insecure_credentials.proto");
 
 /**
  * Describes the message envoy.extensions.grpc_service.channel_credentials.insecure.v3.InsecureCredentials.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/grpc_service/channel_credentials/tls/v3/tls_credentials.proto (package envoy.extensions.grpc_service.channel_credentials.tls.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_transport_sockets_tls_v3_tls } from "../../../../transport_sockets/tls/v3/tls_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/grpc_service/channel_credentials/tls/v3/tls_credentials.proto.
  */
 export const file_envoy_extensions_grpc_service_channel_credentials_tls_v3_tls_credentials = /*@__PURE__*/
-  fileDesc("Ck5lbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jaGFubmVsX2NyZWRlbnRpYWxzL3Rscy92My90bHNfY3JlZGVudGlhbHMucHJvdG8SOGVudm95LmV4dGVuc2lvbnMuZ3JwY19zZXJ2aWNlLmNoYW5uZWxfY3JlZGVudGlhbHMudGxzLnYzIowCCg5UbHNDcmVkZW50aWFscxJ6Chlyb290X2NlcnRpZmljYXRlX3Byb3ZpZGVyGAEgASgLMlcuZW52b3kuZXh0ZW5zaW9ucy50cmFuc3BvcnRfc29ja2V0cy50bHMudjMuQ29tbW9uVGxzQ29udGV4dC5DZXJ0aWZpY2F0ZVByb3ZpZGVySW5zdGFuY2USfgodaWRlbnRpdHlfY2VydGlmaWNhdGVfcHJvdmlkZXIYAiABKAsyVy5lbnZveS5leHRlbnNpb25zLnRyYW5zcG9ydF9zb2NrZXRzLnRscy52My5Db21tb25UbHNDb250ZXh0LkNlcnRpZmljYXRlUHJvdmlkZXJJbnN0YW5jZULOAQpGaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmdycGNfc2VydmljZS5jaGFubmVsX2NyZWRlbnRpYWxzLnRscy52M0ITVGxzQ3JlZGVudGlhbHNQcm90b1ABWmVnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2dycGNfc2VydmljZS9jaGFubmVsX2NyZWRlbnRpYWxzL3Rscy92Mzt0bHN2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_transport_sockets_tls_v3_tls, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/grpc_service/channel_credentials/tls/v3/tls_credentials.proto");
 
 /**
  * Describes the message envoy.extensions.grpc_service.channel_credentials.tls.v3.TlsCredentials.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/http/ai_filters/request_info/v3/request_info.proto (package envoy.extensions.http.ai_filters.request_info.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/ai_filters/request_info/v3/request_info.proto.
  */
 export const file_envoy_extensions_http_ai_filters_request_info_v3_request_info = /*@__PURE__*/
-  fileDesc("CkNlbnZveS9leHRlbnNpb25zL2h0dHAvYWlfZmlsdGVycy9yZXF1ZXN0X2luZm8vdjMvcmVxdWVzdF9pbmZvLnByb3RvEjBlbnZveS5leHRlbnNpb25zLmh0dHAuYWlfZmlsdGVycy5yZXF1ZXN0X2luZm8udjMi1wEKC1JlcXVlc3RJbmZvEhoKEm1ldGFkYXRhX25hbWVzcGFjZRgBIAEoCRJnChB0b2tlbl9lc3RpbWF0aW9uGAIgASgLMk0uZW52b3kuZXh0ZW5zaW9ucy5odHRwLmFpX2ZpbHRlcnMucmVxdWVzdF9pbmZvLnYzLlJlcXVlc3RJbmZvLlRva2VuRXN0aW1hdGlvbhpDCg9Ub2tlbkVzdGltYXRpb24SMAoPdG9rZW5zX3Blcl9ieXRlGAEgASgBQhf6QhQSEhkAAAAAAADwPyEAAAAAAAAAAELMAQo+aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmh0dHAuYWlfZmlsdGVycy5yZXF1ZXN0X2luZm8udjNCEFJlcXVlc3RJbmZvUHJvdG9QAVpmZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9odHRwL2FpX2ZpbHRlcnMvcmVxdWVzdF9pbmZvL3YzO3JlcXVlc3RfaW5mb3YzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/ai_filters/request_info/v3/request_info.proto");
 
 /**
  * Describes the message envoy.extensions.http.ai_filters.request_info.v3.RequestInfo.

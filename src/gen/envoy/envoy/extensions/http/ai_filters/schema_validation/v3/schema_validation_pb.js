@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/http/ai_filters/schema_validation/v3/schema_validation.proto (package envoy.extensions.http.ai_filters.schema_validation.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_ai_v3_llm_protocol } from "../../../../../type/ai/v3/llm_protocol_pb.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/ai_filters/schema_validation/v3/schema_validation.proto.
  */
 export const file_envoy_extensions_http_ai_filters_schema_validation_v3_schema_validation = /*@__PURE__*/
-  fileDesc("Ck1lbnZveS9leHRlbnNpb25zL2h0dHAvYWlfZmlsdGVycy9zY2hlbWFfdmFsaWRhdGlvbi92My9zY2hlbWFfdmFsaWRhdGlvbi5wcm90bxI1ZW52b3kuZXh0ZW5zaW9ucy5odHRwLmFpX2ZpbHRlcnMuc2NoZW1hX3ZhbGlkYXRpb24udjMibAoQU2NoZW1hVmFsaWRhdGlvbhJFChRkZWZhdWx0X2xsbV9wcm90b2NvbBgBIAEoDjIdLmVudm95LnR5cGUuYWkudjMuTExNUHJvdG9jb2xCCPpCBYIBAhABEhEKCWZhaWxfb3BlbhgCIAEoCELgAQpDaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmh0dHAuYWlfZmlsdGVycy5zY2hlbWFfdmFsaWRhdGlvbi52M0IVU2NoZW1hVmFsaWRhdGlvblByb3RvUAFacGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvaHR0cC9haV9maWx0ZXJzL3NjaGVtYV92YWxpZGF0aW9uL3YzO3NjaGVtYV92YWxpZGF0aW9udjO6gMjRBgIQAtLGpOEGAggBYgZwcm90bzM", [file_envoy_type_ai_v3_llm_protocol, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/ai_filters/schema_validation/v3/schema_validation.proto");
 
 /**
  * Describes the message envoy.extensions.http.ai_filters.schema_validation.v3.SchemaValidation.

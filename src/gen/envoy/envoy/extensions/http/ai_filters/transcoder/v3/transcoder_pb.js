@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/http/ai_filters/transcoder/v3/transcoder.proto (package envoy.extensions.http.ai_filters.transcoder.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/ai_filters/transcoder/v3/transcoder.proto.
  */
 export const file_envoy_extensions_http_ai_filters_transcoder_v3_transcoder = /*@__PURE__*/
-  fileDesc("Cj9lbnZveS9leHRlbnNpb25zL2h0dHAvYWlfZmlsdGVycy90cmFuc2NvZGVyL3YzL3RyYW5zY29kZXIucHJvdG8SLmVudm95LmV4dGVuc2lvbnMuaHR0cC5haV9maWx0ZXJzLnRyYW5zY29kZXIudjMioQIKClRyYW5zY29kZXISaAoQcmVxdWVzdF9oYW5kbGluZxgBIAEoDjJELmVudm95LmV4dGVuc2lvbnMuaHR0cC5haV9maWx0ZXJzLnRyYW5zY29kZXIudjMuVHJhbnNjb2Rlci5EaXJlY3Rpb25CCPpCBYIBAhABEmkKEXJlc3BvbnNlX2hhbmRsaW5nGAIgASgOMkQuZW52b3kuZXh0ZW5zaW9ucy5odHRwLmFpX2ZpbHRlcnMudHJhbnNjb2Rlci52My5UcmFuc2NvZGVyLkRpcmVjdGlvbkII+kIFggECEAEiPgoJRGlyZWN0aW9uEhkKFURJUkVDVElPTl9VTlNQRUNJRklFRBAAEgkKBVRPX0lSEAESCwoHRlJPTV9JUhACQsUBCjxpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuaHR0cC5haV9maWx0ZXJzLnRyYW5zY29kZXIudjNCD1RyYW5zY29kZXJQcm90b1ABWmJnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2h0dHAvYWlfZmlsdGVycy90cmFuc2NvZGVyL3YzO3RyYW5zY29kZXJ2M7qAyNEGAhAC0sak4QYCCAFiBnByb3RvMw", [file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/ai_filters/transcoder/v3/transcoder.proto");
 
 /**
  * Describes the message envoy.extensions.http.ai_filters.transcoder.v3.Transcoder.
@@ -30,6 +26,12 @@ export const Transcoder_DirectionSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.http.ai_filters.transcoder.v3.Transcoder.Direction
  */
-export const Transcoder_Direction = /*@__PURE__*/
-  tsEnum(Transcoder_DirectionSchema);
+export const Transcoder_Direction = {
+  "0": "DIRECTION_UNSPECIFIED",
+  "1": "TO_IR",
+  "2": "FROM_IR",
+  "DIRECTION_UNSPECIFIED": 0,
+  "TO_IR": 1,
+  "FROM_IR": 2
+};
 

@@ -2,19 +2,13 @@
 // @generated from file envoy/extensions/http/cache_v2/file_system_http_cache/v3/file_system_http_cache.proto (package envoy.extensions.http.cache_v2.file_system_http_cache.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_common_async_files_v3_async_file_manager } from "../../../../common/async_files/v3/async_file_manager_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/cache_v2/file_system_http_cache/v3/file_system_http_cache.proto.
  */
 export const file_envoy_extensions_http_cache_v2_file_system_http_cache_v3_file_system_http_cache = /*@__PURE__*/
-  fileDesc("ClVlbnZveS9leHRlbnNpb25zL2h0dHAvY2FjaGVfdjIvZmlsZV9zeXN0ZW1faHR0cF9jYWNoZS92My9maWxlX3N5c3RlbV9odHRwX2NhY2hlLnByb3RvEjhlbnZveS5leHRlbnNpb25zLmh0dHAuY2FjaGVfdjIuZmlsZV9zeXN0ZW1faHR0cF9jYWNoZS52MyKhBAobRmlsZVN5c3RlbUh0dHBDYWNoZVYyQ29uZmlnEmAKDm1hbmFnZXJfY29uZmlnGAEgASgLMj4uZW52b3kuZXh0ZW5zaW9ucy5jb21tb24uYXN5bmNfZmlsZXMudjMuQXN5bmNGaWxlTWFuYWdlckNvbmZpZ0II+kIFigECEAESGwoKY2FjaGVfcGF0aBgCIAEoCUIH+kIEcgIQARI6ChRtYXhfY2FjaGVfc2l6ZV9ieXRlcxgDIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50NjRWYWx1ZRJLCiVtYXhfaW5kaXZpZHVhbF9jYWNoZV9lbnRyeV9zaXplX2J5dGVzGAQgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlEjsKFW1heF9jYWNoZV9lbnRyeV9jb3VudBgFIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50NjRWYWx1ZRIaChJjYWNoZV9zdWJkaXZpc2lvbnMYBiABKA0SFgoOZXZpY3RfZnJhY3Rpb24YByABKAISNgoTbWF4X2V2aWN0aW9uX3BlcmlvZBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI2ChNtaW5fZXZpY3Rpb25fcGVyaW9kGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhkKEWNyZWF0ZV9jYWNoZV9wYXRoGAogASgIQu4BCkZpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuaHR0cC5jYWNoZV92Mi5maWxlX3N5c3RlbV9odHRwX2NhY2hlLnYzQhhGaWxlU3lzdGVtSHR0cENhY2hlUHJvdG9QAVp4Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9odHRwL2NhY2hlX3YyL2ZpbGVfc3lzdGVtX2h0dHBfY2FjaGUvdjM7ZmlsZV9zeXN0ZW1faHR0cF9jYWNoZXYzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_envoy_extensions_common_async_files_v3_async_file_manager, file_google_protobuf_duration, file_google_protobuf_wrappers, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/cache_v2/file_system_http_cache/v3/file_system_http_cache.proto");
 
 /**
  * Describes the message envoy.extensions.http.cache_v2.file_system_http_cache.v3.FileSystemHttpCacheV2Config.

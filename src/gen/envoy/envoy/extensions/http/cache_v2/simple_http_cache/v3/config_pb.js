@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/http/cache_v2/simple_http_cache/v3/config.proto (package envoy.extensions.http.cache_v2.simple_http_cache.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/cache_v2/simple_http_cache/v3/config.proto.
  */
 export const file_envoy_extensions_http_cache_v2_simple_http_cache_v3_config = /*@__PURE__*/
-  fileDesc("CkBlbnZveS9leHRlbnNpb25zL2h0dHAvY2FjaGVfdjIvc2ltcGxlX2h0dHBfY2FjaGUvdjMvY29uZmlnLnByb3RvEjNlbnZveS5leHRlbnNpb25zLmh0dHAuY2FjaGVfdjIuc2ltcGxlX2h0dHBfY2FjaGUudjMiGQoXU2ltcGxlSHR0cENhY2hlVjJDb25maWdC0gEKQWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5odHRwLmNhY2hlX3YyLnNpbXBsZV9odHRwX2NhY2hlLnYzQgtDb25maWdQcm90b1ABWm5naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2h0dHAvY2FjaGVfdjIvc2ltcGxlX2h0dHBfY2FjaGUvdjM7c2ltcGxlX2h0dHBfY2FjaGV2M7qAyNEGAhAC0sak4QYCCAFiBnByb3RvMw", [file_xds_annotations_v3_status, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/http/cache_v2/simple_http_cache/v3/config.proto");
 
 /**
  * Describes the message envoy.extensions.http.cache_v2.simple_http_cache.v3.SimpleHttpCacheV2Config.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/http/early_header_mutation/dynamic_modules/v3/dynamic_modules.proto (package envoy.extensions.http.early_header_mutation.dynamic_modules.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_dynamic_modules_v3_dynamic_modules } from "../../../../dynamic_modules/v3/dynamic_modules_pb.js";
-import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/early_header_mutation/dynamic_modules/v3/dynamic_modules.proto.
  */
 export const file_envoy_extensions_http_early_header_mutation_dynamic_modules_v3_dynamic_modules = /*@__PURE__*/
-  fileDesc("ClRlbnZveS9leHRlbnNpb25zL2h0dHAvZWFybHlfaGVhZGVyX211dGF0aW9uL2R5bmFtaWNfbW9kdWxlcy92My9keW5hbWljX21vZHVsZXMucHJvdG8SPmVudm95LmV4dGVuc2lvbnMuaHR0cC5lYXJseV9oZWFkZXJfbXV0YXRpb24uZHluYW1pY19tb2R1bGVzLnYzIuUBCiBEeW5hbWljTW9kdWxlRWFybHlIZWFkZXJNdXRhdGlvbhJhChVkeW5hbWljX21vZHVsZV9jb25maWcYASABKAsyOC5lbnZveS5leHRlbnNpb25zLmR5bmFtaWNfbW9kdWxlcy52My5EeW5hbWljTW9kdWxlQ29uZmlnQgj6QgWKAQIQARIiChplYXJseV9oZWFkZXJfbXV0YXRpb25fbmFtZRgCIAEoCRI6ChxlYXJseV9oZWFkZXJfbXV0YXRpb25fY29uZmlnGAMgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueULmAQpMaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmh0dHAuZWFybHlfaGVhZGVyX211dGF0aW9uLmR5bmFtaWNfbW9kdWxlcy52M0ITRHluYW1pY01vZHVsZXNQcm90b1ABWndnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2h0dHAvZWFybHlfaGVhZGVyX211dGF0aW9uL2R5bmFtaWNfbW9kdWxlcy92MztkeW5hbWljX21vZHVsZXN2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_dynamic_modules_v3_dynamic_modules, file_google_protobuf_any, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/early_header_mutation/dynamic_modules/v3/dynamic_modules.proto");
 
 /**
  * Describes the message envoy.extensions.http.early_header_mutation.dynamic_modules.v3.DynamicModuleEarlyHeaderMutation.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.proto (package envoy.extensions.http.early_header_mutation.header_mutation.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_common_mutation_rules_v3_mutation_rules } from "../../../../../config/common/mutation_rules/v3/mutation_rules_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.proto.
  */
 export const file_envoy_extensions_http_early_header_mutation_header_mutation_v3_header_mutation = /*@__PURE__*/
-  fileDesc("ClRlbnZveS9leHRlbnNpb25zL2h0dHAvZWFybHlfaGVhZGVyX211dGF0aW9uL2hlYWRlcl9tdXRhdGlvbi92My9oZWFkZXJfbXV0YXRpb24ucHJvdG8SPmVudm95LmV4dGVuc2lvbnMuaHR0cC5lYXJseV9oZWFkZXJfbXV0YXRpb24uaGVhZGVyX211dGF0aW9uLnYzImQKDkhlYWRlck11dGF0aW9uElIKCW11dGF0aW9ucxgBIAMoCzI1LmVudm95LmNvbmZpZy5jb21tb24ubXV0YXRpb25fcnVsZXMudjMuSGVhZGVyTXV0YXRpb25CCPpCBZIBAggBQuYBCkxpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuaHR0cC5lYXJseV9oZWFkZXJfbXV0YXRpb24uaGVhZGVyX211dGF0aW9uLnYzQhNIZWFkZXJNdXRhdGlvblByb3RvUAFad2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvaHR0cC9lYXJseV9oZWFkZXJfbXV0YXRpb24vaGVhZGVyX211dGF0aW9uL3YzO2hlYWRlcl9tdXRhdGlvbnYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_common_mutation_rules_v3_mutation_rules, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.proto");
 
 /**
  * Describes the message envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation.

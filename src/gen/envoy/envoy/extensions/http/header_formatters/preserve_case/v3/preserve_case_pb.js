@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case.proto (package envoy.extensions.http.header_formatters.preserve_case.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case.proto.
  */
 export const file_envoy_extensions_http_header_formatters_preserve_case_v3_preserve_case = /*@__PURE__*/
-  fileDesc("CkxlbnZveS9leHRlbnNpb25zL2h0dHAvaGVhZGVyX2Zvcm1hdHRlcnMvcHJlc2VydmVfY2FzZS92My9wcmVzZXJ2ZV9jYXNlLnByb3RvEjhlbnZveS5leHRlbnNpb25zLmh0dHAuaGVhZGVyX2Zvcm1hdHRlcnMucHJlc2VydmVfY2FzZS52MyKgAgobUHJlc2VydmVDYXNlRm9ybWF0dGVyQ29uZmlnEh0KFWZvcndhcmRfcmVhc29uX3BocmFzZRgBIAEoCBKkAQofZm9ybWF0dGVyX3R5cGVfb25fZW52b3lfaGVhZGVycxgCIAEoDjJxLmVudm95LmV4dGVuc2lvbnMuaHR0cC5oZWFkZXJfZm9ybWF0dGVycy5wcmVzZXJ2ZV9jYXNlLnYzLlByZXNlcnZlQ2FzZUZvcm1hdHRlckNvbmZpZy5Gb3JtYXR0ZXJUeXBlT25FbnZveUhlYWRlcnNCCPpCBYIBAhABIjsKG0Zvcm1hdHRlclR5cGVPbkVudm95SGVhZGVycxILCgdERUZBVUxUEAASDwoLUFJPUEVSX0NBU0UQAULWAQpGaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmh0dHAuaGVhZGVyX2Zvcm1hdHRlcnMucHJlc2VydmVfY2FzZS52M0IRUHJlc2VydmVDYXNlUHJvdG9QAVpvZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9odHRwL2hlYWRlcl9mb3JtYXR0ZXJzL3ByZXNlcnZlX2Nhc2UvdjM7cHJlc2VydmVfY2FzZXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case.proto");
 
 /**
  * Describes the message envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig.
@@ -29,6 +26,10 @@ export const PreserveCaseFormatterConfig_FormatterTypeOnEnvoyHeadersSchema = /*@
 /**
  * @generated from enum envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig.FormatterTypeOnEnvoyHeaders
  */
-export const PreserveCaseFormatterConfig_FormatterTypeOnEnvoyHeaders = /*@__PURE__*/
-  tsEnum(PreserveCaseFormatterConfig_FormatterTypeOnEnvoyHeadersSchema);
+export const PreserveCaseFormatterConfig_FormatterTypeOnEnvoyHeaders = {
+  "0": "DEFAULT",
+  "1": "PROPER_CASE",
+  "DEFAULT": 0,
+  "PROPER_CASE": 1
+};
 

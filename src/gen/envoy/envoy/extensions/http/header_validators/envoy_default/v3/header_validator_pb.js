@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/http/header_validators/envoy_default/v3/header_validator.proto (package envoy.extensions.http.header_validators.envoy_default.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/header_validators/envoy_default/v3/header_validator.proto.
  */
 export const file_envoy_extensions_http_header_validators_envoy_default_v3_header_validator = /*@__PURE__*/
-  fileDesc("Ck9lbnZveS9leHRlbnNpb25zL2h0dHAvaGVhZGVyX3ZhbGlkYXRvcnMvZW52b3lfZGVmYXVsdC92My9oZWFkZXJfdmFsaWRhdG9yLnByb3RvEjhlbnZveS5leHRlbnNpb25zLmh0dHAuaGVhZGVyX3ZhbGlkYXRvcnMuZW52b3lfZGVmYXVsdC52MyLVCAoVSGVhZGVyVmFsaWRhdG9yQ29uZmlnEoQBChZodHRwMV9wcm90b2NvbF9vcHRpb25zGAEgASgLMmQuZW52b3kuZXh0ZW5zaW9ucy5odHRwLmhlYWRlcl92YWxpZGF0b3JzLmVudm95X2RlZmF1bHQudjMuSGVhZGVyVmFsaWRhdG9yQ29uZmlnLkh0dHAxUHJvdG9jb2xPcHRpb25zEpMBCh51cmlfcGF0aF9ub3JtYWxpemF0aW9uX29wdGlvbnMYAiABKAsyay5lbnZveS5leHRlbnNpb25zLmh0dHAuaGVhZGVyX3ZhbGlkYXRvcnMuZW52b3lfZGVmYXVsdC52My5IZWFkZXJWYWxpZGF0b3JDb25maWcuVXJpUGF0aE5vcm1hbGl6YXRpb25PcHRpb25zEh0KFXJlc3RyaWN0X2h0dHBfbWV0aG9kcxgDIAEoCBKVAQofaGVhZGVyc193aXRoX3VuZGVyc2NvcmVzX2FjdGlvbhgEIAEoDjJsLmVudm95LmV4dGVuc2lvbnMuaHR0cC5oZWFkZXJfdmFsaWRhdG9ycy5lbnZveV9kZWZhdWx0LnYzLkhlYWRlclZhbGlkYXRvckNvbmZpZy5IZWFkZXJzV2l0aFVuZGVyc2NvcmVzQWN0aW9uEiAKGHN0cmlwX2ZyYWdtZW50X2Zyb21fcGF0aBgFIAEoCBq/AwobVXJpUGF0aE5vcm1hbGl6YXRpb25PcHRpb25zEh8KF3NraXBfcGF0aF9ub3JtYWxpemF0aW9uGAEgASgIEhwKFHNraXBfbWVyZ2luZ19zbGFzaGVzGAIgASgIEr0BCiBwYXRoX3dpdGhfZXNjYXBlZF9zbGFzaGVzX2FjdGlvbhgDIAEoDjKIAS5lbnZveS5leHRlbnNpb25zLmh0dHAuaGVhZGVyX3ZhbGlkYXRvcnMuZW52b3lfZGVmYXVsdC52My5IZWFkZXJWYWxpZGF0b3JDb25maWcuVXJpUGF0aE5vcm1hbGl6YXRpb25PcHRpb25zLlBhdGhXaXRoRXNjYXBlZFNsYXNoZXNBY3Rpb25CCPpCBYIBAhABIqABChxQYXRoV2l0aEVzY2FwZWRTbGFzaGVzQWN0aW9uEiMKH0lNUExFTUVOVEFUSU9OX1NQRUNJRklDX0RFRkFVTFQQABISCg5LRUVQX1VOQ0hBTkdFRBABEhIKDlJFSkVDVF9SRVFVRVNUEAISGQoVVU5FU0NBUEVfQU5EX1JFRElSRUNUEAMSGAoUVU5FU0NBUEVfQU5EX0ZPUldBUkQQBBo0ChRIdHRwMVByb3RvY29sT3B0aW9ucxIcChRhbGxvd19jaHVua2VkX2xlbmd0aBgBIAEoCCJOChxIZWFkZXJzV2l0aFVuZGVyc2NvcmVzQWN0aW9uEgkKBUFMTE9XEAASEgoOUkVKRUNUX1JFUVVFU1QQARIPCgtEUk9QX0hFQURFUhACQtkBCkZpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuaHR0cC5oZWFkZXJfdmFsaWRhdG9ycy5lbnZveV9kZWZhdWx0LnYzQhRIZWFkZXJWYWxpZGF0b3JQcm90b1ABWm9naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2h0dHAvaGVhZGVyX3ZhbGlkYXRvcnMvZW52b3lfZGVmYXVsdC92MztlbnZveV9kZWZhdWx0djO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/header_validators/envoy_default/v3/header_validator.proto");
 
 /**
  * Describes the message envoy.extensions.http.header_validators.envoy_default.v3.HeaderValidatorConfig.
@@ -36,8 +33,18 @@ export const HeaderValidatorConfig_UriPathNormalizationOptions_PathWithEscapedSl
 /**
  * @generated from enum envoy.extensions.http.header_validators.envoy_default.v3.HeaderValidatorConfig.UriPathNormalizationOptions.PathWithEscapedSlashesAction
  */
-export const HeaderValidatorConfig_UriPathNormalizationOptions_PathWithEscapedSlashesAction = /*@__PURE__*/
-  tsEnum(HeaderValidatorConfig_UriPathNormalizationOptions_PathWithEscapedSlashesActionSchema);
+export const HeaderValidatorConfig_UriPathNormalizationOptions_PathWithEscapedSlashesAction = {
+  "0": "IMPLEMENTATION_SPECIFIC_DEFAULT",
+  "1": "KEEP_UNCHANGED",
+  "2": "REJECT_REQUEST",
+  "3": "UNESCAPE_AND_REDIRECT",
+  "4": "UNESCAPE_AND_FORWARD",
+  "IMPLEMENTATION_SPECIFIC_DEFAULT": 0,
+  "KEEP_UNCHANGED": 1,
+  "REJECT_REQUEST": 2,
+  "UNESCAPE_AND_REDIRECT": 3,
+  "UNESCAPE_AND_FORWARD": 4
+};
 
 /**
  * Describes the message envoy.extensions.http.header_validators.envoy_default.v3.HeaderValidatorConfig.Http1ProtocolOptions.
@@ -55,6 +62,12 @@ export const HeaderValidatorConfig_HeadersWithUnderscoresActionSchema = /*@__PUR
 /**
  * @generated from enum envoy.extensions.http.header_validators.envoy_default.v3.HeaderValidatorConfig.HeadersWithUnderscoresAction
  */
-export const HeaderValidatorConfig_HeadersWithUnderscoresAction = /*@__PURE__*/
-  tsEnum(HeaderValidatorConfig_HeadersWithUnderscoresActionSchema);
+export const HeaderValidatorConfig_HeadersWithUnderscoresAction = {
+  "0": "ALLOW",
+  "1": "REJECT_REQUEST",
+  "2": "DROP_HEADER",
+  "ALLOW": 0,
+  "REJECT_REQUEST": 1,
+  "DROP_HEADER": 2
+};
 

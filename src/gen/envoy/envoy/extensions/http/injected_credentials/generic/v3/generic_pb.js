@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/http/injected_credentials/generic/v3/generic.proto (package envoy.extensions.http.injected_credentials.generic.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_transport_sockets_tls_v3_secret } from "../../../../transport_sockets/tls/v3/secret_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/injected_credentials/generic/v3/generic.proto.
  */
 export const file_envoy_extensions_http_injected_credentials_generic_v3_generic = /*@__PURE__*/
-  fileDesc("CkNlbnZveS9leHRlbnNpb25zL2h0dHAvaW5qZWN0ZWRfY3JlZGVudGlhbHMvZ2VuZXJpYy92My9nZW5lcmljLnByb3RvEjVlbnZveS5leHRlbnNpb25zLmh0dHAuaW5qZWN0ZWRfY3JlZGVudGlhbHMuZ2VuZXJpYy52MyKdAQoHR2VuZXJpYxJYCgpjcmVkZW50aWFsGAEgASgLMjouZW52b3kuZXh0ZW5zaW9ucy50cmFuc3BvcnRfc29ja2V0cy50bHMudjMuU2RzU2VjcmV0Q29uZmlnQgj6QgWKAQIQARIbCgZoZWFkZXIYAiABKAlCC/pCCHIG0AEBwAEBEhsKE2hlYWRlcl92YWx1ZV9wcmVmaXgYAyABKAlCxQEKQ2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5odHRwLmluamVjdGVkX2NyZWRlbnRpYWxzLmdlbmVyaWMudjNCDEdlbmVyaWNQcm90b1ABWmZnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2h0dHAvaW5qZWN0ZWRfY3JlZGVudGlhbHMvZ2VuZXJpYy92MztnZW5lcmljdjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_extensions_transport_sockets_tls_v3_secret, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/injected_credentials/generic/v3/generic.proto");
 
 /**
  * Describes the message envoy.extensions.http.injected_credentials.generic.v3.Generic.

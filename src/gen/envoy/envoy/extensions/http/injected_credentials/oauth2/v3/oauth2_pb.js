@@ -2,20 +2,13 @@
 // @generated from file envoy/extensions/http/injected_credentials/oauth2/v3/oauth2.proto (package envoy.extensions.http.injected_credentials.oauth2.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_http_uri } from "../../../../../config/core/v3/http_uri_pb.js";
-import { file_envoy_extensions_transport_sockets_tls_v3_secret } from "../../../../transport_sockets/tls/v3/secret_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/injected_credentials/oauth2/v3/oauth2.proto.
  */
 export const file_envoy_extensions_http_injected_credentials_oauth2_v3_oauth2 = /*@__PURE__*/
-  fileDesc("CkFlbnZveS9leHRlbnNpb25zL2h0dHAvaW5qZWN0ZWRfY3JlZGVudGlhbHMvb2F1dGgyL3YzL29hdXRoMi5wcm90bxI0ZW52b3kuZXh0ZW5zaW9ucy5odHRwLmluamVjdGVkX2NyZWRlbnRpYWxzLm9hdXRoMi52MyLuBQoGT0F1dGgyEj8KDnRva2VuX2VuZHBvaW50GAEgASgLMh0uZW52b3kuY29uZmlnLmNvcmUudjMuSHR0cFVyaUII+kIFigECEAESDgoGc2NvcGVzGAIgAygJEmwKEmNsaWVudF9jcmVkZW50aWFscxgDIAEoCzJOLmVudm95LmV4dGVuc2lvbnMuaHR0cC5pbmplY3RlZF9jcmVkZW50aWFscy5vYXV0aDIudjMuT0F1dGgyLkNsaWVudENyZWRlbnRpYWxzSAASSQoadG9rZW5fZmV0Y2hfcmV0cnlfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCvpCB6oBBDICCAESZwoPZW5kcG9pbnRfcGFyYW1zGAUgAygLMk4uZW52b3kuZXh0ZW5zaW9ucy5odHRwLmluamVjdGVkX2NyZWRlbnRpYWxzLm9hdXRoMi52My5PQXV0aDIuRW5kcG9pbnRQYXJhbWV0ZXIa3AEKEUNsaWVudENyZWRlbnRpYWxzEhoKCWNsaWVudF9pZBgBIAEoCUIH+kIEcgIQARJRCg1jbGllbnRfc2VjcmV0GAIgASgLMjouZW52b3kuZXh0ZW5zaW9ucy50cmFuc3BvcnRfc29ja2V0cy50bHMudjMuU2RzU2VjcmV0Q29uZmlnElgKCWF1dGhfdHlwZRgDIAEoDjJFLmVudm95LmV4dGVuc2lvbnMuaHR0cC5pbmplY3RlZF9jcmVkZW50aWFscy5vYXV0aDIudjMuT0F1dGgyLkF1dGhUeXBlGjkKEUVuZHBvaW50UGFyYW1ldGVyEhUKBG5hbWUYASABKAlCB/pCBHICEAESDQoFdmFsdWUYAiABKAkiRQoIQXV0aFR5cGUSDgoKQkFTSUNfQVVUSBAAEhQKEFVSTF9FTkNPREVEX0JPRFkQARITCg9UTFNfQ0xJRU5UX0FVVEgQAkIQCglmbG93X3R5cGUSA/hCAULJAQpCaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmh0dHAuaW5qZWN0ZWRfY3JlZGVudGlhbHMub2F1dGgyLnYzQgtPYXV0aDJQcm90b1ABWmRnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2h0dHAvaW5qZWN0ZWRfY3JlZGVudGlhbHMvb2F1dGgyL3YzO29hdXRoMnYzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_envoy_config_core_v3_http_uri, file_envoy_extensions_transport_sockets_tls_v3_secret, file_google_protobuf_duration, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/injected_credentials/oauth2/v3/oauth2.proto");
 
 /**
  * Describes the message envoy.extensions.http.injected_credentials.oauth2.v3.OAuth2.
@@ -47,6 +40,12 @@ export const OAuth2_AuthTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.http.injected_credentials.oauth2.v3.OAuth2.AuthType
  */
-export const OAuth2_AuthType = /*@__PURE__*/
-  tsEnum(OAuth2_AuthTypeSchema);
+export const OAuth2_AuthType = {
+  "0": "BASIC_AUTH",
+  "1": "URL_ENCODED_BODY",
+  "2": "TLS_CLIENT_AUTH",
+  "BASIC_AUTH": 0,
+  "URL_ENCODED_BODY": 1,
+  "TLS_CLIENT_AUTH": 2
+};
 

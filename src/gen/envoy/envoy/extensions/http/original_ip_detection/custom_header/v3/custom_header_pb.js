@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/http/original_ip_detection/custom_header/v3/custom_header.proto (package envoy.extensions.http.original_ip_detection.custom_header.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_v3_http_status } from "../../../../../type/v3/http_status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/original_ip_detection/custom_header/v3/custom_header.proto.
  */
 export const file_envoy_extensions_http_original_ip_detection_custom_header_v3_custom_header = /*@__PURE__*/
-  fileDesc("ClBlbnZveS9leHRlbnNpb25zL2h0dHAvb3JpZ2luYWxfaXBfZGV0ZWN0aW9uL2N1c3RvbV9oZWFkZXIvdjMvY3VzdG9tX2hlYWRlci5wcm90bxI8ZW52b3kuZXh0ZW5zaW9ucy5odHRwLm9yaWdpbmFsX2lwX2RldGVjdGlvbi5jdXN0b21faGVhZGVyLnYzIqIBChJDdXN0b21IZWFkZXJDb25maWcSIgoLaGVhZGVyX25hbWUYASABKAlCDfpCCnIIEAHIAQHAAQESMQopYWxsb3dfZXh0ZW5zaW9uX3RvX3NldF9hZGRyZXNzX2FzX3RydXN0ZWQYAiABKAgSNQoScmVqZWN0X3dpdGhfc3RhdHVzGAMgASgLMhkuZW52b3kudHlwZS52My5IdHRwU3RhdHVzQt4BCkppby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuaHR0cC5vcmlnaW5hbF9pcF9kZXRlY3Rpb24uY3VzdG9tX2hlYWRlci52M0IRQ3VzdG9tSGVhZGVyUHJvdG9QAVpzZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9odHRwL29yaWdpbmFsX2lwX2RldGVjdGlvbi9jdXN0b21faGVhZGVyL3YzO2N1c3RvbV9oZWFkZXJ2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_type_v3_http_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/original_ip_detection/custom_header/v3/custom_header.proto");
 
 /**
  * Describes the message envoy.extensions.http.original_ip_detection.custom_header.v3.CustomHeaderConfig.

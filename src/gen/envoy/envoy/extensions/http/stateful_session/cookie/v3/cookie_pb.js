@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/http/stateful_session/cookie/v3/cookie.proto (package envoy.extensions.http.stateful_session.cookie.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_http_v3_cookie } from "../../../../../type/http/v3/cookie_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/stateful_session/cookie/v3/cookie.proto.
  */
 export const file_envoy_extensions_http_stateful_session_cookie_v3_cookie = /*@__PURE__*/
-  fileDesc("Cj1lbnZveS9leHRlbnNpb25zL2h0dHAvc3RhdGVmdWxfc2Vzc2lvbi9jb29raWUvdjMvY29va2llLnByb3RvEjBlbnZveS5leHRlbnNpb25zLmh0dHAuc3RhdGVmdWxfc2Vzc2lvbi5jb29raWUudjMiTwoXQ29va2llQmFzZWRTZXNzaW9uU3RhdGUSNAoGY29va2llGAEgASgLMhouZW52b3kudHlwZS5odHRwLnYzLkNvb2tpZUII+kIFigECEAFCuQEKPmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5odHRwLnN0YXRlZnVsX3Nlc3Npb24uY29va2llLnYzQgtDb29raWVQcm90b1ABWmBnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2h0dHAvc3RhdGVmdWxfc2Vzc2lvbi9jb29raWUvdjM7Y29va2lldjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_type_http_v3_cookie, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/stateful_session/cookie/v3/cookie.proto");
 
 /**
  * Describes the message envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState.

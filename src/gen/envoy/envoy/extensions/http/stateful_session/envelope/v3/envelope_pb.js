@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/http/stateful_session/envelope/v3/envelope.proto (package envoy.extensions.http.stateful_session.envelope.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/http/stateful_session/envelope/v3/envelope.proto.
  */
 export const file_envoy_extensions_http_stateful_session_envelope_v3_envelope = /*@__PURE__*/
-  fileDesc("CkFlbnZveS9leHRlbnNpb25zL2h0dHAvc3RhdGVmdWxfc2Vzc2lvbi9lbnZlbG9wZS92My9lbnZlbG9wZS5wcm90bxIyZW52b3kuZXh0ZW5zaW9ucy5odHRwLnN0YXRlZnVsX3Nlc3Npb24uZW52ZWxvcGUudjMiogEKFEVudmVsb3BlU2Vzc2lvblN0YXRlEmkKBmhlYWRlchgBIAEoCzJPLmVudm95LmV4dGVuc2lvbnMuaHR0cC5zdGF0ZWZ1bF9zZXNzaW9uLmVudmVsb3BlLnYzLkVudmVsb3BlU2Vzc2lvblN0YXRlLkhlYWRlckII+kIFigECEAEaHwoGSGVhZGVyEhUKBG5hbWUYASABKAlCB/pCBHICEAFCwQEKQGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5odHRwLnN0YXRlZnVsX3Nlc3Npb24uZW52ZWxvcGUudjNCDUVudmVsb3BlUHJvdG9QAVpkZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9odHRwL3N0YXRlZnVsX3Nlc3Npb24vZW52ZWxvcGUvdjM7ZW52ZWxvcGV2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/http/stateful_session/envelope/v3/envelope.proto");
 
 /**
  * Describes the message envoy.extensions.http.stateful_session.envelope.v3.EnvelopeSessionState.

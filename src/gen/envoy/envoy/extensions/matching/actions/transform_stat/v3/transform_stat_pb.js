@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/matching/actions/transform_stat/v3/transform_stat.proto (package envoy.extensions.matching.actions.transform_stat.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/matching/actions/transform_stat/v3/transform_stat.proto.
  */
 export const file_envoy_extensions_matching_actions_transform_stat_v3_transform_stat = /*@__PURE__*/
-  fileDesc("CkhlbnZveS9leHRlbnNpb25zL21hdGNoaW5nL2FjdGlvbnMvdHJhbnNmb3JtX3N0YXQvdjMvdHJhbnNmb3JtX3N0YXQucHJvdG8SM2Vudm95LmV4dGVuc2lvbnMubWF0Y2hpbmcuYWN0aW9ucy50cmFuc2Zvcm1fc3RhdC52MyLqAgoNVHJhbnNmb3JtU3RhdBJeCglkcm9wX3N0YXQYASABKAsySy5lbnZveS5leHRlbnNpb25zLm1hdGNoaW5nLmFjdGlvbnMudHJhbnNmb3JtX3N0YXQudjMuVHJhbnNmb3JtU3RhdC5Ecm9wU3RhdBJcCghkcm9wX3RhZxgCIAEoCzJKLmVudm95LmV4dGVuc2lvbnMubWF0Y2hpbmcuYWN0aW9ucy50cmFuc2Zvcm1fc3RhdC52My5UcmFuc2Zvcm1TdGF0LkRyb3BUYWcSYAoKdXBkYXRlX3RhZxgDIAEoCzJMLmVudm95LmV4dGVuc2lvbnMubWF0Y2hpbmcuYWN0aW9ucy50cmFuc2Zvcm1fc3RhdC52My5UcmFuc2Zvcm1TdGF0LlVwZGF0ZVRhZxoKCghEcm9wU3RhdBoJCgdEcm9wVGFnGiIKCVVwZGF0ZVRhZxIVCg1uZXdfdGFnX3ZhbHVlGAIgASgJQs4BCkFpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMubWF0Y2hpbmcuYWN0aW9ucy50cmFuc2Zvcm1fc3RhdC52M0ISVHJhbnNmb3JtU3RhdFByb3RvUAFaa2dpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvbWF0Y2hpbmcvYWN0aW9ucy90cmFuc2Zvcm1fc3RhdC92Mzt0cmFuc2Zvcm1fc3RhdHYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/matching/actions/transform_stat/v3/transform_stat.proto");
 
 /**
  * Describes the message envoy.extensions.matching.actions.transform_stat.v3.TransformStat.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/matching/common_inputs/stats/v3/stats.proto (package envoy.extensions.matching.common_inputs.stats.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/matching/common_inputs/stats/v3/stats.proto.
  */
 export const file_envoy_extensions_matching_common_inputs_stats_v3_stats = /*@__PURE__*/
-  fileDesc("CjxlbnZveS9leHRlbnNpb25zL21hdGNoaW5nL2NvbW1vbl9pbnB1dHMvc3RhdHMvdjMvc3RhdHMucHJvdG8SMGVudm95LmV4dGVuc2lvbnMubWF0Y2hpbmcuY29tbW9uX2lucHV0cy5zdGF0cy52MyIYChZTdGF0RnVsbE5hbWVNYXRjaElucHV0IhMKEVN0YXRUYWdWYWx1ZUlucHV0QrcBCj5pby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMubWF0Y2hpbmcuY29tbW9uX2lucHV0cy5zdGF0cy52M0IKU3RhdHNQcm90b1ABWl9naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL21hdGNoaW5nL2NvbW1vbl9pbnB1dHMvc3RhdHMvdjM7c3RhdHN2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/matching/common_inputs/stats/v3/stats.proto");
 
 /**
  * Describes the message envoy.extensions.matching.common_inputs.stats.v3.StatFullNameMatchInput.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/matching/common_inputs/transport_socket/v3/transport_socket_inputs.proto (package envoy.extensions.matching.common_inputs.transport_socket.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/matching/common_inputs/transport_socket/v3/transport_socket_inputs.proto.
  */
 export const file_envoy_extensions_matching_common_inputs_transport_socket_v3_transport_socket_inputs = /*@__PURE__*/
-  fileDesc("ClllbnZveS9leHRlbnNpb25zL21hdGNoaW5nL2NvbW1vbl9pbnB1dHMvdHJhbnNwb3J0X3NvY2tldC92My90cmFuc3BvcnRfc29ja2V0X2lucHV0cy5wcm90bxI7ZW52b3kuZXh0ZW5zaW9ucy5tYXRjaGluZy5jb21tb25faW5wdXRzLnRyYW5zcG9ydF9zb2NrZXQudjMi1gEKFUVuZHBvaW50TWV0YWRhdGFJbnB1dBIOCgZmaWx0ZXIYASABKAkSdgoEcGF0aBgCIAMoCzJeLmVudm95LmV4dGVuc2lvbnMubWF0Y2hpbmcuY29tbW9uX2lucHV0cy50cmFuc3BvcnRfc29ja2V0LnYzLkVuZHBvaW50TWV0YWRhdGFJbnB1dC5QYXRoU2VnbWVudEII+kIFkgECCAEaNQoLUGF0aFNlZ21lbnQSFgoDa2V5GAEgASgJQgf6QgRyAhABSABCDgoHc2VnbWVudBID+EIBItYBChVMb2NhbGl0eU1ldGFkYXRhSW5wdXQSDgoGZmlsdGVyGAEgASgJEnYKBHBhdGgYAiADKAsyXi5lbnZveS5leHRlbnNpb25zLm1hdGNoaW5nLmNvbW1vbl9pbnB1dHMudHJhbnNwb3J0X3NvY2tldC52My5Mb2NhbGl0eU1ldGFkYXRhSW5wdXQuUGF0aFNlZ21lbnRCCPpCBZIBAggBGjUKC1BhdGhTZWdtZW50EhYKA2tleRgBIAEoCUIH+kIEcgIQAUgAQg4KB3NlZ21lbnQSA/hCASIoChBGaWx0ZXJTdGF0ZUlucHV0EhQKA2tleRgBIAEoCUIH+kIEcgIQASIyChlUcmFuc3BvcnRTb2NrZXROYW1lQWN0aW9uEhUKBG5hbWUYASABKAlCB/pCBHICEAFC6AEKSWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5tYXRjaGluZy5jb21tb25faW5wdXRzLnRyYW5zcG9ydF9zb2NrZXQudjNCGlRyYW5zcG9ydFNvY2tldElucHV0c1Byb3RvUAFadWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvbWF0Y2hpbmcvY29tbW9uX2lucHV0cy90cmFuc3BvcnRfc29ja2V0L3YzO3RyYW5zcG9ydF9zb2NrZXR2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/matching/common_inputs/transport_socket/v3/transport_socket_inputs.proto");
 
 /**
  * Describes the message envoy.extensions.matching.common_inputs.transport_socket.v3.EndpointMetadataInput.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/matching/input_matchers/consistent_hashing/v3/consistent_hashing.proto (package envoy.extensions.matching.input_matchers.consistent_hashing.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/matching/input_matchers/consistent_hashing/v3/consistent_hashing.proto.
  */
 export const file_envoy_extensions_matching_input_matchers_consistent_hashing_v3_consistent_hashing = /*@__PURE__*/
-  fileDesc("CldlbnZveS9leHRlbnNpb25zL21hdGNoaW5nL2lucHV0X21hdGNoZXJzL2NvbnNpc3RlbnRfaGFzaGluZy92My9jb25zaXN0ZW50X2hhc2hpbmcucHJvdG8SPmVudm95LmV4dGVuc2lvbnMubWF0Y2hpbmcuaW5wdXRfbWF0Y2hlcnMuY29uc2lzdGVudF9oYXNoaW5nLnYzIk0KEUNvbnNpc3RlbnRIYXNoaW5nEhEKCXRocmVzaG9sZBgBIAEoDRIXCgZtb2R1bG8YAiABKA1CB/pCBCoCIAASDAoEc2VlZBgDIAEoBELsAQpMaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLm1hdGNoaW5nLmlucHV0X21hdGNoZXJzLmNvbnNpc3RlbnRfaGFzaGluZy52M0IWQ29uc2lzdGVudEhhc2hpbmdQcm90b1ABWnpnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL21hdGNoaW5nL2lucHV0X21hdGNoZXJzL2NvbnNpc3RlbnRfaGFzaGluZy92Mztjb25zaXN0ZW50X2hhc2hpbmd2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/matching/input_matchers/consistent_hashing/v3/consistent_hashing.proto");
 
 /**
  * Describes the message envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/matching/input_matchers/dynamic_modules/v3/dynamic_modules.proto (package envoy.extensions.matching.input_matchers.dynamic_modules.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_extensions_dynamic_modules_v3_dynamic_modules } from "../../../../dynamic_modules/v3/dynamic_modules_pb.js";
-import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/matching/input_matchers/dynamic_modules/v3/dynamic_modules.proto.
  */
 export const file_envoy_extensions_matching_input_matchers_dynamic_modules_v3_dynamic_modules = /*@__PURE__*/
-  fileDesc("ClFlbnZveS9leHRlbnNpb25zL21hdGNoaW5nL2lucHV0X21hdGNoZXJzL2R5bmFtaWNfbW9kdWxlcy92My9keW5hbWljX21vZHVsZXMucHJvdG8SO2Vudm95LmV4dGVuc2lvbnMubWF0Y2hpbmcuaW5wdXRfbWF0Y2hlcnMuZHluYW1pY19tb2R1bGVzLnYzIs4CChREeW5hbWljTW9kdWxlTWF0Y2hlchJhChVkeW5hbWljX21vZHVsZV9jb25maWcYASABKAsyOC5lbnZveS5leHRlbnNpb25zLmR5bmFtaWNfbW9kdWxlcy52My5EeW5hbWljTW9kdWxlQ29uZmlnQgj6QgWKAQIQARIUCgxtYXRjaGVyX25hbWUYAiABKAkSLAoObWF0Y2hlcl9jb25maWcYAyABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EmsKCG9uX2Vycm9yGAQgASgOMlkuZW52b3kuZXh0ZW5zaW9ucy5tYXRjaGluZy5pbnB1dF9tYXRjaGVycy5keW5hbWljX21vZHVsZXMudjMuRHluYW1pY01vZHVsZU1hdGNoZXIuT25FcnJvciIiCgdPbkVycm9yEgwKCE5PX01BVENIEAASCQoFTUFUQ0gQAULgAQpJaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLm1hdGNoaW5nLmlucHV0X21hdGNoZXJzLmR5bmFtaWNfbW9kdWxlcy52M0ITRHluYW1pY01vZHVsZXNQcm90b1ABWnRnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL21hdGNoaW5nL2lucHV0X21hdGNoZXJzL2R5bmFtaWNfbW9kdWxlcy92MztkeW5hbWljX21vZHVsZXN2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_extensions_dynamic_modules_v3_dynamic_modules, file_google_protobuf_any, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/matching/input_matchers/dynamic_modules/v3/dynamic_modules.proto");
 
 /**
  * Describes the message envoy.extensions.matching.input_matchers.dynamic_modules.v3.DynamicModuleMatcher.
@@ -31,6 +26,10 @@ export const DynamicModuleMatcher_OnErrorSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.matching.input_matchers.dynamic_modules.v3.DynamicModuleMatcher.OnError
  */
-export const DynamicModuleMatcher_OnError = /*@__PURE__*/
-  tsEnum(DynamicModuleMatcher_OnErrorSchema);
+export const DynamicModuleMatcher_OnError = {
+  "0": "NO_MATCH",
+  "1": "MATCH",
+  "NO_MATCH": 0,
+  "MATCH": 1
+};
 

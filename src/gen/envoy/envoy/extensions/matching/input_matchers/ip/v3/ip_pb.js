@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/matching/input_matchers/ip/v3/ip.proto (package envoy.extensions.matching.input_matchers.ip.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_address } from "../../../../../config/core/v3/address_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/matching/input_matchers/ip/v3/ip.proto.
  */
 export const file_envoy_extensions_matching_input_matchers_ip_v3_ip = /*@__PURE__*/
-  fileDesc("CjdlbnZveS9leHRlbnNpb25zL21hdGNoaW5nL2lucHV0X21hdGNoZXJzL2lwL3YzL2lwLnByb3RvEi5lbnZveS5leHRlbnNpb25zLm1hdGNoaW5nLmlucHV0X21hdGNoZXJzLmlwLnYzImIKAklwEj4KC2NpZHJfcmFuZ2VzGAEgAygLMh8uZW52b3kuY29uZmlnLmNvcmUudjMuQ2lkclJhbmdlQgj6QgWSAQIIARIcCgtzdGF0X3ByZWZpeBgCIAEoCUIH+kIEcgIQAUKtAQo8aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLm1hdGNoaW5nLmlucHV0X21hdGNoZXJzLmlwLnYzQgdJcFByb3RvUAFaWmdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvbWF0Y2hpbmcvaW5wdXRfbWF0Y2hlcnMvaXAvdjM7aXB2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_config_core_v3_address, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/matching/input_matchers/ip/v3/ip.proto");
 
 /**
  * Describes the message envoy.extensions.matching.input_matchers.ip.v3.Ip.

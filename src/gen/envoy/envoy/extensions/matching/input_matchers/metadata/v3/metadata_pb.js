@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/matching/input_matchers/metadata/v3/metadata.proto (package envoy.extensions.matching.input_matchers.metadata.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_v3_value } from "../../../../../type/matcher/v3/value_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/matching/input_matchers/metadata/v3/metadata.proto.
  */
 export const file_envoy_extensions_matching_input_matchers_metadata_v3_metadata = /*@__PURE__*/
-  fileDesc("CkNlbnZveS9leHRlbnNpb25zL21hdGNoaW5nL2lucHV0X21hdGNoZXJzL21ldGFkYXRhL3YzL21ldGFkYXRhLnByb3RvEjRlbnZveS5leHRlbnNpb25zLm1hdGNoaW5nLmlucHV0X21hdGNoZXJzLm1ldGFkYXRhLnYzIlgKCE1ldGFkYXRhEjwKBXZhbHVlGAEgASgLMiMuZW52b3kudHlwZS5tYXRjaGVyLnYzLlZhbHVlTWF0Y2hlckII+kIFigECEAESDgoGaW52ZXJ0GAQgASgIQsUBCkJpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMubWF0Y2hpbmcuaW5wdXRfbWF0Y2hlcnMubWV0YWRhdGEudjNCDU1ldGFkYXRhUHJvdG9QAVpmZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9tYXRjaGluZy9pbnB1dF9tYXRjaGVycy9tZXRhZGF0YS92MzttZXRhZGF0YXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_type_matcher_v3_value, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/matching/input_matchers/metadata/v3/metadata.proto");
 
 /**
  * Describes the message envoy.extensions.matching.input_matchers.metadata.v3.Metadata.

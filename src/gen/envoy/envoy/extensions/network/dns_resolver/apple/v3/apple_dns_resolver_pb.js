@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/network/dns_resolver/apple/v3/apple_dns_resolver.proto (package envoy.extensions.network.dns_resolver.apple.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/network/dns_resolver/apple/v3/apple_dns_resolver.proto.
  */
 export const file_envoy_extensions_network_dns_resolver_apple_v3_apple_dns_resolver = /*@__PURE__*/
-  fileDesc("CkdlbnZveS9leHRlbnNpb25zL25ldHdvcmsvZG5zX3Jlc29sdmVyL2FwcGxlL3YzL2FwcGxlX2Ruc19yZXNvbHZlci5wcm90bxIuZW52b3kuZXh0ZW5zaW9ucy5uZXR3b3JrLmRuc19yZXNvbHZlci5hcHBsZS52MyI9ChZBcHBsZURuc1Jlc29sdmVyQ29uZmlnEiMKG2luY2x1ZGVfdW5yb3V0YWJsZV9mYW1pbGllcxgBIAEoCEK+AQo8aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLm5ldHdvcmsuZG5zX3Jlc29sdmVyLmFwcGxlLnYzQhVBcHBsZURuc1Jlc29sdmVyUHJvdG9QAVpdZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9uZXR3b3JrL2Ruc19yZXNvbHZlci9hcHBsZS92MzthcHBsZXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/network/dns_resolver/apple/v3/apple_dns_resolver.proto");
 
 /**
  * Describes the message envoy.extensions.network.dns_resolver.apple.v3.AppleDnsResolverConfig.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/network/dns_resolver/hickory/v3/hickory_dns_resolver.proto (package envoy.extensions.network.dns_resolver.hickory.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_address } from "../../../../../config/core/v3/address_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/network/dns_resolver/hickory/v3/hickory_dns_resolver.proto.
  */
 export const file_envoy_extensions_network_dns_resolver_hickory_v3_hickory_dns_resolver = /*@__PURE__*/
-  fileDesc("CktlbnZveS9leHRlbnNpb25zL25ldHdvcmsvZG5zX3Jlc29sdmVyL2hpY2tvcnkvdjMvaGlja29yeV9kbnNfcmVzb2x2ZXIucHJvdG8SMGVudm95LmV4dGVuc2lvbnMubmV0d29yay5kbnNfcmVzb2x2ZXIuaGlja29yeS52MyJkChBEbnNPdmVyVGxzQ29uZmlnEi4KB3NlcnZlcnMYASADKAsyHS5lbnZveS5jb25maWcuY29yZS52My5BZGRyZXNzEiAKD3Rsc19zZXJ2ZXJfbmFtZRgCIAEoCUIH+kIEcgIQASI3ChJEbnNPdmVySHR0cHNDb25maWcSIQoLc2VydmVyX3VybHMYASADKAlCDPpCCZIBBiIEcgIQASLHBAoYSGlja29yeURuc1Jlc29sdmVyQ29uZmlnEjAKCXJlc29sdmVycxgBIAMoCzIdLmVudm95LmNvbmZpZy5jb3JlLnYzLkFkZHJlc3MSWAoMZG5zX292ZXJfdGxzGAIgASgLMkIuZW52b3kuZXh0ZW5zaW9ucy5uZXR3b3JrLmRuc19yZXNvbHZlci5oaWNrb3J5LnYzLkRuc092ZXJUbHNDb25maWcSXAoOZG5zX292ZXJfaHR0cHMYAyABKAsyRC5lbnZveS5leHRlbnNpb25zLm5ldHdvcmsuZG5zX3Jlc29sdmVyLmhpY2tvcnkudjMuRG5zT3Zlckh0dHBzQ29uZmlnEhUKDWVuYWJsZV9kbnNzZWMYBCABKAgSMAoKY2FjaGVfc2l6ZRgFIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRJFChRudW1fcmVzb2x2ZXJfdGhyZWFkcxgGIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUIJ+kIGKgQYECgBEjUKEXVzZV9zeXN0ZW1fY29uZmlnGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRI+Cg1xdWVyeV90aW1lb3V0GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgz6QgmqAQYyBBDAhD0SOgoLcXVlcnlfdHJpZXMYCSABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVCB/pCBCoCKAFCxgEKPmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5uZXR3b3JrLmRuc19yZXNvbHZlci5oaWNrb3J5LnYzQhdIaWNrb3J5RG5zUmVzb2x2ZXJQcm90b1ABWmFnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL25ldHdvcmsvZG5zX3Jlc29sdmVyL2hpY2tvcnkvdjM7aGlja29yeXYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_address, file_google_protobuf_duration, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/network/dns_resolver/hickory/v3/hickory_dns_resolver.proto");
 
 /**
  * Describes the message envoy.extensions.network.dns_resolver.hickory.v3.DnsOverTlsConfig.

@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/network/socket_interface/sockmap/v3/sockmap.proto (package envoy.extensions.network.socket_interface.sockmap.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_v3_range } from "../../../../../type/v3/range_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/network/socket_interface/sockmap/v3/sockmap.proto.
  */
 export const file_envoy_extensions_network_socket_interface_sockmap_v3_sockmap = /*@__PURE__*/
-  fileDesc("CkJlbnZveS9leHRlbnNpb25zL25ldHdvcmsvc29ja2V0X2ludGVyZmFjZS9zb2NrbWFwL3YzL3NvY2ttYXAucHJvdG8SNGVudm95LmV4dGVuc2lvbnMubmV0d29yay5zb2NrZXRfaW50ZXJmYWNlLnNvY2ttYXAudjMi/wEKB1NvY2ttYXASGAoQYnBmX3Byb2dyYW1fcGF0aBgBIAEoCRITCgtjZ3JvdXBfcGF0aBgCIAEoCRJDChRzb2NraGFzaF9tYXhfZW50cmllcxgDIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUIH+kIEKgIoARI/ChtyZWdpc3Rlcl91c2VyX3NwYWNlX3NvY2tldHMYBCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEj8KEWFjY2VsZXJhdGVkX3BvcnRzGAUgAygLMhkuZW52b3kudHlwZS52My5JbnQ2NFJhbmdlQgn6QgaSAQMQgAFCwwEKQmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5uZXR3b3JrLnNvY2tldF9pbnRlcmZhY2Uuc29ja21hcC52M0IMU29ja21hcFByb3RvUAFaZWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvbmV0d29yay9zb2NrZXRfaW50ZXJmYWNlL3NvY2ttYXAvdjM7c29ja21hcHYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_type_v3_range, file_google_protobuf_wrappers, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/network/socket_interface/sockmap/v3/sockmap.proto");
 
 /**
  * Describes the message envoy.extensions.network.socket_interface.sockmap.v3.Sockmap.

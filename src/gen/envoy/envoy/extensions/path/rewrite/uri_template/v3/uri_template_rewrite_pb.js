@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite.proto (package envoy.extensions.path.rewrite.uri_template.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite.proto.
  */
 export const file_envoy_extensions_path_rewrite_uri_template_v3_uri_template_rewrite = /*@__PURE__*/
-  fileDesc("CkhlbnZveS9leHRlbnNpb25zL3BhdGgvcmV3cml0ZS91cmlfdGVtcGxhdGUvdjMvdXJpX3RlbXBsYXRlX3Jld3JpdGUucHJvdG8SLWVudm95LmV4dGVuc2lvbnMucGF0aC5yZXdyaXRlLnVyaV90ZW1wbGF0ZS52MyJFChhVcmlUZW1wbGF0ZVJld3JpdGVDb25maWcSKQoVcGF0aF90ZW1wbGF0ZV9yZXdyaXRlGAEgASgJQgr6QgdyBRABGIACQsUBCjtpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMucGF0aC5yZXdyaXRlLnVyaV90ZW1wbGF0ZS52M0IXVXJpVGVtcGxhdGVSZXdyaXRlUHJvdG9QAVpjZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9wYXRoL3Jld3JpdGUvdXJpX3RlbXBsYXRlL3YzO3VyaV90ZW1wbGF0ZXYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite.proto");
 
 /**
  * Describes the message envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig.

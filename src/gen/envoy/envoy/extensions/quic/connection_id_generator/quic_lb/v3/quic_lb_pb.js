@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/quic/connection_id_generator/quic_lb/v3/quic_lb.proto (package envoy.extensions.quic.connection_id_generator.quic_lb.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_envoy_extensions_transport_sockets_tls_v3_secret } from "../../../../transport_sockets/tls/v3/secret_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/quic/connection_id_generator/quic_lb/v3/quic_lb.proto.
  */
 export const file_envoy_extensions_quic_connection_id_generator_quic_lb_v3_quic_lb = /*@__PURE__*/
-  fileDesc("CkZlbnZveS9leHRlbnNpb25zL3F1aWMvY29ubmVjdGlvbl9pZF9nZW5lcmF0b3IvcXVpY19sYi92My9xdWljX2xiLnByb3RvEjhlbnZveS5leHRlbnNpb25zLnF1aWMuY29ubmVjdGlvbl9pZF9nZW5lcmF0b3IucXVpY19sYi52MyK7AgoGQ29uZmlnEj0KCXNlcnZlcl9pZBgCIAEoCzIgLmVudm95LmNvbmZpZy5jb3JlLnYzLkRhdGFTb3VyY2VCCPpCBYoBAhABEiAKGHNlcnZlcl9pZF9iYXNlNjRfZW5jb2RlZBgGIAEoCBIqChlleHBlY3RlZF9zZXJ2ZXJfaWRfbGVuZ3RoGAMgASgNQgf6QgQqAhgSEiUKEm5vbmNlX2xlbmd0aF9ieXRlcxgEIAEoDUIJ+kIGKgQYECgEEmMKFWVuY3J5cHRpb25fcGFyYW1ldGVycxgFIAEoCzI6LmVudm95LmV4dGVuc2lvbnMudHJhbnNwb3J0X3NvY2tldHMudGxzLnYzLlNkc1NlY3JldENvbmZpZ0II+kIFigECEAESGAoQdW5lbmNyeXB0ZWRfbW9kZRgBIAEoCELKAQpGaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLnF1aWMuY29ubmVjdGlvbl9pZF9nZW5lcmF0b3IucXVpY19sYi52M0ILUXVpY0xiUHJvdG9QAVppZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9xdWljL2Nvbm5lY3Rpb25faWRfZ2VuZXJhdG9yL3F1aWNfbGIvdjM7cXVpY19sYnYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_base, file_envoy_extensions_transport_sockets_tls_v3_secret, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/quic/connection_id_generator/quic_lb/v3/quic_lb.proto");
 
 /**
  * Describes the message envoy.extensions.quic.connection_id_generator.quic_lb.v3.Config.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/rbac/audit_loggers/stream/v3/stream.proto (package envoy.extensions.rbac.audit_loggers.stream.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/rbac/audit_loggers/stream/v3/stream.proto.
  */
 export const file_envoy_extensions_rbac_audit_loggers_stream_v3_stream = /*@__PURE__*/
-  fileDesc("CjplbnZveS9leHRlbnNpb25zL3JiYWMvYXVkaXRfbG9nZ2Vycy9zdHJlYW0vdjMvc3RyZWFtLnByb3RvEi1lbnZveS5leHRlbnNpb25zLnJiYWMuYXVkaXRfbG9nZ2Vycy5zdHJlYW0udjMiEAoOU3Rkb3V0QXVkaXRMb2dCswEKO2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5yYmFjLmF1ZGl0X2xvZ2dlcnMuc3RyZWFtLnYzQgtTdHJlYW1Qcm90b1ABWl1naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3JiYWMvYXVkaXRfbG9nZ2Vycy9zdHJlYW0vdjM7c3RyZWFtdjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/rbac/audit_loggers/stream/v3/stream.proto");
 
 /**
  * Describes the message envoy.extensions.rbac.audit_loggers.stream.v3.StdoutAuditLog.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/rbac/matchers/upstream_ip_port/v3/upstream_ip_port_matcher.proto (package envoy.extensions.rbac.matchers.upstream_ip_port.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_config_core_v3_address } from "../../../../../config/core/v3/address_pb.js";
-import { file_envoy_type_v3_range } from "../../../../../type/v3/range_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/rbac/matchers/upstream_ip_port/v3/upstream_ip_port_matcher.proto.
  */
 export const file_envoy_extensions_rbac_matchers_upstream_ip_port_v3_upstream_ip_port_matcher = /*@__PURE__*/
-  fileDesc("ClFlbnZveS9leHRlbnNpb25zL3JiYWMvbWF0Y2hlcnMvdXBzdHJlYW1faXBfcG9ydC92My91cHN0cmVhbV9pcF9wb3J0X21hdGNoZXIucHJvdG8SMmVudm95LmV4dGVuc2lvbnMucmJhYy5tYXRjaGVycy51cHN0cmVhbV9pcF9wb3J0LnYzIoUBChVVcHN0cmVhbUlwUG9ydE1hdGNoZXISNAoLdXBzdHJlYW1faXAYASABKAsyHy5lbnZveS5jb25maWcuY29yZS52My5DaWRyUmFuZ2USNgoTdXBzdHJlYW1fcG9ydF9yYW5nZRgCIAEoCzIZLmVudm95LnR5cGUudjMuSW50NjRSYW5nZULWAQpAaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLnJiYWMubWF0Y2hlcnMudXBzdHJlYW1faXBfcG9ydC52M0IaVXBzdHJlYW1JcFBvcnRNYXRjaGVyUHJvdG9QAVpsZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9yYmFjL21hdGNoZXJzL3Vwc3RyZWFtX2lwX3BvcnQvdjM7dXBzdHJlYW1faXBfcG9ydHYzuoDI0QYCEAJiBnByb3RvMw", [file_envoy_config_core_v3_address, file_envoy_type_v3_range, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/rbac/matchers/upstream_ip_port/v3/upstream_ip_port_matcher.proto");
 
 /**
  * Describes the message envoy.extensions.rbac.matchers.upstream_ip_port.v3.UpstreamIpPortMatcher.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/tracers/opentelemetry/resource_detectors/v3/environment_resource_detector.proto (package envoy.extensions.tracers.opentelemetry.resource_detectors.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/tracers/opentelemetry/resource_detectors/v3/environment_resource_detector.proto.
  */
 export const file_envoy_extensions_tracers_opentelemetry_resource_detectors_v3_environment_resource_detector = /*@__PURE__*/
-  fileDesc("CmBlbnZveS9leHRlbnNpb25zL3RyYWNlcnMvb3BlbnRlbGVtZXRyeS9yZXNvdXJjZV9kZXRlY3RvcnMvdjMvZW52aXJvbm1lbnRfcmVzb3VyY2VfZGV0ZWN0b3IucHJvdG8SPGVudm95LmV4dGVuc2lvbnMudHJhY2Vycy5vcGVudGVsZW1ldHJ5LnJlc291cmNlX2RldGVjdG9ycy52MyIjCiFFbnZpcm9ubWVudFJlc291cmNlRGV0ZWN0b3JDb25maWdC8gEKSmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy50cmFjZXJzLm9wZW50ZWxlbWV0cnkucmVzb3VyY2VfZGV0ZWN0b3JzLnYzQiBFbnZpcm9ubWVudFJlc291cmNlRGV0ZWN0b3JQcm90b1ABWnhnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3RyYWNlcnMvb3BlbnRlbGVtZXRyeS9yZXNvdXJjZV9kZXRlY3RvcnMvdjM7cmVzb3VyY2VfZGV0ZWN0b3JzdjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/tracers/opentelemetry/resource_detectors/v3/environment_resource_detector.proto");
 
 /**
  * Describes the message envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/tracers/opentelemetry/resource_detectors/v3/static_config_resource_detector.proto (package envoy.extensions.tracers.opentelemetry.resource_detectors.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/tracers/opentelemetry/resource_detectors/v3/static_config_resource_detector.proto.
  */
 export const file_envoy_extensions_tracers_opentelemetry_resource_detectors_v3_static_config_resource_detector = /*@__PURE__*/
-  fileDesc("CmJlbnZveS9leHRlbnNpb25zL3RyYWNlcnMvb3BlbnRlbGVtZXRyeS9yZXNvdXJjZV9kZXRlY3RvcnMvdjMvc3RhdGljX2NvbmZpZ19yZXNvdXJjZV9kZXRlY3Rvci5wcm90bxI8ZW52b3kuZXh0ZW5zaW9ucy50cmFjZXJzLm9wZW50ZWxlbWV0cnkucmVzb3VyY2VfZGV0ZWN0b3JzLnYzIt4BCiJTdGF0aWNDb25maWdSZXNvdXJjZURldGVjdG9yQ29uZmlnEoQBCgphdHRyaWJ1dGVzGAEgAygLMnAuZW52b3kuZXh0ZW5zaW9ucy50cmFjZXJzLm9wZW50ZWxlbWV0cnkucmVzb3VyY2VfZGV0ZWN0b3JzLnYzLlN0YXRpY0NvbmZpZ1Jlc291cmNlRGV0ZWN0b3JDb25maWcuQXR0cmlidXRlc0VudHJ5GjEKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQvMBCkppby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMudHJhY2Vycy5vcGVudGVsZW1ldHJ5LnJlc291cmNlX2RldGVjdG9ycy52M0IhU3RhdGljQ29uZmlnUmVzb3VyY2VEZXRlY3RvclByb3RvUAFaeGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvdHJhY2Vycy9vcGVudGVsZW1ldHJ5L3Jlc291cmNlX2RldGVjdG9ycy92MztyZXNvdXJjZV9kZXRlY3RvcnN2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/tracers/opentelemetry/resource_detectors/v3/static_config_resource_detector.proto");
 
 /**
  * Describes the message envoy.extensions.tracers.opentelemetry.resource_detectors.v3.StaticConfigResourceDetectorConfig.

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/tracers/opentelemetry/samplers/v3/cel_sampler.proto (package envoy.extensions.tracers.opentelemetry.samplers.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_xds_annotations_v3_status } from "../../../../../../xds/annotations/v3/status_pb.js";
-import { file_xds_type_v3_cel } from "../../../../../../xds/type/v3/cel_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/tracers/opentelemetry/samplers/v3/cel_sampler.proto.
  */
 export const file_envoy_extensions_tracers_opentelemetry_samplers_v3_cel_sampler = /*@__PURE__*/
-  fileDesc("CkRlbnZveS9leHRlbnNpb25zL3RyYWNlcnMvb3BlbnRlbGVtZXRyeS9zYW1wbGVycy92My9jZWxfc2FtcGxlci5wcm90bxIyZW52b3kuZXh0ZW5zaW9ucy50cmFjZXJzLm9wZW50ZWxlbWV0cnkuc2FtcGxlcnMudjMiTAoQQ0VMU2FtcGxlckNvbmZpZxI4CgpleHByZXNzaW9uGAEgASgLMhoueGRzLnR5cGUudjMuQ2VsRXhwcmVzc2lvbkII0sak4QYCCAFCwwEKQGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy50cmFjZXJzLm9wZW50ZWxlbWV0cnkuc2FtcGxlcnMudjNCD0NlbFNhbXBsZXJQcm90b1ABWmRnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3RyYWNlcnMvb3BlbnRlbGVtZXRyeS9zYW1wbGVycy92MztzYW1wbGVyc3YzuoDI0QYCEAJiBnByb3RvMw", [file_xds_annotations_v3_status, file_xds_type_v3_cel, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/tracers/opentelemetry/samplers/v3/cel_sampler.proto");
 
 /**
  * Describes the message envoy.extensions.tracers.opentelemetry.samplers.v3.CELSamplerConfig.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/tracers/opentelemetry/samplers/v3/trace_id_ratio_based_sampler.proto (package envoy.extensions.tracers.opentelemetry.samplers.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_v3_percent } from "../../../../../type/v3/percent_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/tracers/opentelemetry/samplers/v3/trace_id_ratio_based_sampler.proto.
  */
 export const file_envoy_extensions_tracers_opentelemetry_samplers_v3_trace_id_ratio_based_sampler = /*@__PURE__*/
-  fileDesc("ClVlbnZveS9leHRlbnNpb25zL3RyYWNlcnMvb3BlbnRlbGVtZXRyeS9zYW1wbGVycy92My90cmFjZV9pZF9yYXRpb19iYXNlZF9zYW1wbGVyLnByb3RvEjJlbnZveS5leHRlbnNpb25zLnRyYWNlcnMub3BlbnRlbGVtZXRyeS5zYW1wbGVycy52MyJfCh5UcmFjZUlkUmF0aW9CYXNlZFNhbXBsZXJDb25maWcSPQoTc2FtcGxpbmdfcGVyY2VudGFnZRgBIAEoCzIgLmVudm95LnR5cGUudjMuRnJhY3Rpb25hbFBlcmNlbnRC0QEKQGlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy50cmFjZXJzLm9wZW50ZWxlbWV0cnkuc2FtcGxlcnMudjNCHVRyYWNlSWRSYXRpb0Jhc2VkU2FtcGxlclByb3RvUAFaZGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvdHJhY2Vycy9vcGVudGVsZW1ldHJ5L3NhbXBsZXJzL3YzO3NhbXBsZXJzdjO6gMjRBgIQAmIGcHJvdG8z", [file_envoy_type_v3_percent, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/tracers/opentelemetry/samplers/v3/trace_id_ratio_based_sampler.proto");
 
 /**
  * Describes the message envoy.extensions.tracers.opentelemetry.samplers.v3.TraceIdRatioBasedSamplerConfig.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/upstreams/http/generic/v3/generic_connection_pool.proto (package envoy.extensions.upstreams.http.generic.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/upstreams/http/generic/v3/generic_connection_pool.proto.
  */
 export const file_envoy_extensions_upstreams_http_generic_v3_generic_connection_pool = /*@__PURE__*/
-  fileDesc("CkhlbnZveS9leHRlbnNpb25zL3Vwc3RyZWFtcy9odHRwL2dlbmVyaWMvdjMvZ2VuZXJpY19jb25uZWN0aW9uX3Bvb2wucHJvdG8SKmVudm95LmV4dGVuc2lvbnMudXBzdHJlYW1zLmh0dHAuZ2VuZXJpYy52MyIcChpHZW5lcmljQ29ubmVjdGlvblBvb2xQcm90b0LHAQo4aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLnVwc3RyZWFtcy5odHRwLmdlbmVyaWMudjNCJEdlbmVyaWNDb25uZWN0aW9uUG9vbFByb3RvT3V0ZXJDbGFzc1ABWltnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3Vwc3RyZWFtcy9odHRwL2dlbmVyaWMvdjM7Z2VuZXJpY3YzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/upstreams/http/generic/v3/generic_connection_pool.proto");
 
 /**
  * Describes the message envoy.extensions.upstreams.http.generic.v3.GenericConnectionPoolProto.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/upstreams/http/http/v3/http_connection_pool.proto (package envoy.extensions.upstreams.http.http.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/upstreams/http/http/v3/http_connection_pool.proto.
  */
 export const file_envoy_extensions_upstreams_http_http_v3_http_connection_pool = /*@__PURE__*/
-  fileDesc("CkJlbnZveS9leHRlbnNpb25zL3Vwc3RyZWFtcy9odHRwL2h0dHAvdjMvaHR0cF9jb25uZWN0aW9uX3Bvb2wucHJvdG8SJ2Vudm95LmV4dGVuc2lvbnMudXBzdHJlYW1zLmh0dHAuaHR0cC52MyIZChdIdHRwQ29ubmVjdGlvblBvb2xQcm90b0K7AQo1aW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLnVwc3RyZWFtcy5odHRwLmh0dHAudjNCIUh0dHBDb25uZWN0aW9uUG9vbFByb3RvT3V0ZXJDbGFzc1ABWlVnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3Vwc3RyZWFtcy9odHRwL2h0dHAvdjM7aHR0cHYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/upstreams/http/http/v3/http_connection_pool.proto");
 
 /**
  * Describes the message envoy.extensions.upstreams.http.http.v3.HttpConnectionPoolProto.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/upstreams/http/reverse_tunnel/v3/reverse_tunnel_codec.proto (package envoy.extensions.upstreams.http.reverse_tunnel.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/upstreams/http/reverse_tunnel/v3/reverse_tunnel_codec.proto.
  */
 export const file_envoy_extensions_upstreams_http_reverse_tunnel_v3_reverse_tunnel_codec = /*@__PURE__*/
-  fileDesc("CkxlbnZveS9leHRlbnNpb25zL3Vwc3RyZWFtcy9odHRwL3JldmVyc2VfdHVubmVsL3YzL3JldmVyc2VfdHVubmVsX2NvZGVjLnByb3RvEjFlbnZveS5leHRlbnNpb25zLnVwc3RyZWFtcy5odHRwLnJldmVyc2VfdHVubmVsLnYzIkUKIVJldmVyc2VUdW5uZWxVcHN0cmVhbUNvZGVjT3B0aW9ucxIgChhlbmFibGVfZHJhaW5fd2l0aF9nb2F3YXkYASABKAhCzwEKP2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy51cHN0cmVhbXMuaHR0cC5yZXZlcnNlX3R1bm5lbC52M0IXUmV2ZXJzZVR1bm5lbENvZGVjUHJvdG9QAVppZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy91cHN0cmVhbXMvaHR0cC9yZXZlcnNlX3R1bm5lbC92MztyZXZlcnNlX3R1bm5lbHYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/upstreams/http/reverse_tunnel/v3/reverse_tunnel_codec.proto");
 
 /**
  * Describes the message envoy.extensions.upstreams.http.reverse_tunnel.v3.ReverseTunnelUpstreamCodecOptions.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/upstreams/http/tcp/v3/tcp_connection_pool.proto (package envoy.extensions.upstreams.http.tcp.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/upstreams/http/tcp/v3/tcp_connection_pool.proto.
  */
 export const file_envoy_extensions_upstreams_http_tcp_v3_tcp_connection_pool = /*@__PURE__*/
-  fileDesc("CkBlbnZveS9leHRlbnNpb25zL3Vwc3RyZWFtcy9odHRwL3RjcC92My90Y3BfY29ubmVjdGlvbl9wb29sLnByb3RvEiZlbnZveS5leHRlbnNpb25zLnVwc3RyZWFtcy5odHRwLnRjcC52MyIYChZUY3BDb25uZWN0aW9uUG9vbFByb3RvQrcBCjRpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMudXBzdHJlYW1zLmh0dHAudGNwLnYzQiBUY3BDb25uZWN0aW9uUG9vbFByb3RvT3V0ZXJDbGFzc1ABWlNnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL3Vwc3RyZWFtcy9odHRwL3RjcC92Mzt0Y3B2M7qAyNEGAhACYgZwcm90bzM", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/upstreams/http/tcp/v3/tcp_connection_pool.proto");
 
 /**
  * Describes the message envoy.extensions.upstreams.http.tcp.v3.TcpConnectionPoolProto.

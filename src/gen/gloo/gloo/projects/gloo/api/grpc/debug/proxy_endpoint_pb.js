@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/grpc/debug/proxy_endpoint.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_proxy } from "../../v1/proxy_pb.js";
+import { fileDesc, messageDesc, serviceDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/grpc/debug/proxy_endpoint.proto.
  */
 export const file_gloo_projects_gloo_api_grpc_debug_proxy_endpoint = /*@__PURE__*/
-  fileDesc("CjZnbG9vL3Byb2plY3RzL2dsb28vYXBpL2dycGMvZGVidWcvcHJveHlfZW5kcG9pbnQucHJvdG8SDGdsb28uc29sby5pbyLPAQoUUHJveHlFbmRwb2ludFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSQgoIc2VsZWN0b3IYAyADKAsyMC5nbG9vLnNvbG8uaW8uUHJveHlFbmRwb2ludFJlcXVlc3QuU2VsZWN0b3JFbnRyeRIbChNleHByZXNzaW9uX3NlbGVjdG9yGAUgASgJGi8KDVNlbGVjdG9yRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUoECAQQBSI9ChVQcm94eUVuZHBvaW50UmVzcG9uc2USJAoHcHJveGllcxgBIAMoCzITLmdsb28uc29sby5pby5Qcm94eTJtChRQcm94eUVuZHBvaW50U2VydmljZRJVCgpHZXRQcm94aWVzEiIuZ2xvby5zb2xvLmlvLlByb3h5RW5kcG9pbnRSZXF1ZXN0GiMuZ2xvby5zb2xvLmlvLlByb3h5RW5kcG9pbnRSZXNwb25zZWIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_v1_proxy]);
+  fileDesc("gloo/projects/gloo/api/grpc/debug/proxy_endpoint.proto");
 
 /**
  * Describes the message gloo.solo.io.ProxyEndpointRequest.

@@ -2,17 +2,13 @@
 // @generated from file gloo/projects/gloo/api/grpc/validation/gloo_validation.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_proxy } from "../../v1/proxy_pb.js";
-import { file_gloo_projects_gloo_api_v1_upstream } from "../../v1/upstream_pb.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../../solo-kit/api/v1/ref_pb.js";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/grpc/validation/gloo_validation.proto.
  */
 export const file_gloo_projects_gloo_api_grpc_validation_gloo_validation = /*@__PURE__*/
-  fileDesc("CjxnbG9vL3Byb2plY3RzL2dsb28vYXBpL2dycGMvdmFsaWRhdGlvbi9nbG9vX3ZhbGlkYXRpb24ucHJvdG8SDGdsb28uc29sby5pbyKPAwoXQWdncmVnYXRlTGlzdGVuZXJSZXBvcnQSXQoVaHR0cF9saXN0ZW5lcl9yZXBvcnRzGAEgAygLMj4uZ2xvby5zb2xvLmlvLkFnZ3JlZ2F0ZUxpc3RlbmVyUmVwb3J0Lkh0dHBMaXN0ZW5lclJlcG9ydHNFbnRyeRJbChR0Y3BfbGlzdGVuZXJfcmVwb3J0cxgCIAMoCzI9Lmdsb28uc29sby5pby5BZ2dyZWdhdGVMaXN0ZW5lclJlcG9ydC5UY3BMaXN0ZW5lclJlcG9ydHNFbnRyeRpcChhIdHRwTGlzdGVuZXJSZXBvcnRzRW50cnkSCwoDa2V5GAEgASgJEi8KBXZhbHVlGAIgASgLMiAuZ2xvby5zb2xvLmlvLkh0dHBMaXN0ZW5lclJlcG9ydDoCOAEaWgoXVGNwTGlzdGVuZXJSZXBvcnRzRW50cnkSCwoDa2V5GAEgASgJEi4KBXZhbHVlGAIgASgLMh8uZ2xvby5zb2xvLmlvLlRjcExpc3RlbmVyUmVwb3J0OgI4ASJ0ChBEZWxldGVkUmVzb3VyY2VzEjAKDXVwc3RyZWFtX3JlZnMYASADKAsyGS5jb3JlLnNvbG8uaW8uUmVzb3VyY2VSZWYSLgoLc2VjcmV0X3JlZnMYAiADKAsyGS5jb3JlLnNvbG8uaW8uUmVzb3VyY2VSZWYiywEKHEdsb29WYWxpZGF0aW9uU2VydmljZVJlcXVlc3QSIgoFcHJveHkYASABKAsyEy5nbG9vLnNvbG8uaW8uUHJveHkSPQoSbW9kaWZpZWRfcmVzb3VyY2VzGAIgASgLMh8uZ2xvby5zb2xvLmlvLk1vZGlmaWVkUmVzb3VyY2VzSAASOwoRZGVsZXRlZF9yZXNvdXJjZXMYAyABKAsyHi5nbG9vLnNvbG8uaW8uRGVsZXRlZFJlc291cmNlc0gAQgsKCXJlc291cmNlcyJbCh1HbG9vVmFsaWRhdGlvblNlcnZpY2VSZXNwb25zZRI6ChJ2YWxpZGF0aW9uX3JlcG9ydHMYASADKAsyHi5nbG9vLnNvbG8uaW8uVmFsaWRhdGlvblJlcG9ydCL9AwoSSHR0cExpc3RlbmVyUmVwb3J0EjYKBmVycm9ycxgBIAMoCzImLmdsb28uc29sby5pby5IdHRwTGlzdGVuZXJSZXBvcnQuRXJyb3ISPQoUdmlydHVhbF9ob3N0X3JlcG9ydHMYAiADKAsyHy5nbG9vLnNvbG8uaW8uVmlydHVhbEhvc3RSZXBvcnQSOgoId2FybmluZ3MYAyADKAsyKC5nbG9vLnNvbG8uaW8uSHR0cExpc3RlbmVyUmVwb3J0Lldhcm5pbmcanwEKBUVycm9yEjkKBHR5cGUYASABKA4yKy5nbG9vLnNvbG8uaW8uSHR0cExpc3RlbmVyUmVwb3J0LkVycm9yLlR5cGUSDgoGcmVhc29uGAIgASgJEi4KCG1ldGFkYXRhGAMgASgLMhwuZ2xvby5zb2xvLmlvLlNvdXJjZU1ldGFkYXRhIhsKBFR5cGUSEwoPUHJvY2Vzc2luZ0Vycm9yEAAakQEKB1dhcm5pbmcSOwoEdHlwZRgBIAEoDjItLmdsb28uc29sby5pby5IdHRwTGlzdGVuZXJSZXBvcnQuV2FybmluZy5UeXBlEg4KBnJlYXNvbhgCIAEoCSI5CgRUeXBlEhIKDlVua25vd25XYXJuaW5nEAASHQoZSW52YWxpZERlc3RpbmF0aW9uV2FybmluZxABItwBChRIeWJyaWRMaXN0ZW5lclJlcG9ydBJgChhtYXRjaGVkX2xpc3RlbmVyX3JlcG9ydHMYASADKAsyPi5nbG9vLnNvbG8uaW8uSHlicmlkTGlzdGVuZXJSZXBvcnQuTWF0Y2hlZExpc3RlbmVyUmVwb3J0c0VudHJ5GmIKG01hdGNoZWRMaXN0ZW5lclJlcG9ydHNFbnRyeRILCgNrZXkYASABKAkSMgoFdmFsdWUYAiABKAsyIy5nbG9vLnNvbG8uaW8uTWF0Y2hlZExpc3RlbmVyUmVwb3J0OgI4ASKABgoOTGlzdGVuZXJSZXBvcnQSMgoGZXJyb3JzGAIgAygLMiIuZ2xvby5zb2xvLmlvLkxpc3RlbmVyUmVwb3J0LkVycm9yEjYKCHdhcm5pbmdzGAcgAygLMiQuZ2xvby5zb2xvLmlvLkxpc3RlbmVyUmVwb3J0Lldhcm5pbmcSQAoUaHR0cF9saXN0ZW5lcl9yZXBvcnQYAyABKAsyIC5nbG9vLnNvbG8uaW8uSHR0cExpc3RlbmVyUmVwb3J0SAASPgoTdGNwX2xpc3RlbmVyX3JlcG9ydBgEIAEoCzIfLmdsb28uc29sby5pby5UY3BMaXN0ZW5lclJlcG9ydEgAEkQKFmh5YnJpZF9saXN0ZW5lcl9yZXBvcnQYBSABKAsyIi5nbG9vLnNvbG8uaW8uSHlicmlkTGlzdGVuZXJSZXBvcnRIABJKChlhZ2dyZWdhdGVfbGlzdGVuZXJfcmVwb3J0GAYgASgLMiUuZ2xvby5zb2xvLmlvLkFnZ3JlZ2F0ZUxpc3RlbmVyUmVwb3J0SAAa4wEKBUVycm9yEjUKBHR5cGUYASABKA4yJy5nbG9vLnNvbG8uaW8uTGlzdGVuZXJSZXBvcnQuRXJyb3IuVHlwZRIOCgZyZWFzb24YAiABKAkSLgoIbWV0YWRhdGEYAyABKAsyHC5nbG9vLnNvbG8uaW8uU291cmNlTWV0YWRhdGEiYwoEVHlwZRIWChJOYW1lTm90VW5pcXVlRXJyb3IQABIaChZCaW5kUG9ydE5vdFVuaXF1ZUVycm9yEAESEgoOU1NMQ29uZmlnRXJyb3IQAhITCg9Qcm9jZXNzaW5nRXJyb3IQAxpwCgdXYXJuaW5nEjcKBHR5cGUYASABKA4yKS5nbG9vLnNvbG8uaW8uTGlzdGVuZXJSZXBvcnQuV2FybmluZy5UeXBlEg4KBnJlYXNvbhgCIAEoCSIcCgRUeXBlEhQKEFNTTENvbmZpZ1dhcm5pbmcQAEIWChRsaXN0ZW5lcl90eXBlX3JlcG9ydCKvAQoVTWF0Y2hlZExpc3RlbmVyUmVwb3J0EkAKFGh0dHBfbGlzdGVuZXJfcmVwb3J0GAEgASgLMiAuZ2xvby5zb2xvLmlvLkh0dHBMaXN0ZW5lclJlcG9ydEgAEj4KE3RjcF9saXN0ZW5lcl9yZXBvcnQYAiABKAsyHy5nbG9vLnNvbG8uaW8uVGNwTGlzdGVuZXJSZXBvcnRIAEIUChJMaXN0ZW5lclJlcG9ydFR5cGUiPgoRTW9kaWZpZWRSZXNvdXJjZXMSKQoJdXBzdHJlYW1zGAEgAygLMhYuZ2xvby5zb2xvLmlvLlVwc3RyZWFtIhcKFU5vdGlmeU9uUmVzeW5jUmVxdWVzdCIYChZOb3RpZnlPblJlc3luY1Jlc3BvbnNlIkUKC1Byb3h5UmVwb3J0EjYKEGxpc3RlbmVyX3JlcG9ydHMYASADKAsyHC5nbG9vLnNvbG8uaW8uTGlzdGVuZXJSZXBvcnQiYwoOUmVzb3VyY2VSZXBvcnQSLwoMcmVzb3VyY2VfcmVmGAEgASgLMhkuY29yZS5zb2xvLmlvLlJlc291cmNlUmVmEhAKCHdhcm5pbmdzGAIgAygJEg4KBmVycm9ycxgDIAMoCSKfAwoLUm91dGVSZXBvcnQSLwoGZXJyb3JzGAEgAygLMh8uZ2xvby5zb2xvLmlvLlJvdXRlUmVwb3J0LkVycm9yEjMKCHdhcm5pbmdzGAIgAygLMiEuZ2xvby5zb2xvLmlvLlJvdXRlUmVwb3J0Lldhcm5pbmcasQEKBUVycm9yEjIKBHR5cGUYASABKA4yJC5nbG9vLnNvbG8uaW8uUm91dGVSZXBvcnQuRXJyb3IuVHlwZRIOCgZyZWFzb24YAiABKAkSLgoIbWV0YWRhdGEYAyABKAsyHC5nbG9vLnNvbG8uaW8uU291cmNlTWV0YWRhdGEiNAoEVHlwZRIXChNJbnZhbGlkTWF0Y2hlckVycm9yEAASEwoPUHJvY2Vzc2luZ0Vycm9yEAEadgoHV2FybmluZxI0CgR0eXBlGAEgASgOMiYuZ2xvby5zb2xvLmlvLlJvdXRlUmVwb3J0Lldhcm5pbmcuVHlwZRIOCgZyZWFzb24YAiABKAkiJQoEVHlwZRIdChlJbnZhbGlkRGVzdGluYXRpb25XYXJuaW5nEAAirgMKDVRjcEhvc3RSZXBvcnQSMQoGZXJyb3JzGAIgAygLMiEuZ2xvby5zb2xvLmlvLlRjcEhvc3RSZXBvcnQuRXJyb3ISNQoId2FybmluZ3MYAyADKAsyIy5nbG9vLnNvbG8uaW8uVGNwSG9zdFJlcG9ydC5XYXJuaW5nGqMBCgVFcnJvchI0CgR0eXBlGAEgASgOMiYuZ2xvby5zb2xvLmlvLlRjcEhvc3RSZXBvcnQuRXJyb3IuVHlwZRIOCgZyZWFzb24YAiABKAkiVAoEVHlwZRIWChJOYW1lTm90VW5pcXVlRXJyb3IQABIfChdJbnZhbGlkRGVzdGluYXRpb25FcnJvchABGgIIARITCg9Qcm9jZXNzaW5nRXJyb3IQAhqMAQoHV2FybmluZxI2CgR0eXBlGAEgASgOMiguZ2xvby5zb2xvLmlvLlRjcEhvc3RSZXBvcnQuV2FybmluZy5UeXBlEg4KBnJlYXNvbhgCIAEoCSI5CgRUeXBlEhIKDlVua25vd25XYXJuaW5nEAASHQoZSW52YWxpZERlc3RpbmF0aW9uV2FybmluZxABIogEChFUY3BMaXN0ZW5lclJlcG9ydBI1CgZlcnJvcnMYASADKAsyJS5nbG9vLnNvbG8uaW8uVGNwTGlzdGVuZXJSZXBvcnQuRXJyb3ISNQoQdGNwX2hvc3RfcmVwb3J0cxgCIAMoCzIbLmdsb28uc29sby5pby5UY3BIb3N0UmVwb3J0EjkKCHdhcm5pbmdzGAMgAygLMicuZ2xvby5zb2xvLmlvLlRjcExpc3RlbmVyUmVwb3J0Lldhcm5pbmcatgEKBUVycm9yEjgKBHR5cGUYASABKA4yKi5nbG9vLnNvbG8uaW8uVGNwTGlzdGVuZXJSZXBvcnQuRXJyb3IuVHlwZRIOCgZyZWFzb24YAiABKAkiYwoEVHlwZRIWChJOYW1lTm90VW5pcXVlRXJyb3IQABIaChZCaW5kUG9ydE5vdFVuaXF1ZUVycm9yEAESEgoOU1NMQ29uZmlnRXJyb3IQAhITCg9Qcm9jZXNzaW5nRXJyb3IQAxqQAQoHV2FybmluZxI6CgR0eXBlGAEgASgOMiwuZ2xvby5zb2xvLmlvLlRjcExpc3RlbmVyUmVwb3J0Lldhcm5pbmcuVHlwZRIOCgZyZWFzb24YAiABKAkiOQoEVHlwZRISCg5Vbmtub3duV2FybmluZxAAEh0KGUludmFsaWREZXN0aW5hdGlvbldhcm5pbmcQASKfAQoQVmFsaWRhdGlvblJlcG9ydBIvCgxwcm94eV9yZXBvcnQYASABKAsyGS5nbG9vLnNvbG8uaW8uUHJveHlSZXBvcnQSNgoQdXBzdHJlYW1fcmVwb3J0cxgCIAMoCzIcLmdsb28uc29sby5pby5SZXNvdXJjZVJlcG9ydBIiCgVwcm94eRgDIAEoCzITLmdsb28uc29sby5pby5Qcm94eSLmAgoRVmlydHVhbEhvc3RSZXBvcnQSNQoGZXJyb3JzGAEgAygLMiUuZ2xvby5zb2xvLmlvLlZpcnR1YWxIb3N0UmVwb3J0LkVycm9yEjAKDXJvdXRlX3JlcG9ydHMYAiADKAsyGS5nbG9vLnNvbG8uaW8uUm91dGVSZXBvcnQa5wEKBUVycm9yEjgKBHR5cGUYASABKA4yKi5nbG9vLnNvbG8uaW8uVmlydHVhbEhvc3RSZXBvcnQuRXJyb3IuVHlwZRIOCgZyZWFzb24YAiABKAkSLgoIbWV0YWRhdGEYAyABKAsyHC5nbG9vLnNvbG8uaW8uU291cmNlTWV0YWRhdGEiZAoEVHlwZRIWChJOYW1lTm90VW5pcXVlRXJyb3IQABIZChVEb21haW5zTm90VW5pcXVlRXJyb3IQARITCg9Qcm9jZXNzaW5nRXJyb3IQAhIUChBFbXB0eURvbWFpbkVycm9yEAMy2wEKFUdsb29WYWxpZGF0aW9uU2VydmljZRJdCg5Ob3RpZnlPblJlc3luYxIjLmdsb28uc29sby5pby5Ob3RpZnlPblJlc3luY1JlcXVlc3QaJC5nbG9vLnNvbG8uaW8uTm90aWZ5T25SZXN5bmNSZXNwb25zZTABEmMKCFZhbGlkYXRlEiouZ2xvby5zb2xvLmlvLkdsb29WYWxpZGF0aW9uU2VydmljZVJlcXVlc3QaKy5nbG9vLnNvbG8uaW8uR2xvb1ZhbGlkYXRpb25TZXJ2aWNlUmVzcG9uc2ViBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_v1_proxy, file_gloo_projects_gloo_api_v1_upstream, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/grpc/validation/gloo_validation.proto");
 
 /**
  * Describes the message gloo.solo.io.AggregateListenerReport.
@@ -65,8 +61,10 @@ export const HttpListenerReport_Error_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.HttpListenerReport.Error.Type
  */
-export const HttpListenerReport_Error_Type = /*@__PURE__*/
-  tsEnum(HttpListenerReport_Error_TypeSchema);
+export const HttpListenerReport_Error_Type = {
+  "0": "ProcessingError",
+  "ProcessingError": 0
+};
 
 /**
  * Describes the message gloo.solo.io.HttpListenerReport.Warning.
@@ -84,8 +82,12 @@ export const HttpListenerReport_Warning_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.HttpListenerReport.Warning.Type
  */
-export const HttpListenerReport_Warning_Type = /*@__PURE__*/
-  tsEnum(HttpListenerReport_Warning_TypeSchema);
+export const HttpListenerReport_Warning_Type = {
+  "0": "UnknownWarning",
+  "1": "InvalidDestinationWarning",
+  "UnknownWarning": 0,
+  "InvalidDestinationWarning": 1
+};
 
 /**
  * Describes the message gloo.solo.io.HybridListenerReport.
@@ -117,8 +119,10 @@ export const ListenerReport_Error_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.ListenerReport.Error.Type
  */
-export const ListenerReport_Error_Type = /*@__PURE__*/
-  tsEnum(ListenerReport_Error_TypeSchema);
+export const ListenerReport_Error_Type = {
+  "0": "ProcessingError",
+  "ProcessingError": 0
+};
 
 /**
  * Describes the message gloo.solo.io.ListenerReport.Warning.
@@ -136,8 +140,12 @@ export const ListenerReport_Warning_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.ListenerReport.Warning.Type
  */
-export const ListenerReport_Warning_Type = /*@__PURE__*/
-  tsEnum(ListenerReport_Warning_TypeSchema);
+export const ListenerReport_Warning_Type = {
+  "0": "UnknownWarning",
+  "1": "InvalidDestinationWarning",
+  "UnknownWarning": 0,
+  "InvalidDestinationWarning": 1
+};
 
 /**
  * Describes the message gloo.solo.io.MatchedListenerReport.
@@ -204,8 +212,12 @@ export const RouteReport_Error_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.RouteReport.Error.Type
  */
-export const RouteReport_Error_Type = /*@__PURE__*/
-  tsEnum(RouteReport_Error_TypeSchema);
+export const RouteReport_Error_Type = {
+  "0": "InvalidMatcherError",
+  "1": "ProcessingError",
+  "InvalidMatcherError": 0,
+  "ProcessingError": 1
+};
 
 /**
  * Describes the message gloo.solo.io.RouteReport.Warning.
@@ -223,8 +235,10 @@ export const RouteReport_Warning_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.RouteReport.Warning.Type
  */
-export const RouteReport_Warning_Type = /*@__PURE__*/
-  tsEnum(RouteReport_Warning_TypeSchema);
+export const RouteReport_Warning_Type = {
+  "0": "InvalidDestinationWarning",
+  "InvalidDestinationWarning": 0
+};
 
 /**
  * Describes the message gloo.solo.io.TcpHostReport.
@@ -249,8 +263,14 @@ export const TcpHostReport_Error_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.TcpHostReport.Error.Type
  */
-export const TcpHostReport_Error_Type = /*@__PURE__*/
-  tsEnum(TcpHostReport_Error_TypeSchema);
+export const TcpHostReport_Error_Type = {
+  "0": "NameNotUniqueError",
+  "1": "InvalidDestinationError",
+  "2": "ProcessingError",
+  "NameNotUniqueError": 0,
+  "InvalidDestinationError": 1,
+  "ProcessingError": 2
+};
 
 /**
  * Describes the message gloo.solo.io.TcpHostReport.Warning.
@@ -268,8 +288,12 @@ export const TcpHostReport_Warning_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.TcpHostReport.Warning.Type
  */
-export const TcpHostReport_Warning_Type = /*@__PURE__*/
-  tsEnum(TcpHostReport_Warning_TypeSchema);
+export const TcpHostReport_Warning_Type = {
+  "0": "UnknownWarning",
+  "1": "InvalidDestinationWarning",
+  "UnknownWarning": 0,
+  "InvalidDestinationWarning": 1
+};
 
 /**
  * Describes the message gloo.solo.io.TcpListenerReport.
@@ -294,8 +318,16 @@ export const TcpListenerReport_Error_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.TcpListenerReport.Error.Type
  */
-export const TcpListenerReport_Error_Type = /*@__PURE__*/
-  tsEnum(TcpListenerReport_Error_TypeSchema);
+export const TcpListenerReport_Error_Type = {
+  "0": "NameNotUniqueError",
+  "1": "BindPortNotUniqueError",
+  "2": "SSLConfigError",
+  "3": "ProcessingError",
+  "NameNotUniqueError": 0,
+  "BindPortNotUniqueError": 1,
+  "SSLConfigError": 2,
+  "ProcessingError": 3
+};
 
 /**
  * Describes the message gloo.solo.io.TcpListenerReport.Warning.
@@ -313,8 +345,12 @@ export const TcpListenerReport_Warning_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.TcpListenerReport.Warning.Type
  */
-export const TcpListenerReport_Warning_Type = /*@__PURE__*/
-  tsEnum(TcpListenerReport_Warning_TypeSchema);
+export const TcpListenerReport_Warning_Type = {
+  "0": "UnknownWarning",
+  "1": "InvalidDestinationWarning",
+  "UnknownWarning": 0,
+  "InvalidDestinationWarning": 1
+};
 
 /**
  * Describes the message gloo.solo.io.ValidationReport.
@@ -346,8 +382,16 @@ export const VirtualHostReport_Error_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.VirtualHostReport.Error.Type
  */
-export const VirtualHostReport_Error_Type = /*@__PURE__*/
-  tsEnum(VirtualHostReport_Error_TypeSchema);
+export const VirtualHostReport_Error_Type = {
+  "0": "NameNotUniqueError",
+  "1": "DomainsNotUniqueError",
+  "2": "ProcessingError",
+  "3": "EmptyDomainError",
+  "NameNotUniqueError": 0,
+  "DomainsNotUniqueError": 1,
+  "ProcessingError": 2,
+  "EmptyDomainError": 3
+};
 
 /**
  * @generated from service gloo.solo.io.GlooValidationService

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/grpc/version/version.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/grpc/version/version.proto.
  */
 export const file_gloo_projects_gloo_api_grpc_version_version = /*@__PURE__*/
-  fileDesc("CjFnbG9vL3Byb2plY3RzL2dsb28vYXBpL2dycGMvdmVyc2lvbi92ZXJzaW9uLnByb3RvEgxnbG9vLnNvbG8uaW8iIAoNQ2xpZW50VmVyc2lvbhIPCgd2ZXJzaW9uGAEgASgJIqEBCgpLdWJlcm5ldGVzEjYKCmNvbnRhaW5lcnMYASADKAsyIi5nbG9vLnNvbG8uaW8uS3ViZXJuZXRlcy5Db250YWluZXISEQoJbmFtZXNwYWNlGAIgASgJGkgKCUNvbnRhaW5lchILCgNUYWcYASABKAkSDAoETmFtZRgCIAEoCRIQCghSZWdpc3RyeRgDIAEoCRIOCgZPc3NUYWcYBCABKAkicwoYS3ViZXJuZXRlc0NsdXN0ZXJWZXJzaW9uEg0KBW1ham9yGAEgASgJEg0KBW1pbm9yGAIgASgJEhMKC2dpdF92ZXJzaW9uGAMgASgJEhIKCmJ1aWxkX2RhdGUYBCABKAkSEAoIcGxhdGZvcm0YBSABKAkiiQEKDVNlcnZlclZlcnNpb24SJAoEdHlwZRgBIAEoDjIWLmdsb28uc29sby5pby5HbG9vVHlwZRISCgplbnRlcnByaXNlGAIgASgIEi4KCmt1YmVybmV0ZXMYAyABKAsyGC5nbG9vLnNvbG8uaW8uS3ViZXJuZXRlc0gAQg4KDHZlcnNpb25fdHlwZSKnAQoHVmVyc2lvbhIrCgZjbGllbnQYASABKAsyGy5nbG9vLnNvbG8uaW8uQ2xpZW50VmVyc2lvbhIrCgZzZXJ2ZXIYAiADKAsyGy5nbG9vLnNvbG8uaW8uU2VydmVyVmVyc2lvbhJCChJrdWJlcm5ldGVzX2NsdXN0ZXIYAyABKAsyJi5nbG9vLnNvbG8uaW8uS3ViZXJuZXRlc0NsdXN0ZXJWZXJzaW9uKkIKCEdsb29UeXBlEgsKB1Vua25vd24QABILCgdHYXRld2F5EAESCwoHSW5ncmVzcxACEg8KB0tuYXRpdmUQAxoCCAFiBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/grpc/version/version.proto");
 
 /**
  * Describes the message gloo.solo.io.ClientVersion.
@@ -62,6 +61,14 @@ export const GlooTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum gloo.solo.io.GlooType
  */
-export const GlooType = /*@__PURE__*/
-  tsEnum(GlooTypeSchema);
+export const GlooType = {
+  "0": "Unknown",
+  "1": "Gateway",
+  "2": "Ingress",
+  "3": "Knative",
+  "Unknown": 0,
+  "Gateway": 1,
+  "Ingress": 2,
+  "Knative": 3
+};
 

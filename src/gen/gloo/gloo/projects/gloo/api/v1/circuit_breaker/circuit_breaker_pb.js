@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/circuit_breaker/circuit_breaker.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/circuit_breaker/circuit_breaker.proto.
  */
 export const file_gloo_projects_gloo_api_v1_circuit_breaker_circuit_breaker = /*@__PURE__*/
-  fileDesc("Cj9nbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2NpcmN1aXRfYnJlYWtlci9jaXJjdWl0X2JyZWFrZXIucHJvdG8SDGdsb28uc29sby5pbyKJAgoUQ2lyY3VpdEJyZWFrZXJDb25maWcSNQoPbWF4X2Nvbm5lY3Rpb25zGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEjoKFG1heF9wZW5kaW5nX3JlcXVlc3RzGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEjIKDG1heF9yZXF1ZXN0cxgDIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIxCgttYXhfcmV0cmllcxgEIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIXCg90cmFja19yZW1haW5pbmcYBSABKAhiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/circuit_breaker/circuit_breaker.proto");
 
 /**
  * Describes the message gloo.solo.io.CircuitBreakerConfig.

@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/ratelimit.proto (package glooe.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_solo_apis_api_rate_limiter_v1alpha1_ratelimit } from "../../../../../../solo-apis/api/rate-limiter/v1alpha1/ratelimit_pb.js";
-import { file_solo_kit_api_external_envoy_api_v2_discovery } from "../../../../../../solo-kit/api/external/envoy/api/v2/discovery_pb.js";
+import { fileDesc, messageDesc, serviceDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/enterprise/ratelimit.proto.
  */
 export const file_gloo_projects_gloo_api_v1_enterprise_ratelimit = /*@__PURE__*/
-  fileDesc("CjRnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VudGVycHJpc2UvcmF0ZWxpbWl0LnByb3RvEg1nbG9vZS5zb2xvLmlvIpgBCg9SYXRlTGltaXRDb25maWcSDgoGZG9tYWluGAEgASgJEjYKC2Rlc2NyaXB0b3JzGAIgAygLMiEucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLkRlc2NyaXB0b3ISPQoPc2V0X2Rlc2NyaXB0b3JzGAMgAygLMiQucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLlNldERlc2NyaXB0b3IyuQIKGVJhdGVMaW1pdERpc2NvdmVyeVNlcnZpY2USXAoVU3RyZWFtUmF0ZUxpbWl0Q29uZmlnEh4uZW52b3kuYXBpLnYyLkRpc2NvdmVyeVJlcXVlc3QaHy5lbnZveS5hcGkudjIuRGlzY292ZXJ5UmVzcG9uc2UoATABEmUKFERlbHRhUmF0ZUxpbWl0Q29uZmlnEiMuZW52b3kuYXBpLnYyLkRlbHRhRGlzY292ZXJ5UmVxdWVzdBokLmVudm95LmFwaS52Mi5EZWx0YURpc2NvdmVyeVJlc3BvbnNlKAEwARJXChRGZXRjaFJhdGVMaW1pdENvbmZpZxIeLmVudm95LmFwaS52Mi5EaXNjb3ZlcnlSZXF1ZXN0Gh8uZW52b3kuYXBpLnYyLkRpc2NvdmVyeVJlc3BvbnNlYgZwcm90bzPS9gMECAAYAA", [file_solo_apis_api_rate_limiter_v1alpha1_ratelimit, file_solo_kit_api_external_envoy_api_v2_discovery]);
+  fileDesc("gloo/projects/gloo/api/v1/enterprise/ratelimit.proto");
 
 /**
  * Describes the message glooe.solo.io.RateLimitConfig.

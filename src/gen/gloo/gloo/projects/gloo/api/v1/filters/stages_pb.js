@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/filters/stages.proto (package filters.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/filters/stages.proto.
  */
 export const file_gloo_projects_gloo_api_v1_filters_stages = /*@__PURE__*/
-  fileDesc("Ci5nbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2ZpbHRlcnMvc3RhZ2VzLnByb3RvEhRmaWx0ZXJzLmdsb28uc29sby5pbyLVAgoLRmlsdGVyU3RhZ2USNgoFc3RhZ2UYASABKA4yJy5maWx0ZXJzLmdsb28uc29sby5pby5GaWx0ZXJTdGFnZS5TdGFnZRI+CglwcmVkaWNhdGUYAiABKA4yKy5maWx0ZXJzLmdsb28uc29sby5pby5GaWx0ZXJTdGFnZS5QcmVkaWNhdGUiLgoJUHJlZGljYXRlEgoKBkR1cmluZxAAEgoKBkJlZm9yZRABEgkKBUFmdGVyEAIinQEKBVN0YWdlEg4KCkZhdWx0U3RhZ2UQABINCglDb3JzU3RhZ2UQARIMCghXYWZTdGFnZRACEg4KCkF1dGhOU3RhZ2UQAxIOCgpBdXRoWlN0YWdlEAQSEgoOUmF0ZUxpbWl0U3RhZ2UQBRIRCg1BY2NlcHRlZFN0YWdlEAYSEAoMT3V0QXV0aFN0YWdlEAcSDgoKUm91dGVTdGFnZRAIYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/v1/filters/stages.proto");
 
 /**
  * Describes the message filters.gloo.solo.io.FilterStage.
@@ -29,8 +28,14 @@ export const FilterStage_PredicateSchema = /*@__PURE__*/
  *
  * @generated from enum filters.gloo.solo.io.FilterStage.Predicate
  */
-export const FilterStage_Predicate = /*@__PURE__*/
-  tsEnum(FilterStage_PredicateSchema);
+export const FilterStage_Predicate = {
+  "0": "During",
+  "1": "Before",
+  "2": "After",
+  "During": 0,
+  "Before": 1,
+  "After": 2
+};
 
 /**
  * Describes the enum filters.gloo.solo.io.FilterStage.Stage.
@@ -43,6 +48,24 @@ export const FilterStage_StageSchema = /*@__PURE__*/
  *
  * @generated from enum filters.gloo.solo.io.FilterStage.Stage
  */
-export const FilterStage_Stage = /*@__PURE__*/
-  tsEnum(FilterStage_StageSchema);
+export const FilterStage_Stage = {
+  "0": "FaultStage",
+  "1": "CorsStage",
+  "2": "WafStage",
+  "3": "AuthNStage",
+  "4": "AuthZStage",
+  "5": "RateLimitStage",
+  "6": "AcceptedStage",
+  "7": "OutAuthStage",
+  "8": "RouteStage",
+  "FaultStage": 0,
+  "CorsStage": 1,
+  "WafStage": 2,
+  "AuthNStage": 3,
+  "AuthZStage": 4,
+  "RateLimitStage": 5,
+  "AcceptedStage": 6,
+  "OutAuthStage": 7,
+  "RouteStage": 8
+};
 

@@ -2,17 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/service_spec.proto (package options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_grpc_grpc } from "./grpc/grpc_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_grpc_json_grpc_json } from "./grpc_json/grpc_json_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_rest_rest } from "./rest/rest_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/service_spec.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_service_spec = /*@__PURE__*/
-  fileDesc("CjRnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvc2VydmljZV9zcGVjLnByb3RvEhRvcHRpb25zLmdsb28uc29sby5pbyLzAQoLU2VydmljZVNwZWMSNgoEcmVzdBgBIAEoCzImLnJlc3Qub3B0aW9ucy5nbG9vLnNvbG8uaW8uU2VydmljZVNwZWNIABI6CgRncnBjGAIgASgLMiYuZ3JwYy5vcHRpb25zLmdsb28uc29sby5pby5TZXJ2aWNlU3BlY0ICGAFIABJSChRncnBjX2pzb25fdHJhbnNjb2RlchgDIAEoCzIyLmdycGNfanNvbi5vcHRpb25zLmdsb28uc29sby5pby5HcnBjSnNvblRyYW5zY29kZXJIAEINCgtwbHVnaW5fdHlwZUoECAQQBVIHZ3JhcGhxbGIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_v1_options_grpc_grpc, file_gloo_projects_gloo_api_v1_options_grpc_json_grpc_json, file_gloo_projects_gloo_api_v1_options_rest_rest]);
+  fileDesc("gloo/projects/gloo/api/v1/options/service_spec.proto");
 
 /**
  * Describes the message options.gloo.solo.io.ServiceSpec.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/subset_spec.proto (package options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/subset_spec.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_subset_spec = /*@__PURE__*/
-  fileDesc("CjNnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvc3Vic2V0X3NwZWMucHJvdG8SFG9wdGlvbnMuZ2xvby5zb2xvLmlvIjgKCFNlbGVjdG9yEgwKBGtleXMYASADKAkSHgoWc2luZ2xlX2hvc3RfcGVyX3N1YnNldBgCIAEoCCJxCgZTdWJzZXQSOAoGdmFsdWVzGAEgAygLMigub3B0aW9ucy5nbG9vLnNvbG8uaW8uU3Vic2V0LlZhbHVlc0VudHJ5Gi0KC1ZhbHVlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiswEKClN1YnNldFNwZWMSMQoJc2VsZWN0b3JzGAEgAygLMh4ub3B0aW9ucy5nbG9vLnNvbG8uaW8uU2VsZWN0b3ISPAoOZmFsbGJhY2tQb2xpY3kYAiABKA4yJC5vcHRpb25zLmdsb28uc29sby5pby5GYWxsYmFja1BvbGljeRI0Cg5kZWZhdWx0X3N1YnNldBgDIAEoCzIcLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlN1YnNldCpHCg5GYWxsYmFja1BvbGljeRIQCgxBTllfRU5EUE9JTlQQABISCg5ERUZBVUxUX1NVQlNFVBABEg8KC05PX0ZBTExCQUNLEAJiBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/v1/options/subset_spec.proto");
 
 /**
  * Describes the message options.gloo.solo.io.Selector.
@@ -43,6 +42,12 @@ export const FallbackPolicySchema = /*@__PURE__*/
  *
  * @generated from enum options.gloo.solo.io.FallbackPolicy
  */
-export const FallbackPolicy = /*@__PURE__*/
-  tsEnum(FallbackPolicySchema);
+export const FallbackPolicy = {
+  "0": "ANY_ENDPOINT",
+  "1": "DEFAULT_SUBSET",
+  "2": "NO_FALLBACK",
+  "ANY_ENDPOINT": 0,
+  "DEFAULT_SUBSET": 1,
+  "NO_FALLBACK": 2
+};
 

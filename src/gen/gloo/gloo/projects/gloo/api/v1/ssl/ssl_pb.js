@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/ssl/ssl.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_ref } from "../../../../../../solo-kit/api/v1/ref_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/ssl/ssl.proto.
  */
 export const file_gloo_projects_gloo_api_v1_ssl_ssl = /*@__PURE__*/
-  fileDesc("CidnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL3NzbC9zc2wucHJvdG8SDGdsb28uc29sby5pbyKmAQoPQ2FsbENyZWRlbnRpYWxzElIKFmZpbGVfY3JlZGVudGlhbF9zb3VyY2UYASABKAsyMi5nbG9vLnNvbG8uaW8uQ2FsbENyZWRlbnRpYWxzLkZpbGVDcmVkZW50aWFsU291cmNlGj8KFEZpbGVDcmVkZW50aWFsU291cmNlEhcKD3Rva2VuX2ZpbGVfbmFtZRgBIAEoCRIOCgZoZWFkZXIYAiABKAkixAEKCVNEU0NvbmZpZxISCgp0YXJnZXRfdXJpGAEgASgJEjkKEGNhbGxfY3JlZGVudGlhbHMYAiABKAsyHS5nbG9vLnNvbG8uaW8uQ2FsbENyZWRlbnRpYWxzSAASFgoMY2x1c3Rlcl9uYW1lGAUgASgJSAASIAoYY2VydGlmaWNhdGVzX3NlY3JldF9uYW1lGAMgASgJEh8KF3ZhbGlkYXRpb25fY29udGV4dF9uYW1lGAQgASgJQg0KC3Nkc19idWlsZGVyIlMKCFNTTEZpbGVzEhAKCHRsc19jZXJ0GAEgASgJEg8KB3Rsc19rZXkYAiABKAkSDwoHcm9vdF9jYRgDIAEoCRITCgtvY3NwX3N0YXBsZRgEIAEoCSLvBAoJU3NsQ29uZmlnEi8KCnNlY3JldF9yZWYYASABKAsyGS5jb3JlLnNvbG8uaW8uUmVzb3VyY2VSZWZIABIrCglzc2xfZmlsZXMYAiABKAsyFi5nbG9vLnNvbG8uaW8uU1NMRmlsZXNIABImCgNzZHMYBCABKAsyFy5nbG9vLnNvbG8uaW8uU0RTQ29uZmlnSAASEwoLc25pX2RvbWFpbnMYAyADKAkSHwoXdmVyaWZ5X3N1YmplY3RfYWx0X25hbWUYBSADKAkSLwoKcGFyYW1ldGVycxgGIAEoCzIbLmdsb28uc29sby5pby5Tc2xQYXJhbWV0ZXJzEhYKDmFscG5fcHJvdG9jb2xzGAcgAygJEi8KC29uZV93YXlfdGxzGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRJCCh5kaXNhYmxlX3Rsc19zZXNzaW9uX3Jlc3VtcHRpb24YCSABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEkMKIHRyYW5zcG9ydF9zb2NrZXRfY29ubmVjdF90aW1lb3V0GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEkQKEm9jc3Bfc3RhcGxlX3BvbGljeRgLIAEoDjIoLmdsb28uc29sby5pby5Tc2xDb25maWcuT2NzcFN0YXBsZVBvbGljeSJOChBPY3NwU3RhcGxlUG9saWN5EhQKEExFTklFTlRfU1RBUExJTkcQABITCg9TVFJJQ1RfU1RBUExJTkcQARIPCgtNVVNUX1NUQVBMRRACQg0KC3NzbF9zZWNyZXRzIq4CCg1Tc2xQYXJhbWV0ZXJzEk0KGG1pbmltdW1fcHJvdG9jb2xfdmVyc2lvbhgBIAEoDjIrLmdsb28uc29sby5pby5Tc2xQYXJhbWV0ZXJzLlByb3RvY29sVmVyc2lvbhJNChhtYXhpbXVtX3Byb3RvY29sX3ZlcnNpb24YAiABKA4yKy5nbG9vLnNvbG8uaW8uU3NsUGFyYW1ldGVycy5Qcm90b2NvbFZlcnNpb24SFQoNY2lwaGVyX3N1aXRlcxgDIAMoCRITCgtlY2RoX2N1cnZlcxgEIAMoCSJTCg9Qcm90b2NvbFZlcnNpb24SDAoIVExTX0FVVE8QABILCgdUTFN2MV8wEAESCwoHVExTdjFfMRACEgsKB1RMU3YxXzIQAxILCgdUTFN2MV8zEAQiiQMKEVVwc3RyZWFtU3NsQ29uZmlnEi8KCnNlY3JldF9yZWYYASABKAsyGS5jb3JlLnNvbG8uaW8uUmVzb3VyY2VSZWZIABIrCglzc2xfZmlsZXMYAiABKAsyFi5nbG9vLnNvbG8uaW8uU1NMRmlsZXNIABImCgNzZHMYBCABKAsyFy5nbG9vLnNvbG8uaW8uU0RTQ29uZmlnSAASCwoDc25pGAMgASgJEh8KF3ZlcmlmeV9zdWJqZWN0X2FsdF9uYW1lGAUgAygJEi8KCnBhcmFtZXRlcnMYByABKAsyGy5nbG9vLnNvbG8uaW8uU3NsUGFyYW1ldGVycxIWCg5hbHBuX3Byb3RvY29scxgIIAMoCRI3ChNhbGxvd19yZW5lZ290aWF0aW9uGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRIvCgtvbmVfd2F5X3RscxgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWVCDQoLc3NsX3NlY3JldHNiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_duration, file_google_protobuf_wrappers, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/ssl/ssl.proto");
 
 /**
  * Describes the message gloo.solo.io.CallCredentials.
@@ -59,8 +56,14 @@ export const SslConfig_OcspStaplePolicySchema = /*@__PURE__*/
  *
  * @generated from enum gloo.solo.io.SslConfig.OcspStaplePolicy
  */
-export const SslConfig_OcspStaplePolicy = /*@__PURE__*/
-  tsEnum(SslConfig_OcspStaplePolicySchema);
+export const SslConfig_OcspStaplePolicy = {
+  "0": "LENIENT_STAPLING",
+  "1": "STRICT_STAPLING",
+  "2": "MUST_STAPLE",
+  "LENIENT_STAPLING": 0,
+  "STRICT_STAPLING": 1,
+  "MUST_STAPLE": 2
+};
 
 /**
  * Describes the message gloo.solo.io.SslParameters.
@@ -80,8 +83,18 @@ export const SslParameters_ProtocolVersionSchema = /*@__PURE__*/
  *
  * @generated from enum gloo.solo.io.SslParameters.ProtocolVersion
  */
-export const SslParameters_ProtocolVersion = /*@__PURE__*/
-  tsEnum(SslParameters_ProtocolVersionSchema);
+export const SslParameters_ProtocolVersion = {
+  "0": "TLS_AUTO",
+  "1": "TLSv1_0",
+  "2": "TLSv1_1",
+  "3": "TLSv1_2",
+  "4": "TLSv1_3",
+  "TLS_AUTO": 0,
+  "TLSv1_0": 1,
+  "TLSv1_1": 2,
+  "TLSv1_2": 3,
+  "TLSv1_3": 4
+};
 
 /**
  * Describes the message gloo.solo.io.UpstreamSslConfig.

@@ -2,17 +2,13 @@
 // @generated from file solo-kit/api/external/envoy/api/v2/discovery.proto (package envoy.api.v2, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
-import { file_google_rpc_status } from "../../../../../../google/rpc/status_pb.js";
-import { file_solo_kit_api_external_envoy_api_v2_core_base } from "./core/base_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/external/envoy/api/v2/discovery.proto.
  */
 export const file_solo_kit_api_external_envoy_api_v2_discovery = /*@__PURE__*/
-  fileDesc("CjJzb2xvLWtpdC9hcGkvZXh0ZXJuYWwvZW52b3kvYXBpL3YyL2Rpc2NvdmVyeS5wcm90bxIMZW52b3kuYXBpLnYyIoUDChVEZWx0YURpc2NvdmVyeVJlcXVlc3QSLQoEbm9kZRgBIAEoCzIfLnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuTm9kZRIQCgh0eXBlX3VybBgCIAEoCRIgChhyZXNvdXJjZV9uYW1lc19zdWJzY3JpYmUYAyADKAkSIgoacmVzb3VyY2VfbmFtZXNfdW5zdWJzY3JpYmUYBCADKAkSYwoZaW5pdGlhbF9yZXNvdXJjZV92ZXJzaW9ucxgFIAMoCzJALmVudm95LmFwaS52Mi5EZWx0YURpc2NvdmVyeVJlcXVlc3QuSW5pdGlhbFJlc291cmNlVmVyc2lvbnNFbnRyeRIWCg5yZXNwb25zZV9ub25jZRgGIAEoCRIoCgxlcnJvcl9kZXRhaWwYByABKAsyEi5nb29nbGUucnBjLlN0YXR1cxo+ChxJbml0aWFsUmVzb3VyY2VWZXJzaW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEinAEKFkRlbHRhRGlzY292ZXJ5UmVzcG9uc2USGwoTc3lzdGVtX3ZlcnNpb25faW5mbxgBIAEoCRIpCglyZXNvdXJjZXMYAiADKAsyFi5lbnZveS5hcGkudjIuUmVzb3VyY2USEAoIdHlwZV91cmwYBCABKAkSGQoRcmVtb3ZlZF9yZXNvdXJjZXMYBiADKAkSDQoFbm9uY2UYBSABKAkiwwEKEERpc2NvdmVyeVJlcXVlc3QSFAoMdmVyc2lvbl9pbmZvGAEgASgJEi0KBG5vZGUYAiABKAsyHy5zb2xvLmlvLmVudm95LmFwaS52Mi5jb3JlLk5vZGUSFgoOcmVzb3VyY2VfbmFtZXMYAyADKAkSEAoIdHlwZV91cmwYBCABKAkSFgoOcmVzcG9uc2Vfbm9uY2UYBSABKAkSKAoMZXJyb3JfZGV0YWlsGAYgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMiwwEKEURpc2NvdmVyeVJlc3BvbnNlEhQKDHZlcnNpb25faW5mbxgBIAEoCRInCglyZXNvdXJjZXMYAiADKAsyFC5nb29nbGUucHJvdG9idWYuQW55Eg4KBmNhbmFyeRgDIAEoCBIQCgh0eXBlX3VybBgEIAEoCRINCgVub25jZRgFIAEoCRI+Cg1jb250cm9sX3BsYW5lGAYgASgLMicuc29sby5pby5lbnZveS5hcGkudjIuY29yZS5Db250cm9sUGxhbmUiYgoIUmVzb3VyY2USDAoEbmFtZRgDIAEoCRIPCgdhbGlhc2VzGAQgAygJEg8KB3ZlcnNpb24YASABKAkSJgoIcmVzb3VyY2UYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55YgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_any, file_google_rpc_status, file_solo_kit_api_external_envoy_api_v2_core_base]);
+  fileDesc("solo-kit/api/external/envoy/api/v2/discovery.proto");
 
 /**
  * Describes the message envoy.api.v2.DeltaDiscoveryRequest.

@@ -2,15 +2,13 @@
 // @generated from file envoy/extensions/filters/common/matcher/action/v3/skip_action.proto (package envoy.extensions.filters.common.matcher.action.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/common/matcher/action/v3/skip_action.proto.
  */
 export const file_envoy_extensions_filters_common_matcher_action_v3_skip_action = /*@__PURE__*/
-  fileDesc("CkNlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvY29tbW9uL21hdGNoZXIvYWN0aW9uL3YzL3NraXBfYWN0aW9uLnByb3RvEjFlbnZveS5leHRlbnNpb25zLmZpbHRlcnMuY29tbW9uLm1hdGNoZXIuYWN0aW9uLnYzIgwKClNraXBGaWx0ZXJCvwEKP2lvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmNvbW1vbi5tYXRjaGVyLmFjdGlvbi52M0IPU2tpcEFjdGlvblByb3RvUAFaYWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9jb21tb24vbWF0Y2hlci9hY3Rpb24vdjM7YWN0aW9udjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/common/matcher/action/v3/skip_action.proto");
 
 /**
  * Describes the message envoy.extensions.filters.common.matcher.action.v3.SkipFilter.

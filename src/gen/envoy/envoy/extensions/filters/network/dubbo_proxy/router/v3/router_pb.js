@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/network/dubbo_proxy/router/v3/router.proto (package envoy.extensions.filters.network.dubbo_proxy.router.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../../udpa/annotations/status_pb.js";
-import { file_udpa_annotations_versioning } from "../../../../../../../udpa/annotations/versioning_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/dubbo_proxy/router/v3/router.proto.
  */
 export const file_envoy_extensions_filters_network_dubbo_proxy_router_v3_router = /*@__PURE__*/
-  fileDesc("CkNlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9kdWJib19wcm94eS9yb3V0ZXIvdjMvcm91dGVyLnByb3RvEjZlbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5kdWJib19wcm94eS5yb3V0ZXIudjMiQQoGUm91dGVyOjeaxYgeMgowZW52b3kuY29uZmlnLmZpbHRlci5kdWJiby5yb3V0ZXIudjJhbHBoYTEuUm91dGVyQsUBCkRpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLmR1YmJvX3Byb3h5LnJvdXRlci52M0ILUm91dGVyUHJvdG9QAVpmZ2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy9maWx0ZXJzL25ldHdvcmsvZHViYm9fcHJveHkvcm91dGVyL3YzO3JvdXRlcnYzuoDI0QYCEAJiBnByb3RvMw", [file_udpa_annotations_status, file_udpa_annotations_versioning]);
+  fileDesc("envoy/extensions/filters/network/dubbo_proxy/router/v3/router.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.dubbo_proxy.router.v3.Router.

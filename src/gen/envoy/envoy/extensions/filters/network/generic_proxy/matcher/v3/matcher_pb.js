@@ -2,18 +2,13 @@
 // @generated from file envoy/extensions/filters/network/generic_proxy/matcher/v3/matcher.proto (package envoy.extensions.filters.network.generic_proxy.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_v3_string } from "../../../../../../type/matcher/v3/string_pb.js";
-import { file_xds_annotations_v3_status } from "../../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/generic_proxy/matcher/v3/matcher.proto.
  */
 export const file_envoy_extensions_filters_network_generic_proxy_matcher_v3_matcher = /*@__PURE__*/
-  fileDesc("CkdlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9nZW5lcmljX3Byb3h5L21hdGNoZXIvdjMvbWF0Y2hlci5wcm90bxI5ZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuZ2VuZXJpY19wcm94eS5tYXRjaGVyLnYzIhMKEVNlcnZpY2VNYXRjaElucHV0IhAKDkhvc3RNYXRjaElucHV0IhAKDlBhdGhNYXRjaElucHV0IhIKEE1ldGhvZE1hdGNoSW5wdXQiNAoSUHJvcGVydHlNYXRjaElucHV0Eh4KDXByb3BlcnR5X25hbWUYASABKAlCB/pCBHICEAEiEwoRUmVxdWVzdE1hdGNoSW5wdXQicQoSS2V5VmFsdWVNYXRjaEVudHJ5EhUKBG5hbWUYASABKAlCB/pCBHICEAESRAoMc3RyaW5nX21hdGNoGAIgASgLMiQuZW52b3kudHlwZS5tYXRjaGVyLnYzLlN0cmluZ01hdGNoZXJCCPpCBYoBAhABIpECCg5SZXF1ZXN0TWF0Y2hlchIyCgRob3N0GAEgASgLMiQuZW52b3kudHlwZS5tYXRjaGVyLnYzLlN0cmluZ01hdGNoZXISMgoEcGF0aBgCIAEoCzIkLmVudm95LnR5cGUubWF0Y2hlci52My5TdHJpbmdNYXRjaGVyEjQKBm1ldGhvZBgDIAEoCzIkLmVudm95LnR5cGUubWF0Y2hlci52My5TdHJpbmdNYXRjaGVyEmEKCnByb3BlcnRpZXMYBCADKAsyTS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5nZW5lcmljX3Byb3h5Lm1hdGNoZXIudjMuS2V5VmFsdWVNYXRjaEVudHJ5QtUBCkdpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLmdlbmVyaWNfcHJveHkubWF0Y2hlci52M0IMTWF0Y2hlclByb3RvUAFaamdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9uZXR3b3JrL2dlbmVyaWNfcHJveHkvbWF0Y2hlci92MzttYXRjaGVydjO6gMjRBgIQAtLGpOEGAggBYgZwcm90bzM", [file_envoy_type_matcher_v3_string, file_xds_annotations_v3_status, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/generic_proxy/matcher/v3/matcher.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.generic_proxy.matcher.v3.ServiceMatchInput.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/network/generic_proxy/router/v3/router.proto (package envoy.extensions.filters.network.generic_proxy.router.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_xds_annotations_v3_status } from "../../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/generic_proxy/router/v3/router.proto.
  */
 export const file_envoy_extensions_filters_network_generic_proxy_router_v3_router = /*@__PURE__*/
-  fileDesc("CkVlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9nZW5lcmljX3Byb3h5L3JvdXRlci92My9yb3V0ZXIucHJvdG8SOGVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLmdlbmVyaWNfcHJveHkucm91dGVyLnYzIioKBlJvdXRlchIgChhiaW5kX3Vwc3RyZWFtX2Nvbm5lY3Rpb24YASABKAhC0QEKRmlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuZ2VuZXJpY19wcm94eS5yb3V0ZXIudjNCC1JvdXRlclByb3RvUAFaaGdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9uZXR3b3JrL2dlbmVyaWNfcHJveHkvcm91dGVyL3YzO3JvdXRlcnYzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_xds_annotations_v3_status, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/network/generic_proxy/router/v3/router.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.generic_proxy.router.v3.Router.

@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/transport_sockets/tls/cert_mappers/static_name/v3/config.proto (package envoy.extensions.transport_sockets.tls.cert_mappers.static_name.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_udpa_annotations_status } from "../../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../../validate/validate_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/transport_sockets/tls/cert_mappers/static_name/v3/config.proto.
  */
 export const file_envoy_extensions_transport_sockets_tls_cert_mappers_static_name_v3_config = /*@__PURE__*/
-  fileDesc("Ck9lbnZveS9leHRlbnNpb25zL3RyYW5zcG9ydF9zb2NrZXRzL3Rscy9jZXJ0X21hcHBlcnMvc3RhdGljX25hbWUvdjMvY29uZmlnLnByb3RvEkJlbnZveS5leHRlbnNpb25zLnRyYW5zcG9ydF9zb2NrZXRzLnRscy5jZXJ0X21hcHBlcnMuc3RhdGljX25hbWUudjMiIwoKU3RhdGljTmFtZRIVCgRuYW1lGAEgASgJQgf6QgRyAhABQuIBClBpby5lbnZveXByb3h5LmVudm95LmV4dGVuc2lvbnMudHJhbnNwb3J0X3NvY2tldHMudGxzLmNlcnRfbWFwcGVycy5zdGF0aWNfbmFtZS52M0ILQ29uZmlnUHJvdG9QAVp3Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvZXh0ZW5zaW9ucy90cmFuc3BvcnRfc29ja2V0cy90bHMvY2VydF9tYXBwZXJzL3N0YXRpY19uYW1lL3YzO3N0YXRpY19uYW1ldjO6gMjRBgIQAmIGcHJvdG8z", [file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/transport_sockets/tls/cert_mappers/static_name/v3/config.proto");
 
 /**
  * Describes the message envoy.extensions.transport_sockets.tls.cert_mappers.static_name.v3.StaticName.

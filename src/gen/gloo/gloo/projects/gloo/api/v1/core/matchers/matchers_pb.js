@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/core/matchers/matchers.proto (package matchers.core.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/core/matchers/matchers.proto.
  */
 export const file_gloo_projects_gloo_api_v1_core_matchers_matchers = /*@__PURE__*/
-  fileDesc("CjZnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2NvcmUvbWF0Y2hlcnMvbWF0Y2hlcnMucHJvdG8SGm1hdGNoZXJzLmNvcmUuZ2xvby5zb2xvLmlvIlEKDUhlYWRlck1hdGNoZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCRINCgVyZWdleBgDIAEoCBIUCgxpbnZlcnRfbWF0Y2gYBCABKAgi/gIKB01hdGNoZXISEAoGcHJlZml4GAEgASgJSAASDwoFZXhhY3QYAiABKAlIABIPCgVyZWdleBgDIAEoCUgAEk0KD2Nvbm5lY3RfbWF0Y2hlchgJIAEoCzIyLm1hdGNoZXJzLmNvcmUuZ2xvby5zb2xvLmlvLk1hdGNoZXIuQ29ubmVjdE1hdGNoZXJIABIyCg5jYXNlX3NlbnNpdGl2ZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSOgoHaGVhZGVycxgGIAMoCzIpLm1hdGNoZXJzLmNvcmUuZ2xvby5zb2xvLmlvLkhlYWRlck1hdGNoZXISSwoQcXVlcnlfcGFyYW1ldGVycxgHIAMoCzIxLm1hdGNoZXJzLmNvcmUuZ2xvby5zb2xvLmlvLlF1ZXJ5UGFyYW1ldGVyTWF0Y2hlchIPCgdtZXRob2RzGAggAygJGhAKDkNvbm5lY3RNYXRjaGVyQhAKDnBhdGhfc3BlY2lmaWVyIkMKFVF1ZXJ5UGFyYW1ldGVyTWF0Y2hlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJEg0KBXJlZ2V4GAMgASgIYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/core/matchers/matchers.proto");
 
 /**
  * Describes the message matchers.core.gloo.solo.io.HeaderMatcher.

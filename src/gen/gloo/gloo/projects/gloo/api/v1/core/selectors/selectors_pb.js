@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/core/selectors/selectors.proto (package selectors.core.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/core/selectors/selectors.proto.
  */
 export const file_gloo_projects_gloo_api_v1_core_selectors_selectors = /*@__PURE__*/
-  fileDesc("CjhnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2NvcmUvc2VsZWN0b3JzL3NlbGVjdG9ycy5wcm90bxIbc2VsZWN0b3JzLmNvcmUuZ2xvby5zb2xvLmlvItoDCghTZWxlY3RvchISCgpuYW1lc3BhY2VzGAEgAygJEkEKBmxhYmVscxgCIAMoCzIxLnNlbGVjdG9ycy5jb3JlLmdsb28uc29sby5pby5TZWxlY3Rvci5MYWJlbHNFbnRyeRJFCgtleHByZXNzaW9ucxgDIAMoCzIwLnNlbGVjdG9ycy5jb3JlLmdsb28uc29sby5pby5TZWxlY3Rvci5FeHByZXNzaW9uGoACCgpFeHByZXNzaW9uEgsKA2tleRgBIAEoCRJLCghvcGVyYXRvchgCIAEoDjI5LnNlbGVjdG9ycy5jb3JlLmdsb28uc29sby5pby5TZWxlY3Rvci5FeHByZXNzaW9uLk9wZXJhdG9yEg4KBnZhbHVlcxgDIAMoCSKHAQoIT3BlcmF0b3ISCgoGRXF1YWxzEAASEAoMRG91YmxlRXF1YWxzEAESDQoJTm90RXF1YWxzEAISBgoCSW4QAxIJCgVOb3RJbhAEEgoKBkV4aXN0cxAFEhAKDERvZXNOb3RFeGlzdBAGEg8KC0dyZWF0ZXJUaGFuEAcSDAoITGVzc1RoYW4QCBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/v1/core/selectors/selectors.proto");
 
 /**
  * Describes the message selectors.core.gloo.solo.io.Selector.
@@ -36,6 +35,24 @@ export const Selector_Expression_OperatorSchema = /*@__PURE__*/
  *
  * @generated from enum selectors.core.gloo.solo.io.Selector.Expression.Operator
  */
-export const Selector_Expression_Operator = /*@__PURE__*/
-  tsEnum(Selector_Expression_OperatorSchema);
+export const Selector_Expression_Operator = {
+  "0": "Equals",
+  "1": "DoubleEquals",
+  "2": "NotEquals",
+  "3": "In",
+  "4": "NotIn",
+  "5": "Exists",
+  "6": "DoesNotExist",
+  "7": "GreaterThan",
+  "8": "LessThan",
+  "Equals": 0,
+  "DoubleEquals": 1,
+  "NotEquals": 2,
+  "In": 3,
+  "NotIn": 4,
+  "Exists": 5,
+  "DoesNotExist": 6,
+  "GreaterThan": 7,
+  "LessThan": 8
+};
 

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/advanced_http/advanced_http.proto (package advancedhttp.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/advanced_http/advanced_http.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_advanced_http_advanced_http = /*@__PURE__*/
-  fileDesc("CkNnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvYWR2YW5jZWRfaHR0cC9hZHZhbmNlZF9odHRwLnByb3RvEiFhZHZhbmNlZGh0dHAub3B0aW9ucy5nbG9vLnNvbG8uaW8ieAoHSnNvbktleRJECgRwYXRoGAIgAygLMjYuYWR2YW5jZWRodHRwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkpzb25LZXkuUGF0aFNlZ21lbnQaJwoLUGF0aFNlZ21lbnQSDQoDa2V5GAEgASgJSABCCQoHc2VnbWVudCKyAQoSUmVzcG9uc2VBc3NlcnRpb25zEk0KEXJlc3BvbnNlX21hdGNoZXJzGAEgAygLMjIuYWR2YW5jZWRodHRwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlJlc3BvbnNlTWF0Y2hlchJNCg9ub19tYXRjaF9oZWFsdGgYAiABKA4yNC5hZHZhbmNlZGh0dHAub3B0aW9ucy5nbG9vLnNvbG8uaW8uSGVhbHRoQ2hlY2tSZXN1bHQivwEKDVJlc3BvbnNlTWF0Y2gSPAoIanNvbl9rZXkYASABKAsyKi5hZHZhbmNlZGh0dHAub3B0aW9ucy5nbG9vLnNvbG8uaW8uSnNvbktleRIdChVpZ25vcmVfZXJyb3Jfb25fcGFyc2UYAiABKAgSEAoGaGVhZGVyGAMgASgJSAASJgoEYm9keRgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eUgAEg0KBXJlZ2V4GAUgASgJQggKBnNvdXJjZSKnAQoPUmVzcG9uc2VNYXRjaGVyEkgKDnJlc3BvbnNlX21hdGNoGAEgASgLMjAuYWR2YW5jZWRodHRwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlJlc3BvbnNlTWF0Y2gSSgoMbWF0Y2hfaGVhbHRoGAIgASgOMjQuYWR2YW5jZWRodHRwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkhlYWx0aENoZWNrUmVzdWx0KkoKEUhlYWx0aENoZWNrUmVzdWx0EgsKB2RlZmF1bHQQABILCgdoZWFsdGh5EAESDAoIZGVncmFkZWQQAhINCgl1bmhlYWx0aHkQA2IGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_empty]);
+  fileDesc("gloo/projects/gloo/api/v1/options/advanced_http/advanced_http.proto");
 
 /**
  * Describes the message advancedhttp.options.gloo.solo.io.JsonKey.
@@ -58,6 +56,14 @@ export const HealthCheckResultSchema = /*@__PURE__*/
  *
  * @generated from enum advancedhttp.options.gloo.solo.io.HealthCheckResult
  */
-export const HealthCheckResult = /*@__PURE__*/
-  tsEnum(HealthCheckResultSchema);
+export const HealthCheckResult = {
+  "0": "default",
+  "1": "healthy",
+  "2": "degraded",
+  "3": "unhealthy",
+  "default": 0,
+  "healthy": 1,
+  "degraded": 2,
+  "unhealthy": 3
+};
 

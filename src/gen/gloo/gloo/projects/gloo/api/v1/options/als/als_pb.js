@@ -2,20 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/als/als.proto (package als.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../../external/envoy/config/core/v3/base_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_route_v3_route_components } from "../../../external/envoy/config/route/v3/route_components_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_v3_percent } from "../../../external/envoy/type/v3/percent_pb.js";
-import { file_gloo_projects_gloo_api_external_opentelemetry_common_v1_common } from "../../../external/opentelemetry/common/v1/common_pb.js";
-import { file_gloo_projects_gloo_api_v1_ssl_ssl } from "../../ssl/ssl_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/als/als.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_als_als = /*@__PURE__*/
-  fileDesc("Ci9nbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvYWxzL2Fscy5wcm90bxIYYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvIqUCCglBY2Nlc3NMb2cSNwoJZmlsZV9zaW5rGAIgASgLMiIuYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkZpbGVTaW5rSAASPQoMZ3JwY19zZXJ2aWNlGAMgASgLMiUuYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkdycGNTZXJ2aWNlSAASUAoWb3Blbl90ZWxlbWV0cnlfc2VydmljZRgFIAEoCzIuLmFscy5vcHRpb25zLmdsb28uc29sby5pby5PcGVuVGVsZW1ldHJ5U2VydmljZUgAEjkKBmZpbHRlchgEIAEoCzIpLmFscy5vcHRpb25zLmdsb28uc29sby5pby5BY2Nlc3NMb2dGaWx0ZXJCEwoRT3V0cHV0RGVzdGluYXRpb24i3gUKD0FjY2Vzc0xvZ0ZpbHRlchJIChJzdGF0dXNfY29kZV9maWx0ZXIYASABKAsyKi5hbHMub3B0aW9ucy5nbG9vLnNvbG8uaW8uU3RhdHVzQ29kZUZpbHRlckgAEkMKD2R1cmF0aW9uX2ZpbHRlchgCIAEoCzIoLmFscy5vcHRpb25zLmdsb28uc29sby5pby5EdXJhdGlvbkZpbHRlckgAElEKF25vdF9oZWFsdGhfY2hlY2tfZmlsdGVyGAMgASgLMi4uYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLk5vdEhlYWx0aENoZWNrRmlsdGVySAASRQoQdHJhY2VhYmxlX2ZpbHRlchgEIAEoCzIpLmFscy5vcHRpb25zLmdsb28uc29sby5pby5UcmFjZWFibGVGaWx0ZXJIABJBCg5ydW50aW1lX2ZpbHRlchgFIAEoCzInLmFscy5vcHRpb25zLmdsb28uc29sby5pby5SdW50aW1lRmlsdGVySAASOQoKYW5kX2ZpbHRlchgGIAEoCzIjLmFscy5vcHRpb25zLmdsb28uc29sby5pby5BbmRGaWx0ZXJIABI3Cglvcl9maWx0ZXIYByABKAsyIi5hbHMub3B0aW9ucy5nbG9vLnNvbG8uaW8uT3JGaWx0ZXJIABI/Cg1oZWFkZXJfZmlsdGVyGAggASgLMiYuYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkhlYWRlckZpbHRlckgAEkwKFHJlc3BvbnNlX2ZsYWdfZmlsdGVyGAkgASgLMiwuYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlJlc3BvbnNlRmxhZ0ZpbHRlckgAEkgKEmdycGNfc3RhdHVzX2ZpbHRlchgKIAEoCzIqLmFscy5vcHRpb25zLmdsb28uc29sby5pby5HcnBjU3RhdHVzRmlsdGVySABCEgoQZmlsdGVyX3NwZWNpZmllciJPChRBY2Nlc3NMb2dnaW5nU2VydmljZRI3CgphY2Nlc3NfbG9nGAEgAygLMiMuYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkFjY2Vzc0xvZyJHCglBbmRGaWx0ZXISOgoHZmlsdGVycxgBIAMoCzIpLmFscy5vcHRpb25zLmdsb28uc29sby5pby5BY2Nlc3NMb2dGaWx0ZXIipwEKEENvbXBhcmlzb25GaWx0ZXISOQoCb3AYASABKA4yLS5hbHMub3B0aW9ucy5nbG9vLnNvbG8uaW8uQ29tcGFyaXNvbkZpbHRlci5PcBI6CgV2YWx1ZRgCIAEoCzIrLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuUnVudGltZVVJbnQzMiIcCgJPcBIGCgJFURAAEgYKAkdFEAESBgoCTEUQAiJQCg5EdXJhdGlvbkZpbHRlchI+Cgpjb21wYXJpc29uGAEgASgLMiouYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkNvbXBhcmlzb25GaWx0ZXIicgoIRmlsZVNpbmsSDAoEcGF0aBgBIAEoCRIXCg1zdHJpbmdfZm9ybWF0GAIgASgJSAASLgoLanNvbl9mb3JtYXQYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SABCDwoNb3V0cHV0X2Zvcm1hdCL2AQoLR3JwY1NlcnZpY2USEAoIbG9nX25hbWUYASABKAkSHQoTc3RhdGljX2NsdXN0ZXJfbmFtZRgCIAEoCUgAEikKIWFkZGl0aW9uYWxfcmVxdWVzdF9oZWFkZXJzX3RvX2xvZxgEIAMoCRIqCiJhZGRpdGlvbmFsX3Jlc3BvbnNlX2hlYWRlcnNfdG9fbG9nGAUgAygJEisKI2FkZGl0aW9uYWxfcmVzcG9uc2VfdHJhaWxlcnNfdG9fbG9nGAYgAygJEiMKG2ZpbHRlcl9zdGF0ZV9vYmplY3RzX3RvX2xvZxgHIAMoCUINCgtzZXJ2aWNlX3JlZiKjAwoQR3JwY1N0YXR1c0ZpbHRlchJDCghzdGF0dXNlcxgBIAMoDjIxLmFscy5vcHRpb25zLmdsb28uc29sby5pby5HcnBjU3RhdHVzRmlsdGVyLlN0YXR1cxIPCgdleGNsdWRlGAIgASgIIrgCCgZTdGF0dXMSBgoCT0sQABIMCghDQU5DRUxFRBABEgsKB1VOS05PV04QAhIUChBJTlZBTElEX0FSR1VNRU5UEAMSFQoRREVBRExJTkVfRVhDRUVERUQQBBINCglOT1RfRk9VTkQQBRISCg5BTFJFQURZX0VYSVNUUxAGEhUKEVBFUk1JU1NJT05fREVOSUVEEAcSFgoSUkVTT1VSQ0VfRVhIQVVTVEVEEAgSFwoTRkFJTEVEX1BSRUNPTkRJVElPThAJEgsKB0FCT1JURUQQChIQCgxPVVRfT0ZfUkFOR0UQCxIRCg1VTklNUExFTUVOVEVEEAwSDAoISU5URVJOQUwQDRIPCgtVTkFWQUlMQUJMRRAOEg0KCURBVEFfTE9TUxAPEhMKD1VOQVVUSEVOVElDQVRFRBAQIkwKDEhlYWRlckZpbHRlchI8CgZoZWFkZXIYASABKAsyLC5zb2xvLmlvLmVudm95LmNvbmZpZy5yb3V0ZS52My5IZWFkZXJNYXRjaGVyIhYKFE5vdEhlYWx0aENoZWNrRmlsdGVyIrgCChpPcGVuVGVsZW1ldHJ5R3JwY0NvbGxlY3RvchIQCghlbmRwb2ludBgBIAEoCRIRCglhdXRob3JpdHkYAiABKAkSUgoHaGVhZGVycxgDIAMoCzJBLmFscy5vcHRpb25zLmdsb28uc29sby5pby5PcGVuVGVsZW1ldHJ5R3JwY0NvbGxlY3Rvci5IZWFkZXJzRW50cnkSEAoIaW5zZWN1cmUYBCABKAgSMwoKc3NsX2NvbmZpZxgFIAEoCzIfLmdsb28uc29sby5pby5VcHN0cmVhbVNzbENvbmZpZxIqCgd0aW1lb3V0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIr8CChRPcGVuVGVsZW1ldHJ5U2VydmljZRIQCghsb2dfbmFtZRgBIAEoCRJJCgljb2xsZWN0b3IYAiABKAsyNC5hbHMub3B0aW9ucy5nbG9vLnNvbG8uaW8uT3BlblRlbGVtZXRyeUdycGNDb2xsZWN0b3JIABIjChtmaWx0ZXJfc3RhdGVfb2JqZWN0c190b19sb2cYAyADKAkSHgoWZGlzYWJsZV9idWlsdGluX2xhYmVscxgEIAEoCBI1CgRib2R5GAUgASgLMicub3BlbnRlbGVtZXRyeS5wcm90by5jb21tb24udjEuQW55VmFsdWUSPwoKYXR0cmlidXRlcxgGIAEoCzIrLm9wZW50ZWxlbWV0cnkucHJvdG8uY29tbW9uLnYxLktleVZhbHVlTGlzdEINCgtkZXN0aW5hdGlvbiJGCghPckZpbHRlchI6CgdmaWx0ZXJzGAIgAygLMikuYWxzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkFjY2Vzc0xvZ0ZpbHRlciIjChJSZXNwb25zZUZsYWdGaWx0ZXISDQoFZmxhZ3MYASADKAkiiwEKDVJ1bnRpbWVGaWx0ZXISEwoLcnVudGltZV9rZXkYASABKAkSQQoPcGVyY2VudF9zYW1wbGVkGAIgASgLMiguc29sby5pby5lbnZveS50eXBlLnYzLkZyYWN0aW9uYWxQZXJjZW50EiIKGnVzZV9pbmRlcGVuZGVudF9yYW5kb21uZXNzGAMgASgIIlIKEFN0YXR1c0NvZGVGaWx0ZXISPgoKY29tcGFyaXNvbhgBIAEoCzIqLmFscy5vcHRpb25zLmdsb28uc29sby5pby5Db21wYXJpc29uRmlsdGVyIhEKD1RyYWNlYWJsZUZpbHRlcmIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_base, file_gloo_projects_gloo_api_external_envoy_config_route_v3_route_components, file_gloo_projects_gloo_api_external_envoy_type_v3_percent, file_gloo_projects_gloo_api_external_opentelemetry_common_v1_common, file_gloo_projects_gloo_api_v1_ssl_ssl, file_google_protobuf_duration, file_google_protobuf_struct]);
+  fileDesc("gloo/projects/gloo/api/v1/options/als/als.proto");
 
 /**
  * Describes the message als.options.gloo.solo.io.AccessLog.
@@ -63,8 +56,14 @@ export const ComparisonFilter_OpSchema = /*@__PURE__*/
  *
  * @generated from enum als.options.gloo.solo.io.ComparisonFilter.Op
  */
-export const ComparisonFilter_Op = /*@__PURE__*/
-  tsEnum(ComparisonFilter_OpSchema);
+export const ComparisonFilter_Op = {
+  "0": "EQ",
+  "1": "GE",
+  "2": "LE",
+  "EQ": 0,
+  "GE": 1,
+  "LE": 2
+};
 
 /**
  * Describes the message als.options.gloo.solo.io.DurationFilter.
@@ -105,8 +104,42 @@ export const GrpcStatusFilter_StatusSchema = /*@__PURE__*/
  *
  * @generated from enum als.options.gloo.solo.io.GrpcStatusFilter.Status
  */
-export const GrpcStatusFilter_Status = /*@__PURE__*/
-  tsEnum(GrpcStatusFilter_StatusSchema);
+export const GrpcStatusFilter_Status = {
+  "0": "OK",
+  "1": "CANCELED",
+  "2": "UNKNOWN",
+  "3": "INVALID_ARGUMENT",
+  "4": "DEADLINE_EXCEEDED",
+  "5": "NOT_FOUND",
+  "6": "ALREADY_EXISTS",
+  "7": "PERMISSION_DENIED",
+  "8": "RESOURCE_EXHAUSTED",
+  "9": "FAILED_PRECONDITION",
+  "10": "ABORTED",
+  "11": "OUT_OF_RANGE",
+  "12": "UNIMPLEMENTED",
+  "13": "INTERNAL",
+  "14": "UNAVAILABLE",
+  "15": "DATA_LOSS",
+  "16": "UNAUTHENTICATED",
+  "OK": 0,
+  "CANCELED": 1,
+  "UNKNOWN": 2,
+  "INVALID_ARGUMENT": 3,
+  "DEADLINE_EXCEEDED": 4,
+  "NOT_FOUND": 5,
+  "ALREADY_EXISTS": 6,
+  "PERMISSION_DENIED": 7,
+  "RESOURCE_EXHAUSTED": 8,
+  "FAILED_PRECONDITION": 9,
+  "ABORTED": 10,
+  "OUT_OF_RANGE": 11,
+  "UNIMPLEMENTED": 12,
+  "INTERNAL": 13,
+  "UNAVAILABLE": 14,
+  "DATA_LOSS": 15,
+  "UNAUTHENTICATED": 16
+};
 
 /**
  * Describes the message als.options.gloo.solo.io.HeaderFilter.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/aws/aws.proto (package aws.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/aws/aws.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_aws_aws = /*@__PURE__*/
-  fileDesc("Ci9nbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvYXdzL2F3cy5wcm90bxIYYXdzLm9wdGlvbnMuZ2xvby5zb2xvLmlvIrwCCg9EZXN0aW5hdGlvblNwZWMSFAoMbG9naWNhbF9uYW1lGAEgASgJElMKEGludm9jYXRpb25fc3R5bGUYAiABKA4yOS5hd3Mub3B0aW9ucy5nbG9vLnNvbG8uaW8uRGVzdGluYXRpb25TcGVjLkludm9jYXRpb25TdHlsZRIeChZyZXF1ZXN0X3RyYW5zZm9ybWF0aW9uGAYgASgIEiMKF3Jlc3BvbnNlX3RyYW5zZm9ybWF0aW9uGAUgASgIQgIYARIVCg11bndyYXBfYXNfYWxiGAcgASgIEh0KFXVud3JhcF9hc19hcGlfZ2F0ZXdheRgIIAEoCBIbChN3cmFwX2FzX2FwaV9nYXRld2F5GAkgASgIIiYKD0ludm9jYXRpb25TdHlsZRIICgRTWU5DEAASCQoFQVNZTkMQASJbChJMYW1iZGFGdW5jdGlvblNwZWMSFAoMbG9naWNhbF9uYW1lGAEgASgJEhwKFGxhbWJkYV9mdW5jdGlvbl9uYW1lGAIgASgJEhEKCXF1YWxpZmllchgDIAEoCSKoAgoMVXBzdHJlYW1TcGVjEg4KBnJlZ2lvbhgBIAEoCRItCgpzZWNyZXRfcmVmGAIgASgLMhkuY29yZS5zb2xvLmlvLlJlc291cmNlUmVmEkYKEGxhbWJkYV9mdW5jdGlvbnMYAyADKAsyLC5hd3Mub3B0aW9ucy5nbG9vLnNvbG8uaW8uTGFtYmRhRnVuY3Rpb25TcGVjEhAKCHJvbGVfYXJuGAQgASgJEhYKDmF3c19hY2NvdW50X2lkGAUgASgJEh0KFWRpc2FibGVfcm9sZV9jaGFpbmluZxgGIAEoCBJIChVkZXN0aW5hdGlvbl9vdmVycmlkZXMYByABKAsyKS5hd3Mub3B0aW9ucy5nbG9vLnNvbG8uaW8uRGVzdGluYXRpb25TcGVjYgZwcm90bzPS9gMECAAYAA", [file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/options/aws/aws.proto");
 
 /**
  * Describes the message aws.options.gloo.solo.io.DestinationSpec.
@@ -30,8 +28,12 @@ export const DestinationSpec_InvocationStyleSchema = /*@__PURE__*/
  *
  * @generated from enum aws.options.gloo.solo.io.DestinationSpec.InvocationStyle
  */
-export const DestinationSpec_InvocationStyle = /*@__PURE__*/
-  tsEnum(DestinationSpec_InvocationStyleSchema);
+export const DestinationSpec_InvocationStyle = {
+  "0": "SYNC",
+  "1": "ASYNC",
+  "SYNC": 0,
+  "ASYNC": 1
+};
 
 /**
  * Describes the message aws.options.gloo.solo.io.LambdaFunctionSpec.

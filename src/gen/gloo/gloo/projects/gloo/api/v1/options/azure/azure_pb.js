@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/azure/azure.proto (package azure.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/azure/azure.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_azure_azure = /*@__PURE__*/
-  fileDesc("CjNnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvYXp1cmUvYXp1cmUucHJvdG8SGmF6dXJlLm9wdGlvbnMuZ2xvby5zb2xvLmlvIigKD0Rlc3RpbmF0aW9uU3BlYxIVCg1mdW5jdGlvbl9uYW1lGAEgASgJItQCCgxVcHN0cmVhbVNwZWMSGQoRZnVuY3Rpb25fYXBwX25hbWUYASABKAkSLQoKc2VjcmV0X3JlZhgCIAEoCzIZLmNvcmUuc29sby5pby5SZXNvdXJjZVJlZhJICglmdW5jdGlvbnMYAyADKAsyNS5henVyZS5vcHRpb25zLmdsb28uc29sby5pby5VcHN0cmVhbVNwZWMuRnVuY3Rpb25TcGVjGq8BCgxGdW5jdGlvblNwZWMSFQoNZnVuY3Rpb25fbmFtZRgBIAEoCRJTCgphdXRoX2xldmVsGAIgASgOMj8uYXp1cmUub3B0aW9ucy5nbG9vLnNvbG8uaW8uVXBzdHJlYW1TcGVjLkZ1bmN0aW9uU3BlYy5BdXRoTGV2ZWwiMwoJQXV0aExldmVsEg0KCUFub255bW91cxAAEgwKCEZ1bmN0aW9uEAESCQoFQWRtaW4QAmIGcHJvdG8z0vYDBAgAGAA", [file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/options/azure/azure.proto");
 
 /**
  * Describes the message azure.options.gloo.solo.io.DestinationSpec.
@@ -44,6 +42,12 @@ export const UpstreamSpec_FunctionSpec_AuthLevelSchema = /*@__PURE__*/
  *
  * @generated from enum azure.options.gloo.solo.io.UpstreamSpec.FunctionSpec.AuthLevel
  */
-export const UpstreamSpec_FunctionSpec_AuthLevel = /*@__PURE__*/
-  tsEnum(UpstreamSpec_FunctionSpec_AuthLevelSchema);
+export const UpstreamSpec_FunctionSpec_AuthLevel = {
+  "0": "Anonymous",
+  "1": "Function",
+  "2": "Admin",
+  "Anonymous": 0,
+  "Function": 1,
+  "Admin": 2
+};
 

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/connection_limit/connection_limit.proto (package connection_limit.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/connection_limit/connection_limit.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_connection_limit_connection_limit = /*@__PURE__*/
-  fileDesc("CklnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvY29ubmVjdGlvbl9saW1pdC9jb25uZWN0aW9uX2xpbWl0LnByb3RvEiVjb25uZWN0aW9uX2xpbWl0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvIoYBCg9Db25uZWN0aW9uTGltaXQSPAoWbWF4X2FjdGl2ZV9jb25uZWN0aW9ucxgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI1ChJkZWxheV9iZWZvcmVfY2xvc2UYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25iBnByb3RvM9L2AwQIABgA", [file_google_protobuf_duration, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/connection_limit/connection_limit.proto");
 
 /**
  * Describes the message connection_limit.options.gloo.solo.io.ConnectionLimit.

@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/consul/consul.proto (package consul.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_consul_query_options } from "./query_options_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_service_spec } from "../service_spec_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/consul/consul.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_consul_consul = /*@__PURE__*/
-  fileDesc("CjVnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvY29uc3VsL2NvbnN1bC5wcm90bxIbY29uc3VsLm9wdGlvbnMuZ2xvby5zb2xvLmlvIv8CCgxVcHN0cmVhbVNwZWMSFAoMc2VydmljZV9uYW1lGAEgASgJEhQKDHNlcnZpY2VfdGFncxgCIAMoCRITCgtzdWJzZXRfdGFncxgGIAMoCRIVCg1pbnN0YW5jZV90YWdzGAcgAygJEh8KF2luc3RhbmNlX2JsYWNrbGlzdF90YWdzGAggAygJEjcKDHNlcnZpY2Vfc3BlYxgDIAEoCzIhLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlNlcnZpY2VTcGVjEkwKD2NvbnNpc3RlbmN5TW9kZRgJIAEoDjIzLmNvbnN1bC5vcHRpb25zLmdsb28uc29sby5pby5Db25zdWxDb25zaXN0ZW5jeU1vZGVzEkAKDXF1ZXJ5X29wdGlvbnMYCiABKAsyKS5jb25zdWwub3B0aW9ucy5nbG9vLnNvbG8uaW8uUXVlcnlPcHRpb25zEhcKD2Nvbm5lY3RfZW5hYmxlZBgEIAEoCBIUCgxkYXRhX2NlbnRlcnMYBSADKAliBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_v1_options_consul_query_options, file_gloo_projects_gloo_api_v1_options_service_spec]);
+  fileDesc("gloo/projects/gloo/api/v1/options/consul/consul.proto");
 
 /**
  * Describes the message consul.options.gloo.solo.io.UpstreamSpec.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/consul/query_options.proto (package consul.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/consul/query_options.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_consul_query_options = /*@__PURE__*/
-  fileDesc("CjxnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvY29uc3VsL3F1ZXJ5X29wdGlvbnMucHJvdG8SG2NvbnN1bC5vcHRpb25zLmdsb28uc29sby5pbyI9CgxRdWVyeU9wdGlvbnMSLQoJdXNlX2NhY2hlGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZSpMChZDb25zdWxDb25zaXN0ZW5jeU1vZGVzEg8KC0RlZmF1bHRNb2RlEAASDQoJU3RhbGVNb2RlEAESEgoOQ29uc2lzdGVudE1vZGUQAmIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/consul/query_options.proto");
 
 /**
  * Describes the message consul.options.gloo.solo.io.QueryOptions.
@@ -30,6 +28,12 @@ export const ConsulConsistencyModesSchema = /*@__PURE__*/
  *
  * @generated from enum consul.options.gloo.solo.io.ConsulConsistencyModes
  */
-export const ConsulConsistencyModes = /*@__PURE__*/
-  tsEnum(ConsulConsistencyModesSchema);
+export const ConsulConsistencyModes = {
+  "0": "DefaultMode",
+  "1": "StaleMode",
+  "2": "ConsistentMode",
+  "DefaultMode": 0,
+  "StaleMode": 1,
+  "ConsistentMode": 2
+};
 

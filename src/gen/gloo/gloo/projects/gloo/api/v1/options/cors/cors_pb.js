@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/cors/cors.proto (package cors.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/cors/cors.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_cors_cors = /*@__PURE__*/
-  fileDesc("CjFnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvY29ycy9jb3JzLnByb3RvEhljb3JzLm9wdGlvbnMuZ2xvby5zb2xvLmlvIssBCgpDb3JzUG9saWN5EhQKDGFsbG93X29yaWdpbhgBIAMoCRIaChJhbGxvd19vcmlnaW5fcmVnZXgYAiADKAkSFQoNYWxsb3dfbWV0aG9kcxgDIAMoCRIVCg1hbGxvd19oZWFkZXJzGAQgAygJEhYKDmV4cG9zZV9oZWFkZXJzGAUgAygJEg8KB21heF9hZ2UYBiABKAkSGQoRYWxsb3dfY3JlZGVudGlhbHMYByABKAgSGQoRZGlzYWJsZV9mb3Jfcm91dGUYCCABKAginAEKF0NvcnNQb2xpY3lNZXJnZVNldHRpbmdzElgKDmV4cG9zZV9oZWFkZXJzGAUgASgOMkAuY29ycy5vcHRpb25zLmdsb28uc29sby5pby5Db3JzUG9saWN5TWVyZ2VTZXR0aW5ncy5NZXJnZVN0cmF0ZWd5IicKDU1lcmdlU3RyYXRlZ3kSCwoHREVGQVVMVBAAEgkKBVVOSU9OEAFiBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/v1/options/cors/cors.proto");
 
 /**
  * Describes the message cors.options.gloo.solo.io.CorsPolicy.
@@ -36,6 +35,10 @@ export const CorsPolicyMergeSettings_MergeStrategySchema = /*@__PURE__*/
  *
  * @generated from enum cors.options.gloo.solo.io.CorsPolicyMergeSettings.MergeStrategy
  */
-export const CorsPolicyMergeSettings_MergeStrategy = /*@__PURE__*/
-  tsEnum(CorsPolicyMergeSettings_MergeStrategySchema);
+export const CorsPolicyMergeSettings_MergeStrategy = {
+  "0": "DEFAULT",
+  "1": "UNION",
+  "DEFAULT": 0,
+  "UNION": 1
+};
 

@@ -2,18 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy.proto (package dfp.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_address } from "../../../external/envoy/config/core/v3/address_pb.js";
-import { file_gloo_projects_gloo_api_v1_circuit_breaker_circuit_breaker } from "../../circuit_breaker/circuit_breaker_pb.js";
-import { file_gloo_projects_gloo_api_v1_ssl_ssl } from "../../ssl/ssl_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_dynamic_forward_proxy_dynamic_forward_proxy = /*@__PURE__*/
-  fileDesc("ClNnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvZHluYW1pY19mb3J3YXJkX3Byb3h5L2R5bmFtaWNfZm9yd2FyZF9wcm94eS5wcm90bxIYZGZwLm9wdGlvbnMuZ2xvby5zb2xvLmlvIhgKFkFwcGxlRG5zUmVzb2x2ZXJDb25maWcingEKFkNhcmVzRG5zUmVzb2x2ZXJDb25maWcSOAoJcmVzb2x2ZXJzGAEgAygLMiUuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5BZGRyZXNzEkoKFGRuc19yZXNvbHZlcl9vcHRpb25zGAIgASgLMiwuZGZwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkRuc1Jlc29sdmVyT3B0aW9ucyJVChdEbnNDYWNoZUNpcmN1aXRCcmVha2VycxI6ChRtYXhfcGVuZGluZ19yZXF1ZXN0cxgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZSKnBQoORG5zQ2FjaGVDb25maWcSRAoRZG5zX2xvb2t1cF9mYW1pbHkYAiABKA4yKS5kZnAub3B0aW9ucy5nbG9vLnNvbG8uaW8uRG5zTG9va3VwRmFtaWx5EjMKEGRuc19yZWZyZXNoX3JhdGUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoIaG9zdF90dGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoJbWF4X2hvc3RzGAUgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEkcKGGRuc19mYWlsdXJlX3JlZnJlc2hfcmF0ZRgGIAEoCzIlLmRmcC5vcHRpb25zLmdsb28uc29sby5pby5SZWZyZXNoUmF0ZRJUChlkbnNfY2FjaGVfY2lyY3VpdF9icmVha2VyGAcgASgLMjEuZGZwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkRuc0NhY2hlQ2lyY3VpdEJyZWFrZXJzEkUKCWNhcmVzX2RucxgIIAEoCzIwLmRmcC5vcHRpb25zLmdsb28uc29sby5pby5DYXJlc0Ruc1Jlc29sdmVyQ29uZmlnSAASRQoJYXBwbGVfZG5zGAkgASgLMjAuZGZwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkFwcGxlRG5zUmVzb2x2ZXJDb25maWdIABJJChRwcmVyZXNvbHZlX2hvc3RuYW1lcxgKIAMoCzIrLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuU29ja2V0QWRkcmVzcxI0ChFkbnNfcXVlcnlfdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOCgxEbnNDYWNoZVR5cGUiVwoSRG5zUmVzb2x2ZXJPcHRpb25zEh8KF3VzZV90Y3BfZm9yX2Ruc19sb29rdXBzGAEgASgIEiAKGG5vX2RlZmF1bHRfc2VhcmNoX2RvbWFpbhgCIAEoCCLkAQoMRmlsdGVyQ29uZmlnEkIKEGRuc19jYWNoZV9jb25maWcYASABKAsyKC5kZnAub3B0aW9ucy5nbG9vLnNvbG8uaW8uRG5zQ2FjaGVDb25maWcSHQoVc2F2ZV91cHN0cmVhbV9hZGRyZXNzGAIgASgIEjMKCnNzbF9jb25maWcYAyABKAsyHy5nbG9vLnNvbG8uaW8uVXBzdHJlYW1Tc2xDb25maWcSPAoQY2lyY3VpdF9icmVha2VycxgEIAEoCzIiLmdsb28uc29sby5pby5DaXJjdWl0QnJlYWtlckNvbmZpZyJmCg5QZXJSb3V0ZUNvbmZpZxIWCgxob3N0X3Jld3JpdGUYASABKAlIABIiChhhdXRvX2hvc3RfcmV3cml0ZV9oZWFkZXIYAiABKAlIAEIYChZob3N0X3Jld3JpdGVfc3BlY2lmaWVyInAKC1JlZnJlc2hSYXRlEjAKDWJhc2VfaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoMbWF4X2ludGVydmFsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKlAKD0Ruc0xvb2t1cEZhbWlseRIQCgxWNF9QUkVGRVJSRUQQABILCgdWNF9PTkxZEAESCwoHVjZfT05MWRACEggKBEFVVE8QAxIHCgNBTEwQBGIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_address, file_gloo_projects_gloo_api_v1_circuit_breaker_circuit_breaker, file_gloo_projects_gloo_api_v1_ssl_ssl, file_google_protobuf_duration, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy.proto");
 
 /**
  * Describes the message dfp.options.gloo.solo.io.AppleDnsResolverConfig.
@@ -82,6 +77,16 @@ export const DnsLookupFamilySchema = /*@__PURE__*/
  *
  * @generated from enum dfp.options.gloo.solo.io.DnsLookupFamily
  */
-export const DnsLookupFamily = /*@__PURE__*/
-  tsEnum(DnsLookupFamilySchema);
+export const DnsLookupFamily = {
+  "0": "V4_PREFERRED",
+  "1": "V4_ONLY",
+  "2": "V6_ONLY",
+  "3": "AUTO",
+  "4": "ALL",
+  "V4_PREFERRED": 0,
+  "V4_ONLY": 1,
+  "V6_ONLY": 2,
+  "AUTO": 3,
+  "ALL": 4
+};
 

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/faultinjection/fault.proto (package fault.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/faultinjection/fault.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_faultinjection_fault = /*@__PURE__*/
-  fileDesc("CjxnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvZmF1bHRpbmplY3Rpb24vZmF1bHQucHJvdG8SGmZhdWx0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvIjUKClJvdXRlQWJvcnQSEgoKcGVyY2VudGFnZRgBIAEoAhITCgtodHRwX3N0YXR1cxgCIAEoDSJQCgpSb3V0ZURlbGF5EhIKCnBlcmNlbnRhZ2UYASABKAISLgoLZml4ZWRfZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iewoLUm91dGVGYXVsdHMSNQoFYWJvcnQYASABKAsyJi5mYXVsdC5vcHRpb25zLmdsb28uc29sby5pby5Sb3V0ZUFib3J0EjUKBWRlbGF5GAIgASgLMiYuZmF1bHQub3B0aW9ucy5nbG9vLnNvbG8uaW8uUm91dGVEZWxheWIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_duration]);
+  fileDesc("gloo/projects/gloo/api/v1/options/faultinjection/fault.proto");
 
 /**
  * Describes the message fault.options.gloo.solo.io.RouteAbort.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/graphql/graphql.proto (package graphql.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/graphql/graphql.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_graphql_graphql = /*@__PURE__*/
-  fileDesc("CjdnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvZ3JhcGhxbC9ncmFwaHFsLnByb3RvEhxncmFwaHFsLm9wdGlvbnMuZ2xvby5zb2xvLmlvIjQKC1NlcnZpY2VTcGVjGhUKCEVuZHBvaW50SgQIARACUgN1cmxKBAgBEAJSCGVuZHBvaW50YgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/v1/options/graphql/graphql.proto");
 
 /**
  * Describes the message graphql.options.gloo.solo.io.ServiceSpec.

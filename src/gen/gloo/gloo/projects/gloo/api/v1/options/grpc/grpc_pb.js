@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/grpc/grpc.proto (package grpc.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_transformation_parameters } from "../transformation/parameters_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/grpc/grpc.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_grpc_grpc = /*@__PURE__*/
-  fileDesc("CjFnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvZ3JwYy9ncnBjLnByb3RvEhlncnBjLm9wdGlvbnMuZ2xvby5zb2xvLmlvIooBCg9EZXN0aW5hdGlvblNwZWMSDwoHcGFja2FnZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEhAKCGZ1bmN0aW9uGAMgASgJEkMKCnBhcmFtZXRlcnMYBCABKAsyLy50cmFuc2Zvcm1hdGlvbi5vcHRpb25zLmdsb28uc29sby5pby5QYXJhbWV0ZXJzIsQBCgtTZXJ2aWNlU3BlYxITCgtkZXNjcmlwdG9ycxgBIAEoDBJNCg1ncnBjX3NlcnZpY2VzGAIgAygLMjIuZ3JwYy5vcHRpb25zLmdsb28uc29sby5pby5TZXJ2aWNlU3BlYy5HcnBjU2VydmljZUICGAEaUQoLR3JwY1NlcnZpY2USFAoMcGFja2FnZV9uYW1lGAEgASgJEhQKDHNlcnZpY2VfbmFtZRgCIAEoCRIWCg5mdW5jdGlvbl9uYW1lcxgDIAMoCWIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_v1_options_transformation_parameters]);
+  fileDesc("gloo/projects/gloo/api/v1/options/grpc/grpc.proto");
 
 /**
  * Describes the message grpc.options.gloo.solo.io.DestinationSpec.

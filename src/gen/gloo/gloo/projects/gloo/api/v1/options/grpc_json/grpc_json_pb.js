@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/grpc_json/grpc_json.proto (package grpc_json.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/grpc_json/grpc_json.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_grpc_json_grpc_json = /*@__PURE__*/
-  fileDesc("CjtnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvZ3JwY19qc29uL2dycGNfanNvbi5wcm90bxIeZ3JwY19qc29uLm9wdGlvbnMuZ2xvby5zb2xvLmlvIs4FChJHcnBjSnNvblRyYW5zY29kZXISGgoQcHJvdG9fZGVzY3JpcHRvchgBIAEoCUgAEh4KFHByb3RvX2Rlc2NyaXB0b3JfYmluGAQgASgMSAASbQobcHJvdG9fZGVzY3JpcHRvcl9jb25maWdfbWFwGAogASgLMkYuZ3JwY19qc29uLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkdycGNKc29uVHJhbnNjb2Rlci5EZXNjcmlwdG9yQ29uZmlnTWFwSAASEAoIc2VydmljZXMYAiADKAkSVgoNcHJpbnRfb3B0aW9ucxgDIAEoCzI/LmdycGNfanNvbi5vcHRpb25zLmdsb28uc29sby5pby5HcnBjSnNvblRyYW5zY29kZXIuUHJpbnRPcHRpb25zEiQKHG1hdGNoX2luY29taW5nX3JlcXVlc3Rfcm91dGUYBSABKAgSIAoYaWdub3JlZF9xdWVyeV9wYXJhbWV0ZXJzGAYgAygJEhQKDGF1dG9fbWFwcGluZxgHIAEoCBInCh9pZ25vcmVfdW5rbm93bl9xdWVyeV9wYXJhbWV0ZXJzGAggASgIEhsKE2NvbnZlcnRfZ3JwY19zdGF0dXMYCSABKAgaVQoTRGVzY3JpcHRvckNvbmZpZ01hcBIxCg5jb25maWdfbWFwX3JlZhgBIAEoCzIZLmNvcmUuc29sby5pby5SZXNvdXJjZVJlZhILCgNrZXkYAiABKAkalQEKDFByaW50T3B0aW9ucxIWCg5hZGRfd2hpdGVzcGFjZRgBIAEoCBIlCh1hbHdheXNfcHJpbnRfcHJpbWl0aXZlX2ZpZWxkcxgCIAEoCBIiChphbHdheXNfcHJpbnRfZW51bXNfYXNfaW50cxgDIAEoCBIiChpwcmVzZXJ2ZV9wcm90b19maWVsZF9uYW1lcxgEIAEoCEIQCg5kZXNjcmlwdG9yX3NldGIGcHJvdG8z0vYDBAgAGAA", [file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/options/grpc_json/grpc_json.proto");
 
 /**
  * Describes the message grpc_json.options.gloo.solo.io.GrpcJsonTranscoder.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/grpc_web/grpc_web.proto (package grpc_web.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/grpc_web/grpc_web.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_grpc_web_grpc_web = /*@__PURE__*/
-  fileDesc("CjlnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvZ3JwY193ZWIvZ3JwY193ZWIucHJvdG8SHWdycGNfd2ViLm9wdGlvbnMuZ2xvby5zb2xvLmlvIhoKB0dycGNXZWISDwoHZGlzYWJsZRgBIAEoCGIGcHJvdG8z0vYDBAgAGAA");
+  fileDesc("gloo/projects/gloo/api/v1/options/grpc_web/grpc_web.proto");
 
 /**
  * Describes the message grpc_web.options.gloo.solo.io.GrpcWeb.

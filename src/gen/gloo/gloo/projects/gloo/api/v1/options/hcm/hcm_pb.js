@@ -2,19 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/hcm/hcm.proto (package hcm.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_headers_headers } from "../headers/headers_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_protocol_protocol } from "../protocol/protocol_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_protocol_upgrade_protocol_upgrade } from "../protocol_upgrade/protocol_upgrade_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_tracing_tracing } from "../tracing/tracing_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/hcm/hcm.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_hcm_hcm = /*@__PURE__*/
-  fileDesc("Ci9nbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvaGNtL2hjbS5wcm90bxIYaGNtLm9wdGlvbnMuZ2xvby5zb2xvLmlvIpwgCh1IdHRwQ29ubmVjdGlvbk1hbmFnZXJTZXR0aW5ncxIzCg9za2lwX3hmZl9hcHBlbmQYASABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEikKA3ZpYRgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5TdHJpbmdWYWx1ZRI6ChR4ZmZfbnVtX3RydXN0ZWRfaG9wcxgDIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI2ChJ1c2VfcmVtb3RlX2FkZHJlc3MYBCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjcKE2dlbmVyYXRlX3JlcXVlc3RfaWQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjYKEnByb3h5XzEwMF9jb250aW51ZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSNgoTc3RyZWFtX2lkbGVfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgxpZGxlX3RpbWVvdXQYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SPAoWbWF4X3JlcXVlc3RfaGVhZGVyc19rYhgJIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIyCg9yZXF1ZXN0X3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOgoXcmVxdWVzdF9oZWFkZXJzX3RpbWVvdXQYCyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNZHJhaW5fdGltZW91dBgMIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI4ChVkZWxheWVkX2Nsb3NlX3RpbWVvdXQYDSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoLc2VydmVyX25hbWUYDiABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUSNwoTc3RyaXBfYW55X2hvc3RfcG9ydBgkIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSMgoOYWNjZXB0X2h0dHBfMTAYDyABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEj4KGGRlZmF1bHRfaG9zdF9mb3JfaHR0cF8xMBgQIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5TdHJpbmdWYWx1ZRI4ChRhbGxvd19jaHVua2VkX2xlbmd0aBgiIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSMwoPZW5hYmxlX3RyYWlsZXJzGCMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRJDCh1wcm9wZXJfY2FzZV9oZWFkZXJfa2V5X2Zvcm1hdBgWIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWVIABJFCh9wcmVzZXJ2ZV9jYXNlX2hlYWRlcl9rZXlfZm9ybWF0GB8gASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZUgAEkYKB3RyYWNpbmcYESABKAsyNS50cmFjaW5nLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkxpc3RlbmVyVHJhY2luZ1NldHRpbmdzEnUKG2ZvcndhcmRfY2xpZW50X2NlcnRfZGV0YWlscxgSIAEoDjJQLmhjbS5vcHRpb25zLmdsb28uc29sby5pby5IdHRwQ29ubmVjdGlvbk1hbmFnZXJTZXR0aW5ncy5Gb3J3YXJkQ2xpZW50Q2VydERldGFpbHMSfAofc2V0X2N1cnJlbnRfY2xpZW50X2NlcnRfZGV0YWlscxgTIAEoCzJTLmhjbS5vcHRpb25zLmdsb28uc29sby5pby5IdHRwQ29ubmVjdGlvbk1hbmFnZXJTZXR0aW5ncy5TZXRDdXJyZW50Q2xpZW50Q2VydERldGFpbHMSQAoccHJlc2VydmVfZXh0ZXJuYWxfcmVxdWVzdF9pZBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSTgoIdXBncmFkZXMYFSADKAsyPC5wcm90b2NvbF91cGdyYWRlLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlByb3RvY29sVXBncmFkZUNvbmZpZxI6ChdtYXhfY29ubmVjdGlvbl9kdXJhdGlvbhgXIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI2ChNtYXhfc3RyZWFtX2R1cmF0aW9uGBggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjcKEW1heF9oZWFkZXJzX2NvdW50GBsgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEnwKH2hlYWRlcnNfd2l0aF91bmRlcnNjb3Jlc19hY3Rpb24YICABKA4yUy5oY20ub3B0aW9ucy5nbG9vLnNvbG8uaW8uSHR0cENvbm5lY3Rpb25NYW5hZ2VyU2V0dGluZ3MuSGVhZGVyc1dpdGhVbmRlcnNjb3JlQWN0aW9uEkEKG21heF9yZXF1ZXN0c19wZXJfY29ubmVjdGlvbhghIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRJ4ChxzZXJ2ZXJfaGVhZGVyX3RyYW5zZm9ybWF0aW9uGBkgASgOMlIuaGNtLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkh0dHBDb25uZWN0aW9uTWFuYWdlclNldHRpbmdzLlNlcnZlckhlYWRlclRyYW5zZm9ybWF0aW9uEn4KIHBhdGhfd2l0aF9lc2NhcGVkX3NsYXNoZXNfYWN0aW9uGBogASgOMlQuaGNtLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkh0dHBDb25uZWN0aW9uTWFuYWdlclNldHRpbmdzLlBhdGhXaXRoRXNjYXBlZFNsYXNoZXNBY3Rpb24SVQoKY29kZWNfdHlwZRgcIAEoDjJBLmhjbS5vcHRpb25zLmdsb28uc29sby5pby5IdHRwQ29ubmVjdGlvbk1hbmFnZXJTZXR0aW5ncy5Db2RlY1R5cGUSMQoNbWVyZ2Vfc2xhc2hlcxgdIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSMgoObm9ybWFsaXplX3BhdGgYHiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEnMKFnV1aWRfcmVxdWVzdF9pZF9jb25maWcYJSABKAsyUy5oY20ub3B0aW9ucy5nbG9vLnNvbG8uaW8uSHR0cENvbm5lY3Rpb25NYW5hZ2VyU2V0dGluZ3MuVXVpZFJlcXVlc3RJZENvbmZpZ1NldHRpbmdzElMKFmh0dHAyX3Byb3RvY29sX29wdGlvbnMYJyABKAsyMy5wcm90b2NvbC5vcHRpb25zLmdsb28uc29sby5pby5IdHRwMlByb3RvY29sT3B0aW9ucxJuChdpbnRlcm5hbF9hZGRyZXNzX2NvbmZpZxgmIAEoCzJNLmhjbS5vcHRpb25zLmdsb28uc29sby5pby5IdHRwQ29ubmVjdGlvbk1hbmFnZXJTZXR0aW5ncy5JbnRlcm5hbEFkZHJlc3NDb25maWcSOwoXYXBwZW5kX3hfZm9yd2FyZGVkX3BvcnQYKCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlElgKGWVhcmx5X2hlYWRlcl9tYW5pcHVsYXRpb24YKSABKAsyNS5oZWFkZXJzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkVhcmx5SGVhZGVyTWFuaXB1bGF0aW9uGlUKCUNpZHJSYW5nZRIWCg5hZGRyZXNzX3ByZWZpeBgBIAEoCRIwCgpwcmVmaXhfbGVuGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlGqEBChVJbnRlcm5hbEFkZHJlc3NDb25maWcSMAoMdW5peF9zb2NrZXRzGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRJWCgtjaWRyX3JhbmdlcxgCIAMoCzJBLmhjbS5vcHRpb25zLmdsb28uc29sby5pby5IdHRwQ29ubmVjdGlvbk1hbmFnZXJTZXR0aW5ncy5DaWRyUmFuZ2Ua8QEKG1NldEN1cnJlbnRDbGllbnRDZXJ0RGV0YWlscxIrCgdzdWJqZWN0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRIoCgRjZXJ0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRIpCgVjaGFpbhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSJwoDZG5zGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRInCgN1cmkYBSABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlGpsBChtVdWlkUmVxdWVzdElkQ29uZmlnU2V0dGluZ3MSNQoRcGFja190cmFjZV9yZWFzb24YASABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEkUKIXVzZV9yZXF1ZXN0X2lkX2Zvcl90cmFjZV9zYW1wbGluZxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUiKwoJQ29kZWNUeXBlEggKBEFVVE8QABIJCgVIVFRQMRABEgkKBUhUVFAyEAIieQoYRm9yd2FyZENsaWVudENlcnREZXRhaWxzEgwKCFNBTklUSVpFEAASEAoMRk9SV0FSRF9PTkxZEAESEgoOQVBQRU5EX0ZPUldBUkQQAhIQCgxTQU5JVElaRV9TRVQQAxIXChNBTFdBWVNfRk9SV0FSRF9PTkxZEAQiVAobSGVhZGVyc1dpdGhVbmRlcnNjb3JlQWN0aW9uEgkKBUFMTE9XEAASGQoVUkVKRUNUX0NMSUVOVF9SRVFVRVNUEAESDwoLRFJPUF9IRUFERVIQAiKgAQocUGF0aFdpdGhFc2NhcGVkU2xhc2hlc0FjdGlvbhIjCh9JTVBMRU1FTlRBVElPTl9TUEVDSUZJQ19ERUZBVUxUEAASEgoOS0VFUF9VTkNIQU5HRUQQARISCg5SRUpFQ1RfUkVRVUVTVBACEhkKFVVORVNDQVBFX0FORF9SRURJUkVDVBADEhgKFFVORVNDQVBFX0FORF9GT1JXQVJEEAQiUwoaU2VydmVySGVhZGVyVHJhbnNmb3JtYXRpb24SDQoJT1ZFUldSSVRFEAASFAoQQVBQRU5EX0lGX0FCU0VOVBABEhAKDFBBU1NfVEhST1VHSBACQg8KDWhlYWRlcl9mb3JtYXRiBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_v1_options_headers_headers, file_gloo_projects_gloo_api_v1_options_protocol_protocol, file_gloo_projects_gloo_api_v1_options_protocol_upgrade_protocol_upgrade, file_gloo_projects_gloo_api_v1_options_tracing_tracing, file_google_protobuf_duration, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/hcm/hcm.proto");
 
 /**
  * Describes the message hcm.options.gloo.solo.io.HttpConnectionManagerSettings.
@@ -62,8 +56,14 @@ export const HttpConnectionManagerSettings_CodecTypeSchema = /*@__PURE__*/
  *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.CodecType
  */
-export const HttpConnectionManagerSettings_CodecType = /*@__PURE__*/
-  tsEnum(HttpConnectionManagerSettings_CodecTypeSchema);
+export const HttpConnectionManagerSettings_CodecType = {
+  "0": "AUTO",
+  "1": "HTTP1",
+  "2": "HTTP2",
+  "AUTO": 0,
+  "HTTP1": 1,
+  "HTTP2": 2
+};
 
 /**
  * Describes the enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.ForwardClientCertDetails.
@@ -76,8 +76,18 @@ export const HttpConnectionManagerSettings_ForwardClientCertDetailsSchema = /*@_
  *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.ForwardClientCertDetails
  */
-export const HttpConnectionManagerSettings_ForwardClientCertDetails = /*@__PURE__*/
-  tsEnum(HttpConnectionManagerSettings_ForwardClientCertDetailsSchema);
+export const HttpConnectionManagerSettings_ForwardClientCertDetails = {
+  "0": "SANITIZE",
+  "1": "FORWARD_ONLY",
+  "2": "APPEND_FORWARD",
+  "3": "SANITIZE_SET",
+  "4": "ALWAYS_FORWARD_ONLY",
+  "SANITIZE": 0,
+  "FORWARD_ONLY": 1,
+  "APPEND_FORWARD": 2,
+  "SANITIZE_SET": 3,
+  "ALWAYS_FORWARD_ONLY": 4
+};
 
 /**
  * Describes the enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.HeadersWithUnderscoreAction.
@@ -90,8 +100,14 @@ export const HttpConnectionManagerSettings_HeadersWithUnderscoreActionSchema = /
  *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.HeadersWithUnderscoreAction
  */
-export const HttpConnectionManagerSettings_HeadersWithUnderscoreAction = /*@__PURE__*/
-  tsEnum(HttpConnectionManagerSettings_HeadersWithUnderscoreActionSchema);
+export const HttpConnectionManagerSettings_HeadersWithUnderscoreAction = {
+  "0": "ALLOW",
+  "1": "REJECT_CLIENT_REQUEST",
+  "2": "DROP_HEADER",
+  "ALLOW": 0,
+  "REJECT_CLIENT_REQUEST": 1,
+  "DROP_HEADER": 2
+};
 
 /**
  * Describes the enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.PathWithEscapedSlashesAction.
@@ -104,8 +120,18 @@ export const HttpConnectionManagerSettings_PathWithEscapedSlashesActionSchema = 
  *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.PathWithEscapedSlashesAction
  */
-export const HttpConnectionManagerSettings_PathWithEscapedSlashesAction = /*@__PURE__*/
-  tsEnum(HttpConnectionManagerSettings_PathWithEscapedSlashesActionSchema);
+export const HttpConnectionManagerSettings_PathWithEscapedSlashesAction = {
+  "0": "IMPLEMENTATION_SPECIFIC_DEFAULT",
+  "1": "KEEP_UNCHANGED",
+  "2": "REJECT_REQUEST",
+  "3": "UNESCAPE_AND_REDIRECT",
+  "4": "UNESCAPE_AND_FORWARD",
+  "IMPLEMENTATION_SPECIFIC_DEFAULT": 0,
+  "KEEP_UNCHANGED": 1,
+  "REJECT_REQUEST": 2,
+  "UNESCAPE_AND_REDIRECT": 3,
+  "UNESCAPE_AND_FORWARD": 4
+};
 
 /**
  * Describes the enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.ServerHeaderTransformation.
@@ -118,6 +144,12 @@ export const HttpConnectionManagerSettings_ServerHeaderTransformationSchema = /*
  *
  * @generated from enum hcm.options.gloo.solo.io.HttpConnectionManagerSettings.ServerHeaderTransformation
  */
-export const HttpConnectionManagerSettings_ServerHeaderTransformation = /*@__PURE__*/
-  tsEnum(HttpConnectionManagerSettings_ServerHeaderTransformationSchema);
+export const HttpConnectionManagerSettings_ServerHeaderTransformation = {
+  "0": "OVERWRITE",
+  "1": "APPEND_IF_ABSENT",
+  "2": "PASS_THROUGH",
+  "OVERWRITE": 0,
+  "APPEND_IF_ABSENT": 1,
+  "PASS_THROUGH": 2
+};
 

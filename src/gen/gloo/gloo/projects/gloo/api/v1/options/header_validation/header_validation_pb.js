@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/header_validation/header_validation.proto (package header_validation.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/header_validation/header_validation.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_header_validation_header_validation = /*@__PURE__*/
-  fileDesc("CktnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvaGVhZGVyX3ZhbGlkYXRpb24vaGVhZGVyX3ZhbGlkYXRpb24ucHJvdG8SJmhlYWRlcl92YWxpZGF0aW9uLm9wdGlvbnMuZ2xvby5zb2xvLmlvInkKGEhlYWRlclZhbGlkYXRpb25TZXR0aW5ncxJBCh9kaXNhYmxlX2h0dHAxX21ldGhvZF92YWxpZGF0aW9uGAEgASgLMhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5SABCGgoYaGVhZGVyX21ldGhvZF92YWxpZGF0aW9uYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_empty]);
+  fileDesc("gloo/projects/gloo/api/v1/options/header_validation/header_validation.proto");
 
 /**
  * Describes the message header_validation.options.gloo.solo.io.HeaderValidationSettings.

@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/headers/headers.proto (package headers.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_external_envoy_api_v2_core_base } from "../../../../../../../solo-kit/api/external/envoy/api/v2/core/base_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/headers/headers.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_headers_headers = /*@__PURE__*/
-  fileDesc("CjdnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvaGVhZGVycy9oZWFkZXJzLnByb3RvEhxoZWFkZXJzLm9wdGlvbnMuZ2xvby5zb2xvLmlvInoKF0Vhcmx5SGVhZGVyTWFuaXB1bGF0aW9uEkQKDmhlYWRlcnNfdG9fYWRkGAEgAygLMiwuc29sby5pby5lbnZveS5hcGkudjIuY29yZS5IZWFkZXJWYWx1ZU9wdGlvbhIZChFoZWFkZXJzX3RvX3JlbW92ZRgCIAMoCSL7AQoSSGVhZGVyTWFuaXB1bGF0aW9uEkwKFnJlcXVlc3RfaGVhZGVyc190b19hZGQYASADKAsyLC5zb2xvLmlvLmVudm95LmFwaS52Mi5jb3JlLkhlYWRlclZhbHVlT3B0aW9uEiEKGXJlcXVlc3RfaGVhZGVyc190b19yZW1vdmUYAiADKAkSUAoXcmVzcG9uc2VfaGVhZGVyc190b19hZGQYAyADKAsyLy5oZWFkZXJzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkhlYWRlclZhbHVlT3B0aW9uEiIKGnJlc3BvbnNlX2hlYWRlcnNfdG9fcmVtb3ZlGAQgAygJIikKC0hlYWRlclZhbHVlEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCSJ6ChFIZWFkZXJWYWx1ZU9wdGlvbhI5CgZoZWFkZXIYASABKAsyKS5oZWFkZXJzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkhlYWRlclZhbHVlEioKBmFwcGVuZBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWViBnByb3RvM9L2AwQIABgA", [file_google_protobuf_wrappers, file_solo_kit_api_external_envoy_api_v2_core_base]);
+  fileDesc("gloo/projects/gloo/api/v1/options/headers/headers.proto");
 
 /**
  * Describes the message headers.options.gloo.solo.io.EarlyHeaderManipulation.

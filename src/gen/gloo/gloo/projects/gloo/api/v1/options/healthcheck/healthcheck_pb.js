@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/healthcheck/healthcheck.proto (package healthcheck.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/healthcheck/healthcheck.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_healthcheck_healthcheck = /*@__PURE__*/
-  fileDesc("Cj9nbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvaGVhbHRoY2hlY2svaGVhbHRoY2hlY2sucHJvdG8SIGhlYWx0aGNoZWNrLm9wdGlvbnMuZ2xvby5zb2xvLmlvIhsKC0hlYWx0aENoZWNrEgwKBHBhdGgYASABKAliBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/v1/options/healthcheck/healthcheck.proto");
 
 /**
  * Describes the message healthcheck.options.gloo.solo.io.HealthCheck.

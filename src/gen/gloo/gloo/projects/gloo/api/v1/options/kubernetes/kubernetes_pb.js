@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/kubernetes/kubernetes.proto (package kubernetes.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_service_spec } from "../service_spec_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_subset_spec } from "../subset_spec_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/kubernetes/kubernetes.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_kubernetes_kubernetes = /*@__PURE__*/
-  fileDesc("Cj1nbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMva3ViZXJuZXRlcy9rdWJlcm5ldGVzLnByb3RvEh9rdWJlcm5ldGVzLm9wdGlvbnMuZ2xvby5zb2xvLmlvIsUCCgxVcHN0cmVhbVNwZWMSFAoMc2VydmljZV9uYW1lGAEgASgJEhkKEXNlcnZpY2VfbmFtZXNwYWNlGAIgASgJEhQKDHNlcnZpY2VfcG9ydBgDIAEoDRJNCghzZWxlY3RvchgEIAMoCzI7Lmt1YmVybmV0ZXMub3B0aW9ucy5nbG9vLnNvbG8uaW8uVXBzdHJlYW1TcGVjLlNlbGVjdG9yRW50cnkSNwoMc2VydmljZV9zcGVjGAUgASgLMiEub3B0aW9ucy5nbG9vLnNvbG8uaW8uU2VydmljZVNwZWMSNQoLc3Vic2V0X3NwZWMYBiABKAsyIC5vcHRpb25zLmdsb28uc29sby5pby5TdWJzZXRTcGVjGi8KDVNlbGVjdG9yRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AWIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_v1_options_service_spec, file_gloo_projects_gloo_api_v1_options_subset_spec]);
+  fileDesc("gloo/projects/gloo/api/v1/options/kubernetes/kubernetes.proto");
 
 /**
  * Describes the message kubernetes.options.gloo.solo.io.UpstreamSpec.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/lbhash/lbhash.proto (package lbhash.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/lbhash/lbhash.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_lbhash_lbhash = /*@__PURE__*/
-  fileDesc("CjVnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvbGJoYXNoL2xiaGFzaC5wcm90bxIbbGJoYXNoLm9wdGlvbnMuZ2xvby5zb2xvLmlvIkwKBkNvb2tpZRIMCgRuYW1lGAEgASgJEiYKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIMCgRwYXRoGAMgASgJIocBCgpIYXNoUG9saWN5EhAKBmhlYWRlchgBIAEoCUgAEjUKBmNvb2tpZRgCIAEoCzIjLmxiaGFzaC5vcHRpb25zLmdsb28uc29sby5pby5Db29raWVIABITCglzb3VyY2VfaXAYAyABKAhIABIQCgh0ZXJtaW5hbBgEIAEoCEIJCgdLZXlUeXBlIlcKFVJvdXRlQWN0aW9uSGFzaENvbmZpZxI+Cg1oYXNoX3BvbGljaWVzGAEgAygLMicubGJoYXNoLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkhhc2hQb2xpY3liBnByb3RvM9L2AwQIABgA", [file_google_protobuf_duration]);
+  fileDesc("gloo/projects/gloo/api/v1/options/lbhash/lbhash.proto");
 
 /**
  * Describes the message lbhash.options.gloo.solo.io.Cookie.

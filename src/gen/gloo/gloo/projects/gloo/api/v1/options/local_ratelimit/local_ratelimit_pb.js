@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/local_ratelimit/local_ratelimit.proto (package local_ratelimit.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/local_ratelimit/local_ratelimit.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_local_ratelimit_local_ratelimit = /*@__PURE__*/
-  fileDesc("CkdnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvbG9jYWxfcmF0ZWxpbWl0L2xvY2FsX3JhdGVsaW1pdC5wcm90bxIkbG9jYWxfcmF0ZWxpbWl0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvIuQBCghTZXR0aW5ncxJICg1kZWZhdWx0X2xpbWl0GAEgASgLMjEubG9jYWxfcmF0ZWxpbWl0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLlRva2VuQnVja2V0Ek4KKmxvY2FsX3JhdGVfbGltaXRfcGVyX2Rvd25zdHJlYW1fY29ubmVjdGlvbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSPgoaZW5hYmxlX3hfcmF0ZWxpbWl0X2hlYWRlcnMYAyABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlIooBCgtUb2tlbkJ1Y2tldBISCgptYXhfdG9rZW5zGAEgASgNEjUKD3Rva2Vuc19wZXJfZmlsbBgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIwCg1maWxsX2ludGVydmFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_duration, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/local_ratelimit/local_ratelimit.proto");
 
 /**
  * Describes the message local_ratelimit.options.gloo.solo.io.Settings.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/pipe/pipe.proto (package pipe.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_service_spec } from "../service_spec_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/pipe/pipe.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_pipe_pipe = /*@__PURE__*/
-  fileDesc("CjFnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvcGlwZS9waXBlLnByb3RvEhlwaXBlLm9wdGlvbnMuZ2xvby5zb2xvLmlvIlUKDFVwc3RyZWFtU3BlYxIMCgRwYXRoGAEgASgJEjcKDHNlcnZpY2Vfc3BlYxgCIAEoCzIhLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlNlcnZpY2VTcGVjYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_v1_options_service_spec]);
+  fileDesc("gloo/projects/gloo/api/v1/options/pipe/pipe.proto");
 
 /**
  * Describes the message pipe.options.gloo.solo.io.UpstreamSpec.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/protocol/protocol.proto (package protocol.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/protocol/protocol.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_protocol_protocol = /*@__PURE__*/
-  fileDesc("CjlnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvcHJvdG9jb2wvcHJvdG9jb2wucHJvdG8SHXByb3RvY29sLm9wdGlvbnMuZ2xvby5zb2xvLmlvIucBChRIdHRwMVByb3RvY29sT3B0aW9ucxIXCg9lbmFibGVfdHJhaWxlcnMYASABKAgSJwodcHJvcGVyX2Nhc2VfaGVhZGVyX2tleV9mb3JtYXQYFiABKAhIABIpCh9wcmVzZXJ2ZV9jYXNlX2hlYWRlcl9rZXlfZm9ybWF0GB8gASgISAASUQotb3ZlcnJpZGVfc3RyZWFtX2Vycm9yX29uX2ludmFsaWRfaHR0cF9tZXNzYWdlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZUIPCg1oZWFkZXJfZm9ybWF0Iq8CChRIdHRwMlByb3RvY29sT3B0aW9ucxI8ChZtYXhfY29uY3VycmVudF9zdHJlYW1zGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEkAKGmluaXRpYWxfc3RyZWFtX3dpbmRvd19zaXplGAMgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEkQKHmluaXRpYWxfY29ubmVjdGlvbl93aW5kb3dfc2l6ZRgEIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRJRCi1vdmVycmlkZV9zdHJlYW1fZXJyb3Jfb25faW52YWxpZF9odHRwX21lc3NhZ2UYDiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlIuMCChNIdHRwUHJvdG9jb2xPcHRpb25zEi8KDGlkbGVfdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIZChFtYXhfaGVhZGVyc19jb3VudBgCIAEoDRI2ChNtYXhfc3RyZWFtX2R1cmF0aW9uGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEngKH2hlYWRlcnNfd2l0aF91bmRlcnNjb3Jlc19hY3Rpb24YBCABKA4yTy5wcm90b2NvbC5vcHRpb25zLmdsb28uc29sby5pby5IdHRwUHJvdG9jb2xPcHRpb25zLkhlYWRlcnNXaXRoVW5kZXJzY29yZXNBY3Rpb24iTgocSGVhZGVyc1dpdGhVbmRlcnNjb3Jlc0FjdGlvbhIJCgVBTExPVxAAEhIKDlJFSkVDVF9SRVFVRVNUEAESDwoLRFJPUF9IRUFERVIQAmIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_duration, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/protocol/protocol.proto");
 
 /**
  * Describes the message protocol.options.gloo.solo.io.Http1ProtocolOptions.
@@ -44,6 +42,12 @@ export const HttpProtocolOptions_HeadersWithUnderscoresActionSchema = /*@__PURE_
  *
  * @generated from enum protocol.options.gloo.solo.io.HttpProtocolOptions.HeadersWithUnderscoresAction
  */
-export const HttpProtocolOptions_HeadersWithUnderscoresAction = /*@__PURE__*/
-  tsEnum(HttpProtocolOptions_HeadersWithUnderscoresActionSchema);
+export const HttpProtocolOptions_HeadersWithUnderscoresAction = {
+  "0": "ALLOW",
+  "1": "REJECT_REQUEST",
+  "2": "DROP_HEADER",
+  "ALLOW": 0,
+  "REJECT_REQUEST": 1,
+  "DROP_HEADER": 2
+};
 

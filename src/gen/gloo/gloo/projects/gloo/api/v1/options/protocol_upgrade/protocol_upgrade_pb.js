@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/protocol_upgrade/protocol_upgrade.proto (package protocol_upgrade.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/protocol_upgrade/protocol_upgrade.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_protocol_upgrade_protocol_upgrade = /*@__PURE__*/
-  fileDesc("CklnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvcHJvdG9jb2xfdXBncmFkZS9wcm90b2NvbF91cGdyYWRlLnByb3RvEiVwcm90b2NvbF91cGdyYWRlLm9wdGlvbnMuZ2xvby5zb2xvLmlvIqYDChVQcm90b2NvbFVwZ3JhZGVDb25maWcSZQoJd2Vic29ja2V0GAEgASgLMlAucHJvdG9jb2xfdXBncmFkZS5vcHRpb25zLmdsb28uc29sby5pby5Qcm90b2NvbFVwZ3JhZGVDb25maWcuUHJvdG9jb2xVcGdyYWRlU3BlY0gAEmMKB2Nvbm5lY3QYAiABKAsyUC5wcm90b2NvbF91cGdyYWRlLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlByb3RvY29sVXBncmFkZUNvbmZpZy5Qcm90b2NvbFVwZ3JhZGVTcGVjSAASbQoRY29ubmVjdF90ZXJtaW5hdGUYAyABKAsyUC5wcm90b2NvbF91cGdyYWRlLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlByb3RvY29sVXBncmFkZUNvbmZpZy5Qcm90b2NvbFVwZ3JhZGVTcGVjSAAaQgoTUHJvdG9jb2xVcGdyYWRlU3BlYxIrCgdlbmFibGVkGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZUIOCgx1cGdyYWRlX3R5cGViBnByb3RvM9L2AwQIABgA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/protocol_upgrade/protocol_upgrade.proto");
 
 /**
  * Describes the message protocol_upgrade.options.gloo.solo.io.ProtocolUpgradeConfig.

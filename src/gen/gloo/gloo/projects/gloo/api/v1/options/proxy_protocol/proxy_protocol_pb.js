@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/proxy_protocol/proxy_protocol.proto (package proxy_protocol.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/proxy_protocol/proxy_protocol.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_proxy_protocol_proxy_protocol = /*@__PURE__*/
-  fileDesc("CkVnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvcHJveHlfcHJvdG9jb2wvcHJveHlfcHJvdG9jb2wucHJvdG8SI3Byb3h5X3Byb3RvY29sLm9wdGlvbnMuZ2xvby5zb2xvLmlvIrICCg1Qcm94eVByb3RvY29sEkYKBXJ1bGVzGAEgAygLMjcucHJveHlfcHJvdG9jb2wub3B0aW9ucy5nbG9vLnNvbG8uaW8uUHJveHlQcm90b2NvbC5SdWxlEi0KJWFsbG93X3JlcXVlc3RzX3dpdGhvdXRfcHJveHlfcHJvdG9jb2wYAiABKAgaNwoMS2V5VmFsdWVQYWlyEhoKEm1ldGFkYXRhX25hbWVzcGFjZRgBIAEoCRILCgNrZXkYAiABKAkacQoEUnVsZRIQCgh0bHZfdHlwZRgBIAEoDRJXCg5vbl90bHZfcHJlc2VudBgCIAEoCzI/LnByb3h5X3Byb3RvY29sLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlByb3h5UHJvdG9jb2wuS2V5VmFsdWVQYWlyYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/v1/options/proxy_protocol/proxy_protocol.proto");
 
 /**
  * Describes the message proxy_protocol.options.gloo.solo.io.ProxyProtocol.

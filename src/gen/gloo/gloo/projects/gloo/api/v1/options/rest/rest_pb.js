@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/rest/rest.proto (package rest.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_extensions_transformation_transformation } from "../../../external/envoy/extensions/transformation/transformation_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_transformation_parameters } from "../transformation/parameters_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/rest/rest.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_rest_rest = /*@__PURE__*/
-  fileDesc("CjFnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvcmVzdC9yZXN0LnByb3RvEhlyZXN0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvIsABCg9EZXN0aW5hdGlvblNwZWMSFQoNZnVuY3Rpb25fbmFtZRgBIAEoCRJDCgpwYXJhbWV0ZXJzGAIgASgLMi8udHJhbnNmb3JtYXRpb24ub3B0aW9ucy5nbG9vLnNvbG8uaW8uUGFyYW1ldGVycxJRChdyZXNwb25zZV90cmFuc2Zvcm1hdGlvbhgDIAEoCzIwLmVudm95LmFwaS52Mi5maWx0ZXIuaHR0cC5UcmFuc2Zvcm1hdGlvblRlbXBsYXRlItcCCgtTZXJ2aWNlU3BlYxJUCg90cmFuc2Zvcm1hdGlvbnMYASADKAsyOy5yZXN0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLlNlcnZpY2VTcGVjLlRyYW5zZm9ybWF0aW9uc0VudHJ5EkgKDHN3YWdnZXJfaW5mbxgCIAEoCzIyLnJlc3Qub3B0aW9ucy5nbG9vLnNvbG8uaW8uU2VydmljZVNwZWMuU3dhZ2dlckluZm8aPgoLU3dhZ2dlckluZm8SDQoDdXJsGAEgASgJSAASEAoGaW5saW5lGAIgASgJSABCDgoMc3dhZ2dlcl9zcGVjGmgKFFRyYW5zZm9ybWF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRI/CgV2YWx1ZRgCIAEoCzIwLmVudm95LmFwaS52Mi5maWx0ZXIuaHR0cC5UcmFuc2Zvcm1hdGlvblRlbXBsYXRlOgI4AWIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_extensions_transformation_transformation, file_gloo_projects_gloo_api_v1_options_transformation_parameters]);
+  fileDesc("gloo/projects/gloo/api/v1/options/rest/rest.proto");
 
 /**
  * Describes the message rest.options.gloo.solo.io.DestinationSpec.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/retries/retries.proto (package retries.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/retries/retries.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_retries_retries = /*@__PURE__*/
-  fileDesc("CjdnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvcmV0cmllcy9yZXRyaWVzLnByb3RvEhxyZXRyaWVzLm9wdGlvbnMuZ2xvby5zb2xvLmlvIowBChdSYXRlTGltaXRlZFJldHJ5QmFja09mZhJACg1yZXNldF9oZWFkZXJzGAEgAygLMikucmV0cmllcy5vcHRpb25zLmdsb28uc29sby5pby5SZXNldEhlYWRlchIvCgxtYXhfaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ilAEKC1Jlc2V0SGVhZGVyEgwKBG5hbWUYASABKAkSRgoGZm9ybWF0GAIgASgOMjYucmV0cmllcy5vcHRpb25zLmdsb28uc29sby5pby5SZXNldEhlYWRlci5IZWFkZXJGb3JtYXQiLwoMSGVhZGVyRm9ybWF0EgsKB1NFQ09ORFMQABISCg5VTklYX1RJTUVTVEFNUBABInEKDFJldHJ5QmFja09mZhIwCg1iYXNlX2ludGVydmFsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KDG1heF9pbnRlcnZhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiLpAwoLUmV0cnlQb2xpY3kSEAoIcmV0cnlfb24YASABKAkSEwoLbnVtX3JldHJpZXMYAiABKA0SMgoPcGVyX3RyeV90aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEkIKDnJldHJ5X2JhY2tfb2ZmGAQgASgLMioucmV0cmllcy5vcHRpb25zLmdsb28uc29sby5pby5SZXRyeUJhY2tPZmYSWwoTcHJldmlvdXNfcHJpb3JpdGllcxgFIAEoCzI8LnJldHJpZXMub3B0aW9ucy5nbG9vLnNvbG8uaW8uUmV0cnlQb2xpY3kuUHJldmlvdXNQcmlvcml0aWVzSAASHgoWcmV0cmlhYmxlX3N0YXR1c19jb2RlcxgGIAMoDRJaChtyYXRlX2xpbWl0ZWRfcmV0cnlfYmFja19vZmYYByABKAsyNS5yZXRyaWVzLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlJhdGVMaW1pdGVkUmV0cnlCYWNrT2ZmGkwKElByZXZpb3VzUHJpb3JpdGllcxI2ChB1cGRhdGVfZnJlcXVlbmN5GAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQhQKEnByaW9yaXR5X3ByZWRpY2F0ZWIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_duration, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/retries/retries.proto");
 
 /**
  * Describes the message retries.options.gloo.solo.io.RateLimitedRetryBackOff.
@@ -37,8 +35,12 @@ export const ResetHeader_HeaderFormatSchema = /*@__PURE__*/
  *
  * @generated from enum retries.options.gloo.solo.io.ResetHeader.HeaderFormat
  */
-export const ResetHeader_HeaderFormat = /*@__PURE__*/
-  tsEnum(ResetHeader_HeaderFormatSchema);
+export const ResetHeader_HeaderFormat = {
+  "0": "SECONDS",
+  "1": "UNIX_TIMESTAMP",
+  "SECONDS": 0,
+  "UNIX_TIMESTAMP": 1
+};
 
 /**
  * Describes the message retries.options.gloo.solo.io.RetryBackOff.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/router/router.proto (package gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/router/router.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_router_router = /*@__PURE__*/
-  fileDesc("CjVnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvcm91dGVyL3JvdXRlci5wcm90bxIMZ2xvby5zb2xvLmlvIncKBlJvdXRlchI6ChZzdXBwcmVzc19lbnZveV9oZWFkZXJzGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRIxCg1keW5hbWljX3N0YXRzGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZWIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/router/router.proto");
 
 /**
  * Describes the message gloo.solo.io.Router.

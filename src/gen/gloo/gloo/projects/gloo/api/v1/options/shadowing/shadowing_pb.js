@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/shadowing/shadowing.proto (package shadowing.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/shadowing/shadowing.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_shadowing_shadowing = /*@__PURE__*/
-  fileDesc("CjtnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvc2hhZG93aW5nL3NoYWRvd2luZy5wcm90bxIec2hhZG93aW5nLm9wdGlvbnMuZ2xvby5zb2xvLmlvIpoBCg5Sb3V0ZVNoYWRvd2luZxIrCgh1cHN0cmVhbRgBIAEoCzIZLmNvcmUuc29sby5pby5SZXNvdXJjZVJlZhISCgpwZXJjZW50YWdlGAIgASgCEikKIWRpc2FibGVfc2hhZG93X2hvc3Rfc3VmZml4X2FwcGVuZBgDIAEoCBIcChRob3N0X3Jld3JpdGVfbGl0ZXJhbBgEIAEoCWIGcHJvdG8z0vYDBAgAGAA", [file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/options/shadowing/shadowing.proto");
 
 /**
  * Describes the message shadowing.options.gloo.solo.io.RouteShadowing.

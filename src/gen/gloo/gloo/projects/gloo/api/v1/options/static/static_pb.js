@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/static/static.proto (package static.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_service_spec } from "../service_spec_pb.js";
-import { file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/static/static.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_static_static = /*@__PURE__*/
-  fileDesc("CjVnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvc3RhdGljL3N0YXRpYy5wcm90bxIbc3RhdGljLm9wdGlvbnMuZ2xvby5zb2xvLmlvIoMDCgRIb3N0EgwKBGFkZHIYASABKAkSDAoEcG9ydBgCIAEoDRIQCghzbmlfYWRkchgEIAEoCRI7ChVsb2FkX2JhbGFuY2luZ193ZWlnaHQYBSABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSUAoTaGVhbHRoX2NoZWNrX2NvbmZpZxgDIAEoCzIzLnN0YXRpYy5vcHRpb25zLmdsb28uc29sby5pby5Ib3N0LkhlYWx0aENoZWNrQ29uZmlnEkEKCG1ldGFkYXRhGAYgAygLMi8uc3RhdGljLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkhvc3QuTWV0YWRhdGFFbnRyeRoxChFIZWFsdGhDaGVja0NvbmZpZxIMCgRwYXRoGAEgASgJEg4KBm1ldGhvZBgCIAEoCRpICg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRImCgV2YWx1ZRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3Q6AjgBItwBCgxVcHN0cmVhbVNwZWMSMAoFaG9zdHMYASADKAsyIS5zdGF0aWMub3B0aW9ucy5nbG9vLnNvbG8uaW8uSG9zdBIrCgd1c2VfdGxzGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRI3CgxzZXJ2aWNlX3NwZWMYBSABKAsyIS5vcHRpb25zLmdsb28uc29sby5pby5TZXJ2aWNlU3BlYxI0ChBhdXRvX3NuaV9yZXdyaXRlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZWIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_v1_options_service_spec, file_google_protobuf_struct, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/static/static.proto");
 
 /**
  * Describes the message static.options.gloo.solo.io.Host.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/stats/stats.proto (package stats.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/stats/stats.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_stats_stats = /*@__PURE__*/
-  fileDesc("CjNnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvc3RhdHMvc3RhdHMucHJvdG8SGnN0YXRzLm9wdGlvbnMuZ2xvby5zb2xvLmlvIk0KBVN0YXRzEkQKEHZpcnR1YWxfY2x1c3RlcnMYCiADKAsyKi5zdGF0cy5vcHRpb25zLmdsb28uc29sby5pby5WaXJ0dWFsQ2x1c3RlciI/Cg5WaXJ0dWFsQ2x1c3RlchIMCgRuYW1lGAEgASgJEg8KB3BhdHRlcm4YAiABKAkSDgoGbWV0aG9kGAMgASgJYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/v1/options/stats/stats.proto");
 
 /**
  * Describes the message stats.options.gloo.solo.io.Stats.

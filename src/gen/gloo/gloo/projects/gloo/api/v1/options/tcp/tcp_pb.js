@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/tcp/tcp.proto (package tcp.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/tcp/tcp.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_tcp_tcp = /*@__PURE__*/
-  fileDesc("Ci9nbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvdGNwL3RjcC5wcm90bxIYdGNwLm9wdGlvbnMuZ2xvby5zb2xvLmlvIikKC0hlYWRlclZhbHVlEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCSJ2ChFIZWFkZXJWYWx1ZU9wdGlvbhI1CgZoZWFkZXIYASABKAsyJS50Y3Aub3B0aW9ucy5nbG9vLnNvbG8uaW8uSGVhZGVyVmFsdWUSKgoGYXBwZW5kGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZSL9AgoQVGNwUHJveHlTZXR0aW5ncxI6ChRtYXhfY29ubmVjdF9hdHRlbXB0cxgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIvCgxpZGxlX3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SVAoQdHVubmVsaW5nX2NvbmZpZxgMIAEoCzI6LnRjcC5vcHRpb25zLmdsb28uc29sby5pby5UY3BQcm94eVNldHRpbmdzLlR1bm5lbGluZ0NvbmZpZxI8ChlhY2Nlc3NfbG9nX2ZsdXNoX2ludGVydmFsGA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGmgKD1R1bm5lbGluZ0NvbmZpZxIQCghob3N0bmFtZRgBIAEoCRJDCg5oZWFkZXJzX3RvX2FkZBgNIAMoCzIrLnRjcC5vcHRpb25zLmdsb28uc29sby5pby5IZWFkZXJWYWx1ZU9wdGlvbmIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_duration, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/tcp/tcp.proto");
 
 /**
  * Describes the message tcp.options.gloo.solo.io.HeaderValue.

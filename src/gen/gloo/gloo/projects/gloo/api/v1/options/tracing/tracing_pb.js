@@ -2,19 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/tracing/tracing.proto (package tracing.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_trace_v3_datadog } from "../../../external/envoy/config/trace/v3/datadog_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opencensus } from "../../../external/envoy/config/trace/v3/opencensus_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opentelemetry } from "../../../external/envoy/config/trace/v3/opentelemetry_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_trace_v3_zipkin } from "../../../external/envoy/config/trace/v3/zipkin_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/tracing/tracing.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_tracing_tracing = /*@__PURE__*/
-  fileDesc("CjdnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvdHJhY2luZy90cmFjaW5nLnByb3RvEhx0cmFjaW5nLm9wdGlvbnMuZ2xvby5zb2xvLmlvIrEGChdMaXN0ZW5lclRyYWNpbmdTZXR0aW5ncxI+ChhyZXF1ZXN0X2hlYWRlcnNfZm9yX3RhZ3MYASADKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUSKwoHdmVyYm9zZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSSQoRdHJhY2VfcGVyY2VudGFnZXMYAyABKAsyLi50cmFjaW5nLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlRyYWNlUGVyY2VudGFnZXMSRAoNemlwa2luX2NvbmZpZxgEIAEoCzIrLnNvbG8uaW8uZW52b3kuY29uZmlnLnRyYWNlLnYzLlppcGtpbkNvbmZpZ0gAEkYKDmRhdGFkb2dfY29uZmlnGAUgASgLMiwuc29sby5pby5lbnZveS5jb25maWcudHJhY2UudjMuRGF0YWRvZ0NvbmZpZ0gAElMKFW9wZW5fdGVsZW1ldHJ5X2NvbmZpZxgIIAEoCzIyLnNvbG8uaW8uZW52b3kuY29uZmlnLnRyYWNlLnYzLk9wZW5UZWxlbWV0cnlDb25maWdIABJNChJvcGVuX2NlbnN1c19jb25maWcYCSABKAsyLy5zb2xvLmlvLmVudm95LmNvbmZpZy50cmFjZS52My5PcGVuQ2Vuc3VzQ29uZmlnSAASYwoeZW52aXJvbm1lbnRfdmFyaWFibGVzX2Zvcl90YWdzGAYgAygLMjsudHJhY2luZy5vcHRpb25zLmdsb28uc29sby5pby5UcmFjaW5nVGFnRW52aXJvbm1lbnRWYXJpYWJsZRJKChFsaXRlcmFsc19mb3JfdGFncxgHIAMoCzIvLnRyYWNpbmcub3B0aW9ucy5nbG9vLnNvbG8uaW8uVHJhY2luZ1RhZ0xpdGVyYWwSSwoRbWV0YWRhdGFfZm9yX3RhZ3MYCyADKAsyMC50cmFjaW5nLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlRyYWNpbmdUYWdNZXRhZGF0YRIbChNzcGF3bl91cHN0cmVhbV9zcGFuGAogASgIQhEKD3Byb3ZpZGVyX2NvbmZpZyKqAQoUUm91dGVUcmFjaW5nU2V0dGluZ3MSGAoQcm91dGVfZGVzY3JpcHRvchgBIAEoCRJJChF0cmFjZV9wZXJjZW50YWdlcxgCIAEoCzIuLnRyYWNpbmcub3B0aW9ucy5nbG9vLnNvbG8uaW8uVHJhY2VQZXJjZW50YWdlcxItCglwcm9wYWdhdGUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlItABChBUcmFjZVBlcmNlbnRhZ2VzEj0KGGNsaWVudF9zYW1wbGVfcGVyY2VudGFnZRgBIAEoCzIbLmdvb2dsZS5wcm90b2J1Zi5GbG9hdFZhbHVlEj0KGHJhbmRvbV9zYW1wbGVfcGVyY2VudGFnZRgCIAEoCzIbLmdvb2dsZS5wcm90b2J1Zi5GbG9hdFZhbHVlEj4KGW92ZXJhbGxfc2FtcGxlX3BlcmNlbnRhZ2UYAyABKAsyGy5nb29nbGUucHJvdG9idWYuRmxvYXRWYWx1ZSKrAQodVHJhY2luZ1RhZ0Vudmlyb25tZW50VmFyaWFibGUSKQoDdGFnGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlEioKBG5hbWUYAiABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUSMwoNZGVmYXVsdF92YWx1ZRgDIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5TdHJpbmdWYWx1ZSJrChFUcmFjaW5nVGFnTGl0ZXJhbBIpCgN0YWcYASABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUSKwoFdmFsdWUYAiABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUiwAIKElRyYWNpbmdUYWdNZXRhZGF0YRILCgN0YWcYASABKAkSQwoEa2luZBgCIAEoDjI1LnRyYWNpbmcub3B0aW9ucy5nbG9vLnNvbG8uaW8uVHJhY2luZ1RhZ01ldGFkYXRhLktpbmQSTQoFdmFsdWUYAyABKAsyPi50cmFjaW5nLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlRyYWNpbmdUYWdNZXRhZGF0YS5NZXRhZGF0YVZhbHVlEhUKDWRlZmF1bHRfdmFsdWUYBCABKAkaTwoNTWV0YWRhdGFWYWx1ZRIRCgluYW1lc3BhY2UYASABKAkSCwoDa2V5GAIgASgJEh4KFm5lc3RlZF9maWVsZF9kZWxpbWl0ZXIYAyABKAkiIQoES2luZBILCgdSRVFVRVNUEAASDAoIRU5EUE9JTlQQAWIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_config_trace_v3_datadog, file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opencensus, file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opentelemetry, file_gloo_projects_gloo_api_external_envoy_config_trace_v3_zipkin, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/tracing/tracing.proto");
 
 /**
  * Describes the message tracing.options.gloo.solo.io.ListenerTracingSettings.
@@ -76,6 +70,10 @@ export const TracingTagMetadata_KindSchema = /*@__PURE__*/
  *
  * @generated from enum tracing.options.gloo.solo.io.TracingTagMetadata.Kind
  */
-export const TracingTagMetadata_Kind = /*@__PURE__*/
-  tsEnum(TracingTagMetadata_KindSchema);
+export const TracingTagMetadata_Kind = {
+  "0": "REQUEST",
+  "1": "ENDPOINT",
+  "REQUEST": 0,
+  "ENDPOINT": 1
+};
 

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/transformation/parameters.proto (package transformation.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/transformation/parameters.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_transformation_parameters = /*@__PURE__*/
-  fileDesc("CkFnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvdHJhbnNmb3JtYXRpb24vcGFyYW1ldGVycy5wcm90bxIjdHJhbnNmb3JtYXRpb24ub3B0aW9ucy5nbG9vLnNvbG8uaW8itwEKClBhcmFtZXRlcnMSTQoHaGVhZGVycxgBIAMoCzI8LnRyYW5zZm9ybWF0aW9uLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlBhcmFtZXRlcnMuSGVhZGVyc0VudHJ5EioKBHBhdGgYAiABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/v1/options/transformation/parameters.proto");
 
 /**
  * Describes the message transformation.options.gloo.solo.io.Parameters.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/wasm/wasm.proto (package wasm.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/wasm/wasm.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_wasm_wasm = /*@__PURE__*/
-  fileDesc("CjFnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvd2FzbS93YXNtLnByb3RvEhl3YXNtLm9wdGlvbnMuZ2xvby5zb2xvLmlvIt8CCgtGaWx0ZXJTdGFnZRI7CgVzdGFnZRgBIAEoDjIsLndhc20ub3B0aW9ucy5nbG9vLnNvbG8uaW8uRmlsdGVyU3RhZ2UuU3RhZ2USQwoJcHJlZGljYXRlGAIgASgOMjAud2FzbS5vcHRpb25zLmdsb28uc29sby5pby5GaWx0ZXJTdGFnZS5QcmVkaWNhdGUiLgoJUHJlZGljYXRlEgoKBkR1cmluZxAAEgoKBkJlZm9yZRABEgkKBUFmdGVyEAIinQEKBVN0YWdlEg4KCkZhdWx0U3RhZ2UQABINCglDb3JzU3RhZ2UQARIMCghXYWZTdGFnZRACEg4KCkF1dGhOU3RhZ2UQAxIOCgpBdXRoWlN0YWdlEAQSEgoOUmF0ZUxpbWl0U3RhZ2UQBRIRCg1BY2NlcHRlZFN0YWdlEAYSEAoMT3V0QXV0aFN0YWdlEAcSDgoKUm91dGVTdGFnZRAIIkYKDFBsdWdpblNvdXJjZRI2CgdmaWx0ZXJzGAEgAygLMiUud2FzbS5vcHRpb25zLmdsb28uc29sby5pby5XYXNtRmlsdGVyIqoCCgpXYXNtRmlsdGVyEg8KBWltYWdlGAIgASgJSAASEwoJZmlsZV9wYXRoGAggASgJSAASJAoGY29uZmlnGAMgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRI8CgxmaWx0ZXJfc3RhZ2UYBCABKAsyJi53YXNtLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkZpbHRlclN0YWdlEgwKBG5hbWUYBSABKAkSDwoHcm9vdF9pZBgGIAEoCRI9Cgd2bV90eXBlGAcgASgOMiwud2FzbS5vcHRpb25zLmdsb28uc29sby5pby5XYXNtRmlsdGVyLlZtVHlwZRIRCglmYWlsX29wZW4YCSABKAgiGgoGVm1UeXBlEgYKAlY4EAASCAoEV0FWTRABQgUKA3NyY2IGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_any]);
+  fileDesc("gloo/projects/gloo/api/v1/options/wasm/wasm.proto");
 
 /**
  * Describes the message wasm.options.gloo.solo.io.FilterStage.
@@ -30,8 +28,14 @@ export const FilterStage_PredicateSchema = /*@__PURE__*/
  *
  * @generated from enum wasm.options.gloo.solo.io.FilterStage.Predicate
  */
-export const FilterStage_Predicate = /*@__PURE__*/
-  tsEnum(FilterStage_PredicateSchema);
+export const FilterStage_Predicate = {
+  "0": "During",
+  "1": "Before",
+  "2": "After",
+  "During": 0,
+  "Before": 1,
+  "After": 2
+};
 
 /**
  * Describes the enum wasm.options.gloo.solo.io.FilterStage.Stage.
@@ -44,8 +48,26 @@ export const FilterStage_StageSchema = /*@__PURE__*/
  *
  * @generated from enum wasm.options.gloo.solo.io.FilterStage.Stage
  */
-export const FilterStage_Stage = /*@__PURE__*/
-  tsEnum(FilterStage_StageSchema);
+export const FilterStage_Stage = {
+  "0": "FaultStage",
+  "1": "CorsStage",
+  "2": "WafStage",
+  "3": "AuthNStage",
+  "4": "AuthZStage",
+  "5": "RateLimitStage",
+  "6": "AcceptedStage",
+  "7": "OutAuthStage",
+  "8": "RouteStage",
+  "FaultStage": 0,
+  "CorsStage": 1,
+  "WafStage": 2,
+  "AuthNStage": 3,
+  "AuthZStage": 4,
+  "RateLimitStage": 5,
+  "AcceptedStage": 6,
+  "OutAuthStage": 7,
+  "RouteStage": 8
+};
 
 /**
  * Describes the message wasm.options.gloo.solo.io.PluginSource.
@@ -72,6 +94,10 @@ export const WasmFilter_VmTypeSchema = /*@__PURE__*/
  *
  * @generated from enum wasm.options.gloo.solo.io.WasmFilter.VmType
  */
-export const WasmFilter_VmType = /*@__PURE__*/
-  tsEnum(WasmFilter_VmTypeSchema);
+export const WasmFilter_VmType = {
+  "0": "V8",
+  "1": "WAVM",
+  "V8": 0,
+  "WAVM": 1
+};
 

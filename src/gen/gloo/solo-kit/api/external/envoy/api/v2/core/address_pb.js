@@ -2,16 +2,13 @@
 // @generated from file solo-kit/api/external/envoy/api/v2/core/address.proto (package solo.io.envoy.api.v2.core, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_external_envoy_api_v2_core_socket_option } from "./socket_option_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/external/envoy/api/v2/core/address.proto.
  */
 export const file_solo_kit_api_external_envoy_api_v2_core_address = /*@__PURE__*/
-  fileDesc("CjVzb2xvLWtpdC9hcGkvZXh0ZXJuYWwvZW52b3kvYXBpL3YyL2NvcmUvYWRkcmVzcy5wcm90bxIZc29sby5pby5lbnZveS5hcGkudjIuY29yZSKJAQoHQWRkcmVzcxJCCg5zb2NrZXRfYWRkcmVzcxgBIAEoCzIoLnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuU29ja2V0QWRkcmVzc0gAEi8KBHBpcGUYAiABKAsyHy5zb2xvLmlvLmVudm95LmFwaS52Mi5jb3JlLlBpcGVIAEIJCgdhZGRyZXNzIr0BCgpCaW5kQ29uZmlnEkAKDnNvdXJjZV9hZGRyZXNzGAEgASgLMiguc29sby5pby5lbnZveS5hcGkudjIuY29yZS5Tb2NrZXRBZGRyZXNzEiwKCGZyZWViaW5kGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRI/Cg5zb2NrZXRfb3B0aW9ucxgDIAMoCzInLnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuU29ja2V0T3B0aW9uIlUKCUNpZHJSYW5nZRIWCg5hZGRyZXNzX3ByZWZpeBgBIAEoCRIwCgpwcmVmaXhfbGVuGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlIiIKBFBpcGUSDAoEcGF0aBgBIAEoCRIMCgRtb2RlGAIgASgNIu0BCg1Tb2NrZXRBZGRyZXNzEkMKCHByb3RvY29sGAEgASgOMjEuc29sby5pby5lbnZveS5hcGkudjIuY29yZS5Tb2NrZXRBZGRyZXNzLlByb3RvY29sEg8KB2FkZHJlc3MYAiABKAkSFAoKcG9ydF92YWx1ZRgDIAEoDUgAEhQKCm5hbWVkX3BvcnQYBCABKAlIABIVCg1yZXNvbHZlcl9uYW1lGAUgASgJEhMKC2lwdjRfY29tcGF0GAYgASgIIhwKCFByb3RvY29sEgcKA1RDUBAAEgcKA1VEUBABQhAKDnBvcnRfc3BlY2lmaWVyIrYBCgxUY3BLZWVwYWxpdmUSNgoQa2VlcGFsaXZlX3Byb2JlcxgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI0Cg5rZWVwYWxpdmVfdGltZRgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI4ChJrZWVwYWxpdmVfaW50ZXJ2YWwYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWViBnByb3RvM9L2AwQIABgA", [file_google_protobuf_wrappers, file_solo_kit_api_external_envoy_api_v2_core_socket_option]);
+  fileDesc("solo-kit/api/external/envoy/api/v2/core/address.proto");
 
 /**
  * Describes the message solo.io.envoy.api.v2.core.Address.
@@ -57,8 +54,12 @@ export const SocketAddress_ProtocolSchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.api.v2.core.SocketAddress.Protocol
  */
-export const SocketAddress_Protocol = /*@__PURE__*/
-  tsEnum(SocketAddress_ProtocolSchema);
+export const SocketAddress_Protocol = {
+  "0": "TCP",
+  "1": "UDP",
+  "TCP": 0,
+  "UDP": 1
+};
 
 /**
  * Describes the message solo.io.envoy.api.v2.core.TcpKeepalive.

@@ -2,20 +2,13 @@
 // @generated from file solo-kit/api/external/envoy/api/v2/core/base.proto (package solo.io.envoy.api.v2.core, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_any, file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_external_envoy_api_v2_core_address } from "./address_pb.js";
-import { file_solo_kit_api_external_envoy_api_v2_core_http_uri } from "./http_uri_pb.js";
-import { file_solo_kit_api_external_envoy_type_percent } from "../../../type/percent_pb.js";
-import { file_solo_kit_api_external_envoy_type_semantic_version } from "../../../type/semantic_version_pb.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../v1/ref_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/external/envoy/api/v2/core/base.proto.
  */
 export const file_solo_kit_api_external_envoy_api_v2_core_base = /*@__PURE__*/
-  fileDesc("CjJzb2xvLWtpdC9hcGkvZXh0ZXJuYWwvZW52b3kvYXBpL3YyL2NvcmUvYmFzZS5wcm90bxIZc29sby5pby5lbnZveS5hcGkudjIuY29yZSKVAQoPQXN5bmNEYXRhU291cmNlEjYKBWxvY2FsGAEgASgLMiUuc29sby5pby5lbnZveS5hcGkudjIuY29yZS5EYXRhU291cmNlSAASPQoGcmVtb3RlGAIgASgLMisuc29sby5pby5lbnZveS5hcGkudjIuY29yZS5SZW1vdGVEYXRhU291cmNlSABCCwoJc3BlY2lmaWVyIm8KDEJ1aWxkVmVyc2lvbhI0Cgd2ZXJzaW9uGAEgASgLMiMuc29sby5pby5lbnZveS50eXBlLlNlbWFudGljVmVyc2lvbhIpCghtZXRhZGF0YRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiIgoMQ29udHJvbFBsYW5lEhIKCmlkZW50aWZpZXIYASABKAkiXgoKRGF0YVNvdXJjZRISCghmaWxlbmFtZRgBIAEoCUgAEhYKDGlubGluZV9ieXRlcxgCIAEoDEgAEhcKDWlubGluZV9zdHJpbmcYAyABKAlIAEILCglzcGVjaWZpZXIikAEKCUV4dGVuc2lvbhIMCgRuYW1lGAEgASgJEhAKCGNhdGVnb3J5GAIgASgJEhcKD3R5cGVfZGVzY3JpcHRvchgDIAEoCRI4Cgd2ZXJzaW9uGAQgASgLMicuc29sby5pby5lbnZveS5hcGkudjIuY29yZS5CdWlsZFZlcnNpb24SEAoIZGlzYWJsZWQYBSABKAgiRAoJSGVhZGVyTWFwEjcKB2hlYWRlcnMYASADKAsyJi5zb2xvLmlvLmVudm95LmFwaS52Mi5jb3JlLkhlYWRlclZhbHVlIikKC0hlYWRlclZhbHVlEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCSLCAQoRSGVhZGVyVmFsdWVPcHRpb24SOAoGaGVhZGVyGAEgASgLMiYuc29sby5pby5lbnZveS5hcGkudjIuY29yZS5IZWFkZXJWYWx1ZUgAEjYKEWhlYWRlcl9zZWNyZXRfcmVmGAMgASgLMhkuY29yZS5zb2xvLmlvLlJlc291cmNlUmVmSAASKgoGYXBwZW5kGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZUIPCg1oZWFkZXJfb3B0aW9uIjoKCExvY2FsaXR5Eg4KBnJlZ2lvbhgBIAEoCRIMCgR6b25lGAIgASgJEhAKCHN1Yl96b25lGAMgASgJIqwBCghNZXRhZGF0YRJQCg9maWx0ZXJfbWV0YWRhdGEYASADKAsyNy5zb2xvLmlvLmVudm95LmFwaS52Mi5jb3JlLk1ldGFkYXRhLkZpbHRlck1ldGFkYXRhRW50cnkaTgoTRmlsdGVyTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSJgoFdmFsdWUYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0OgI4ASLTAwoETm9kZRIKCgJpZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI1Cghsb2NhbGl0eRgEIAEoCzIjLnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuTG9jYWxpdHkSGQoNYnVpbGRfdmVyc2lvbhgFIAEoCUICGAESFwoPdXNlcl9hZ2VudF9uYW1lGAYgASgJEhwKEnVzZXJfYWdlbnRfdmVyc2lvbhgHIAEoCUgAEksKGHVzZXJfYWdlbnRfYnVpbGRfdmVyc2lvbhgIIAEoCzInLnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuQnVpbGRWZXJzaW9uSAASOAoKZXh0ZW5zaW9ucxgJIAMoCzIkLnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuRXh0ZW5zaW9uEhcKD2NsaWVudF9mZWF0dXJlcxgKIAMoCRI/ChNsaXN0ZW5pbmdfYWRkcmVzc2VzGAsgAygLMiIuc29sby5pby5lbnZveS5hcGkudjIuY29yZS5BZGRyZXNzQhkKF3VzZXJfYWdlbnRfdmVyc2lvbl90eXBlIlgKEFJlbW90ZURhdGFTb3VyY2USNAoIaHR0cF91cmkYASABKAsyIi5zb2xvLmlvLmVudm95LmFwaS52Mi5jb3JlLkh0dHBVcmkSDgoGc2hhMjU2GAIgASgJIlwKElJ1bnRpbWVGZWF0dXJlRmxhZxIxCg1kZWZhdWx0X3ZhbHVlGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRITCgtydW50aW1lX2tleRgCIAEoCSJtChhSdW50aW1lRnJhY3Rpb25hbFBlcmNlbnQSPAoNZGVmYXVsdF92YWx1ZRgBIAEoCzIlLnNvbG8uaW8uZW52b3kudHlwZS5GcmFjdGlvbmFsUGVyY2VudBITCgtydW50aW1lX2tleRgCIAEoCSI7Cg1SdW50aW1lVUludDMyEhUKDWRlZmF1bHRfdmFsdWUYAiABKA0SEwoLcnVudGltZV9rZXkYAyABKAkihwEKD1RyYW5zcG9ydFNvY2tldBIMCgRuYW1lGAEgASgJEikKBmNvbmZpZxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RIABIsCgx0eXBlZF9jb25maWcYAyABKAsyFC5nb29nbGUucHJvdG9idWYuQW55SABCDQoLY29uZmlnX3R5cGUqiQEKDVJlcXVlc3RNZXRob2QSFgoSTUVUSE9EX1VOU1BFQ0lGSUVEEAASBwoDR0VUEAESCAoESEVBRBACEggKBFBPU1QQAxIHCgNQVVQQBBIKCgZERUxFVEUQBRILCgdDT05ORUNUEAYSCwoHT1BUSU9OUxAHEgkKBVRSQUNFEAgSCQoFUEFUQ0gQCSooCg9Sb3V0aW5nUHJpb3JpdHkSCwoHREVGQVVMVBAAEggKBEhJR0gQASo+ChBUcmFmZmljRGlyZWN0aW9uEg8KC1VOU1BFQ0lGSUVEEAASCwoHSU5CT1VORBABEgwKCE9VVEJPVU5EEAJiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_any, file_google_protobuf_struct, file_google_protobuf_wrappers, file_solo_kit_api_external_envoy_api_v2_core_address, file_solo_kit_api_external_envoy_api_v2_core_http_uri, file_solo_kit_api_external_envoy_type_percent, file_solo_kit_api_external_envoy_type_semantic_version, file_solo_kit_api_v1_ref]);
+  fileDesc("solo-kit/api/external/envoy/api/v2/core/base.proto");
 
 /**
  * Describes the message solo.io.envoy.api.v2.core.AsyncDataSource.
@@ -138,8 +131,28 @@ export const RequestMethodSchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.api.v2.core.RequestMethod
  */
-export const RequestMethod = /*@__PURE__*/
-  tsEnum(RequestMethodSchema);
+export const RequestMethod = {
+  "0": "METHOD_UNSPECIFIED",
+  "1": "GET",
+  "2": "HEAD",
+  "3": "POST",
+  "4": "PUT",
+  "5": "DELETE",
+  "6": "CONNECT",
+  "7": "OPTIONS",
+  "8": "TRACE",
+  "9": "PATCH",
+  "METHOD_UNSPECIFIED": 0,
+  "GET": 1,
+  "HEAD": 2,
+  "POST": 3,
+  "PUT": 4,
+  "DELETE": 5,
+  "CONNECT": 6,
+  "OPTIONS": 7,
+  "TRACE": 8,
+  "PATCH": 9
+};
 
 /**
  * Describes the enum solo.io.envoy.api.v2.core.RoutingPriority.
@@ -150,8 +163,12 @@ export const RoutingPrioritySchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.api.v2.core.RoutingPriority
  */
-export const RoutingPriority = /*@__PURE__*/
-  tsEnum(RoutingPrioritySchema);
+export const RoutingPriority = {
+  "0": "DEFAULT",
+  "1": "HIGH",
+  "DEFAULT": 0,
+  "HIGH": 1
+};
 
 /**
  * Describes the enum solo.io.envoy.api.v2.core.TrafficDirection.
@@ -162,6 +179,12 @@ export const TrafficDirectionSchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.api.v2.core.TrafficDirection
  */
-export const TrafficDirection = /*@__PURE__*/
-  tsEnum(TrafficDirectionSchema);
+export const TrafficDirection = {
+  "0": "UNSPECIFIED",
+  "1": "INBOUND",
+  "2": "OUTBOUND",
+  "UNSPECIFIED": 0,
+  "INBOUND": 1,
+  "OUTBOUND": 2
+};
 

@@ -2,15 +2,13 @@
 // @generated from file solo-kit/api/external/envoy/api/v2/core/http_uri.proto (package solo.io.envoy.api.v2.core, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/external/envoy/api/v2/core/http_uri.proto.
  */
 export const file_solo_kit_api_external_envoy_api_v2_core_http_uri = /*@__PURE__*/
-  fileDesc("CjZzb2xvLWtpdC9hcGkvZXh0ZXJuYWwvZW52b3kvYXBpL3YyL2NvcmUvaHR0cF91cmkucHJvdG8SGXNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUiawoHSHR0cFVyaRILCgN1cmkYASABKAkSEQoHY2x1c3RlchgCIAEoCUgAEioKB3RpbWVvdXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFAoSaHR0cF91cHN0cmVhbV90eXBlYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_duration]);
+  fileDesc("solo-kit/api/external/envoy/api/v2/core/http_uri.proto");
 
 /**
  * Describes the message solo.io.envoy.api.v2.core.HttpUri.

@@ -2,14 +2,13 @@
 // @generated from file solo-kit/api/external/envoy/api/v2/core/socket_option.proto (package solo.io.envoy.api.v2.core, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../descriptors.js";
 
 /**
  * Describes the file solo-kit/api/external/envoy/api/v2/core/socket_option.proto.
  */
 export const file_solo_kit_api_external_envoy_api_v2_core_socket_option = /*@__PURE__*/
-  fileDesc("Cjtzb2xvLWtpdC9hcGkvZXh0ZXJuYWwvZW52b3kvYXBpL3YyL2NvcmUvc29ja2V0X29wdGlvbi5wcm90bxIZc29sby5pby5lbnZveS5hcGkudjIuY29yZSL/AQoMU29ja2V0T3B0aW9uEhMKC2Rlc2NyaXB0aW9uGAEgASgJEg0KBWxldmVsGAIgASgDEgwKBG5hbWUYAyABKAMSEwoJaW50X3ZhbHVlGAQgASgDSAASEwoJYnVmX3ZhbHVlGAUgASgMSAASQgoFc3RhdGUYBiABKA4yMy5zb2xvLmlvLmVudm95LmFwaS52Mi5jb3JlLlNvY2tldE9wdGlvbi5Tb2NrZXRTdGF0ZSJGCgtTb2NrZXRTdGF0ZRIRCg1TVEFURV9QUkVCSU5EEAASDwoLU1RBVEVfQk9VTkQQARITCg9TVEFURV9MSVNURU5JTkcQAkIHCgV2YWx1ZWIGcHJvdG8z0vYDBAgAGAA");
+  fileDesc("solo-kit/api/external/envoy/api/v2/core/socket_option.proto");
 
 /**
  * Describes the message solo.io.envoy.api.v2.core.SocketOption.
@@ -29,6 +28,12 @@ export const SocketOption_SocketStateSchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.api.v2.core.SocketOption.SocketState
  */
-export const SocketOption_SocketState = /*@__PURE__*/
-  tsEnum(SocketOption_SocketStateSchema);
+export const SocketOption_SocketState = {
+  "0": "STATE_PREBIND",
+  "1": "STATE_BOUND",
+  "2": "STATE_LISTENING",
+  "STATE_PREBIND": 0,
+  "STATE_BOUND": 1,
+  "STATE_LISTENING": 2
+};
 

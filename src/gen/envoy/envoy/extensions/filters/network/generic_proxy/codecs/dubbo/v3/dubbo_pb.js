@@ -2,16 +2,13 @@
 // @generated from file envoy/extensions/filters/network/generic_proxy/codecs/dubbo/v3/dubbo.proto (package envoy.extensions.filters.network.generic_proxy.codecs.dubbo.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_xds_annotations_v3_status } from "../../../../../../../../xds/annotations/v3/status_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../../../udpa/annotations/status_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/generic_proxy/codecs/dubbo/v3/dubbo.proto.
  */
 export const file_envoy_extensions_filters_network_generic_proxy_codecs_dubbo_v3_dubbo = /*@__PURE__*/
-  fileDesc("CkplbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9nZW5lcmljX3Byb3h5L2NvZGVjcy9kdWJiby92My9kdWJiby5wcm90bxI+ZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsuZ2VuZXJpY19wcm94eS5jb2RlY3MuZHViYm8udjMiEgoQRHViYm9Db2RlY0NvbmZpZ0LbAQpMaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay5nZW5lcmljX3Byb3h5LmNvZGVjcy5kdWJiby52M0IKRHViYm9Qcm90b1ABWm1naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay9nZW5lcmljX3Byb3h5L2NvZGVjcy9kdWJiby92MztkdWJib3YzuoDI0QYCEALSxqThBgIIAWIGcHJvdG8z", [file_xds_annotations_v3_status, file_udpa_annotations_status]);
+  fileDesc("envoy/extensions/filters/network/generic_proxy/codecs/dubbo/v3/dubbo.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.generic_proxy.codecs.dubbo.v3.DubboCodecConfig.

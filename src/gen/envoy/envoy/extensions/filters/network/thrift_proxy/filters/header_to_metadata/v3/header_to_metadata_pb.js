@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/network/thrift_proxy/filters/header_to_metadata/v3/header_to_metadata.proto (package envoy.extensions.filters.network.thrift_proxy.filters.header_to_metadata.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_v3_regex } from "../../../../../../../type/matcher/v3/regex_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/thrift_proxy/filters/header_to_metadata/v3/header_to_metadata.proto.
  */
 export const file_envoy_extensions_filters_network_thrift_proxy_filters_header_to_metadata_v3_header_to_metadata = /*@__PURE__*/
-  fileDesc("CmRlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay90aHJpZnRfcHJveHkvZmlsdGVycy9oZWFkZXJfdG9fbWV0YWRhdGEvdjMvaGVhZGVyX3RvX21ldGFkYXRhLnByb3RvEktlbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay50aHJpZnRfcHJveHkuZmlsdGVycy5oZWFkZXJfdG9fbWV0YWRhdGEudjMi2wcKEEhlYWRlclRvTWV0YWRhdGESgwEKDXJlcXVlc3RfcnVsZXMYASADKAsyYi5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay50aHJpZnRfcHJveHkuZmlsdGVycy5oZWFkZXJfdG9fbWV0YWRhdGEudjMuSGVhZGVyVG9NZXRhZGF0YS5SdWxlQgj6QgWSAQIIARqqAwoMS2V5VmFsdWVQYWlyEhoKEm1ldGFkYXRhX25hbWVzcGFjZRgBIAEoCRIUCgNrZXkYAiABKAlCB/pCBHICEAESDwoFdmFsdWUYAyABKAlIABJNChNyZWdleF92YWx1ZV9yZXdyaXRlGAQgASgLMi4uZW52b3kudHlwZS5tYXRjaGVyLnYzLlJlZ2V4TWF0Y2hBbmRTdWJzdGl0dXRlSAASfwoEdHlwZRgFIAEoDjJnLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnRocmlmdF9wcm94eS5maWx0ZXJzLmhlYWRlcl90b19tZXRhZGF0YS52My5IZWFkZXJUb01ldGFkYXRhLlZhbHVlVHlwZUII+kIFggECEAESeQoGZW5jb2RlGAYgASgOMmkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsudGhyaWZ0X3Byb3h5LmZpbHRlcnMuaGVhZGVyX3RvX21ldGFkYXRhLnYzLkhlYWRlclRvTWV0YWRhdGEuVmFsdWVFbmNvZGVCDAoKdmFsdWVfdHlwZRq1AgoEUnVsZRIdCgZoZWFkZXIYASABKAlCDfpCCnIIEAHIAQDAAQESfgoKb25fcHJlc2VudBgCIAEoCzJqLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnRocmlmdF9wcm94eS5maWx0ZXJzLmhlYWRlcl90b19tZXRhZGF0YS52My5IZWFkZXJUb01ldGFkYXRhLktleVZhbHVlUGFpchJ+Cgpvbl9taXNzaW5nGAMgASgLMmouZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsudGhyaWZ0X3Byb3h5LmZpbHRlcnMuaGVhZGVyX3RvX21ldGFkYXRhLnYzLkhlYWRlclRvTWV0YWRhdGEuS2V5VmFsdWVQYWlyEg4KBnJlbW92ZRgEIAEoCCI3CglWYWx1ZVR5cGUSCgoGU1RSSU5HEAASCgoGTlVNQkVSEAESEgoOUFJPVE9CVUZfVkFMVUUQAiIjCgtWYWx1ZUVuY29kZRIICgROT05FEAASCgoGQkFTRTY0EAFChgIKWWlvLmVudm95cHJveHkuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsudGhyaWZ0X3Byb3h5LmZpbHRlcnMuaGVhZGVyX3RvX21ldGFkYXRhLnYzQhVIZWFkZXJUb01ldGFkYXRhUHJvdG9QAVqHAWdpdGh1Yi5jb20vZW52b3lwcm94eS9nby1jb250cm9sLXBsYW5lL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9uZXR3b3JrL3RocmlmdF9wcm94eS9maWx0ZXJzL2hlYWRlcl90b19tZXRhZGF0YS92MztoZWFkZXJfdG9fbWV0YWRhdGF2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_type_matcher_v3_regex, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/thrift_proxy/filters/header_to_metadata/v3/header_to_metadata.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.thrift_proxy.filters.header_to_metadata.v3.HeaderToMetadata.
@@ -44,8 +40,14 @@ export const HeaderToMetadata_ValueTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.thrift_proxy.filters.header_to_metadata.v3.HeaderToMetadata.ValueType
  */
-export const HeaderToMetadata_ValueType = /*@__PURE__*/
-  tsEnum(HeaderToMetadata_ValueTypeSchema);
+export const HeaderToMetadata_ValueType = {
+  "0": "STRING",
+  "1": "NUMBER",
+  "2": "PROTOBUF_VALUE",
+  "STRING": 0,
+  "NUMBER": 1,
+  "PROTOBUF_VALUE": 2
+};
 
 /**
  * Describes the enum envoy.extensions.filters.network.thrift_proxy.filters.header_to_metadata.v3.HeaderToMetadata.ValueEncode.
@@ -56,6 +58,10 @@ export const HeaderToMetadata_ValueEncodeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.thrift_proxy.filters.header_to_metadata.v3.HeaderToMetadata.ValueEncode
  */
-export const HeaderToMetadata_ValueEncode = /*@__PURE__*/
-  tsEnum(HeaderToMetadata_ValueEncodeSchema);
+export const HeaderToMetadata_ValueEncode = {
+  "0": "NONE",
+  "1": "BASE64",
+  "NONE": 0,
+  "BASE64": 1
+};
 

@@ -2,17 +2,13 @@
 // @generated from file envoy/extensions/filters/network/thrift_proxy/filters/payload_to_metadata/v3/payload_to_metadata.proto (package envoy.extensions.filters.network.thrift_proxy.filters.payload_to_metadata.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_envoy_type_matcher_v3_regex } from "../../../../../../../type/matcher/v3/regex_pb.js";
-import { file_udpa_annotations_status } from "../../../../../../../../udpa/annotations/status_pb.js";
-import { file_validate_validate } from "../../../../../../../../validate/validate_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file envoy/extensions/filters/network/thrift_proxy/filters/payload_to_metadata/v3/payload_to_metadata.proto.
  */
 export const file_envoy_extensions_filters_network_thrift_proxy_filters_payload_to_metadata_v3_payload_to_metadata = /*@__PURE__*/
-  fileDesc("CmZlbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay90aHJpZnRfcHJveHkvZmlsdGVycy9wYXlsb2FkX3RvX21ldGFkYXRhL3YzL3BheWxvYWRfdG9fbWV0YWRhdGEucHJvdG8STGVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnRocmlmdF9wcm94eS5maWx0ZXJzLnBheWxvYWRfdG9fbWV0YWRhdGEudjMipgkKEVBheWxvYWRUb01ldGFkYXRhEoUBCg1yZXF1ZXN0X3J1bGVzGAEgAygLMmQuZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsudGhyaWZ0X3Byb3h5LmZpbHRlcnMucGF5bG9hZF90b19tZXRhZGF0YS52My5QYXlsb2FkVG9NZXRhZGF0YS5SdWxlQgj6QgWSAQIIARqyAgoMS2V5VmFsdWVQYWlyEhoKEm1ldGFkYXRhX25hbWVzcGFjZRgBIAEoCRIUCgNrZXkYAiABKAlCB/pCBHICEAESDwoFdmFsdWUYAyABKAlIABJNChNyZWdleF92YWx1ZV9yZXdyaXRlGAQgASgLMi4uZW52b3kudHlwZS5tYXRjaGVyLnYzLlJlZ2V4TWF0Y2hBbmRTdWJzdGl0dXRlSAASgQEKBHR5cGUYBSABKA4yaS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay50aHJpZnRfcHJveHkuZmlsdGVycy5wYXlsb2FkX3RvX21ldGFkYXRhLnYzLlBheWxvYWRUb01ldGFkYXRhLlZhbHVlVHlwZUII+kIFggECEAFCDAoKdmFsdWVfdHlwZRrlAwoEUnVsZRIVCgttZXRob2RfbmFtZRgBIAEoCUgAEhYKDHNlcnZpY2VfbmFtZRgCIAEoCUgAEo8BCg5maWVsZF9zZWxlY3RvchgDIAEoCzJtLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnRocmlmdF9wcm94eS5maWx0ZXJzLnBheWxvYWRfdG9fbWV0YWRhdGEudjMuUGF5bG9hZFRvTWV0YWRhdGEuRmllbGRTZWxlY3RvckII+kIFigECEAESgAEKCm9uX3ByZXNlbnQYBCABKAsybC5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay50aHJpZnRfcHJveHkuZmlsdGVycy5wYXlsb2FkX3RvX21ldGFkYXRhLnYzLlBheWxvYWRUb01ldGFkYXRhLktleVZhbHVlUGFpchKAAQoKb25fbWlzc2luZxgFIAEoCzJsLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5uZXR3b3JrLnRocmlmdF9wcm94eS5maWx0ZXJzLnBheWxvYWRfdG9fbWV0YWRhdGEudjMuUGF5bG9hZFRvTWV0YWRhdGEuS2V5VmFsdWVQYWlyQhYKD21hdGNoX3NwZWNpZmllchID+EIBGsYBCg1GaWVsZFNlbGVjdG9yEhUKBG5hbWUYASABKAlCB/pCBHICEAESIAoCaWQYAiABKAVCFPpCERoPGP//ASiAgP7///////8BEnwKBWNoaWxkGAMgASgLMm0uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLm5ldHdvcmsudGhyaWZ0X3Byb3h5LmZpbHRlcnMucGF5bG9hZF90b19tZXRhZGF0YS52My5QYXlsb2FkVG9NZXRhZGF0YS5GaWVsZFNlbGVjdG9yIiMKCVZhbHVlVHlwZRIKCgZTVFJJTkcQABIKCgZOVU1CRVIQAUKKAgpaaW8uZW52b3lwcm94eS5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMubmV0d29yay50aHJpZnRfcHJveHkuZmlsdGVycy5wYXlsb2FkX3RvX21ldGFkYXRhLnYzQhZQYXlsb2FkVG9NZXRhZGF0YVByb3RvUAFaiQFnaXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9leHRlbnNpb25zL2ZpbHRlcnMvbmV0d29yay90aHJpZnRfcHJveHkvZmlsdGVycy9wYXlsb2FkX3RvX21ldGFkYXRhL3YzO3BheWxvYWRfdG9fbWV0YWRhdGF2M7qAyNEGAhACYgZwcm90bzM", [file_envoy_type_matcher_v3_regex, file_udpa_annotations_status, file_validate_validate]);
+  fileDesc("envoy/extensions/filters/network/thrift_proxy/filters/payload_to_metadata/v3/payload_to_metadata.proto");
 
 /**
  * Describes the message envoy.extensions.filters.network.thrift_proxy.filters.payload_to_metadata.v3.PayloadToMetadata.
@@ -51,6 +47,10 @@ export const PayloadToMetadata_ValueTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.extensions.filters.network.thrift_proxy.filters.payload_to_metadata.v3.PayloadToMetadata.ValueType
  */
-export const PayloadToMetadata_ValueType = /*@__PURE__*/
-  tsEnum(PayloadToMetadata_ValueTypeSchema);
+export const PayloadToMetadata_ValueType = {
+  "0": "STRING",
+  "1": "NUMBER",
+  "STRING": 0,
+  "NUMBER": 1
+};
 

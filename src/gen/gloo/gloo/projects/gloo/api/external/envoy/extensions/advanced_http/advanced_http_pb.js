@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/advanced_http/advanced_http.proto (package envoy.config.health_checker.advanced_http.v2, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_health_check } from "../../config/core/v3/health_check_pb.js";
-import { file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/advanced_http/advanced_http.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_advanced_http_advanced_http = /*@__PURE__*/
-  fileDesc("ClJnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvYWR2YW5jZWRfaHR0cC9hZHZhbmNlZF9odHRwLnByb3RvEixlbnZveS5jb25maWcuaGVhbHRoX2NoZWNrZXIuYWR2YW5jZWRfaHR0cC52MiLDAQoMQWR2YW5jZWRIdHRwElQKEWh0dHBfaGVhbHRoX2NoZWNrGAEgASgLMjkuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5IZWFsdGhDaGVjay5IdHRwSGVhbHRoQ2hlY2sSXQoTcmVzcG9uc2VfYXNzZXJ0aW9ucxgCIAEoCzJALmVudm95LmNvbmZpZy5oZWFsdGhfY2hlY2tlci5hZHZhbmNlZF9odHRwLnYyLlJlc3BvbnNlQXNzZXJ0aW9ucyKDAQoHSnNvbktleRJPCgRwYXRoGAIgAygLMkEuZW52b3kuY29uZmlnLmhlYWx0aF9jaGVja2VyLmFkdmFuY2VkX2h0dHAudjIuSnNvbktleS5QYXRoU2VnbWVudBonCgtQYXRoU2VnbWVudBINCgNrZXkYASABKAlIAEIJCgdzZWdtZW50IsgBChJSZXNwb25zZUFzc2VydGlvbnMSWAoRcmVzcG9uc2VfbWF0Y2hlcnMYASADKAsyPS5lbnZveS5jb25maWcuaGVhbHRoX2NoZWNrZXIuYWR2YW5jZWRfaHR0cC52Mi5SZXNwb25zZU1hdGNoZXISWAoPbm9fbWF0Y2hfaGVhbHRoGAIgASgOMj8uZW52b3kuY29uZmlnLmhlYWx0aF9jaGVja2VyLmFkdmFuY2VkX2h0dHAudjIuSGVhbHRoQ2hlY2tSZXN1bHQiygEKDVJlc3BvbnNlTWF0Y2gSRwoIanNvbl9rZXkYASABKAsyNS5lbnZveS5jb25maWcuaGVhbHRoX2NoZWNrZXIuYWR2YW5jZWRfaHR0cC52Mi5Kc29uS2V5Eh0KFWlnbm9yZV9lcnJvcl9vbl9wYXJzZRgCIAEoCBIQCgZoZWFkZXIYAyABKAlIABImCgRib2R5GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5SAASDQoFcmVnZXgYBSABKAlCCAoGc291cmNlIr0BCg9SZXNwb25zZU1hdGNoZXISUwoOcmVzcG9uc2VfbWF0Y2gYASABKAsyOy5lbnZveS5jb25maWcuaGVhbHRoX2NoZWNrZXIuYWR2YW5jZWRfaHR0cC52Mi5SZXNwb25zZU1hdGNoElUKDG1hdGNoX2hlYWx0aBgCIAEoDjI/LmVudm95LmNvbmZpZy5oZWFsdGhfY2hlY2tlci5hZHZhbmNlZF9odHRwLnYyLkhlYWx0aENoZWNrUmVzdWx0Kj0KEUhlYWx0aENoZWNrUmVzdWx0EgsKB2hlYWx0aHkQABIMCghkZWdyYWRlZBABEg0KCXVuaGVhbHRoeRACYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_health_check, file_google_protobuf_empty]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/advanced_http/advanced_http.proto");
 
 /**
  * Describes the message envoy.config.health_checker.advanced_http.v2.AdvancedHttp.
@@ -64,6 +61,12 @@ export const HealthCheckResultSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.health_checker.advanced_http.v2.HealthCheckResult
  */
-export const HealthCheckResult = /*@__PURE__*/
-  tsEnum(HealthCheckResultSchema);
+export const HealthCheckResult = {
+  "0": "healthy",
+  "1": "degraded",
+  "2": "unhealthy",
+  "healthy": 0,
+  "degraded": 1,
+  "unhealthy": 2
+};
 

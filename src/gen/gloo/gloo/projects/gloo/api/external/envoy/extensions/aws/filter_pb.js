@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/aws/filter.proto (package envoy.config.filter.http.aws_lambda.v2, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_extension } from "../../config/core/v3/extension_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/aws/filter.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_aws_filter = /*@__PURE__*/
-  fileDesc("CkFnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvYXdzL2ZpbHRlci5wcm90bxImZW52b3kuY29uZmlnLmZpbHRlci5odHRwLmF3c19sYW1iZGEudjIiuQMKD0FXU0xhbWJkYUNvbmZpZxI9Chd1c2VfZGVmYXVsdF9jcmVkZW50aWFscxgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWVIABJ4ChtzZXJ2aWNlX2FjY291bnRfY3JlZGVudGlhbHMYAiABKAsyUS5lbnZveS5jb25maWcuZmlsdGVyLmh0dHAuYXdzX2xhbWJkYS52Mi5BV1NMYW1iZGFDb25maWcuU2VydmljZUFjY291bnRDcmVkZW50aWFsc0gAEiIKGnByb3BhZ2F0ZV9vcmlnaW5hbF9yb3V0aW5nGAMgASgIEjsKGGNyZWRlbnRpYWxfcmVmcmVzaF9kZWxheRgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhp1ChlTZXJ2aWNlQWNjb3VudENyZWRlbnRpYWxzEg8KB2NsdXN0ZXIYASABKAkSCwoDdXJpGAIgASgJEioKB3RpbWVvdXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGcmVnaW9uGAQgASgJQhUKE2NyZWRlbnRpYWxzX2ZldGNoZXIiwQIKEUFXU0xhbWJkYVBlclJvdXRlEgwKBG5hbWUYASABKAkSEQoJcXVhbGlmaWVyGAIgASgJEg0KBWFzeW5jGAMgASgIEjkKE2VtcHR5X2JvZHlfb3ZlcnJpZGUYBCABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUSGQoNdW53cmFwX2FzX2FsYhgFIAEoCEICGAESTgoSdHJhbnNmb3JtZXJfY29uZmlnGAYgASgLMjIuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5UeXBlZEV4dGVuc2lvbkNvbmZpZxJWChpyZXF1ZXN0X3RyYW5zZm9ybWVyX2NvbmZpZxgHIAEoCzIyLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuVHlwZWRFeHRlbnNpb25Db25maWciqgEKGkFXU0xhbWJkYVByb3RvY29sRXh0ZW5zaW9uEgwKBGhvc3QYASABKAkSDgoGcmVnaW9uGAIgASgJEhIKCmFjY2Vzc19rZXkYAyABKAkSEgoKc2VjcmV0X2tleRgEIAEoCRIVCg1zZXNzaW9uX3Rva2VuGAUgASgJEhAKCHJvbGVfYXJuGAYgASgJEh0KFWRpc2FibGVfcm9sZV9jaGFpbmluZxgHIAEoCCIaChhBcGlHYXRld2F5VHJhbnNmb3JtYXRpb25iBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_extension, file_google_protobuf_duration, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/aws/filter.proto");
 
 /**
  * Describes the message envoy.config.filter.http.aws_lambda.v2.AWSLambdaConfig.

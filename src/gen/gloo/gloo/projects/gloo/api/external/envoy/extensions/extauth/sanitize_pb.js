@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/extauth/sanitize.proto (package envoy.config.filter.http.sanitize.v2, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/extauth/sanitize.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_extauth_sanitize = /*@__PURE__*/
-  fileDesc("CkdnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvZXh0YXV0aC9zYW5pdGl6ZS5wcm90bxIkZW52b3kuY29uZmlnLmZpbHRlci5odHRwLnNhbml0aXplLnYyIkYKCFNhbml0aXplEhkKEWhlYWRlcnNfdG9fcmVtb3ZlGAEgAygJEh8KF2N1c3RvbV9hdXRoX3NlcnZlcl9uYW1lGAIgASgJIjMKEFNhbml0aXplUGVyUm91dGUSHwoXY3VzdG9tX2F1dGhfc2VydmVyX25hbWUYASABKAliBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/extauth/sanitize.proto");
 
 /**
  * Describes the message envoy.config.filter.http.sanitize.v2.Sanitize.

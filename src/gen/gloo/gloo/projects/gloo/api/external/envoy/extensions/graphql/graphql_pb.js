@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/graphql/graphql.proto (package envoy.config.filter.http.graphql.v2, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/graphql/graphql.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_graphql_graphql = /*@__PURE__*/
-  fileDesc("CkZnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvZ3JhcGhxbC9ncmFwaHFsLnByb3RvEiNlbnZveS5jb25maWcuZmlsdGVyLmh0dHAuZ3JhcGhxbC52MiIWChRBYnN0cmFjdFR5cGVSZXNvbHZlciJ6CgxDYWNoZUNvbnRyb2wiNwoRQ2FjaGVDb250cm9sU2NvcGUSCQoFVU5TRVQQABIKCgZQVUJMSUMQARILCgdQUklWQVRFEAJKBAgBEAJKBAgCEANKBAgDEARSB21heF9hZ2VSBXNjb3BlUg9pbmhlcml0X21heF9hZ2UibgoQRXhlY3V0YWJsZVNjaGVtYUoECAEQAkoECAIQA0oECAMQBEoECAQQBVIRc2NoZW1hX2RlZmluaXRpb25SCGV4ZWN1dG9yUgpleHRlbnNpb25zUhlsb2dfcmVxdWVzdF9yZXNwb25zZV9pbmZvIukCCghFeGVjdXRvchpHCgVMb2NhbEoECAEQAkoECAIQA0oECAMQBFILcmVzb2x1dGlvbnNSFGVuYWJsZV9pbnRyb3NwZWN0aW9uUgltYXhfZGVwdGga+AEKBlJlbW90ZRqBAQoKRXh0cmFjdGlvbhpAChlEeW5hbWljTWV0YWRhdGFFeHRyYWN0aW9uSgQIARACSgQIAhADUhJtZXRhZGF0YV9uYW1lc3BhY2VSA2tleUoECAEQAkoECAIQA0oECAMQBFIFdmFsdWVSBmhlYWRlclIQZHluYW1pY19tZXRhZGF0YRo4ChNSZW1vdGVTY2hlbWFSZXF1ZXN0SgQIAhADSgQIAxAEUgdoZWFkZXJzUgxxdWVyeV9wYXJhbXNKBAgBEAJKBAgCEANKBAgDEARSCnNlcnZlcl91cmlSB3JlcXVlc3RSCXNwYW5fbmFtZUoECAEQAkoECAIQA1IFbG9jYWxSBnJlbW90ZSIPCg1HcmFwaFFMQ29uZmlnIoABChJHcmFwaFFMUm91dGVDb25maWdKBAgEEAVKBAgFEAZKBAgGEAdKBAgHEAhSEWV4ZWN1dGFibGVfc2NoZW1hUgtzdGF0X3ByZWZpeFIccGVyc2lzdGVkX3F1ZXJ5X2NhY2hlX2NvbmZpZ1IUYWxsb3dlZF9xdWVyeV9oYXNoZXMiMQoWR3JwY0Rlc2NyaXB0b3JSZWdpc3RyeUoECAEQAlIRcHJvdG9fZGVzY3JpcHRvcnMicQoTR3JwY1JlcXVlc3RUZW1wbGF0ZUoECAEQAkoECAIQA0oECAMQBEoECAQQBVIVb3V0Z29pbmdfbWVzc2FnZV9qc29uUgxzZXJ2aWNlX25hbWVSC21ldGhvZF9uYW1lUhByZXF1ZXN0X21ldGFkYXRhIkoKDEdycGNSZXNvbHZlckoECAEQAkoECAIQA0oECAQQBVIKc2VydmVyX3VyaVIRcmVxdWVzdF90cmFuc2Zvcm1SCXNwYW5fbmFtZSImCgxKc29uS2V5VmFsdWVKBAgBEAJKBAgCEANSA2tleVIFdmFsdWUiHAoISnNvbk5vZGVKBAgBEAJSCmtleV92YWx1ZXMiOQoJSnNvblZhbHVlSgQIARACSgQIAhADSgQIAxAEUgRub2RlUg52YWx1ZV9wcm92aWRlclIEbGlzdCIdCg1Kc29uVmFsdWVMaXN0SgQIARACUgZ2YWx1ZXMiFgoEUGF0aEoECAEQAlIIc2VnbWVudHMiMAoLUGF0aFNlZ21lbnRKBAgBEAJKBAgCEANKBAgDEARSA2tleVIFaW5kZXhSA2FsbCItChlQZXJzaXN0ZWRRdWVyeUNhY2hlQ29uZmlnSgQIARACUgpjYWNoZV9zaXplIkwKDFF1ZXJ5TWF0Y2hlchonCgxGaWVsZE1hdGNoZXJKBAgBEAJKBAgCEANSBHR5cGVSBWZpZWxkSgQIARACUg1maWVsZF9tYXRjaGVyImkKDFJFU1RSZXNvbHZlckoECAEQAkoECAIQA0oECAMQBEoECAQQBVIKc2VydmVyX3VyaVIRcmVxdWVzdF90cmFuc2Zvcm1SF3ByZV9leGVjdXRpb25fdHJhbnNmb3JtUglzcGFuX25hbWUiSQoPUmVxdWVzdFRlbXBsYXRlSgQIARACSgQIAhADSgQIAxAEUgdoZWFkZXJzUgxxdWVyeV9wYXJhbXNSDW91dGdvaW5nX2JvZHkiXwoKUmVzb2x1dGlvbkoECAEQAkoECAIQA0oECAMQBEoECAQQBUoECAUQBkoECAYQB1IHbWF0Y2hlclIIcmVzb2x2ZXJSC3N0YXRfcHJlZml4Ug1jYWNoZV9jb250cm9sIjQKEFJlc3BvbnNlVGVtcGxhdGVKBAgBEAJKBAgCEANSC3Jlc3VsdF9yb290UgdzZXR0ZXJzIoIBCg5TdGF0aWNSZXNvbHZlchovCg1Bc3luY1Jlc3BvbnNlSgQIARACSgQIAhADUghyZXNwb25zZVIIZGVsYXlfbXNKBAgBEAJKBAgCEANKBAgDEARSDXN5bmNfcmVzcG9uc2VSDmFzeW5jX3Jlc3BvbnNlUg5lcnJvcl9yZXNwb25zZSI3Cg1UZW1wbGF0ZWRQYXRoSgQIARACSgQIAhADUg1wYXRoX3RlbXBsYXRlUgtuYW1lZF9wYXRocyLRAgoNVmFsdWVQcm92aWRlchoyChRHcmFwaFFMQXJnRXh0cmFjdGlvbkoECAEQAkoECAIQA1IIYXJnX25hbWVSBHBhdGgaJQoXR3JhcGhRTFBhcmVudEV4dHJhY3Rpb25KBAgBEAJSBHBhdGgaSQoIUHJvdmlkZXJKBAgBEAJKBAgCEANKBAgDEARSC2dyYXBocWxfYXJnUg50eXBlZF9wcm92aWRlclIOZ3JhcGhxbF9wYXJlbnQacAoSVHlwZWRWYWx1ZVByb3ZpZGVyIjMKBFR5cGUSCgoGU1RSSU5HEAASBwoDSU5UEAESCQoFRkxPQVQQAhILCgdCT09MRUFOEANKBAgBEAJKBAgCEANKBAgDEARSBHR5cGVSBmhlYWRlclIFdmFsdWVKBAgDEARKBAgEEAVSCXByb3ZpZGVyc1IRcHJvdmlkZXJfdGVtcGxhdGViBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/graphql/graphql.proto");
 
 /**
  * Describes the message envoy.config.filter.http.graphql.v2.AbstractTypeResolver.
@@ -34,8 +33,14 @@ export const CacheControl_CacheControlScopeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.filter.http.graphql.v2.CacheControl.CacheControlScope
  */
-export const CacheControl_CacheControlScope = /*@__PURE__*/
-  tsEnum(CacheControl_CacheControlScopeSchema);
+export const CacheControl_CacheControlScope = {
+  "0": "UNSET",
+  "1": "PUBLIC",
+  "2": "PRIVATE",
+  "UNSET": 0,
+  "PUBLIC": 1,
+  "PRIVATE": 2
+};
 
 /**
  * Describes the message envoy.config.filter.http.graphql.v2.ExecutableSchema.
@@ -277,6 +282,14 @@ export const ValueProvider_TypedValueProvider_TypeSchema = /*@__PURE__*/
 /**
  * @generated from enum envoy.config.filter.http.graphql.v2.ValueProvider.TypedValueProvider.Type
  */
-export const ValueProvider_TypedValueProvider_Type = /*@__PURE__*/
-  tsEnum(ValueProvider_TypedValueProvider_TypeSchema);
+export const ValueProvider_TypedValueProvider_Type = {
+  "0": "STRING",
+  "1": "INT",
+  "2": "FLOAT",
+  "3": "BOOLEAN",
+  "STRING": 0,
+  "INT": 1,
+  "FLOAT": 2,
+  "BOOLEAN": 3
+};
 

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/graphql/stitching.proto (package envoy.config.resolver.stitching.v2, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/graphql/stitching.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_graphql_stitching = /*@__PURE__*/
-  fileDesc("CkhnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvZ3JhcGhxbC9zdGl0Y2hpbmcucHJvdG8SImVudm95LmNvbmZpZy5yZXNvbHZlci5zdGl0Y2hpbmcudjIiMwoHQXJnUGF0aEoECAEQAkoECAIQA1ILc2V0dGVyX3BhdGhSD2V4dHJhY3Rpb25fcGF0aCIXCglGaWVsZE5vZGVKBAgBEAJSBG5hbWUiGwoMRmllbGROb2RlTWFwSgQIARACUgVub2RlcyIfCgpGaWVsZE5vZGVzSgQIARACUgtmaWVsZF9ub2RlcyLYAQoQTWVyZ2VkVHlwZUNvbmZpZ0oECAEQAkoECAIQA0oECAMQBEoECAQQBUoECAUQBkoECAYQB1IJdHlwZV9uYW1lUg5zZWxlY3Rpb25fc2V0c1IfdW5pcXVlX2ZpZWxkc190b19zdWJzY2hlbWFfbmFtZVIkbm9uX3VuaXF1ZV9maWVsZHNfdG9fc3Vic2NoZW1hX25hbWVzUh1kZWNsYXJhdGl2ZV90YXJnZXRfc3Vic2NoZW1hc1Ifc3Vic2NoZW1hX25hbWVfdG9fcmVzb2x2ZXJfaW5mbyI3Cg5SZXNvbHZlckNvbmZpZ0oECAEQAkoECAIQA1INc2VsZWN0aW9uX3NldFIKZmllbGRfbmFtZSIsCgxSZXNvbHZlckluZm9KBAgBEAJKBAgCEANSCmZpZWxkX25hbWVSBGFyZ3MiGAoHU2NoZW1hc0oECAEQAlIHc2NoZW1hcyKwAQoNU3RpdGNoaW5nSW5mbxoqCg9TdWJzY2hlbWFDb25maWdKBAgBEAJSEWV4ZWN1dGFibGVfc2NoZW1hSgQIARACSgQIAhADSgQIAxAESgQIBBAFUhNmaWVsZF9ub2Rlc19ieV90eXBlUhRmaWVsZF9ub2Rlc19ieV9maWVsZFIMbWVyZ2VkX3R5cGVzUiJzdWJzY2hlbWFfbmFtZV90b19zdWJzY2hlbWFfY29uZmlnIikKEVN0aXRjaGluZ1Jlc29sdmVySgQIARACUg5zdWJzY2hlbWFfbmFtZWIGcHJvdG8z0vYDBAgAGAA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/graphql/stitching.proto");
 
 /**
  * Describes the message envoy.config.resolver.stitching.v2.ArgPath.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/http_path/http_path.proto (package envoy.config.health_checker.http_path.v2, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_health_check } from "../../config/core/v3/health_check_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/http_path/http_path.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_http_path_http_path = /*@__PURE__*/
-  fileDesc("CkpnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvaHR0cF9wYXRoL2h0dHBfcGF0aC5wcm90bxIoZW52b3kuY29uZmlnLmhlYWx0aF9jaGVja2VyLmh0dHBfcGF0aC52MiJgCghIdHRwUGF0aBJUChFodHRwX2hlYWx0aF9jaGVjaxgBIAEoCzI5LnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuSGVhbHRoQ2hlY2suSHR0cEhlYWx0aENoZWNrYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_health_check]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/http_path/http_path.proto");
 
 /**
  * Describes the message envoy.config.health_checker.http_path.v2.HttpPath.

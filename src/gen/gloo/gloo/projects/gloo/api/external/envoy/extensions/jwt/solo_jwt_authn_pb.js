@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/jwt/solo_jwt_authn.proto (package envoy.config.filter.http.solo_jwt_authn.v2, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_jwt_authn_v3_config } from "../filters/http/jwt_authn/v3/config_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/jwt/solo_jwt_authn.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_jwt_solo_jwt_authn = /*@__PURE__*/
-  fileDesc("CklnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvand0L3NvbG9fand0X2F1dGhuLnByb3RvEiplbnZveS5jb25maWcuZmlsdGVyLmh0dHAuc29sb19qd3RfYXV0aG4udjIidwoMSnd0V2l0aFN0YWdlElgKCWp3dF9hdXRobhgBIAEoCzJFLnNvbG8uaW8uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuand0X2F1dGhuLnYzLkp3dEF1dGhlbnRpY2F0aW9uEg0KBXN0YWdlGAIgASgNIpEEChRTb2xvSnd0QXV0aG5QZXJSb3V0ZRITCgtyZXF1aXJlbWVudBgBIAEoCRJwChFjbGFpbXNfdG9faGVhZGVycxgCIAMoCzJVLmVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC5zb2xvX2p3dF9hdXRobi52Mi5Tb2xvSnd0QXV0aG5QZXJSb3V0ZS5DbGFpbXNUb0hlYWRlcnNFbnRyeRIZChFjbGVhcl9yb3V0ZV9jYWNoZRgDIAEoCBIbChNwYXlsb2FkX2luX21ldGFkYXRhGAQgASgJGj4KDUNsYWltVG9IZWFkZXISDQoFY2xhaW0YASABKAkSDgoGaGVhZGVyGAIgASgJEg4KBmFwcGVuZBgDIAEoCBpwCg5DbGFpbVRvSGVhZGVycxJeCgZjbGFpbXMYASADKAsyTi5lbnZveS5jb25maWcuZmlsdGVyLmh0dHAuc29sb19qd3RfYXV0aG4udjIuU29sb0p3dEF1dGhuUGVyUm91dGUuQ2xhaW1Ub0hlYWRlchqHAQoUQ2xhaW1zVG9IZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEl4KBXZhbHVlGAIgASgLMk8uZW52b3kuY29uZmlnLmZpbHRlci5odHRwLnNvbG9fand0X2F1dGhuLnYyLlNvbG9Kd3RBdXRoblBlclJvdXRlLkNsYWltVG9IZWFkZXJzOgI4ASL2AQoWU3RhZ2VkSnd0QXV0aG5QZXJSb3V0ZRJnCgtqd3RfY29uZmlncxgFIAMoCzJSLmVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC5zb2xvX2p3dF9hdXRobi52Mi5TdGFnZWRKd3RBdXRoblBlclJvdXRlLkp3dENvbmZpZ3NFbnRyeRpzCg9Kd3RDb25maWdzRW50cnkSCwoDa2V5GAEgASgNEk8KBXZhbHVlGAIgASgLMkAuZW52b3kuY29uZmlnLmZpbHRlci5odHRwLnNvbG9fand0X2F1dGhuLnYyLlNvbG9Kd3RBdXRoblBlclJvdXRlOgI4AWIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_jwt_authn_v3_config]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/jwt/solo_jwt_authn.proto");
 
 /**
  * Describes the message envoy.config.filter.http.solo_jwt_authn.v2.JwtWithStage.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/proxylatency/proxylatency.proto (package envoy.config.filter.http.proxylatency.v2, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/proxylatency/proxylatency.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_proxylatency_proxylatency = /*@__PURE__*/
-  fileDesc("ClBnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvcHJveHlsYXRlbmN5L3Byb3h5bGF0ZW5jeS5wcm90bxIoZW52b3kuY29uZmlnLmZpbHRlci5odHRwLnByb3h5bGF0ZW5jeS52MiKjBAoMUHJveHlMYXRlbmN5ElMKB3JlcXVlc3QYASABKA4yQi5lbnZveS5jb25maWcuZmlsdGVyLmh0dHAucHJveHlsYXRlbmN5LnYyLlByb3h5TGF0ZW5jeS5NZWFzdXJlbWVudBIiChptZWFzdXJlX3JlcXVlc3RfaW50ZXJuYWxseRgFIAEoCBJUCghyZXNwb25zZRgCIAEoDjJCLmVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC5wcm94eWxhdGVuY3kudjIuUHJveHlMYXRlbmN5Lk1lYXN1cmVtZW50EjcKE2NoYXJnZV9jbHVzdGVyX3N0YXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjgKFGNoYXJnZV9saXN0ZW5lcl9zdGF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRI5ChVlbWl0X2R5bmFtaWNfbWV0YWRhdGEYBiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlIpUBCgtNZWFzdXJlbWVudBIgChxMQVNUX0lOQ09NSU5HX0ZJUlNUX09VVEdPSU5HEAASIQodRklSU1RfSU5DT01JTkdfRklSU1RfT1VUR09JTkcQARIfChtMQVNUX0lOQ09NSU5HX0xBU1RfT1VUR09JTkcQAhIgChxGSVJTVF9JTkNPTUlOR19MQVNUX09VVEdPSU5HEANiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/proxylatency/proxylatency.proto");
 
 /**
  * Describes the message envoy.config.filter.http.proxylatency.v2.ProxyLatency.
@@ -30,6 +28,14 @@ export const ProxyLatency_MeasurementSchema = /*@__PURE__*/
  *
  * @generated from enum envoy.config.filter.http.proxylatency.v2.ProxyLatency.Measurement
  */
-export const ProxyLatency_Measurement = /*@__PURE__*/
-  tsEnum(ProxyLatency_MeasurementSchema);
+export const ProxyLatency_Measurement = {
+  "0": "LAST_INCOMING_FIRST_OUTGOING",
+  "1": "FIRST_INCOMING_FIRST_OUTGOING",
+  "2": "LAST_INCOMING_LAST_OUTGOING",
+  "3": "FIRST_INCOMING_LAST_OUTGOING",
+  "LAST_INCOMING_FIRST_OUTGOING": 0,
+  "FIRST_INCOMING_FIRST_OUTGOING": 1,
+  "LAST_INCOMING_LAST_OUTGOING": 2,
+  "FIRST_INCOMING_LAST_OUTGOING": 3
+};
 

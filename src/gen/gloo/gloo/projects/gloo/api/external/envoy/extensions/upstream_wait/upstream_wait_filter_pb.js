@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/upstream_wait/upstream_wait_filter.proto (package envoy.config.filter.http.upstream_wait.v2, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/upstream_wait/upstream_wait_filter.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_upstream_wait_upstream_wait_filter = /*@__PURE__*/
-  fileDesc("CllnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvdXBzdHJlYW1fd2FpdC91cHN0cmVhbV93YWl0X2ZpbHRlci5wcm90bxIpZW52b3kuY29uZmlnLmZpbHRlci5odHRwLnVwc3RyZWFtX3dhaXQudjIiGgoYVXBzdHJlYW1XYWl0RmlsdGVyQ29uZmlnYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/upstream_wait/upstream_wait_filter.proto");
 
 /**
  * Describes the message envoy.config.filter.http.upstream_wait.v2.UpstreamWaitFilterConfig.

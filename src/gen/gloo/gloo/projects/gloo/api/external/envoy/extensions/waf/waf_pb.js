@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/waf/waf.proto (package envoy.config.filter.http.modsecurity.v2, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_extensions_transformation_ee_transformation } from "../transformation_ee/transformation_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/waf/waf.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_waf_waf = /*@__PURE__*/
-  fileDesc("Cj5nbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvd2FmL3dhZi5wcm90bxInZW52b3kuY29uZmlnLmZpbHRlci5odHRwLm1vZHNlY3VyaXR5LnYyIrYCCgxBdWRpdExvZ2dpbmcSVAoGYWN0aW9uGAEgASgOMkQuZW52b3kuY29uZmlnLmZpbHRlci5odHRwLm1vZHNlY3VyaXR5LnYyLkF1ZGl0TG9nZ2luZy5BdWRpdExvZ0FjdGlvbhJYCghsb2NhdGlvbhgCIAEoDjJGLmVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC5tb2RzZWN1cml0eS52Mi5BdWRpdExvZ2dpbmcuQXVkaXRMb2dMb2NhdGlvbiI6Cg5BdWRpdExvZ0FjdGlvbhIJCgVORVZFUhAAEhEKDVJFTEVWQU5UX09OTFkQARIKCgZBTFdBWVMQAiI6ChBBdWRpdExvZ0xvY2F0aW9uEhAKDEZJTFRFUl9TVEFURRAAEhQKEERZTkFNSUNfTUVUQURBVEEQASKLAwoLTW9kU2VjdXJpdHkSEAoIZGlzYWJsZWQYASABKAgSQwoJcnVsZV9zZXRzGAIgAygLMjAuZW52b3kuY29uZmlnLmZpbHRlci5odHRwLm1vZHNlY3VyaXR5LnYyLlJ1bGVTZXQSIwobY3VzdG9tX2ludGVydmVudGlvbl9tZXNzYWdlGAMgASgJEkwKDWF1ZGl0X2xvZ2dpbmcYBSABKAsyNS5lbnZveS5jb25maWcuZmlsdGVyLmh0dHAubW9kc2VjdXJpdHkudjIuQXVkaXRMb2dnaW5nEhwKFHJlcXVlc3RfaGVhZGVyc19vbmx5GAYgASgIEh0KFXJlc3BvbnNlX2hlYWRlcnNfb25seRgHIAEoCBIXCg9yZWdyZXNzaW9uX2xvZ3MYBCABKAgSXAoSZGxwX3RyYW5zZm9ybWF0aW9uGAggASgLMkAuZW52b3kuY29uZmlnLmZpbHRlci5odHRwLnRyYW5zZm9ybWF0aW9uX2VlLnYyLkRscFRyYW5zZm9ybWF0aW9uIvoCChNNb2RTZWN1cml0eVBlclJvdXRlEhAKCGRpc2FibGVkGAEgASgIEkMKCXJ1bGVfc2V0cxgCIAMoCzIwLmVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC5tb2RzZWN1cml0eS52Mi5SdWxlU2V0EiMKG2N1c3RvbV9pbnRlcnZlbnRpb25fbWVzc2FnZRgDIAEoCRJMCg1hdWRpdF9sb2dnaW5nGAUgASgLMjUuZW52b3kuY29uZmlnLmZpbHRlci5odHRwLm1vZHNlY3VyaXR5LnYyLkF1ZGl0TG9nZ2luZxIcChRyZXF1ZXN0X2hlYWRlcnNfb25seRgGIAEoCBIdChVyZXNwb25zZV9oZWFkZXJzX29ubHkYByABKAgSXAoSZGxwX3RyYW5zZm9ybWF0aW9uGAggASgLMkAuZW52b3kuY29uZmlnLmZpbHRlci5odHRwLnRyYW5zZm9ybWF0aW9uX2VlLnYyLkRscFRyYW5zZm9ybWF0aW9uIj0KB1J1bGVTZXQSEAoIcnVsZV9zdHIYASABKAkSDQoFZmlsZXMYAyADKAkSEQoJZGlyZWN0b3J5GAQgASgJYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_extensions_transformation_ee_transformation]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/waf/waf.proto");
 
 /**
  * Describes the message envoy.config.filter.http.modsecurity.v2.AuditLogging.
@@ -30,8 +28,14 @@ export const AuditLogging_AuditLogActionSchema = /*@__PURE__*/
  *
  * @generated from enum envoy.config.filter.http.modsecurity.v2.AuditLogging.AuditLogAction
  */
-export const AuditLogging_AuditLogAction = /*@__PURE__*/
-  tsEnum(AuditLogging_AuditLogActionSchema);
+export const AuditLogging_AuditLogAction = {
+  "0": "NEVER",
+  "1": "RELEVANT_ONLY",
+  "2": "ALWAYS",
+  "NEVER": 0,
+  "RELEVANT_ONLY": 1,
+  "ALWAYS": 2
+};
 
 /**
  * Describes the enum envoy.config.filter.http.modsecurity.v2.AuditLogging.AuditLogLocation.
@@ -44,8 +48,12 @@ export const AuditLogging_AuditLogLocationSchema = /*@__PURE__*/
  *
  * @generated from enum envoy.config.filter.http.modsecurity.v2.AuditLogging.AuditLogLocation
  */
-export const AuditLogging_AuditLogLocation = /*@__PURE__*/
-  tsEnum(AuditLogging_AuditLogLocationSchema);
+export const AuditLogging_AuditLogLocation = {
+  "0": "FILTER_STATE",
+  "1": "DYNAMIC_METADATA",
+  "FILTER_STATE": 0,
+  "DYNAMIC_METADATA": 1
+};
 
 /**
  * Describes the message envoy.config.filter.http.modsecurity.v2.ModSecurity.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/xff_offset/solo_xff_offset_filter.proto (package envoy.config.filter.http.solo_xff_offset.v2, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/xff_offset/solo_xff_offset_filter.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_xff_offset_solo_xff_offset_filter = /*@__PURE__*/
-  fileDesc("ClhnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMveGZmX29mZnNldC9zb2xvX3hmZl9vZmZzZXRfZmlsdGVyLnByb3RvEitlbnZveS5jb25maWcuZmlsdGVyLmh0dHAuc29sb194ZmZfb2Zmc2V0LnYyIh8KDVNvbG9YZmZPZmZzZXQSDgoGb2Zmc2V0GAEgASgNYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/xff_offset/solo_xff_offset_filter.proto");
 
 /**
  * Describes the message envoy.config.filter.http.solo_xff_offset.v2.SoloXffOffset.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/type/v3/http.proto (package solo.io.envoy.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/type/v3/http.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_type_v3_http = /*@__PURE__*/
-  fileDesc("CjhnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L3R5cGUvdjMvaHR0cC5wcm90bxIVc29sby5pby5lbnZveS50eXBlLnYzKjIKD0NvZGVjQ2xpZW50VHlwZRIJCgVIVFRQMRAAEgkKBUhUVFAyEAESCQoFSFRUUDMQAmIGcHJvdG8z0vYDBAgAGAA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/type/v3/http.proto");
 
 /**
  * Describes the enum solo.io.envoy.type.v3.CodecClientType.
@@ -20,6 +19,12 @@ export const CodecClientTypeSchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.type.v3.CodecClientType
  */
-export const CodecClientType = /*@__PURE__*/
-  tsEnum(CodecClientTypeSchema);
+export const CodecClientType = {
+  "0": "HTTP1",
+  "1": "HTTP2",
+  "2": "HTTP3",
+  "HTTP1": 0,
+  "HTTP2": 1,
+  "HTTP3": 2
+};
 

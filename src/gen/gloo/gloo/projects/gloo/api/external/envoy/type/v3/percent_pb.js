@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/type/v3/percent.proto (package solo.io.envoy.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/type/v3/percent.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_type_v3_percent = /*@__PURE__*/
-  fileDesc("CjtnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L3R5cGUvdjMvcGVyY2VudC5wcm90bxIVc29sby5pby5lbnZveS50eXBlLnYzIrQBChFGcmFjdGlvbmFsUGVyY2VudBIRCgludW1lcmF0b3IYASABKA0STQoLZGVub21pbmF0b3IYAiABKA4yOC5zb2xvLmlvLmVudm95LnR5cGUudjMuRnJhY3Rpb25hbFBlcmNlbnQuRGVub21pbmF0b3JUeXBlIj0KD0Rlbm9taW5hdG9yVHlwZRILCgdIVU5EUkVEEAASEAoMVEVOX1RIT1VTQU5EEAESCwoHTUlMTElPThACIhgKB1BlcmNlbnQSDQoFdmFsdWUYASABKAFiBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/type/v3/percent.proto");
 
 /**
  * Describes the message solo.io.envoy.type.v3.FractionalPercent.
@@ -29,8 +28,14 @@ export const FractionalPercent_DenominatorTypeSchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.type.v3.FractionalPercent.DenominatorType
  */
-export const FractionalPercent_DenominatorType = /*@__PURE__*/
-  tsEnum(FractionalPercent_DenominatorTypeSchema);
+export const FractionalPercent_DenominatorType = {
+  "0": "HUNDRED",
+  "1": "TEN_THOUSAND",
+  "2": "MILLION",
+  "HUNDRED": 0,
+  "TEN_THOUSAND": 1,
+  "MILLION": 2
+};
 
 /**
  * Describes the message solo.io.envoy.type.v3.Percent.

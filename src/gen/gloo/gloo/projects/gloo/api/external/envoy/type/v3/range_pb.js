@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/type/v3/range.proto (package solo.io.envoy.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/type/v3/range.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_type_v3_range = /*@__PURE__*/
-  fileDesc("CjlnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L3R5cGUvdjMvcmFuZ2UucHJvdG8SFXNvbG8uaW8uZW52b3kudHlwZS52MyIpCgtEb3VibGVSYW5nZRINCgVzdGFydBgBIAEoARILCgNlbmQYAiABKAEiKAoKSW50MzJSYW5nZRINCgVzdGFydBgBIAEoBRILCgNlbmQYAiABKAUiKAoKSW50NjRSYW5nZRINCgVzdGFydBgBIAEoAxILCgNlbmQYAiABKANiBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/type/v3/range.proto");
 
 /**
  * Describes the message solo.io.envoy.type.v3.DoubleRange.

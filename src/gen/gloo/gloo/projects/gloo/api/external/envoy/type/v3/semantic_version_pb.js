@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/type/v3/semantic_version.proto (package solo.io.envoy.type.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/type/v3/semantic_version.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_type_v3_semantic_version = /*@__PURE__*/
-  fileDesc("CkRnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L3R5cGUvdjMvc2VtYW50aWNfdmVyc2lvbi5wcm90bxIVc29sby5pby5lbnZveS50eXBlLnYzIkwKD1NlbWFudGljVmVyc2lvbhIUCgxtYWpvcl9udW1iZXIYASABKA0SFAoMbWlub3JfbnVtYmVyGAIgASgNEg0KBXBhdGNoGAMgASgNYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/type/v3/semantic_version.proto");
 
 /**
  * Describes the message solo.io.envoy.type.v3.SemanticVersion.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/opentelemetry/common/v1/common.proto (package opentelemetry.proto.common.v1, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/opentelemetry/common/v1/common.proto.
  */
 export const file_gloo_projects_gloo_api_external_opentelemetry_common_v1_common = /*@__PURE__*/
-  fileDesc("CkRnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL29wZW50ZWxlbWV0cnkvY29tbW9uL3YxL2NvbW1vbi5wcm90bxIdb3BlbnRlbGVtZXRyeS5wcm90by5jb21tb24udjEijAIKCEFueVZhbHVlEhYKDHN0cmluZ192YWx1ZRgBIAEoCUgAEhQKCmJvb2xfdmFsdWUYAiABKAhIABITCglpbnRfdmFsdWUYAyABKANIABIWCgxkb3VibGVfdmFsdWUYBCABKAFIABJACgthcnJheV92YWx1ZRgFIAEoCzIpLm9wZW50ZWxlbWV0cnkucHJvdG8uY29tbW9uLnYxLkFycmF5VmFsdWVIABJDCgxrdmxpc3RfdmFsdWUYBiABKAsyKy5vcGVudGVsZW1ldHJ5LnByb3RvLmNvbW1vbi52MS5LZXlWYWx1ZUxpc3RIABIVCgtieXRlc192YWx1ZRgHIAEoDEgAQgcKBXZhbHVlIkUKCkFycmF5VmFsdWUSNwoGdmFsdWVzGAEgAygLMicub3BlbnRlbGVtZXRyeS5wcm90by5jb21tb24udjEuQW55VmFsdWUiTwoIS2V5VmFsdWUSCwoDa2V5GAEgASgJEjYKBXZhbHVlGAIgASgLMicub3BlbnRlbGVtZXRyeS5wcm90by5jb21tb24udjEuQW55VmFsdWUiRwoMS2V5VmFsdWVMaXN0EjcKBnZhbHVlcxgBIAMoCzInLm9wZW50ZWxlbWV0cnkucHJvdG8uY29tbW9uLnYxLktleVZhbHVlYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/external/opentelemetry/common/v1/common.proto");
 
 /**
  * Describes the message opentelemetry.proto.common.v1.AnyValue.

@@ -2,17 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/caching/caching.proto (package caching.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string } from "../../../../external/envoy/type/matcher/v3/string_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/enterprise/options/caching/caching.proto.
  */
 export const file_gloo_projects_gloo_api_v1_enterprise_options_caching_caching = /*@__PURE__*/
-  fileDesc("CkJnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VudGVycHJpc2Uvb3B0aW9ucy9jYWNoaW5nL2NhY2hpbmcucHJvdG8SHGNhY2hpbmcub3B0aW9ucy5nbG9vLnNvbG8uaW8i8gEKCFNldHRpbmdzEjYKE2NhY2hpbmdfc2VydmljZV9yZWYYASABKAsyGS5jb3JlLnNvbG8uaW8uUmVzb3VyY2VSZWYSSgoUYWxsb3dlZF92YXJ5X2hlYWRlcnMYAiADKAsyLC5zb2xvLmlvLmVudm95LnR5cGUubWF0Y2hlci52My5TdHJpbmdNYXRjaGVyEioKB3RpbWVvdXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNgoQbWF4X3BheWxvYWRfc2l6ZRgEIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZWIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string, file_google_protobuf_duration, file_google_protobuf_wrappers, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/enterprise/options/caching/caching.proto");
 
 /**
  * Describes the message caching.options.gloo.solo.io.Settings.

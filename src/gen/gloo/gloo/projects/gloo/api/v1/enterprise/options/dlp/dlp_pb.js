@@ -2,17 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/dlp/dlp.proto (package dlp.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_extensions_transformation_ee_transformation } from "../../../../external/envoy/extensions/transformation_ee/transformation_pb.js";
-import { file_gloo_projects_gloo_api_v1_core_matchers_matchers } from "../../../core/matchers/matchers_pb.js";
-import { file_solo_kit_api_external_envoy_type_percent } from "../../../../../../../../solo-kit/api/external/envoy/type/percent_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/enterprise/options/dlp/dlp.proto.
  */
 export const file_gloo_projects_gloo_api_v1_enterprise_options_dlp_dlp = /*@__PURE__*/
-  fileDesc("CjpnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VudGVycHJpc2Uvb3B0aW9ucy9kbHAvZGxwLnByb3RvEhhkbHAub3B0aW9ucy5nbG9vLnNvbG8uaW8iqgMKBkFjdGlvbhJACgthY3Rpb25fdHlwZRgBIAEoDjIrLmRscC5vcHRpb25zLmdsb28uc29sby5pby5BY3Rpb24uQWN0aW9uVHlwZRI9Cg1jdXN0b21fYWN0aW9uGAIgASgLMiYuZGxwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkN1c3RvbUFjdGlvbhJCChBrZXlfdmFsdWVfYWN0aW9uGAQgASgLMiguZGxwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLktleVZhbHVlQWN0aW9uEg4KBnNoYWRvdxgDIAEoCCLKAQoKQWN0aW9uVHlwZRIKCgZDVVNUT00QABIHCgNTU04QARIOCgpNQVNURVJDQVJEEAISCAoEVklTQRADEggKBEFNRVgQBBIMCghESVNDT1ZFUhAFEgcKA0pDQhAGEg8KC0RJTkVSU19DTFVCEAcSGAoUQ1JFRElUX0NBUkRfVFJBQ0tFUlMQCBIUChBBTExfQ1JFRElUX0NBUkRTEAkSDAoIS0VZVkFMVUUQChIdChlBTExfQ1JFRElUX0NBUkRTX0NPTUJJTkVEEAsitgEKBkNvbmZpZxIxCgdhY3Rpb25zGAEgAygLMiAuZGxwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkFjdGlvbhI/CgtlbmFibGVkX2ZvchgCIAEoDjIqLmRscC5vcHRpb25zLmdsb28uc29sby5pby5Db25maWcuRW5hYmxlRm9yIjgKCUVuYWJsZUZvchIRCg1SRVNQT05TRV9CT0RZEAASDwoLQUNDRVNTX0xPR1MQARIHCgNBTEwQAiLDAQoMQ3VzdG9tQWN0aW9uEgwKBG5hbWUYASABKAkSEQoFcmVnZXgYAiADKAlCAhgBEhEKCW1hc2tfY2hhchgDIAEoCRIsCgdwZXJjZW50GAQgASgLMhsuc29sby5pby5lbnZveS50eXBlLlBlcmNlbnQSUQoNcmVnZXhfYWN0aW9ucxgFIAMoCzI6LmVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC50cmFuc2Zvcm1hdGlvbl9lZS52Mi5SZWdleEFjdGlvbiJyCgdEbHBSdWxlEjQKB21hdGNoZXIYASABKAsyIy5tYXRjaGVycy5jb3JlLmdsb28uc29sby5pby5NYXRjaGVyEjEKB2FjdGlvbnMYAiADKAsyIC5kbHAub3B0aW9ucy5nbG9vLnNvbG8uaW8uQWN0aW9uIsUBCgxGaWx0ZXJDb25maWcSNAoJZGxwX3J1bGVzGAEgAygLMiEuZGxwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkRscFJ1bGUSRQoLZW5hYmxlZF9mb3IYAiABKA4yMC5kbHAub3B0aW9ucy5nbG9vLnNvbG8uaW8uRmlsdGVyQ29uZmlnLkVuYWJsZUZvciI4CglFbmFibGVGb3ISEQoNUkVTUE9OU0VfQk9EWRAAEg8KC0FDQ0VTU19MT0dTEAESBwoDQUxMEAIidAoOS2V5VmFsdWVBY3Rpb24SDAoEbmFtZRgBIAEoCRIRCgltYXNrX2NoYXIYAiABKAkSLAoHcGVyY2VudBgDIAEoCzIbLnNvbG8uaW8uZW52b3kudHlwZS5QZXJjZW50EhMKC2tleV90b19tYXNrGAQgASgJYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_extensions_transformation_ee_transformation, file_gloo_projects_gloo_api_v1_core_matchers_matchers, file_solo_kit_api_external_envoy_type_percent]);
+  fileDesc("gloo/projects/gloo/api/v1/enterprise/options/dlp/dlp.proto");
 
 /**
  * Describes the message dlp.options.gloo.solo.io.Action.
@@ -32,8 +28,32 @@ export const Action_ActionTypeSchema = /*@__PURE__*/
  *
  * @generated from enum dlp.options.gloo.solo.io.Action.ActionType
  */
-export const Action_ActionType = /*@__PURE__*/
-  tsEnum(Action_ActionTypeSchema);
+export const Action_ActionType = {
+  "0": "CUSTOM",
+  "1": "SSN",
+  "2": "MASTERCARD",
+  "3": "VISA",
+  "4": "AMEX",
+  "5": "DISCOVER",
+  "6": "JCB",
+  "7": "DINERS_CLUB",
+  "8": "CREDIT_CARD_TRACKERS",
+  "9": "ALL_CREDIT_CARDS",
+  "10": "KEYVALUE",
+  "11": "ALL_CREDIT_CARDS_COMBINED",
+  "CUSTOM": 0,
+  "SSN": 1,
+  "MASTERCARD": 2,
+  "VISA": 3,
+  "AMEX": 4,
+  "DISCOVER": 5,
+  "JCB": 6,
+  "DINERS_CLUB": 7,
+  "CREDIT_CARD_TRACKERS": 8,
+  "ALL_CREDIT_CARDS": 9,
+  "KEYVALUE": 10,
+  "ALL_CREDIT_CARDS_COMBINED": 11
+};
 
 /**
  * Describes the message dlp.options.gloo.solo.io.Config.
@@ -53,8 +73,14 @@ export const Config_EnableForSchema = /*@__PURE__*/
  *
  * @generated from enum dlp.options.gloo.solo.io.Config.EnableFor
  */
-export const Config_EnableFor = /*@__PURE__*/
-  tsEnum(Config_EnableForSchema);
+export const Config_EnableFor = {
+  "0": "RESPONSE_BODY",
+  "1": "ACCESS_LOGS",
+  "2": "ALL",
+  "RESPONSE_BODY": 0,
+  "ACCESS_LOGS": 1,
+  "ALL": 2
+};
 
 /**
  * Describes the message dlp.options.gloo.solo.io.CustomAction.
@@ -88,8 +114,14 @@ export const FilterConfig_EnableForSchema = /*@__PURE__*/
  *
  * @generated from enum dlp.options.gloo.solo.io.FilterConfig.EnableFor
  */
-export const FilterConfig_EnableFor = /*@__PURE__*/
-  tsEnum(FilterConfig_EnableForSchema);
+export const FilterConfig_EnableFor = {
+  "0": "RESPONSE_BODY",
+  "1": "ACCESS_LOGS",
+  "2": "ALL",
+  "RESPONSE_BODY": 0,
+  "ACCESS_LOGS": 1,
+  "ALL": 2
+};
 
 /**
  * Describes the message dlp.options.gloo.solo.io.KeyValueAction.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/gcp/gcp.proto (package gcp.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/enterprise/options/gcp/gcp.proto.
  */
 export const file_gloo_projects_gloo_api_v1_enterprise_options_gcp_gcp = /*@__PURE__*/
-  fileDesc("CjpnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VudGVycHJpc2Uvb3B0aW9ucy9nY3AvZ2NwLnByb3RvEhhnY3Aub3B0aW9ucy5nbG9vLnNvbG8uaW8iLgoMVXBzdHJlYW1TcGVjEgwKBGhvc3QYASABKAkSEAoIYXVkaWVuY2UYAiABKAliBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/v1/enterprise/options/gcp/gcp.proto");
 
 /**
  * Describes the message gcp.options.gloo.solo.io.UpstreamSpec.

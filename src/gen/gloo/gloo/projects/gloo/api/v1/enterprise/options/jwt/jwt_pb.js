@@ -2,17 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/jwt/jwt.proto (package jwt.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_jwt_authn_v3_config } from "../../../../external/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/enterprise/options/jwt/jwt.proto.
  */
 export const file_gloo_projects_gloo_api_v1_enterprise_options_jwt_jwt = /*@__PURE__*/
-  fileDesc("CjpnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VudGVycHJpc2Uvb3B0aW9ucy9qd3Qvand0LnByb3RvEhhqd3Qub3B0aW9ucy5nbG9vLnNvbG8uaW8iPgoNQ2xhaW1Ub0hlYWRlchINCgVjbGFpbRgBIAEoCRIOCgZoZWFkZXIYAiABKAkSDgoGYXBwZW5kGAQgASgIInwKBEp3a3MSNgoGcmVtb3RlGAEgASgLMiQuand0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLlJlbW90ZUp3a3NIABI0CgVsb2NhbBgCIAEoCzIjLmp3dC5vcHRpb25zLmdsb28uc29sby5pby5Mb2NhbEp3a3NIAEIGCgRqd2tzIp4BChdKd3RTdGFnZWRSb3V0ZUV4dGVuc2lvbhJBCg9iZWZvcmVfZXh0X2F1dGgYASABKAsyKC5qd3Qub3B0aW9ucy5nbG9vLnNvbG8uaW8uUm91dGVFeHRlbnNpb24SQAoOYWZ0ZXJfZXh0X2F1dGgYAiABKAsyKC5qd3Qub3B0aW9ucy5nbG9vLnNvbG8uaW8uUm91dGVFeHRlbnNpb24ipwEKIEp3dFN0YWdlZFJvdXRlUHJvdmlkZXJzRXh0ZW5zaW9uEkEKD2JlZm9yZV9leHRfYXV0aBgBIAEoCzIoLmp3dC5vcHRpb25zLmdsb28uc29sby5pby5WaG9zdEV4dGVuc2lvbhJACg5hZnRlcl9leHRfYXV0aBgCIAEoCzIoLmp3dC5vcHRpb25zLmdsb28uc29sby5pby5WaG9zdEV4dGVuc2lvbiKeAQoXSnd0U3RhZ2VkVmhvc3RFeHRlbnNpb24SQQoPYmVmb3JlX2V4dF9hdXRoGAEgASgLMiguand0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLlZob3N0RXh0ZW5zaW9uEkAKDmFmdGVyX2V4dF9hdXRoGAIgASgLMiguand0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLlZob3N0RXh0ZW5zaW9uIhgKCUxvY2FsSndrcxILCgNrZXkYASABKAki1AIKCFByb3ZpZGVyEiwKBGp3a3MYASABKAsyHi5qd3Qub3B0aW9ucy5nbG9vLnNvbG8uaW8uSndrcxIRCglhdWRpZW5jZXMYAiADKAkSDgoGaXNzdWVyGAMgASgJEjsKDHRva2VuX3NvdXJjZRgEIAEoCzIlLmp3dC5vcHRpb25zLmdsb28uc29sby5pby5Ub2tlblNvdXJjZRISCgprZWVwX3Rva2VuGAUgASgIEkIKEWNsYWltc190b19oZWFkZXJzGAYgAygLMicuand0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLkNsYWltVG9IZWFkZXISOAoSY2xvY2tfc2tld19zZWNvbmRzGAggASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEigKIGF0dGFjaF9mYWlsZWRfc3RhdHVzX3RvX21ldGFkYXRhGAkgASgJItYBCgpSZW1vdGVKd2tzEgsKA3VybBgBIAEoCRIvCgx1cHN0cmVhbV9yZWYYAiABKAsyGS5jb3JlLnNvbG8uaW8uUmVzb3VyY2VSZWYSMQoOY2FjaGVfZHVyYXRpb24YBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SVwoLYXN5bmNfZmV0Y2gYAyABKAsyQi5zb2xvLmlvLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmp3dF9hdXRobi52My5Kd2tzQXN5bmNGZXRjaCIhCg5Sb3V0ZUV4dGVuc2lvbhIPCgdkaXNhYmxlGAEgASgIIpgBCgtUb2tlblNvdXJjZRJDCgdoZWFkZXJzGAEgAygLMjIuand0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLlRva2VuU291cmNlLkhlYWRlclNvdXJjZRIUCgxxdWVyeV9wYXJhbXMYAiADKAkaLgoMSGVhZGVyU291cmNlEg4KBmhlYWRlchgBIAEoCRIOCgZwcmVmaXgYAiABKAkiiAMKDlZob3N0RXh0ZW5zaW9uEkoKCXByb3ZpZGVycxgEIAMoCzI3Lmp3dC5vcHRpb25zLmdsb28uc29sby5pby5WaG9zdEV4dGVuc2lvbi5Qcm92aWRlcnNFbnRyeRInChthbGxvd19taXNzaW5nX29yX2ZhaWxlZF9qd3QYAiABKAhCAhgBElQKEXZhbGlkYXRpb25fcG9saWN5GAMgASgOMjkuand0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLlZob3N0RXh0ZW5zaW9uLlZhbGlkYXRpb25Qb2xpY3kaVAoOUHJvdmlkZXJzRW50cnkSCwoDa2V5GAEgASgJEjEKBXZhbHVlGAIgASgLMiIuand0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLlByb3ZpZGVyOgI4ASJVChBWYWxpZGF0aW9uUG9saWN5EhEKDVJFUVVJUkVfVkFMSUQQABIRCg1BTExPV19NSVNTSU5HEAESGwoXQUxMT1dfTUlTU0lOR19PUl9GQUlMRUQQAmIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_jwt_authn_v3_config, file_google_protobuf_duration, file_google_protobuf_wrappers, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/enterprise/options/jwt/jwt.proto");
 
 /**
  * Describes the message jwt.options.gloo.solo.io.ClaimToHeader.
@@ -109,6 +105,12 @@ export const VhostExtension_ValidationPolicySchema = /*@__PURE__*/
  *
  * @generated from enum jwt.options.gloo.solo.io.VhostExtension.ValidationPolicy
  */
-export const VhostExtension_ValidationPolicy = /*@__PURE__*/
-  tsEnum(VhostExtension_ValidationPolicySchema);
+export const VhostExtension_ValidationPolicy = {
+  "0": "REQUIRE_VALID",
+  "1": "ALLOW_MISSING",
+  "2": "ALLOW_MISSING_OR_FAILED",
+  "REQUIRE_VALID": 0,
+  "ALLOW_MISSING": 1,
+  "ALLOW_MISSING_OR_FAILED": 2
+};
 

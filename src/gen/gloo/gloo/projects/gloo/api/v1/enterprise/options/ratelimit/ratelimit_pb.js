@@ -2,18 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/ratelimit/ratelimit.proto (package ratelimit.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_v1_options_local_ratelimit_local_ratelimit } from "../../../options/local_ratelimit/local_ratelimit_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import { file_solo_apis_api_rate_limiter_v1alpha1_ratelimit } from "../../../../../../../../solo-apis/api/rate-limiter/v1alpha1/ratelimit_pb.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/enterprise/options/ratelimit/ratelimit.proto.
  */
 export const file_gloo_projects_gloo_api_v1_enterprise_options_ratelimit_ratelimit = /*@__PURE__*/
-  fileDesc("CkZnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VudGVycHJpc2Uvb3B0aW9ucy9yYXRlbGltaXQvcmF0ZWxpbWl0LnByb3RvEh5yYXRlbGltaXQub3B0aW9ucy5nbG9vLnNvbG8uaW8iIAoLR3JwY1NlcnZpY2USEQoJYXV0aG9yaXR5GAEgASgJIosBChBJbmdyZXNzUmF0ZUxpbWl0EjsKEWF1dGhvcml6ZWRfbGltaXRzGAEgASgLMiAucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLlJhdGVMaW1pdBI6ChBhbm9ueW1vdXNfbGltaXRzGAIgASgLMiAucmF0ZWxpbWl0LmFwaS5zb2xvLmlvLlJhdGVMaW1pdCI1ChJSYXRlTGltaXRDb25maWdSZWYSDAoEbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkiVwoTUmF0ZUxpbWl0Q29uZmlnUmVmcxJACgRyZWZzGAEgAygLMjIucmF0ZWxpbWl0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLlJhdGVMaW1pdENvbmZpZ1JlZiLDAQoXUmF0ZUxpbWl0Um91dGVFeHRlbnNpb24SHgoWaW5jbHVkZV92aF9yYXRlX2xpbWl0cxgBIAEoCBI8CgtyYXRlX2xpbWl0cxgCIAMoCzInLnJhdGVsaW1pdC5hcGkuc29sby5pby5SYXRlTGltaXRBY3Rpb25zEkoKD2xvY2FsX3JhdGVsaW1pdBgDIAEoCzIxLmxvY2FsX3JhdGVsaW1pdC5vcHRpb25zLmdsb28uc29sby5pby5Ub2tlbkJ1Y2tldCKjAQoXUmF0ZUxpbWl0Vmhvc3RFeHRlbnNpb24SPAoLcmF0ZV9saW1pdHMYASADKAsyJy5yYXRlbGltaXQuYXBpLnNvbG8uaW8uUmF0ZUxpbWl0QWN0aW9ucxJKCg9sb2NhbF9yYXRlbGltaXQYAiABKAsyMS5sb2NhbF9yYXRlbGltaXQub3B0aW9ucy5nbG9vLnNvbG8uaW8uVG9rZW5CdWNrZXQiiAEKD1NlcnZpY2VTZXR0aW5ncxI2CgtkZXNjcmlwdG9ycxgBIAMoCzIhLnJhdGVsaW1pdC5hcGkuc29sby5pby5EZXNjcmlwdG9yEj0KD3NldF9kZXNjcmlwdG9ycxgCIAMoCzIkLnJhdGVsaW1pdC5hcGkuc29sby5pby5TZXREZXNjcmlwdG9yIqYCCghTZXR0aW5ncxI3ChRyYXRlbGltaXRfc2VydmVyX3JlZhgBIAEoCzIZLmNvcmUuc29sby5pby5SZXNvdXJjZVJlZhIyCg9yZXF1ZXN0X3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMZGVueV9vbl9mYWlsGAMgASgIEiIKGmVuYWJsZV94X3JhdGVsaW1pdF9oZWFkZXJzGAQgASgIEh4KFnJhdGVfbGltaXRfYmVmb3JlX2F1dGgYCSABKAgSQwoMZ3JwY19zZXJ2aWNlGAogASgLMisucmF0ZWxpbWl0Lm9wdGlvbnMuZ2xvby5zb2xvLmlvLkdycGNTZXJ2aWNlSABCDgoMc2VydmljZV90eXBlYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_v1_options_local_ratelimit_local_ratelimit, file_google_protobuf_duration, file_solo_apis_api_rate_limiter_v1alpha1_ratelimit, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/enterprise/options/ratelimit/ratelimit.proto");
 
 /**
  * Describes the message ratelimit.options.gloo.solo.io.GrpcService.

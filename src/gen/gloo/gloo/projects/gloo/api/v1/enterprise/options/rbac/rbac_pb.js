@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/rbac/rbac.proto (package rbac.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/enterprise/options/rbac/rbac.proto.
  */
 export const file_gloo_projects_gloo_api_v1_enterprise_options_rbac_rbac = /*@__PURE__*/
-  fileDesc("CjxnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VudGVycHJpc2Uvb3B0aW9ucy9yYmFjL3JiYWMucHJvdG8SGXJiYWMub3B0aW9ucy5nbG9vLnNvbG8uaW8ixgEKEUV4dGVuc2lvblNldHRpbmdzEg8KB2Rpc2FibGUYASABKAgSTAoIcG9saWNpZXMYAiADKAsyOi5yYmFjLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkV4dGVuc2lvblNldHRpbmdzLlBvbGljaWVzRW50cnkaUgoNUG9saWNpZXNFbnRyeRILCgNrZXkYASABKAkSMAoFdmFsdWUYAiABKAsyIS5yYmFjLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlBvbGljeToCOAEirgIKDEpXVFByaW5jaXBhbBJDCgZjbGFpbXMYASADKAsyMy5yYmFjLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkpXVFByaW5jaXBhbC5DbGFpbXNFbnRyeRIQCghwcm92aWRlchgCIAEoCRJFCgdtYXRjaGVyGAMgASgOMjQucmJhYy5vcHRpb25zLmdsb28uc29sby5pby5KV1RQcmluY2lwYWwuQ2xhaW1NYXRjaGVyGi0KC0NsYWltc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUQoMQ2xhaW1NYXRjaGVyEhAKDEVYQUNUX1NUUklORxAAEgsKB0JPT0xFQU4QARIRCg1MSVNUX0NPTlRBSU5TEAISDwoLUkVHRVhfTUFUQ0gQAyIzCgtQZXJtaXNzaW9ucxITCgtwYXRoX3ByZWZpeBgBIAEoCRIPCgdtZXRob2RzGAIgAygJIp8BCgZQb2xpY3kSOAoKcHJpbmNpcGFscxgBIAMoCzIkLnJiYWMub3B0aW9ucy5nbG9vLnNvbG8uaW8uUHJpbmNpcGFsEjsKC3Blcm1pc3Npb25zGAIgASgLMiYucmJhYy5vcHRpb25zLmdsb28uc29sby5pby5QZXJtaXNzaW9ucxIeChZuZXN0ZWRfY2xhaW1fZGVsaW1pdGVyGAMgASgJIksKCVByaW5jaXBhbBI+Cg1qd3RfcHJpbmNpcGFsGAEgASgLMicucmJhYy5vcHRpb25zLmdsb28uc29sby5pby5KV1RQcmluY2lwYWwiIAoIU2V0dGluZ3MSFAoMcmVxdWlyZV9yYmFjGAEgASgIYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/v1/enterprise/options/rbac/rbac.proto");
 
 /**
  * Describes the message rbac.options.gloo.solo.io.ExtensionSettings.
@@ -36,8 +35,16 @@ export const JWTPrincipal_ClaimMatcherSchema = /*@__PURE__*/
  *
  * @generated from enum rbac.options.gloo.solo.io.JWTPrincipal.ClaimMatcher
  */
-export const JWTPrincipal_ClaimMatcher = /*@__PURE__*/
-  tsEnum(JWTPrincipal_ClaimMatcherSchema);
+export const JWTPrincipal_ClaimMatcher = {
+  "0": "EXACT_STRING",
+  "1": "BOOLEAN",
+  "2": "LIST_CONTAINS",
+  "3": "REGEX_MATCH",
+  "EXACT_STRING": 0,
+  "BOOLEAN": 1,
+  "LIST_CONTAINS": 2,
+  "REGEX_MATCH": 3
+};
 
 /**
  * Describes the message rbac.options.gloo.solo.io.Permissions.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/stateful_session/stateful_session.proto (package stateful_session.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/enterprise/options/stateful_session/stateful_session.proto.
  */
 export const file_gloo_projects_gloo_api_v1_enterprise_options_stateful_session_stateful_session = /*@__PURE__*/
-  fileDesc("ClRnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VudGVycHJpc2Uvb3B0aW9ucy9zdGF0ZWZ1bF9zZXNzaW9uL3N0YXRlZnVsX3Nlc3Npb24ucHJvdG8SJXN0YXRlZnVsX3Nlc3Npb24ub3B0aW9ucy5nbG9vLnNvbG8uaW8ivgEKF0Nvb2tpZUJhc2VkU2Vzc2lvblN0YXRlElUKBmNvb2tpZRgBIAEoCzJFLnN0YXRlZnVsX3Nlc3Npb24ub3B0aW9ucy5nbG9vLnNvbG8uaW8uQ29va2llQmFzZWRTZXNzaW9uU3RhdGUuQ29va2llGkwKBkNvb2tpZRIMCgRuYW1lGAEgASgJEgwKBHBhdGgYAiABKAkSJgoDdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIi4KF0hlYWRlckJhc2VkU2Vzc2lvblN0YXRlEhMKC2hlYWRlcl9uYW1lGAEgASgJIuEBCg9TdGF0ZWZ1bFNlc3Npb24SVgoMY29va2llX2Jhc2VkGAEgASgLMj4uc3RhdGVmdWxfc2Vzc2lvbi5vcHRpb25zLmdsb28uc29sby5pby5Db29raWVCYXNlZFNlc3Npb25TdGF0ZUgAElYKDGhlYWRlcl9iYXNlZBgCIAEoCzI+LnN0YXRlZnVsX3Nlc3Npb24ub3B0aW9ucy5nbG9vLnNvbG8uaW8uSGVhZGVyQmFzZWRTZXNzaW9uU3RhdGVIABIOCgZzdHJpY3QYAyABKAhCDgoMU2Vzc2lvblN0YXRlYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_duration]);
+  fileDesc("gloo/projects/gloo/api/v1/enterprise/options/stateful_session/stateful_session.proto");
 
 /**
  * Describes the message stateful_session.options.gloo.solo.io.CookieBasedSessionState.

@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/tap/tap.proto (package tap.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/enterprise/options/tap/tap.proto.
  */
 export const file_gloo_projects_gloo_api_v1_enterprise_options_tap_tap = /*@__PURE__*/
-  fileDesc("CjpnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VudGVycHJpc2Uvb3B0aW9ucy90YXAvdGFwLnByb3RvEhh0YXAub3B0aW9ucy5nbG9vLnNvbG8uaW8iPAoLR3JwY1NlcnZpY2USLQoKdGFwX3NlcnZlchgBIAEoCzIZLmNvcmUuc29sby5pby5SZXNvdXJjZVJlZiJoCgtIdHRwU2VydmljZRItCgp0YXBfc2VydmVyGAEgASgLMhkuY29yZS5zb2xvLmlvLlJlc291cmNlUmVmEioKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ikAEKBFNpbmsSPQoMZ3JwY19zZXJ2aWNlGAEgASgLMiUudGFwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkdycGNTZXJ2aWNlSAASPQoMaHR0cF9zZXJ2aWNlGAIgASgLMiUudGFwLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkh0dHBTZXJ2aWNlSABCCgoIU2lua1R5cGUisgIKA1RhcBItCgVzaW5rcxgBIAMoCzIeLnRhcC5vcHRpb25zLmdsb28uc29sby5pby5TaW5rEjsKFW1heF9idWZmZXJlZF9yeF9ieXRlcxgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI7ChVtYXhfYnVmZmVyZWRfdHhfYnl0ZXMYAyABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSQAoccmVjb3JkX2hlYWRlcnNfcmVjZWl2ZWRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSQAoccmVjb3JkX2Rvd25zdHJlYW1fY29ubmVjdGlvbhgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWViBnByb3RvM9L2AwQIABgA", [file_google_protobuf_duration, file_google_protobuf_wrappers, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/enterprise/options/tap/tap.proto");
 
 /**
  * Describes the message tap.options.gloo.solo.io.GrpcService.

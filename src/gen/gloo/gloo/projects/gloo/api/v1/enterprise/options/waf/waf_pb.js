@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/enterprise/options/waf/waf.proto (package waf.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_extensions_waf_waf } from "../../../../external/envoy/extensions/waf/waf_pb.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/enterprise/options/waf/waf.proto.
  */
 export const file_gloo_projects_gloo_api_v1_enterprise_options_waf_waf = /*@__PURE__*/
-  fileDesc("CjpnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL2VudGVycHJpc2Uvb3B0aW9ucy93YWYvd2FmLnByb3RvEhh3YWYub3B0aW9ucy5nbG9vLnNvbG8uaW8iZQoLQ29yZVJ1bGVTZXQSIAoWY3VzdG9tX3NldHRpbmdzX3N0cmluZxgCIAEoCUgAEh4KFGN1c3RvbV9zZXR0aW5nc19maWxlGAMgASgJSABCFAoSQ3VzdG9tU2V0dGluZ3NUeXBlImAKFFJ1bGVTZXRGcm9tQ29uZmlnTWFwEjEKDmNvbmZpZ19tYXBfcmVmGAEgASgLMhkuY29yZS5zb2xvLmlvLlJlc291cmNlUmVmEhUKDWRhdGFfbWFwX2tleXMYAiADKAkinQMKCFNldHRpbmdzEhAKCGRpc2FibGVkGAEgASgIEiMKG2N1c3RvbV9pbnRlcnZlbnRpb25fbWVzc2FnZRgCIAEoCRI8Cg1jb3JlX3J1bGVfc2V0GAMgASgLMiUud2FmLm9wdGlvbnMuZ2xvby5zb2xvLmlvLkNvcmVSdWxlU2V0EkMKCXJ1bGVfc2V0cxgEIAMoCzIwLmVudm95LmNvbmZpZy5maWx0ZXIuaHR0cC5tb2RzZWN1cml0eS52Mi5SdWxlU2V0EkwKFGNvbmZpZ19tYXBfcnVsZV9zZXRzGAggAygLMi4ud2FmLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlJ1bGVTZXRGcm9tQ29uZmlnTWFwEkwKDWF1ZGl0X2xvZ2dpbmcYBSABKAsyNS5lbnZveS5jb25maWcuZmlsdGVyLmh0dHAubW9kc2VjdXJpdHkudjIuQXVkaXRMb2dnaW5nEhwKFHJlcXVlc3RfaGVhZGVyc19vbmx5GAYgASgIEh0KFXJlc3BvbnNlX2hlYWRlcnNfb25seRgHIAEoCGIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_extensions_waf_waf, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/enterprise/options/waf/waf.proto");
 
 /**
  * Describes the message waf.options.gloo.solo.io.CoreRuleSet.

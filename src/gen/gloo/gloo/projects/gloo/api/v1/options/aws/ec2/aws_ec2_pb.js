@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/v1/options/aws/ec2/aws_ec2.proto (package aws_ec2.options.gloo.solo.io, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../lib/file-desc.js";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/v1/options/aws/ec2/aws_ec2.proto.
  */
 export const file_gloo_projects_gloo_api_v1_options_aws_ec2_aws_ec2 = /*@__PURE__*/
-  fileDesc("CjdnbG9vL3Byb2plY3RzL2dsb28vYXBpL3YxL29wdGlvbnMvYXdzL2VjMi9hd3NfZWMyLnByb3RvEhxhd3NfZWMyLm9wdGlvbnMuZ2xvby5zb2xvLmlvIosBCglUYWdGaWx0ZXISDQoDa2V5GAEgASgJSAASQQoHa3ZfcGFpchgCIAEoCzIuLmF3c19lYzIub3B0aW9ucy5nbG9vLnNvbG8uaW8uVGFnRmlsdGVyLkt2UGFpckgAGiQKBkt2UGFpchILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAlCBgoEc3BlYyK6AQoMVXBzdHJlYW1TcGVjEg4KBnJlZ2lvbhgBIAEoCRItCgpzZWNyZXRfcmVmGAIgASgLMhkuY29yZS5zb2xvLmlvLlJlc291cmNlUmVmEhAKCHJvbGVfYXJuGAcgASgJEjgKB2ZpbHRlcnMYAyADKAsyJy5hd3NfZWMyLm9wdGlvbnMuZ2xvby5zb2xvLmlvLlRhZ0ZpbHRlchIRCglwdWJsaWNfaXAYBCABKAgSDAoEcG9ydBgFIAEoDWIGcHJvdG8z0vYDBAgAGAA", [file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/v1/options/aws/ec2/aws_ec2.proto");
 
 /**
  * Describes the message aws_ec2.options.gloo.solo.io.TagFilter.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/api/v2/cluster/outlier_detection.proto (package solo.io.envoy.api.v2.cluster, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/api/v2/cluster/outlier_detection.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_api_v2_cluster_outlier_detection = /*@__PURE__*/
-  fileDesc("CkxnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2FwaS92Mi9jbHVzdGVyL291dGxpZXJfZGV0ZWN0aW9uLnByb3RvEhxzb2xvLmlvLmVudm95LmFwaS52Mi5jbHVzdGVyIs8HChBPdXRsaWVyRGV0ZWN0aW9uEjUKD2NvbnNlY3V0aXZlXzV4eBgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIrCghpbnRlcnZhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI1ChJiYXNlX2VqZWN0aW9uX3RpbWUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOgoUbWF4X2VqZWN0aW9uX3BlcmNlbnQYBCABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSPwoZZW5mb3JjaW5nX2NvbnNlY3V0aXZlXzV4eBgFIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI8ChZlbmZvcmNpbmdfc3VjY2Vzc19yYXRlGAYgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEkAKGnN1Y2Nlc3NfcmF0ZV9taW5pbXVtX2hvc3RzGAcgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEkEKG3N1Y2Nlc3NfcmF0ZV9yZXF1ZXN0X3ZvbHVtZRgIIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI/ChlzdWNjZXNzX3JhdGVfc3RkZXZfZmFjdG9yGAkgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEkEKG2NvbnNlY3V0aXZlX2dhdGV3YXlfZmFpbHVyZRgKIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRJLCiVlbmZvcmNpbmdfY29uc2VjdXRpdmVfZ2F0ZXdheV9mYWlsdXJlGAsgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEioKInNwbGl0X2V4dGVybmFsX2xvY2FsX29yaWdpbl9lcnJvcnMYDCABKAgSRgogY29uc2VjdXRpdmVfbG9jYWxfb3JpZ2luX2ZhaWx1cmUYDSABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSUAoqZW5mb3JjaW5nX2NvbnNlY3V0aXZlX2xvY2FsX29yaWdpbl9mYWlsdXJlGA4gASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEkkKI2VuZm9yY2luZ19sb2NhbF9vcmlnaW5fc3VjY2Vzc19yYXRlGA8gASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_duration, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/api/v2/cluster/outlier_detection.proto");
 
 /**
  * Describes the message solo.io.envoy.api.v2.cluster.OutlierDetection.

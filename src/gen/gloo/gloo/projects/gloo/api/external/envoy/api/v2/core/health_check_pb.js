@@ -2,19 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/api/v2/core/health_check.proto (package solo.io.envoy.api.v2.core, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../../config/core/v3/base_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_range } from "../../../type/range_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_advanced_http_advanced_http } from "../../../../../v1/options/advanced_http/advanced_http_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_external_envoy_api_v2_core_base } from "../../../../../../../../../solo-kit/api/external/envoy/api/v2/core/base_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/api/v2/core/health_check.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_api_v2_core_health_check = /*@__PURE__*/
-  fileDesc("CkRnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2FwaS92Mi9jb3JlL2hlYWx0aF9jaGVjay5wcm90bxIZc29sby5pby5lbnZveS5hcGkudjIuY29yZSLBDwoLSGVhbHRoQ2hlY2sSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghpbnRlcnZhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5pbml0aWFsX2ppdHRlchgUIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIyCg9pbnRlcnZhbF9qaXR0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHwoXaW50ZXJ2YWxfaml0dGVyX3BlcmNlbnQYEiABKA0SOQoTdW5oZWFsdGh5X3RocmVzaG9sZBgEIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI3ChFoZWFsdGh5X3RocmVzaG9sZBgFIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI0ChByZXVzZV9jb25uZWN0aW9uGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRJTChFodHRwX2hlYWx0aF9jaGVjaxgIIAEoCzI2LnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuSGVhbHRoQ2hlY2suSHR0cEhlYWx0aENoZWNrSAASUQoQdGNwX2hlYWx0aF9jaGVjaxgJIAEoCzI1LnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuSGVhbHRoQ2hlY2suVGNwSGVhbHRoQ2hlY2tIABJTChFncnBjX2hlYWx0aF9jaGVjaxgLIAEoCzI2LnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuSGVhbHRoQ2hlY2suR3JwY0hlYWx0aENoZWNrSAASVwoTY3VzdG9tX2hlYWx0aF9jaGVjaxgNIAEoCzI4LnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuSGVhbHRoQ2hlY2suQ3VzdG9tSGVhbHRoQ2hlY2tIABI2ChNub190cmFmZmljX2ludGVydmFsGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjUKEnVuaGVhbHRoeV9pbnRlcnZhbBgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI6Chd1bmhlYWx0aHlfZWRnZV9pbnRlcnZhbBgPIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI4ChVoZWFsdGh5X2VkZ2VfaW50ZXJ2YWwYECABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFgoOZXZlbnRfbG9nX3BhdGgYESABKAkSKAogYWx3YXlzX2xvZ19oZWFsdGhfY2hlY2tfZmFpbHVyZXMYEyABKAgaiQEKEUN1c3RvbUhlYWx0aENoZWNrEgwKBG5hbWUYASABKAkSKQoGY29uZmlnGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEiwKDHR5cGVkX2NvbmZpZxgDIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnlIAEINCgtjb25maWdfdHlwZRqCAQoPR3JwY0hlYWx0aENoZWNrEhQKDHNlcnZpY2VfbmFtZRgBIAEoCRIRCglhdXRob3JpdHkYAiABKAkSRgoQaW5pdGlhbF9tZXRhZGF0YRgDIAMoCzIsLnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuSGVhZGVyVmFsdWVPcHRpb24akwMKD0h0dHBIZWFsdGhDaGVjaxIMCgRob3N0GAEgASgJEgwKBHBhdGgYAiABKAkSFAoMc2VydmljZV9uYW1lGAUgASgJEkwKFnJlcXVlc3RfaGVhZGVyc190b19hZGQYBiADKAsyLC5zb2xvLmlvLmVudm95LmFwaS52Mi5jb3JlLkhlYWRlclZhbHVlT3B0aW9uEiEKGXJlcXVlc3RfaGVhZGVyc190b19yZW1vdmUYCCADKAkSEQoJdXNlX2h0dHAyGAcgASgIEjkKEWV4cGVjdGVkX3N0YXR1c2VzGAkgAygLMh4uc29sby5pby5lbnZveS50eXBlLkludDY0UmFuZ2USUgoTcmVzcG9uc2VfYXNzZXJ0aW9ucxgKIAEoCzI1LmFkdmFuY2VkaHR0cC5vcHRpb25zLmdsb28uc29sby5pby5SZXNwb25zZUFzc2VydGlvbnMSOwoGbWV0aG9kGAsgASgOMisuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5SZXF1ZXN0TWV0aG9kGiQKB1BheWxvYWQSDgoEdGV4dBgBIAEoCUgAQgkKB3BheWxvYWQaHwoQUmVkaXNIZWFsdGhDaGVjaxILCgNrZXkYASABKAkajwEKDlRjcEhlYWx0aENoZWNrEjwKBHNlbmQYASABKAsyLi5zb2xvLmlvLmVudm95LmFwaS52Mi5jb3JlLkhlYWx0aENoZWNrLlBheWxvYWQSPwoHcmVjZWl2ZRgCIAMoCzIuLnNvbG8uaW8uZW52b3kuYXBpLnYyLmNvcmUuSGVhbHRoQ2hlY2suUGF5bG9hZEIQCg5oZWFsdGhfY2hlY2tlckoECAoQC1IScmVkaXNfaGVhbHRoX2NoZWNrKmAKDEhlYWx0aFN0YXR1cxILCgdVTktOT1dOEAASCwoHSEVBTFRIWRABEg0KCVVOSEVBTFRIWRACEgwKCERSQUlOSU5HEAMSCwoHVElNRU9VVBAEEgwKCERFR1JBREVEEAViBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_base, file_gloo_projects_gloo_api_external_envoy_type_range, file_gloo_projects_gloo_api_v1_options_advanced_http_advanced_http, file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_wrappers, file_solo_kit_api_external_envoy_api_v2_core_base]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/api/v2/core/health_check.proto");
 
 /**
  * Describes the message solo.io.envoy.api.v2.core.HealthCheck.
@@ -74,6 +68,18 @@ export const HealthStatusSchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.api.v2.core.HealthStatus
  */
-export const HealthStatus = /*@__PURE__*/
-  tsEnum(HealthStatusSchema);
+export const HealthStatus = {
+  "0": "UNKNOWN",
+  "1": "HEALTHY",
+  "2": "UNHEALTHY",
+  "3": "DRAINING",
+  "4": "TIMEOUT",
+  "5": "DEGRADED",
+  "UNKNOWN": 0,
+  "HEALTHY": 1,
+  "UNHEALTHY": 2,
+  "DRAINING": 3,
+  "TIMEOUT": 4,
+  "DEGRADED": 5
+};
 

@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/address.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_socket_option } from "./socket_option_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/core/v3/address.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_core_v3_address = /*@__PURE__*/
-  fileDesc("CkJnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9jb3JlL3YzL2FkZHJlc3MucHJvdG8SHHNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMijwEKB0FkZHJlc3MSRQoOc29ja2V0X2FkZHJlc3MYASABKAsyKy5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLlNvY2tldEFkZHJlc3NIABIyCgRwaXBlGAIgASgLMiIuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5QaXBlSABCCQoHYWRkcmVzcyLDAQoKQmluZENvbmZpZxJDCg5zb3VyY2VfYWRkcmVzcxgBIAEoCzIrLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuU29ja2V0QWRkcmVzcxIsCghmcmVlYmluZBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSQgoOc29ja2V0X29wdGlvbnMYAyADKAsyKi5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLlNvY2tldE9wdGlvbiJVCglDaWRyUmFuZ2USFgoOYWRkcmVzc19wcmVmaXgYASABKAkSMAoKcHJlZml4X2xlbhgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZSIiCgRQaXBlEgwKBHBhdGgYASABKAkSDAoEbW9kZRgCIAEoDSLwAQoNU29ja2V0QWRkcmVzcxJGCghwcm90b2NvbBgBIAEoDjI0LnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuU29ja2V0QWRkcmVzcy5Qcm90b2NvbBIPCgdhZGRyZXNzGAIgASgJEhQKCnBvcnRfdmFsdWUYAyABKA1IABIUCgpuYW1lZF9wb3J0GAQgASgJSAASFQoNcmVzb2x2ZXJfbmFtZRgFIAEoCRITCgtpcHY0X2NvbXBhdBgGIAEoCCIcCghQcm90b2NvbBIHCgNUQ1AQABIHCgNVRFAQAUIQCg5wb3J0X3NwZWNpZmllciK2AQoMVGNwS2VlcGFsaXZlEjYKEGtlZXBhbGl2ZV9wcm9iZXMYASABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSNAoOa2VlcGFsaXZlX3RpbWUYAiABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWUSOAoSa2VlcGFsaXZlX2ludGVydmFsGAMgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_socket_option, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/core/v3/address.proto");
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.Address.
@@ -59,8 +56,12 @@ export const SocketAddress_ProtocolSchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.config.core.v3.SocketAddress.Protocol
  */
-export const SocketAddress_Protocol = /*@__PURE__*/
-  tsEnum(SocketAddress_ProtocolSchema);
+export const SocketAddress_Protocol = {
+  "0": "TCP",
+  "1": "UDP",
+  "TCP": 0,
+  "UDP": 1
+};
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.TcpKeepalive.

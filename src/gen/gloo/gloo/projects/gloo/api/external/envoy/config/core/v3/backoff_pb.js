@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/backoff.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/core/v3/backoff.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_core_v3_backoff = /*@__PURE__*/
-  fileDesc("CkJnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9jb3JlL3YzL2JhY2tvZmYucHJvdG8SHHNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMidAoPQmFja29mZlN0cmF0ZWd5EjAKDWJhc2VfaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoMbWF4X2ludGVydmFsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_duration]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/core/v3/backoff.proto");
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.BackoffStrategy.

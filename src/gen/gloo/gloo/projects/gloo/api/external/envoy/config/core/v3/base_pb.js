@@ -2,20 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/base.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_address } from "./address_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_backoff } from "./backoff_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_http_uri } from "./http_uri_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_v3_percent } from "../../../type/v3/percent_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_v3_semantic_version } from "../../../type/v3/semantic_version_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/core/v3/base.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_core_v3_base = /*@__PURE__*/
-  fileDesc("Cj9nbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9jb3JlL3YzL2Jhc2UucHJvdG8SHHNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMimwEKD0FzeW5jRGF0YVNvdXJjZRI5CgVsb2NhbBgBIAEoCzIoLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuRGF0YVNvdXJjZUgAEkAKBnJlbW90ZRgCIAEoCzIuLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuUmVtb3RlRGF0YVNvdXJjZUgAQgsKCXNwZWNpZmllciJyCgxCdWlsZFZlcnNpb24SNwoHdmVyc2lvbhgBIAEoCzImLnNvbG8uaW8uZW52b3kudHlwZS52My5TZW1hbnRpY1ZlcnNpb24SKQoIbWV0YWRhdGEYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IiIKDENvbnRyb2xQbGFuZRISCgppZGVudGlmaWVyGAEgASgJIl4KCkRhdGFTb3VyY2USEgoIZmlsZW5hbWUYASABKAlIABIWCgxpbmxpbmVfYnl0ZXMYAiABKAxIABIXCg1pbmxpbmVfc3RyaW5nGAMgASgJSABCCwoJc3BlY2lmaWVyIpMBCglFeHRlbnNpb24SDAoEbmFtZRgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRIXCg90eXBlX2Rlc2NyaXB0b3IYAyABKAkSOwoHdmVyc2lvbhgEIAEoCzIqLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuQnVpbGRWZXJzaW9uEhAKCGRpc2FibGVkGAUgASgIIkcKCUhlYWRlck1hcBI6CgdoZWFkZXJzGAEgAygLMikuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5IZWFkZXJWYWx1ZSIpCgtIZWFkZXJWYWx1ZRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkiegoRSGVhZGVyVmFsdWVPcHRpb24SOQoGaGVhZGVyGAEgASgLMikuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5IZWFkZXJWYWx1ZRIqCgZhcHBlbmQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlIjoKCExvY2FsaXR5Eg4KBnJlZ2lvbhgBIAEoCRIMCgR6b25lGAIgASgJEhAKCHN1Yl96b25lGAMgASgJIq8BCghNZXRhZGF0YRJTCg9maWx0ZXJfbWV0YWRhdGEYASADKAsyOi5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLk1ldGFkYXRhLkZpbHRlck1ldGFkYXRhRW50cnkaTgoTRmlsdGVyTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSJgoFdmFsdWUYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0OgI4ASLZAwoETm9kZRIKCgJpZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI4Cghsb2NhbGl0eRgEIAEoCzImLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuTG9jYWxpdHkSFwoPdXNlcl9hZ2VudF9uYW1lGAYgASgJEhwKEnVzZXJfYWdlbnRfdmVyc2lvbhgHIAEoCUgAEk4KGHVzZXJfYWdlbnRfYnVpbGRfdmVyc2lvbhgIIAEoCzIqLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuQnVpbGRWZXJzaW9uSAASOwoKZXh0ZW5zaW9ucxgJIAMoCzInLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuRXh0ZW5zaW9uEhcKD2NsaWVudF9mZWF0dXJlcxgKIAMoCRJCChNsaXN0ZW5pbmdfYWRkcmVzc2VzGAsgAygLMiUuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5BZGRyZXNzQhkKF3VzZXJfYWdlbnRfdmVyc2lvbl90eXBlSgQIBRAGUg1idWlsZF92ZXJzaW9uIpwBChBSZW1vdGVEYXRhU291cmNlEjcKCGh0dHBfdXJpGAEgASgLMiUuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5IdHRwVXJpEg4KBnNoYTI1NhgCIAEoCRI/CgxyZXRyeV9wb2xpY3kYAyABKAsyKS5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLlJldHJ5UG9saWN5IocBCgtSZXRyeVBvbGljeRJFCg5yZXRyeV9iYWNrX29mZhgBIAEoCzItLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuQmFja29mZlN0cmF0ZWd5EjEKC251bV9yZXRyaWVzGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlIjsKDVJ1bnRpbWVEb3VibGUSFQoNZGVmYXVsdF92YWx1ZRgBIAEoARITCgtydW50aW1lX2tleRgCIAEoCSJcChJSdW50aW1lRmVhdHVyZUZsYWcSMQoNZGVmYXVsdF92YWx1ZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSEwoLcnVudGltZV9rZXkYAiABKAkicAoYUnVudGltZUZyYWN0aW9uYWxQZXJjZW50Ej8KDWRlZmF1bHRfdmFsdWUYASABKAsyKC5zb2xvLmlvLmVudm95LnR5cGUudjMuRnJhY3Rpb25hbFBlcmNlbnQSEwoLcnVudGltZV9rZXkYAiABKAkiOwoNUnVudGltZVVJbnQzMhIVCg1kZWZhdWx0X3ZhbHVlGAIgASgNEhMKC3J1bnRpbWVfa2V5GAMgASgJImoKD1RyYW5zcG9ydFNvY2tldBIMCgRuYW1lGAEgASgJEiwKDHR5cGVkX2NvbmZpZxgDIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnlIAEINCgtjb25maWdfdHlwZUoECAIQA1IGY29uZmlnKokBCg1SZXF1ZXN0TWV0aG9kEhYKEk1FVEhPRF9VTlNQRUNJRklFRBAAEgcKA0dFVBABEggKBEhFQUQQAhIICgRQT1NUEAMSBwoDUFVUEAQSCgoGREVMRVRFEAUSCwoHQ09OTkVDVBAGEgsKB09QVElPTlMQBxIJCgVUUkFDRRAIEgkKBVBBVENIEAkqKAoPUm91dGluZ1ByaW9yaXR5EgsKB0RFRkFVTFQQABIICgRISUdIEAEqPgoQVHJhZmZpY0RpcmVjdGlvbhIPCgtVTlNQRUNJRklFRBAAEgsKB0lOQk9VTkQQARIMCghPVVRCT1VORBACYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_address, file_gloo_projects_gloo_api_external_envoy_config_core_v3_backoff, file_gloo_projects_gloo_api_external_envoy_config_core_v3_http_uri, file_gloo_projects_gloo_api_external_envoy_type_v3_percent, file_gloo_projects_gloo_api_external_envoy_type_v3_semantic_version, file_google_protobuf_any, file_google_protobuf_struct, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/core/v3/base.proto");
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.AsyncDataSource.
@@ -154,8 +147,28 @@ export const RequestMethodSchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.config.core.v3.RequestMethod
  */
-export const RequestMethod = /*@__PURE__*/
-  tsEnum(RequestMethodSchema);
+export const RequestMethod = {
+  "0": "METHOD_UNSPECIFIED",
+  "1": "GET",
+  "2": "HEAD",
+  "3": "POST",
+  "4": "PUT",
+  "5": "DELETE",
+  "6": "CONNECT",
+  "7": "OPTIONS",
+  "8": "TRACE",
+  "9": "PATCH",
+  "METHOD_UNSPECIFIED": 0,
+  "GET": 1,
+  "HEAD": 2,
+  "POST": 3,
+  "PUT": 4,
+  "DELETE": 5,
+  "CONNECT": 6,
+  "OPTIONS": 7,
+  "TRACE": 8,
+  "PATCH": 9
+};
 
 /**
  * Describes the enum solo.io.envoy.config.core.v3.RoutingPriority.
@@ -166,8 +179,12 @@ export const RoutingPrioritySchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.config.core.v3.RoutingPriority
  */
-export const RoutingPriority = /*@__PURE__*/
-  tsEnum(RoutingPrioritySchema);
+export const RoutingPriority = {
+  "0": "DEFAULT",
+  "1": "HIGH",
+  "DEFAULT": 0,
+  "HIGH": 1
+};
 
 /**
  * Describes the enum solo.io.envoy.config.core.v3.TrafficDirection.
@@ -178,6 +195,12 @@ export const TrafficDirectionSchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.config.core.v3.TrafficDirection
  */
-export const TrafficDirection = /*@__PURE__*/
-  tsEnum(TrafficDirectionSchema);
+export const TrafficDirection = {
+  "0": "UNSPECIFIED",
+  "1": "INBOUND",
+  "2": "OUTBOUND",
+  "UNSPECIFIED": 0,
+  "INBOUND": 1,
+  "OUTBOUND": 2
+};
 

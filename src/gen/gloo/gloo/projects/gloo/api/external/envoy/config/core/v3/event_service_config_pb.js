@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/event_service_config.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_grpc_service } from "./grpc_service_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/core/v3/event_service_config.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_core_v3_event_service_config = /*@__PURE__*/
-  fileDesc("Ck9nbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9jb3JlL3YzL2V2ZW50X3NlcnZpY2VfY29uZmlnLnByb3RvEhxzb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzInIKEkV2ZW50U2VydmljZUNvbmZpZxJBCgxncnBjX3NlcnZpY2UYASABKAsyKS5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLkdycGNTZXJ2aWNlSABCGQoXY29uZmlnX3NvdXJjZV9zcGVjaWZpZXJiBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_grpc_service]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/core/v3/event_service_config.proto");
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.EventServiceConfig.

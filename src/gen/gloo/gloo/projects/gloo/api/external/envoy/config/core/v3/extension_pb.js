@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/extension.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/core/v3/extension.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_core_v3_extension = /*@__PURE__*/
-  fileDesc("CkRnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9jb3JlL3YzL2V4dGVuc2lvbi5wcm90bxIcc29sby5pby5lbnZveS5jb25maWcuY29yZS52MyJQChRUeXBlZEV4dGVuc2lvbkNvbmZpZxIMCgRuYW1lGAEgASgJEioKDHR5cGVkX2NvbmZpZxgCIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnliBnByb3RvM9L2AwQIABgA", [file_google_protobuf_any]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/core/v3/extension.proto");
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.TypedExtensionConfig.

@@ -2,21 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/health_check.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "./base_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_event_service_config } from "./event_service_config_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string } from "../../../type/matcher/v3/string_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_v3_http } from "../../../type/v3/http_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_v3_range } from "../../../type/v3/range_pb.js";
-import { file_gloo_projects_gloo_api_v1_options_advanced_http_advanced_http } from "../../../../../v1/options/advanced_http/advanced_http_pb.js";
-import { file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/core/v3/health_check.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_core_v3_health_check = /*@__PURE__*/
-  fileDesc("CkdnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9jb3JlL3YzL2hlYWx0aF9jaGVjay5wcm90bxIcc29sby5pby5lbnZveS5jb25maWcuY29yZS52MyLvEgoLSGVhbHRoQ2hlY2sSKgoHdGltZW91dBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIrCghpbnRlcnZhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5pbml0aWFsX2ppdHRlchgUIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIyCg9pbnRlcnZhbF9qaXR0ZXIYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHwoXaW50ZXJ2YWxfaml0dGVyX3BlcmNlbnQYEiABKA0SOQoTdW5oZWFsdGh5X3RocmVzaG9sZBgEIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI3ChFoZWFsdGh5X3RocmVzaG9sZBgFIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRIuCghhbHRfcG9ydBgGIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZRI0ChByZXVzZV9jb25uZWN0aW9uGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRJWChFodHRwX2hlYWx0aF9jaGVjaxgIIAEoCzI5LnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuSGVhbHRoQ2hlY2suSHR0cEhlYWx0aENoZWNrSAASVAoQdGNwX2hlYWx0aF9jaGVjaxgJIAEoCzI4LnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuSGVhbHRoQ2hlY2suVGNwSGVhbHRoQ2hlY2tIABJWChFncnBjX2hlYWx0aF9jaGVjaxgLIAEoCzI5LnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuSGVhbHRoQ2hlY2suR3JwY0hlYWx0aENoZWNrSAASWgoTY3VzdG9tX2hlYWx0aF9jaGVjaxgNIAEoCzI7LnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuSGVhbHRoQ2hlY2suQ3VzdG9tSGVhbHRoQ2hlY2tIABI2ChNub190cmFmZmljX2ludGVydmFsGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjUKEnVuaGVhbHRoeV9pbnRlcnZhbBgOIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI6Chd1bmhlYWx0aHlfZWRnZV9pbnRlcnZhbBgPIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI4ChVoZWFsdGh5X2VkZ2VfaW50ZXJ2YWwYECABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFgoOZXZlbnRfbG9nX3BhdGgYESABKAkSRwoNZXZlbnRfc2VydmljZRgWIAEoCzIwLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuRXZlbnRTZXJ2aWNlQ29uZmlnEigKIGFsd2F5c19sb2dfaGVhbHRoX2NoZWNrX2ZhaWx1cmVzGBMgASgIEkkKC3Rsc19vcHRpb25zGBUgASgLMjQuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5IZWFsdGhDaGVjay5UbHNPcHRpb25zEkAKH3RyYW5zcG9ydF9zb2NrZXRfbWF0Y2hfY3JpdGVyaWEYFyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0GmwKEUN1c3RvbUhlYWx0aENoZWNrEgwKBG5hbWUYASABKAkSLAoMdHlwZWRfY29uZmlnGAMgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueUgAQg0KC2NvbmZpZ190eXBlSgQIAhADUgZjb25maWcaOgoPR3JwY0hlYWx0aENoZWNrEhQKDHNlcnZpY2VfbmFtZRgBIAEoCRIRCglhdXRob3JpdHkYAiABKAka7AQKD0h0dHBIZWFsdGhDaGVjaxIMCgRob3N0GAEgASgJEgwKBHBhdGgYAiABKAkSPwoEc2VuZBgDIAEoCzIxLnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuSGVhbHRoQ2hlY2suUGF5bG9hZBJCCgdyZWNlaXZlGAQgASgLMjEuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5IZWFsdGhDaGVjay5QYXlsb2FkEk8KFnJlcXVlc3RfaGVhZGVyc190b19hZGQYBiADKAsyLy5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLkhlYWRlclZhbHVlT3B0aW9uEiEKGXJlcXVlc3RfaGVhZGVyc190b19yZW1vdmUYCCADKAkSPAoRZXhwZWN0ZWRfc3RhdHVzZXMYCSADKAsyIS5zb2xvLmlvLmVudm95LnR5cGUudjMuSW50NjRSYW5nZRJBChFjb2RlY19jbGllbnRfdHlwZRgKIAEoDjImLnNvbG8uaW8uZW52b3kudHlwZS52My5Db2RlY0NsaWVudFR5cGUSSgoUc2VydmljZV9uYW1lX21hdGNoZXIYCyABKAsyLC5zb2xvLmlvLmVudm95LnR5cGUubWF0Y2hlci52My5TdHJpbmdNYXRjaGVyElIKE3Jlc3BvbnNlX2Fzc2VydGlvbnMYDCABKAsyNS5hZHZhbmNlZGh0dHAub3B0aW9ucy5nbG9vLnNvbG8uaW8uUmVzcG9uc2VBc3NlcnRpb25zSgQIBRAGSgQIBxAIUgxzZXJ2aWNlX25hbWVSCXVzZV9odHRwMho2CgdQYXlsb2FkEg4KBHRleHQYASABKAlIABIQCgZiaW5hcnkYAiABKAxIAEIJCgdwYXlsb2FkGh8KEFJlZGlzSGVhbHRoQ2hlY2sSCwoDa2V5GAEgASgJGpUBCg5UY3BIZWFsdGhDaGVjaxI/CgRzZW5kGAEgASgLMjEuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5IZWFsdGhDaGVjay5QYXlsb2FkEkIKB3JlY2VpdmUYAiADKAsyMS5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLkhlYWx0aENoZWNrLlBheWxvYWQaJAoKVGxzT3B0aW9ucxIWCg5hbHBuX3Byb3RvY29scxgBIAMoCUIQCg5oZWFsdGhfY2hlY2tlckoECAoQCypgCgxIZWFsdGhTdGF0dXMSCwoHVU5LTk9XThAAEgsKB0hFQUxUSFkQARINCglVTkhFQUxUSFkQAhIMCghEUkFJTklORxADEgsKB1RJTUVPVVQQBBIMCghERUdSQURFRBAFYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_base, file_gloo_projects_gloo_api_external_envoy_config_core_v3_event_service_config, file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string, file_gloo_projects_gloo_api_external_envoy_type_v3_http, file_gloo_projects_gloo_api_external_envoy_type_v3_range, file_gloo_projects_gloo_api_v1_options_advanced_http_advanced_http, file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/core/v3/health_check.proto");
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.HealthCheck.
@@ -83,6 +75,18 @@ export const HealthStatusSchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.config.core.v3.HealthStatus
  */
-export const HealthStatus = /*@__PURE__*/
-  tsEnum(HealthStatusSchema);
+export const HealthStatus = {
+  "0": "UNKNOWN",
+  "1": "HEALTHY",
+  "2": "UNHEALTHY",
+  "3": "DRAINING",
+  "4": "TIMEOUT",
+  "5": "DEGRADED",
+  "UNKNOWN": 0,
+  "HEALTHY": 1,
+  "UNHEALTHY": 2,
+  "DRAINING": 3,
+  "TIMEOUT": 4,
+  "DEGRADED": 5
+};
 

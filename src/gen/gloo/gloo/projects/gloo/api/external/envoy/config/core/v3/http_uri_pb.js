@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/http_uri.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/core/v3/http_uri.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_core_v3_http_uri = /*@__PURE__*/
-  fileDesc("CkNnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9jb3JlL3YzL2h0dHBfdXJpLnByb3RvEhxzb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzImsKB0h0dHBVcmkSCwoDdXJpGAEgASgJEhEKB2NsdXN0ZXIYAiABKAlIABIqCgd0aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhQKEmh0dHBfdXBzdHJlYW1fdHlwZWIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_duration]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/core/v3/http_uri.proto");
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.HttpUri.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/proxy_protocol.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/core/v3/proxy_protocol.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_core_v3_proxy_protocol = /*@__PURE__*/
-  fileDesc("CklnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9jb3JlL3YzL3Byb3h5X3Byb3RvY29sLnByb3RvEhxzb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzItMBChNQcm94eVByb3RvY29sQ29uZmlnEkoKB3ZlcnNpb24YASABKA4yOS5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLlByb3h5UHJvdG9jb2xDb25maWcuVmVyc2lvbhJVChFwYXNzX3Rocm91Z2hfdGx2cxgCIAEoCzI6LnNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMuUHJveHlQcm90b2NvbFBhc3NUaHJvdWdoVExWcyIZCgdWZXJzaW9uEgYKAlYxEAASBgoCVjIQASLFAQocUHJveHlQcm90b2NvbFBhc3NUaHJvdWdoVExWcxJgCgptYXRjaF90eXBlGAEgASgOMkwuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5Qcm94eVByb3RvY29sUGFzc1Rocm91Z2hUTFZzLlBhc3NUTFZzTWF0Y2hUeXBlEhAKCHRsdl90eXBlGAIgAygNIjEKEVBhc3NUTFZzTWF0Y2hUeXBlEg8KC0lOQ0xVREVfQUxMEAASCwoHSU5DTFVERRABYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/core/v3/proxy_protocol.proto");
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.ProxyProtocolConfig.
@@ -27,8 +26,12 @@ export const ProxyProtocolConfig_VersionSchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.config.core.v3.ProxyProtocolConfig.Version
  */
-export const ProxyProtocolConfig_Version = /*@__PURE__*/
-  tsEnum(ProxyProtocolConfig_VersionSchema);
+export const ProxyProtocolConfig_Version = {
+  "0": "V1",
+  "1": "V2",
+  "V1": 0,
+  "V2": 1
+};
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.ProxyProtocolPassThroughTLVs.
@@ -46,6 +49,10 @@ export const ProxyProtocolPassThroughTLVs_PassTLVsMatchTypeSchema = /*@__PURE__*
 /**
  * @generated from enum solo.io.envoy.config.core.v3.ProxyProtocolPassThroughTLVs.PassTLVsMatchType
  */
-export const ProxyProtocolPassThroughTLVs_PassTLVsMatchType = /*@__PURE__*/
-  tsEnum(ProxyProtocolPassThroughTLVs_PassTLVsMatchTypeSchema);
+export const ProxyProtocolPassThroughTLVs_PassTLVsMatchType = {
+  "0": "INCLUDE_ALL",
+  "1": "INCLUDE",
+  "INCLUDE_ALL": 0,
+  "INCLUDE": 1
+};
 

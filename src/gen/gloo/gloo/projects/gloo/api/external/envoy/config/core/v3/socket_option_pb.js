@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/core/v3/socket_option.proto (package solo.io.envoy.config.core.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/core/v3/socket_option.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_core_v3_socket_option = /*@__PURE__*/
-  fileDesc("CkhnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9jb3JlL3YzL3NvY2tldF9vcHRpb24ucHJvdG8SHHNvbG8uaW8uZW52b3kuY29uZmlnLmNvcmUudjMiggIKDFNvY2tldE9wdGlvbhITCgtkZXNjcmlwdGlvbhgBIAEoCRINCgVsZXZlbBgCIAEoAxIMCgRuYW1lGAMgASgDEhMKCWludF92YWx1ZRgEIAEoA0gAEhMKCWJ1Zl92YWx1ZRgFIAEoDEgAEkUKBXN0YXRlGAYgASgOMjYuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5Tb2NrZXRPcHRpb24uU29ja2V0U3RhdGUiRgoLU29ja2V0U3RhdGUSEQoNU1RBVEVfUFJFQklORBAAEg8KC1NUQVRFX0JPVU5EEAESEwoPU1RBVEVfTElTVEVOSU5HEAJCBwoFdmFsdWViBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/core/v3/socket_option.proto");
 
 /**
  * Describes the message solo.io.envoy.config.core.v3.SocketOption.
@@ -27,6 +26,12 @@ export const SocketOption_SocketStateSchema = /*@__PURE__*/
 /**
  * @generated from enum solo.io.envoy.config.core.v3.SocketOption.SocketState
  */
-export const SocketOption_SocketState = /*@__PURE__*/
-  tsEnum(SocketOption_SocketStateSchema);
+export const SocketOption_SocketState = {
+  "0": "STATE_PREBIND",
+  "1": "STATE_BOUND",
+  "2": "STATE_LISTENING",
+  "STATE_PREBIND": 0,
+  "STATE_BOUND": 1,
+  "STATE_LISTENING": 2
+};
 

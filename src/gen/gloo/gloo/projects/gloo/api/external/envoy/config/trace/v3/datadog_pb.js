@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/trace/v3/datadog.proto (package solo.io.envoy.config.trace.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_duration, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/trace/v3/datadog.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_trace_v3_datadog = /*@__PURE__*/
-  fileDesc("CkNnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy90cmFjZS92My9kYXRhZG9nLnByb3RvEh1zb2xvLmlvLmVudm95LmNvbmZpZy50cmFjZS52MyKUAgoNRGF0YWRvZ0NvbmZpZxI7ChZjb2xsZWN0b3JfdXBzdHJlYW1fcmVmGAEgASgLMhkuY29yZS5zb2xvLmlvLlJlc291cmNlUmVmSAASFgoMY2x1c3Rlcl9uYW1lGAMgASgJSAASMgoMc2VydmljZV9uYW1lGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlEhoKEmNvbGxlY3Rvcl9ob3N0bmFtZRgEIAEoCRJJCg1yZW1vdGVfY29uZmlnGAUgASgLMjIuc29sby5pby5lbnZveS5jb25maWcudHJhY2UudjMuRGF0YWRvZ1JlbW90ZUNvbmZpZ0ITChFjb2xsZWN0b3JfY2x1c3RlciJ4ChNEYXRhZG9nUmVtb3RlQ29uZmlnEjMKEHBvbGxpbmdfaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoIZGlzYWJsZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_duration, file_google_protobuf_wrappers, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/trace/v3/datadog.proto");
 
 /**
  * Describes the message solo.io.envoy.config.trace.v3.DatadogConfig.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/trace/v3/opencensus.proto (package solo.io.envoy.config.trace.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/trace/v3/opencensus.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opencensus = /*@__PURE__*/
-  fileDesc("CkZnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy90cmFjZS92My9vcGVuY2Vuc3VzLnByb3RvEh1zb2xvLmlvLmVudm95LmNvbmZpZy50cmFjZS52MyKqAQoPQ29uc3RhbnRTYW1wbGVyElEKCGRlY2lzaW9uGAEgASgOMj8uc29sby5pby5lbnZveS5jb25maWcudHJhY2UudjMuQ29uc3RhbnRTYW1wbGVyLkNvbnN0YW50RGVjaXNpb24iRAoQQ29uc3RhbnREZWNpc2lvbhIOCgpBTFdBWVNfT0ZGEAASDQoJQUxXQVlTX09OEAESEQoNQUxXQVlTX1BBUkVOVBACItoEChBPcGVuQ2Vuc3VzQ29uZmlnEkAKDHRyYWNlX2NvbmZpZxgBIAEoCzIqLnNvbG8uaW8uZW52b3kuY29uZmlnLnRyYWNlLnYzLlRyYWNlQ29uZmlnEiAKGG9jYWdlbnRfZXhwb3J0ZXJfZW5hYmxlZBgCIAEoCBIWCgxodHRwX2FkZHJlc3MYAyABKAlIABJaCgxncnBjX2FkZHJlc3MYBCABKAsyQi5zb2xvLmlvLmVudm95LmNvbmZpZy50cmFjZS52My5PcGVuQ2Vuc3VzQ29uZmlnLk9jYWdlbnRHcnBjQWRkcmVzc0gAElwKFmluY29taW5nX3RyYWNlX2NvbnRleHQYBSADKA4yPC5zb2xvLmlvLmVudm95LmNvbmZpZy50cmFjZS52My5PcGVuQ2Vuc3VzQ29uZmlnLlRyYWNlQ29udGV4dBJcChZvdXRnb2luZ190cmFjZV9jb250ZXh0GAYgAygOMjwuc29sby5pby5lbnZveS5jb25maWcudHJhY2UudjMuT3BlbkNlbnN1c0NvbmZpZy5UcmFjZUNvbnRleHQaPQoST2NhZ2VudEdycGNBZGRyZXNzEhIKCnRhcmdldF91cmkYASABKAkSEwoLc3RhdF9wcmVmaXgYAiABKAkiYAoMVHJhY2VDb250ZXh0EggKBE5PTkUQABIRCg1UUkFDRV9DT05URVhUEAESEgoOR1JQQ19UUkFDRV9CSU4QAhIXChNDTE9VRF9UUkFDRV9DT05URVhUEAMSBgoCQjMQBEIRCg9vY2FnZW50X2FkZHJlc3MiMQoSUHJvYmFiaWxpdHlTYW1wbGVyEhsKE3NhbXBsaW5nUHJvYmFiaWxpdHkYASABKAEiIgoTUmF0ZUxpbWl0aW5nU2FtcGxlchILCgNxcHMYASABKAMikwMKC1RyYWNlQ29uZmlnElAKE3Byb2JhYmlsaXR5X3NhbXBsZXIYASABKAsyMS5zb2xvLmlvLmVudm95LmNvbmZpZy50cmFjZS52My5Qcm9iYWJpbGl0eVNhbXBsZXJIABJKChBjb25zdGFudF9zYW1wbGVyGAIgASgLMi4uc29sby5pby5lbnZveS5jb25maWcudHJhY2UudjMuQ29uc3RhbnRTYW1wbGVySAASUwoVcmF0ZV9saW1pdGluZ19zYW1wbGVyGAMgASgLMjIuc29sby5pby5lbnZveS5jb25maWcudHJhY2UudjMuUmF0ZUxpbWl0aW5nU2FtcGxlckgAEiAKGG1heF9udW1iZXJfb2ZfYXR0cmlidXRlcxgEIAEoAxIhChltYXhfbnVtYmVyX29mX2Fubm90YXRpb25zGAUgASgDEiQKHG1heF9udW1iZXJfb2ZfbWVzc2FnZV9ldmVudHMYBiABKAMSGwoTbWF4X251bWJlcl9vZl9saW5rcxgHIAEoA0IJCgdzYW1wbGVyYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/trace/v3/opencensus.proto");
 
 /**
  * Describes the message solo.io.envoy.config.trace.v3.ConstantSampler.
@@ -29,8 +28,14 @@ export const ConstantSampler_ConstantDecisionSchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.config.trace.v3.ConstantSampler.ConstantDecision
  */
-export const ConstantSampler_ConstantDecision = /*@__PURE__*/
-  tsEnum(ConstantSampler_ConstantDecisionSchema);
+export const ConstantSampler_ConstantDecision = {
+  "0": "ALWAYS_OFF",
+  "1": "ALWAYS_ON",
+  "2": "ALWAYS_PARENT",
+  "ALWAYS_OFF": 0,
+  "ALWAYS_ON": 1,
+  "ALWAYS_PARENT": 2
+};
 
 /**
  * Describes the message solo.io.envoy.config.trace.v3.OpenCensusConfig.
@@ -57,8 +62,18 @@ export const OpenCensusConfig_TraceContextSchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.config.trace.v3.OpenCensusConfig.TraceContext
  */
-export const OpenCensusConfig_TraceContext = /*@__PURE__*/
-  tsEnum(OpenCensusConfig_TraceContextSchema);
+export const OpenCensusConfig_TraceContext = {
+  "0": "NONE",
+  "1": "TRACE_CONTEXT",
+  "2": "GRPC_TRACE_BIN",
+  "3": "CLOUD_TRACE_CONTEXT",
+  "4": "B3",
+  "NONE": 0,
+  "TRACE_CONTEXT": 1,
+  "GRPC_TRACE_BIN": 2,
+  "CLOUD_TRACE_CONTEXT": 3,
+  "B3": 4
+};
 
 /**
  * Describes the message solo.io.envoy.config.trace.v3.ProbabilitySampler.

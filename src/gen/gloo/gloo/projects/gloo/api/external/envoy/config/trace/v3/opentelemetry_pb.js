@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/trace/v3/opentelemetry.proto (package solo.io.envoy.config.trace.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/trace/v3/opentelemetry.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_trace_v3_opentelemetry = /*@__PURE__*/
-  fileDesc("CklnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy90cmFjZS92My9vcGVudGVsZW1ldHJ5LnByb3RvEh1zb2xvLmlvLmVudm95LmNvbmZpZy50cmFjZS52MyIgCgtHcnBjU2VydmljZRIRCglhdXRob3JpdHkYASABKAkinwIKE09wZW5UZWxlbWV0cnlDb25maWcSOwoWY29sbGVjdG9yX3Vwc3RyZWFtX3JlZhgBIAEoCzIZLmNvcmUuc29sby5pby5SZXNvdXJjZVJlZkgAEhYKDGNsdXN0ZXJfbmFtZRgCIAEoCUgAEhQKDHNlcnZpY2VfbmFtZRgDIAEoCRJCCgxncnBjX3NlcnZpY2UYBCABKAsyKi5zb2xvLmlvLmVudm95LmNvbmZpZy50cmFjZS52My5HcnBjU2VydmljZUgBEjQKDm1heF9jYWNoZV9zaXplGAUgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQhMKEWNvbGxlY3Rvcl9jbHVzdGVyQg4KDHNlcnZpY2VfdHlwZWIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_wrappers, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/trace/v3/opentelemetry.proto");
 
 /**
  * Describes the message solo.io.envoy.config.trace.v3.GrpcService.

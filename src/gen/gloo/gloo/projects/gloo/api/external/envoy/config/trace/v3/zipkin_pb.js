@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/trace/v3/zipkin.proto (package solo.io.envoy.config.trace.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
-import { file_solo_kit_api_v1_ref } from "../../../../../../../../../solo-kit/api/v1/ref_pb.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/trace/v3/zipkin.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_trace_v3_zipkin = /*@__PURE__*/
-  fileDesc("CkJnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy90cmFjZS92My96aXBraW4ucHJvdG8SHXNvbG8uaW8uZW52b3kuY29uZmlnLnRyYWNlLnYzItYDCgxaaXBraW5Db25maWcSOwoWY29sbGVjdG9yX3Vwc3RyZWFtX3JlZhgBIAEoCzIZLmNvcmUuc29sby5pby5SZXNvdXJjZVJlZkgAEhYKDGNsdXN0ZXJfbmFtZRgGIAEoCUgAEhoKEmNvbGxlY3Rvcl9lbmRwb2ludBgCIAEoCRIzCg90cmFjZV9pZF8xMjhiaXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjcKE3NoYXJlZF9zcGFuX2NvbnRleHQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEmgKGmNvbGxlY3Rvcl9lbmRwb2ludF92ZXJzaW9uGAUgASgOMkQuc29sby5pby5lbnZveS5jb25maWcudHJhY2UudjMuWmlwa2luQ29uZmlnLkNvbGxlY3RvckVuZHBvaW50VmVyc2lvbiJoChhDb2xsZWN0b3JFbmRwb2ludFZlcnNpb24SLQolREVQUkVDQVRFRF9BTkRfVU5BVkFJTEFCTEVfRE9fTk9UX1VTRRAAGgIIARINCglIVFRQX0pTT04QARIOCgpIVFRQX1BST1RPEAJCEwoRY29sbGVjdG9yX2NsdXN0ZXJiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_wrappers, file_solo_kit_api_v1_ref]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/trace/v3/zipkin.proto");
 
 /**
  * Describes the message solo.io.envoy.config.trace.v3.ZipkinConfig.
@@ -31,6 +28,12 @@ export const ZipkinConfig_CollectorEndpointVersionSchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.config.trace.v3.ZipkinConfig.CollectorEndpointVersion
  */
-export const ZipkinConfig_CollectorEndpointVersion = /*@__PURE__*/
-  tsEnum(ZipkinConfig_CollectorEndpointVersionSchema);
+export const ZipkinConfig_CollectorEndpointVersion = {
+  "0": "DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE",
+  "1": "HTTP_JSON",
+  "2": "HTTP_PROTO",
+  "DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE": 0,
+  "HTTP_JSON": 1,
+  "HTTP_PROTO": 2
+};
 

@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/cache/grpc/config.proto (package envoy.extensions.cache.grpc.v2, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_grpc_service } from "../../../config/core/v3/grpc_service_pb.js";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/cache/grpc/config.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_cache_grpc_config = /*@__PURE__*/
-  fileDesc("CkhnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvY2FjaGUvZ3JwYy9jb25maWcucHJvdG8SHmVudm95LmV4dGVuc2lvbnMuY2FjaGUuZ3JwYy52MiKTAQoPR3JwY0NhY2hlQ29uZmlnEjoKB3NlcnZpY2UYASABKAsyKS5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLkdycGNTZXJ2aWNlEioKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGAoQbWF4X3BheWxvYWRfc2l6ZRgDIAEoBGIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_grpc_service, file_google_protobuf_duration]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/cache/grpc/config.proto");
 
 /**
  * Describes the message envoy.extensions.cache.grpc.v2.GrpcCacheConfig.

@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/wasm/v3/wasm.proto (package solo.io.envoy.extensions.wasm.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../../config/core/v3/base_pb.js";
-import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/wasm/v3/wasm.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_wasm_v3_wasm = /*@__PURE__*/
-  fileDesc("CkNnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvd2FzbS92My93YXNtLnByb3RvEiBzb2xvLmlvLmVudm95LmV4dGVuc2lvbnMud2FzbS52MyK0AQoMUGx1Z2luQ29uZmlnEgwKBG5hbWUYASABKAkSDwoHcm9vdF9pZBgCIAEoCRI/Cgl2bV9jb25maWcYAyABKAsyKi5zb2xvLmlvLmVudm95LmV4dGVuc2lvbnMud2FzbS52My5WbUNvbmZpZ0gAEisKDWNvbmZpZ3VyYXRpb24YBCABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EhEKCWZhaWxfb3BlbhgFIAEoCEIECgJ2bSLQAQoIVm1Db25maWcSDQoFdm1faWQYASABKAkSDwoHcnVudGltZRgCIAEoCRI7CgRjb2RlGAMgASgLMi0uc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5Bc3luY0RhdGFTb3VyY2USKwoNY29uZmlndXJhdGlvbhgEIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSGQoRYWxsb3dfcHJlY29tcGlsZWQYBSABKAgSHwoXbmFja19vbl9jb2RlX2NhY2hlX21pc3MYBiABKAgiYAoLV2FzbVNlcnZpY2USPgoGY29uZmlnGAEgASgLMi4uc29sby5pby5lbnZveS5leHRlbnNpb25zLndhc20udjMuUGx1Z2luQ29uZmlnEhEKCXNpbmdsZXRvbhgCIAEoCGIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_base, file_google_protobuf_any]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/wasm/v3/wasm.proto");
 
 /**
  * Describes the message solo.io.envoy.extensions.wasm.v3.PluginConfig.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/type/matcher/v3/regex.proto (package solo.io.envoy.type.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/type/matcher/v3/regex.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_regex = /*@__PURE__*/
-  fileDesc("CkFnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L3R5cGUvbWF0Y2hlci92My9yZWdleC5wcm90bxIdc29sby5pby5lbnZveS50eXBlLm1hdGNoZXIudjMibQoXUmVnZXhNYXRjaEFuZFN1YnN0aXR1dGUSPAoHcGF0dGVybhgBIAEoCzIrLnNvbG8uaW8uZW52b3kudHlwZS5tYXRjaGVyLnYzLlJlZ2V4TWF0Y2hlchIUCgxzdWJzdGl0dXRpb24YAiABKAkiwgEKDFJlZ2V4TWF0Y2hlchJLCgpnb29nbGVfcmUyGAEgASgLMjUuc29sby5pby5lbnZveS50eXBlLm1hdGNoZXIudjMuUmVnZXhNYXRjaGVyLkdvb2dsZVJFMkgAEg0KBXJlZ2V4GAIgASgJGkcKCUdvb2dsZVJFMhI6ChBtYXhfcHJvZ3JhbV9zaXplGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlQgIYAUINCgtlbmdpbmVfdHlwZWIGcHJvdG8z0vYDBAgAGAA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/type/matcher/v3/regex.proto");
 
 /**
  * Describes the message solo.io.envoy.type.matcher.v3.RegexMatchAndSubstitute.

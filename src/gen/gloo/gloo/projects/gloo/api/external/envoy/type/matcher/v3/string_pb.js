@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/type/matcher/v3/string.proto (package solo.io.envoy.type.matcher.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_regex } from "./regex_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/type/matcher/v3/string.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string = /*@__PURE__*/
-  fileDesc("CkJnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L3R5cGUvbWF0Y2hlci92My9zdHJpbmcucHJvdG8SHXNvbG8uaW8uZW52b3kudHlwZS5tYXRjaGVyLnYzIlMKEUxpc3RTdHJpbmdNYXRjaGVyEj4KCHBhdHRlcm5zGAEgAygLMiwuc29sby5pby5lbnZveS50eXBlLm1hdGNoZXIudjMuU3RyaW5nTWF0Y2hlciK6AQoNU3RyaW5nTWF0Y2hlchIPCgVleGFjdBgBIAEoCUgAEhAKBnByZWZpeBgCIAEoCUgAEhAKBnN1ZmZpeBgDIAEoCUgAEkEKCnNhZmVfcmVnZXgYBSABKAsyKy5zb2xvLmlvLmVudm95LnR5cGUubWF0Y2hlci52My5SZWdleE1hdGNoZXJIABITCgtpZ25vcmVfY2FzZRgGIAEoCEIPCg1tYXRjaF9wYXR0ZXJuSgQIBBAFUgVyZWdleGIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_regex]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/type/matcher/v3/string.proto");
 
 /**
  * Describes the message solo.io.envoy.type.matcher.v3.ListStringMatcher.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/type/metadata/v3/metadata.proto (package solo.io.envoy.type.metadata.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/type/metadata/v3/metadata.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_type_metadata_v3_metadata = /*@__PURE__*/
-  fileDesc("CkVnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L3R5cGUvbWV0YWRhdGEvdjMvbWV0YWRhdGEucHJvdG8SHnNvbG8uaW8uZW52b3kudHlwZS5tZXRhZGF0YS52MyKKAQoLTWV0YWRhdGFLZXkSCwoDa2V5GAEgASgJEkUKBHBhdGgYAiADKAsyNy5zb2xvLmlvLmVudm95LnR5cGUubWV0YWRhdGEudjMuTWV0YWRhdGFLZXkuUGF0aFNlZ21lbnQaJwoLUGF0aFNlZ21lbnQSDQoDa2V5GAEgASgJSABCCQoHc2VnbWVudCLXAgoMTWV0YWRhdGFLaW5kEkcKB3JlcXVlc3QYASABKAsyNC5zb2xvLmlvLmVudm95LnR5cGUubWV0YWRhdGEudjMuTWV0YWRhdGFLaW5kLlJlcXVlc3RIABJDCgVyb3V0ZRgCIAEoCzIyLnNvbG8uaW8uZW52b3kudHlwZS5tZXRhZGF0YS52My5NZXRhZGF0YUtpbmQuUm91dGVIABJHCgdjbHVzdGVyGAMgASgLMjQuc29sby5pby5lbnZveS50eXBlLm1ldGFkYXRhLnYzLk1ldGFkYXRhS2luZC5DbHVzdGVySAASQQoEaG9zdBgEIAEoCzIxLnNvbG8uaW8uZW52b3kudHlwZS5tZXRhZGF0YS52My5NZXRhZGF0YUtpbmQuSG9zdEgAGgkKB0NsdXN0ZXIaBgoESG9zdBoJCgdSZXF1ZXN0GgcKBVJvdXRlQgYKBGtpbmRiBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/type/metadata/v3/metadata.proto");
 
 /**
  * Describes the message solo.io.envoy.type.metadata.v3.MetadataKey.

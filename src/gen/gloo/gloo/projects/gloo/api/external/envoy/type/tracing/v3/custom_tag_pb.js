@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/type/tracing/v3/custom_tag.proto (package solo.io.envoy.type.tracing.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_metadata_v3_metadata } from "../../metadata/v3/metadata_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/type/tracing/v3/custom_tag.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_type_tracing_v3_custom_tag = /*@__PURE__*/
-  fileDesc("CkZnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L3R5cGUvdHJhY2luZy92My9jdXN0b21fdGFnLnByb3RvEh1zb2xvLmlvLmVudm95LnR5cGUudHJhY2luZy52MyLkBAoJQ3VzdG9tVGFnEgsKA3RhZxgBIAEoCRJDCgdsaXRlcmFsGAIgASgLMjAuc29sby5pby5lbnZveS50eXBlLnRyYWNpbmcudjMuQ3VzdG9tVGFnLkxpdGVyYWxIABJLCgtlbnZpcm9ubWVudBgDIAEoCzI0LnNvbG8uaW8uZW52b3kudHlwZS50cmFjaW5nLnYzLkN1c3RvbVRhZy5FbnZpcm9ubWVudEgAEkkKDnJlcXVlc3RfaGVhZGVyGAQgASgLMi8uc29sby5pby5lbnZveS50eXBlLnRyYWNpbmcudjMuQ3VzdG9tVGFnLkhlYWRlckgAEkUKCG1ldGFkYXRhGAUgASgLMjEuc29sby5pby5lbnZveS50eXBlLnRyYWNpbmcudjMuQ3VzdG9tVGFnLk1ldGFkYXRhSAAaMgoLRW52aXJvbm1lbnQSDAoEbmFtZRgBIAEoCRIVCg1kZWZhdWx0X3ZhbHVlGAIgASgJGi0KBkhlYWRlchIMCgRuYW1lGAEgASgJEhUKDWRlZmF1bHRfdmFsdWUYAiABKAkaGAoHTGl0ZXJhbBINCgV2YWx1ZRgBIAEoCRqgAQoITWV0YWRhdGESOgoEa2luZBgBIAEoCzIsLnNvbG8uaW8uZW52b3kudHlwZS5tZXRhZGF0YS52My5NZXRhZGF0YUtpbmQSQQoMbWV0YWRhdGFfa2V5GAIgASgLMisuc29sby5pby5lbnZveS50eXBlLm1ldGFkYXRhLnYzLk1ldGFkYXRhS2V5EhUKDWRlZmF1bHRfdmFsdWUYAyABKAlCBgoEdHlwZWIGcHJvdG8z0vYDBAgAGAA", [file_gloo_projects_gloo_api_external_envoy_type_metadata_v3_metadata]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/type/tracing/v3/custom_tag.proto");
 
 /**
  * Describes the message solo.io.envoy.type.tracing.v3.CustomTag.

@@ -2,17 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/common/mutation_rules/v3/mutation_rules.proto (package solo.io.envoy.config.common.mutation_rules.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../../core/v3/base_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_regex } from "../../../../type/matcher/v3/regex_pb.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/common/mutation_rules/v3/mutation_rules.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_common_mutation_rules_v3_mutation_rules = /*@__PURE__*/
-  fileDesc("ClpnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9jb21tb24vbXV0YXRpb25fcnVsZXMvdjMvbXV0YXRpb25fcnVsZXMucHJvdG8SLXNvbG8uaW8uZW52b3kuY29uZmlnLmNvbW1vbi5tdXRhdGlvbl9ydWxlcy52MyJvCg5IZWFkZXJNdXRhdGlvbhIQCgZyZW1vdmUYASABKAlIABJBCgZhcHBlbmQYAiABKAsyLy5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLkhlYWRlclZhbHVlT3B0aW9uSABCCAoGYWN0aW9uIqwDChNIZWFkZXJNdXRhdGlvblJ1bGVzEjUKEWFsbG93X2FsbF9yb3V0aW5nGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRIvCgthbGxvd19lbnZveRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSMwoPZGlzYWxsb3dfc3lzdGVtGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRIwCgxkaXNhbGxvd19hbGwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEkUKEGFsbG93X2V4cHJlc3Npb24YBSABKAsyKy5zb2xvLmlvLmVudm95LnR5cGUubWF0Y2hlci52My5SZWdleE1hdGNoZXISSAoTZGlzYWxsb3dfZXhwcmVzc2lvbhgGIAEoCzIrLnNvbG8uaW8uZW52b3kudHlwZS5tYXRjaGVyLnYzLlJlZ2V4TWF0Y2hlchI1ChFkaXNhbGxvd19pc19lcnJvchgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWViBnByb3RvM9L2AwQIABgA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_base, file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_regex, file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/common/mutation_rules/v3/mutation_rules.proto");
 
 /**
  * Describes the message solo.io.envoy.config.common.mutation_rules.v3.HeaderMutation.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/tap/output_sink/v3/grpc_output_sink.proto (package envoy.config.tap.output_sink.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_grpc_service } from "../../../core/v3/grpc_service_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/tap/output_sink/v3/grpc_output_sink.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_tap_output_sink_v3_grpc_output_sink = /*@__PURE__*/
-  fileDesc("ClZnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy90YXAvb3V0cHV0X3NpbmsvdjMvZ3JwY19vdXRwdXRfc2luay5wcm90bxIfZW52b3kuY29uZmlnLnRhcC5vdXRwdXRfc2luay52MyJRCg5HcnBjT3V0cHV0U2luaxI/CgxncnBjX3NlcnZpY2UYASABKAsyKS5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLkdycGNTZXJ2aWNlYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_grpc_service]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/tap/output_sink/v3/grpc_output_sink.proto");
 
 /**
  * Describes the message envoy.config.tap.output_sink.v3.GrpcOutputSink.

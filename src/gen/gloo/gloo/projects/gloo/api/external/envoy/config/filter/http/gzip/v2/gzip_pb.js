@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/filter/http/gzip/v2/gzip.proto (package solo.io.envoy.config.filter.http.gzip.v2, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/filter/http/gzip/v2/gzip.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_filter_http_gzip_v2_gzip = /*@__PURE__*/
-  fileDesc("CktnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9maWx0ZXIvaHR0cC9nemlwL3YyL2d6aXAucHJvdG8SKHNvbG8uaW8uZW52b3kuY29uZmlnLmZpbHRlci5odHRwLmd6aXAudjIiyQQKBEd6aXASMgoMbWVtb3J5X2xldmVsGAEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEjQKDmNvbnRlbnRfbGVuZ3RoGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlEl8KEWNvbXByZXNzaW9uX2xldmVsGAMgASgOMkQuc29sby5pby5lbnZveS5jb25maWcuZmlsdGVyLmh0dHAuZ3ppcC52Mi5HemlwLkNvbXByZXNzaW9uTGV2ZWwuRW51bRJgChRjb21wcmVzc2lvbl9zdHJhdGVneRgEIAEoDjJCLnNvbG8uaW8uZW52b3kuY29uZmlnLmZpbHRlci5odHRwLmd6aXAudjIuR3ppcC5Db21wcmVzc2lvblN0cmF0ZWd5EhQKDGNvbnRlbnRfdHlwZRgGIAMoCRIeChZkaXNhYmxlX29uX2V0YWdfaGVhZGVyGAcgASgIEiUKHXJlbW92ZV9hY2NlcHRfZW5jb2RpbmdfaGVhZGVyGAggASgIEjEKC3dpbmRvd19iaXRzGAkgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQzMlZhbHVlGjwKEENvbXByZXNzaW9uTGV2ZWwiKAoERW51bRILCgdERUZBVUxUEAASCAoEQkVTVBABEgkKBVNQRUVEEAIiRgoTQ29tcHJlc3Npb25TdHJhdGVneRILCgdERUZBVUxUEAASDAoIRklMVEVSRUQQARILCgdIVUZGTUFOEAISBwoDUkxFEANiBnByb3RvM9L2AwQIABgA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/filter/http/gzip/v2/gzip.proto");
 
 /**
  * Describes the message solo.io.envoy.config.filter.http.gzip.v2.Gzip.
@@ -37,8 +35,14 @@ export const Gzip_CompressionLevel_EnumSchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionLevel.Enum
  */
-export const Gzip_CompressionLevel_Enum = /*@__PURE__*/
-  tsEnum(Gzip_CompressionLevel_EnumSchema);
+export const Gzip_CompressionLevel_Enum = {
+  "0": "DEFAULT",
+  "1": "BEST",
+  "2": "SPEED",
+  "DEFAULT": 0,
+  "BEST": 1,
+  "SPEED": 2
+};
 
 /**
  * Describes the enum solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionStrategy.
@@ -51,6 +55,14 @@ export const Gzip_CompressionStrategySchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.config.filter.http.gzip.v2.Gzip.CompressionStrategy
  */
-export const Gzip_CompressionStrategy = /*@__PURE__*/
-  tsEnum(Gzip_CompressionStrategySchema);
+export const Gzip_CompressionStrategy = {
+  "0": "DEFAULT",
+  "1": "FILTERED",
+  "2": "HUFFMAN",
+  "3": "RLE",
+  "DEFAULT": 0,
+  "FILTERED": 1,
+  "HUFFMAN": 2,
+  "RLE": 3
+};
 

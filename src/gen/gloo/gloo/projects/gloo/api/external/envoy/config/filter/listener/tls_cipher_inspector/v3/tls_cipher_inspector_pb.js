@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/filter/listener/tls_cipher_inspector/v3/tls_cipher_inspector.proto (package envoy.config.filter.listener.tls_cipher_inspector.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/filter/listener/tls_cipher_inspector/v3/tls_cipher_inspector.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_filter_listener_tls_cipher_inspector_v3_tls_cipher_inspector = /*@__PURE__*/
-  fileDesc("Cm9nbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9maWx0ZXIvbGlzdGVuZXIvdGxzX2NpcGhlcl9pbnNwZWN0b3IvdjMvdGxzX2NpcGhlcl9pbnNwZWN0b3IucHJvdG8SNGVudm95LmNvbmZpZy5maWx0ZXIubGlzdGVuZXIudGxzX2NpcGhlcl9pbnNwZWN0b3IudjMiFAoSVGxzQ2lwaGVySW5zcGVjdG9yYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/filter/listener/tls_cipher_inspector/v3/tls_cipher_inspector.proto");
 
 /**
  * Describes the message envoy.config.filter.listener.tls_cipher_inspector.v3.TlsCipherInspector.

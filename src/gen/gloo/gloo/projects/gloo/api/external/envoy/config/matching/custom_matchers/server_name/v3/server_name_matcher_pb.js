@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/matching/custom_matchers/server_name/v3/server_name_matcher.proto (package envoy.config.matching.custom_matchers.server_name.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
-import { file_xds_type_matcher_v3_matcher } from "../../../../../../../../../../../xds/type/matcher/v3/matcher_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/matching/custom_matchers/server_name/v3/server_name_matcher.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_matching_custom_matchers_server_name_v3_server_name_matcher = /*@__PURE__*/
-  fileDesc("Cm5nbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9tYXRjaGluZy9jdXN0b21fbWF0Y2hlcnMvc2VydmVyX25hbWUvdjMvc2VydmVyX25hbWVfbWF0Y2hlci5wcm90bxI0ZW52b3kuY29uZmlnLm1hdGNoaW5nLmN1c3RvbV9tYXRjaGVycy5zZXJ2ZXJfbmFtZS52MyL1AQoRU2VydmVyTmFtZU1hdGNoZXISegoUc2VydmVyX25hbWVfbWF0Y2hlcnMYASADKAsyXC5lbnZveS5jb25maWcubWF0Y2hpbmcuY3VzdG9tX21hdGNoZXJzLnNlcnZlcl9uYW1lLnYzLlNlcnZlck5hbWVNYXRjaGVyLlNlcnZlck5hbWVTZXRNYXRjaGVyGmQKFFNlcnZlck5hbWVTZXRNYXRjaGVyEhQKDHNlcnZlcl9uYW1lcxgBIAMoCRI2Cghvbl9tYXRjaBgCIAEoCzIkLnhkcy50eXBlLm1hdGNoZXIudjMuTWF0Y2hlci5Pbk1hdGNoYgZwcm90bzPS9gMECAAYAA", [file_xds_type_matcher_v3_matcher]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/matching/custom_matchers/server_name/v3/server_name_matcher.proto");
 
 /**
  * Describes the message envoy.config.matching.custom_matchers.server_name.v3.ServerNameMatcher.

@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/config/matching/inputs/cipher_detection_input/v3/cipher_detection_input.proto (package envoy.config.matching.cipher_detection_input.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/config/matching/inputs/cipher_detection_input/v3/cipher_detection_input.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_config_matching_inputs_cipher_detection_input_v3_cipher_detection_input = /*@__PURE__*/
-  fileDesc("CnNnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2NvbmZpZy9tYXRjaGluZy9pbnB1dHMvY2lwaGVyX2RldGVjdGlvbl9pbnB1dC92My9jaXBoZXJfZGV0ZWN0aW9uX2lucHV0LnByb3RvEi9lbnZveS5jb25maWcubWF0Y2hpbmcuY2lwaGVyX2RldGVjdGlvbl9pbnB1dC52MyJQChRDaXBoZXJEZXRlY3Rpb25JbnB1dBIbChNwYXNzdGhyb3VnaF9jaXBoZXJzGAEgAygNEhsKE3Rlcm1pbmF0aW5nX2NpcGhlcnMYAiADKA1iBnByb3RvM9L2AwQIABgA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/config/matching/inputs/cipher_detection_input/v3/cipher_detection_input.proto");
 
 /**
  * Describes the message envoy.config.matching.cipher_detection_input.v3.CipherDetectionInput.

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/filters/http/buffer/v3/buffer.proto (package solo.io.envoy.extensions.filters.http.buffer.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
-import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import { fileDesc, messageDesc } from "../../../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/filters/http/buffer/v3/buffer.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_buffer_v3_buffer = /*@__PURE__*/
-  fileDesc("ClRnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2J1ZmZlci92My9idWZmZXIucHJvdG8SL3NvbG8uaW8uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYnVmZmVyLnYzIkcKBkJ1ZmZlchI3ChFtYXhfcmVxdWVzdF9ieXRlcxgBIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5VSW50MzJWYWx1ZUoECAIQAyJ7Cg5CdWZmZXJQZXJSb3V0ZRISCghkaXNhYmxlZBgBIAEoCEgAEkkKBmJ1ZmZlchgCIAEoCzI3LnNvbG8uaW8uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuYnVmZmVyLnYzLkJ1ZmZlckgAQgoKCG92ZXJyaWRlYgZwcm90bzPS9gMECAAYAA", [file_google_protobuf_wrappers]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/filters/http/buffer/v3/buffer.proto");
 
 /**
  * Describes the message solo.io.envoy.extensions.filters.http.buffer.v3.Buffer.

@@ -2,16 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/filters/http/csrf/v3/csrf.proto (package solo.io.envoy.extensions.filters.http.csrf.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_config_core_v3_base } from "../../../../../config/core/v3/base_pb.js";
-import { file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string } from "../../../../../type/matcher/v3/string_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/filters/http/csrf/v3/csrf.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_csrf_v3_csrf = /*@__PURE__*/
-  fileDesc("ClBnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2NzcmYvdjMvY3NyZi5wcm90bxItc29sby5pby5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5jc3JmLnYzIvYBCgpDc3JmUG9saWN5Ek4KDmZpbHRlcl9lbmFibGVkGAEgASgLMjYuc29sby5pby5lbnZveS5jb25maWcuY29yZS52My5SdW50aW1lRnJhY3Rpb25hbFBlcmNlbnQSTgoOc2hhZG93X2VuYWJsZWQYAiABKAsyNi5zb2xvLmlvLmVudm95LmNvbmZpZy5jb3JlLnYzLlJ1bnRpbWVGcmFjdGlvbmFsUGVyY2VudBJIChJhZGRpdGlvbmFsX29yaWdpbnMYAyADKAsyLC5zb2xvLmlvLmVudm95LnR5cGUubWF0Y2hlci52My5TdHJpbmdNYXRjaGVyYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_config_core_v3_base, file_gloo_projects_gloo_api_external_envoy_type_matcher_v3_string]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/filters/http/csrf/v3/csrf.proto");
 
 /**
  * Describes the message solo.io.envoy.extensions.filters.http.csrf.v3.CsrfPolicy.

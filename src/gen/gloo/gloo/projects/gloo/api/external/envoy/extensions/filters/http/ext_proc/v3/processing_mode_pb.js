@@ -2,14 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/filters/http/ext_proc/v3/processing_mode.proto (package solo.io.envoy.extensions.filters.http.ext_proc.v3, syntax proto3)
 /* eslint-disable */
 
-import { enumDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
+import { enumDesc, fileDesc, messageDesc } from "../../../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/filters/http/ext_proc/v3/processing_mode.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_ext_proc_v3_processing_mode = /*@__PURE__*/
-  fileDesc("Cl9nbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL2V4dF9wcm9jL3YzL3Byb2Nlc3NpbmdfbW9kZS5wcm90bxIxc29sby5pby5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5leHRfcHJvYy52MyKmBgoOUHJvY2Vzc2luZ01vZGUSbQoTcmVxdWVzdF9oZWFkZXJfbW9kZRgBIAEoDjJQLnNvbG8uaW8uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZXh0X3Byb2MudjMuUHJvY2Vzc2luZ01vZGUuSGVhZGVyU2VuZE1vZGUSbgoUcmVzcG9uc2VfaGVhZGVyX21vZGUYAiABKA4yUC5zb2xvLmlvLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmV4dF9wcm9jLnYzLlByb2Nlc3NpbmdNb2RlLkhlYWRlclNlbmRNb2RlEmkKEXJlcXVlc3RfYm9keV9tb2RlGAMgASgOMk4uc29sby5pby5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5leHRfcHJvYy52My5Qcm9jZXNzaW5nTW9kZS5Cb2R5U2VuZE1vZGUSagoScmVzcG9uc2VfYm9keV9tb2RlGAQgASgOMk4uc29sby5pby5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC5leHRfcHJvYy52My5Qcm9jZXNzaW5nTW9kZS5Cb2R5U2VuZE1vZGUSbgoUcmVxdWVzdF90cmFpbGVyX21vZGUYBSABKA4yUC5zb2xvLmlvLmVudm95LmV4dGVuc2lvbnMuZmlsdGVycy5odHRwLmV4dF9wcm9jLnYzLlByb2Nlc3NpbmdNb2RlLkhlYWRlclNlbmRNb2RlEm8KFXJlc3BvbnNlX3RyYWlsZXJfbW9kZRgGIAEoDjJQLnNvbG8uaW8uZW52b3kuZXh0ZW5zaW9ucy5maWx0ZXJzLmh0dHAuZXh0X3Byb2MudjMuUHJvY2Vzc2luZ01vZGUuSGVhZGVyU2VuZE1vZGUiSgoMQm9keVNlbmRNb2RlEggKBE5PTkUQABIMCghTVFJFQU1FRBABEgwKCEJVRkZFUkVEEAISFAoQQlVGRkVSRURfUEFSVElBTBADIjEKDkhlYWRlclNlbmRNb2RlEgsKB0RFRkFVTFQQABIICgRTRU5EEAESCAoEU0tJUBACYgZwcm90bzPS9gMECAAYAA");
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/filters/http/ext_proc/v3/processing_mode.proto");
 
 /**
  * Describes the message solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.
@@ -29,8 +28,16 @@ export const ProcessingMode_BodySendModeSchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.BodySendMode
  */
-export const ProcessingMode_BodySendMode = /*@__PURE__*/
-  tsEnum(ProcessingMode_BodySendModeSchema);
+export const ProcessingMode_BodySendMode = {
+  "0": "NONE",
+  "1": "STREAMED",
+  "2": "BUFFERED",
+  "3": "BUFFERED_PARTIAL",
+  "NONE": 0,
+  "STREAMED": 1,
+  "BUFFERED": 2,
+  "BUFFERED_PARTIAL": 3
+};
 
 /**
  * Describes the enum solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode.
@@ -43,6 +50,12 @@ export const ProcessingMode_HeaderSendModeSchema = /*@__PURE__*/
  *
  * @generated from enum solo.io.envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode
  */
-export const ProcessingMode_HeaderSendMode = /*@__PURE__*/
-  tsEnum(ProcessingMode_HeaderSendModeSchema);
+export const ProcessingMode_HeaderSendMode = {
+  "0": "DEFAULT",
+  "1": "SEND",
+  "2": "SKIP",
+  "DEFAULT": 0,
+  "SEND": 1,
+  "SKIP": 2
+};
 

@@ -2,15 +2,13 @@
 // @generated from file gloo/projects/gloo/api/external/envoy/extensions/filters/http/wasm/v3/wasm.proto (package solo.io.envoy.extensions.filters.http.wasm.v3, syntax proto3)
 /* eslint-disable */
 
-import { messageDesc } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc } from "../../../../../../../../../../../../../lib/file-desc.js";
-import { file_gloo_projects_gloo_api_external_envoy_extensions_wasm_v3_wasm } from "../../../../wasm/v3/wasm_pb.js";
+import { fileDesc, messageDesc } from "../../../../../../../../../../../descriptors.js";
 
 /**
  * Describes the file gloo/projects/gloo/api/external/envoy/extensions/filters/http/wasm/v3/wasm.proto.
  */
 export const file_gloo_projects_gloo_api_external_envoy_extensions_filters_http_wasm_v3_wasm = /*@__PURE__*/
-  fileDesc("ClBnbG9vL3Byb2plY3RzL2dsb28vYXBpL2V4dGVybmFsL2Vudm95L2V4dGVuc2lvbnMvZmlsdGVycy9odHRwL3dhc20vdjMvd2FzbS5wcm90bxItc29sby5pby5lbnZveS5leHRlbnNpb25zLmZpbHRlcnMuaHR0cC53YXNtLnYzIkYKBFdhc20SPgoGY29uZmlnGAEgASgLMi4uc29sby5pby5lbnZveS5leHRlbnNpb25zLndhc20udjMuUGx1Z2luQ29uZmlnYgZwcm90bzPS9gMECAAYAA", [file_gloo_projects_gloo_api_external_envoy_extensions_wasm_v3_wasm]);
+  fileDesc("gloo/projects/gloo/api/external/envoy/extensions/filters/http/wasm/v3/wasm.proto");
 
 /**
  * Describes the message solo.io.envoy.extensions.filters.http.wasm.v3.Wasm.
