@@ -13,6 +13,15 @@ import { extractorsOf } from "../plugin/functionParameters.ts";
 import { scriptFilter, withScript } from "../plugin/scriptFilter.ts";
 import { serviceSpecOf } from "../plugin/serviceSpec.ts";
 import { transformationOf } from "../plugin/transformationTemplate.ts";
+import { luaRuntime } from "../template/runtime.ts";
+
+const config = {
+  defaultSourceCode: { specifier: { case: "inlineString", value: luaRuntime } },
+  // One machine for all listeners and filter chains.
+  sharedVmId: scriptFilter,
+  // A changed path must not lead to another route.
+  clearRouteCache: false,
+} as const;
 
 export const restFunctions: Feature = {
   name: "rest",
@@ -23,8 +32,7 @@ export const restFunctions: Feature = {
       filter: {
         name: scriptFilter,
         disabled: true,
-        // A changed path must not lead to another route.
-        configType: { case: "typedConfig", value: packAny(LuaSchema, { clearRouteCache: false }) },
+        configType: { case: "typedConfig", value: packAny(LuaSchema, config) },
       },
     },
   ],

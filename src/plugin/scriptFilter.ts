@@ -2,7 +2,7 @@
 import { withFilterConfig } from "../envoy/drafts.ts";
 import { LuaPerRouteSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { TemplateFault } from "../template/ast.ts";
-import { luaScript } from "../template/lua.ts";
+import { luaScripts, type Transformations } from "../template/lua.ts";
 import type { DestinationContext, DestinationDraft } from "./feature.ts";
 import { ParameterFault } from "./functionParameters.ts";
 
@@ -14,12 +14,10 @@ export function withScript<D extends DestinationDraft>(
   draft: D,
   what: string,
   { refuse, warn }: DestinationContext,
-  transformations: () => Parameters<typeof luaScript>[0],
+  transformations: () => Transformations,
 ): D {
   try {
-    const script = luaScript(transformations());
-    const sourceCode = { specifier: { case: "inlineString", value: script } } as const;
-    return withFilterConfig(draft, scriptFilter, LuaPerRouteSchema, { override: { case: "sourceCode", value: sourceCode } });
+    return withFilterConfig(draft, scriptFilter, LuaPerRouteSchema, { filterContext: { ...luaScripts(transformations()) } });
   } catch (fault) {
     if (fault instanceof ParameterFault) refuse("", fault.message);
     else if (fault instanceof TemplateFault)

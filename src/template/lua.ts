@@ -3,7 +3,6 @@
 import { type Expression, TemplateFault } from "./ast.ts";
 import { parseTemplate } from "./parse.ts";
 import { luaPattern } from "./pattern.ts";
-import { luaRuntime } from "./runtime.ts";
 
 export interface Transformation {
   /** Variables taken out of headers. With `advanced`, they are read by `extraction("name")`. */
@@ -31,11 +30,14 @@ export interface Extractor {
   readonly subgroup: number;
 }
 
-/** The script, for requests, responses or both. Throws a {@link TemplateFault} for what cannot be done. */
-export function luaScript(transformations: { readonly request?: Transformation; readonly response?: Transformation }): string {
-  const { request, response } = transformations;
-  const own = [request && side("request", request), response && side("response", response)].filter((each) => each !== undefined);
-  return `${luaRuntime}${own.join("")}`;
+export interface Transformations {
+  readonly request?: Transformation;
+  readonly response?: Transformation;
+}
+
+/** The scripts of a route, for the runtime to run. Throws a {@link TemplateFault} for what cannot be done. */
+export function luaScripts({ request, response }: Transformations): { readonly request?: string; readonly response?: string } {
+  return { ...(request && { request: side("request", request) }), ...(response && { response: side("response", response) }) };
 }
 
 function side(which: "request" | "response", transformation: Transformation): string {
@@ -45,23 +47,24 @@ function side(which: "request" | "response", transformation: Transformation): st
   const scope: Scope = { which, advanced: transformation.advanced };
   const pairs = (list: Transformation["headers"]) => list.map(([name, template]) => setting(which, name, template, scope)).join(", ");
   const isPassthrough = body.kind === "passthrough";
-  const writes = body.kind === "template" ? print(body.template, scope) : body.kind === "mergeExtractors" ? "dump(s.context)" : "nil";
+  const writes = body.kind === "template" ? print(body.template, scope) : body.kind === "mergeExtractors" ? "R.dump(s.context)" : "nil";
   return [
-    `function envoy_on_${which}(handle)`,
+    "local R = ...",
+    "return function(handle)",
     `  local s = {advanced = ${transformation.advanced}, is_response = ${which === "response"}}`,
-    isPassthrough ? "  s.body = ''" : "  read_body(s, handle)",
+    isPassthrough ? "  s.body = ''" : "  R.read_body(s, handle)",
     // Only now: Envoy forgets wrappers while it waits for the body.
     "  s.headers = handle:headers()",
     "  local fine, fault = pcall(function()",
-    isPassthrough || !transformation.parsesBody ? "    s.context = object()" : `    parse_body(s, ${transformation.ignoresBadBody})`,
-    ...extractors.map((each) => `    extract(s, ${quoted(each.name)}, ${extractor(each)})`),
+    isPassthrough || !transformation.parsesBody ? "    s.context = R.object()" : `    R.parse_body(s, ${transformation.ignoresBadBody})`,
+    ...extractors.map((each) => `    R.extract(s, ${quoted(each.name)}, ${extractor(each)})`),
     `    s.new_body = ${writes}`,
     `    s.set = {${pairs(headers)}}`,
     `    s.append = {${pairs(append)}}`,
     "  end)",
-    "  if not fine then return refuse(handle, s, fault) end",
-    `  apply(s, {${remove.map((name) => quoted(name.toLowerCase())).join(", ")}})`,
-    isPassthrough ? "" : "  write_body(s, handle)",
+    "  if not fine then return R.refuse(handle, s, fault) end",
+    `  R.apply(s, {${remove.map((name) => quoted(name.toLowerCase())).join(", ")}})`,
+    isPassthrough ? "" : "  R.write_body(s, handle)",
     "end\n",
   ]
     .filter((line) => line !== "")
@@ -69,11 +72,11 @@ function side(which: "request" | "response", transformation: Transformation): st
 }
 
 function extractor({ header, regex, subgroup }: Extractor): string {
-  const value = `first(s, ${quoted(header)})`;
+  const value = `R.first(s, ${quoted(header)})`;
   if (regex === undefined) return value;
   const { pattern, groups } = luaPattern(regex);
   if (subgroup > groups) throw new TemplateFault(`the regular expression ${JSON.stringify(regex)} has no group ${subgroup}`);
-  return `match(${value}, ${quoted(pattern)}, ${subgroup})`;
+  return `R.match(${value}, ${quoted(pattern)}, ${subgroup})`;
 }
 
 function setting(which: "request" | "response", name: string, template: string, scope: Scope): string {
@@ -81,7 +84,7 @@ function setting(which: "request" | "response", name: string, template: string, 
   const isPseudo = which === "request" ? [":method", ":path", ":authority", ":scheme"].includes(lower) : lower === ":status";
   if (!isPseudo && !/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(lower))
     throw new TemplateFault(`${JSON.stringify(name)} is no header of a ${which}`);
-  return `{${quoted(lower)}, clean(${quoted(lower)}, ${print(template, scope)})}`;
+  return `{${quoted(lower)}, R.clean(${quoted(lower)}, ${print(template, scope)})}`;
 }
 
 interface Scope {
@@ -91,7 +94,7 @@ interface Scope {
 
 /** An expression of Lua for the text that a template renders to. */
 function print(template: string, scope: Scope): string {
-  const parts = parseTemplate(template).map((part) => (part.kind === "text" ? quoted(part.text) : `text(${value(part.value, scope)})`));
+  const parts = parseTemplate(template).map((part) => (part.kind === "text" ? quoted(part.text) : `R.text(${value(part.value, scope)})`));
   return parts.length === 0 ? '""' : parts.join(" .. ");
 }
 
@@ -100,11 +103,11 @@ function value(expression: Expression, scope: Scope): string {
     case "text":
       return quoted(expression.text);
     case "number":
-      return `number(${quoted(expression.text)})`;
+      return `R.number(${quoted(expression.text)})`;
     case "constant":
-      return expression.value === null ? "null" : String(expression.value);
+      return expression.value === null ? "R.null" : String(expression.value);
     case "variable":
-      return `known(s, ${path(expression.path, scope)})`;
+      return `R.known(s, ${path(expression.path, scope)})`;
     case "call":
       return call(expression.name, expression.args, scope);
   }
@@ -133,14 +136,14 @@ function call(name: string, args: readonly Expression[], scope: Scope): string {
   const [first, second] = args;
   if (name === "default" && first && second && args.length === 2) {
     if (first.kind !== "variable") return value(first, scope);
-    return `either(s, ${path(first.path, scope)}, function() return ${value(second, scope)} end)`;
+    return `R.either(s, ${path(first.path, scope)}, function() return ${value(second, scope)} end)`;
   }
-  if (name === "exists" && first?.kind === "text" && args.length === 1) return `(find(s, ${path(first.text, scope)}) ~= nil)`;
+  if (name === "exists" && first?.kind === "text" && args.length === 1) return `(R.find(s, ${path(first.text, scope)}) ~= nil)`;
   if (name === "request_header" && scope.which === "response") throw new TemplateFault("request_header in a response is not supported yet");
   if (!Object.hasOwn(plain, name)) throw new TemplateFault(`the function ${name} is not supported yet`);
   if (!plain[name]?.includes(args.length))
     throw new TemplateFault(`the function ${name} takes ${plain[name]?.join(" or ")} values, not ${args.length}`);
-  return `inja_${name}(${["s", ...args.map((each) => value(each, scope))].join(", ")})`;
+  return `R.inja_${name}(${["s", ...args.map((each) => value(each, scope))].join(", ")})`;
 }
 
 /** A string of Lua, whatever is in the text. */

@@ -65,16 +65,16 @@ function oneCharacter(regex: string, at: number, refuse: Refuse): [string, numbe
   return [literal(escaped), at + 2];
 }
 
-const named: Record<string, string> = {
-  alnum: "%w",
-  alpha: "%a",
-  digit: "%d",
-  lower: "%l",
-  upper: "%u",
-  space: "%s",
-  xdigit: "%x",
-  punct: "%p",
-};
+const named = new Map([
+  ["alnum", "%w"],
+  ["alpha", "%a"],
+  ["digit", "%d"],
+  ["lower", "%l"],
+  ["upper", "%u"],
+  ["space", "%s"],
+  ["xdigit", "%x"],
+  ["punct", "%p"],
+]);
 
 function set(regex: string, begin: number, refuse: Refuse): [string, number] {
   let at = begin + 1;
@@ -86,7 +86,7 @@ function set(regex: string, begin: number, refuse: Refuse): [string, number] {
   for (; at < regex.length && regex[at] !== "]"; ) {
     const posix = /^\[:([a-z]+):\]/.exec(regex.slice(at, at + 12));
     if (posix) {
-      out += named[posix[1] ?? ""] ?? refuse(posix[0]);
+      out += named.get(posix[1] ?? "") ?? refuse(posix[0]);
       at += posix[0].length;
       continue;
     }

@@ -1,6 +1,9 @@
 // What generated scripts stand on, in Lua 5.1 as Envoy's LuaJIT runs it: JSON with its numbers as they are written, variables by
 // path, the functions of Inja, and the order in which a message is changed. All of a message is rendered before any of it is changed.
 //
+// One script for all routes, in one Lua machine of each worker: a machine for each route costs 0.4 MB and a millisecond of each update of
+// the routes (measured: 1,000 routes, 460 MB). What is particular to a route is a small script of its own, in its filter context.
+//
 // `s` is the message in work: headers, body, context (the JSON that variables are looked up in), extractions.
 // A fault is an error with a table {why = …}: requests are answered with 400, as Gloo does.
 export const luaRuntime = String.raw`
@@ -248,4 +251,21 @@ local function refuse(handle, s, fault)
   s.headers:replace(":status", "400")
   if s.buffer then s.buffer:setBytes(why) end
 end
+
+local R = {number = number, null = null, known = known, find = find, either = either, text = text, dump = dump, object = object, first = first, match = match, extract = extract, parse_body = parse_body, read_body = read_body, clean = clean, apply = apply, write_body = write_body, refuse = refuse, inja_header = inja_header, inja_request_header = inja_request_header, inja_extraction = inja_extraction, inja_body = inja_body, inja_context = inja_context, inja_upper = inja_upper, inja_lower = inja_lower, inja_trim = inja_trim, inja_raw_string = inja_raw_string, inja_substring = inja_substring}
+
+-- Scripts of routes arrive as text, and are kept while they are in use. What is not used for a while is compiled anew.
+local compiled = setmetatable({}, {__mode = "v"})
+local function run(handle, which)
+  local code = handle:filterContext():get(which)
+  if code == nil then return end
+  local script = compiled[code]
+  if script == nil then
+    script = assert(loadstring(code))(R)
+    compiled[code] = script
+  end
+  script(handle)
+end
+function envoy_on_request(handle) run(handle, "request") end
+function envoy_on_response(handle) run(handle, "response") end
 `;
