@@ -59,6 +59,7 @@ export interface SiteHost extends Made<EncodedVirtualHost | undefined> {
 
 export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Hosts {
   const gateways = graph.value("gateways", (read) => gatewaysOf(read, known), { equals: sameGateways });
+  const gatewayOf = graph.deriveMany("gateways by key", gateways, (all) => all.map((each) => [each.key, each] as const));
   const attachments = graph.deriveMany(
     "attachments",
     known.of.VirtualService,
@@ -75,7 +76,7 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
     "virtual hosts",
     attachments,
     (attachment, _key, read): SiteHost | undefined => {
-      const gateway = read.value(gateways).find((each) => each.key === attachment.gateway);
+      const gateway = read.get(gatewayOf, attachment.gateway);
       const part = gateway && partsOf(gateway, worldOf(read, known)).parts[attachment.part];
       const virtualService = read.get(known.of.VirtualService, attachment.virtualService);
       if (gateway === undefined || part?.kind !== "http" || virtualService === undefined) return undefined;

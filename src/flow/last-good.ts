@@ -90,9 +90,9 @@ function worldWith(world: World, replaced: Replaced, inUse: InUse): World {
       const key = resourceKey(kind, ref);
       return replaced.has(key) ? (replaced.get(key) as Resource<K> | undefined) : world.get(kind, ref);
     },
-    list: (kind, namespace) =>
+    list: (kind, namespace, labels) =>
       world
-        .list(kind, namespace)
+        .list(kind, namespace, labels)
         .map(inUse)
         .filter((each) => each !== undefined),
     get settings() {

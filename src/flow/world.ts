@@ -11,6 +11,8 @@ import { allKinds } from "./inputs.ts";
 export interface InService {
   readonly of: { readonly [K in Kind]: Collection<Resource<K>> };
   readonly byNamespace: { readonly [K in Kind]: Index<Resource<K>> };
+  /** Of the kinds that others select by labels. */
+  readonly byLabel: { readonly [K in Kind]?: Index<Resource> };
   /** Upstreams that nobody wrote: those of Kubernetes Services. */
   readonly generated: Collection<Resource<"Upstream">>;
   readonly settings: Single<Spec<"Settings">>;
@@ -29,7 +31,21 @@ export function inService(of: InService["of"], settings: InService["settings"], 
   const byNamespace = Object.fromEntries(
     allKinds.map((kind) => [kind, (of[kind] as Collection<Resource>).index("by namespace", (resource) => [resource.ref.namespace])]),
   ) as unknown as InService["byNamespace"];
-  return { of, byNamespace, generated, settings };
+  const byLabel = Object.fromEntries(
+    selectedKinds.map((kind) => [kind, (of[kind] as unknown as Collection<Resource>).index("by label", labelKeys)]),
+  );
+  return { of, byNamespace, byLabel, generated, settings };
+}
+
+const selectedKinds = ["RouteTable", "MatchableHttpGateway", "MatchableTcpGateway"] as const satisfies readonly Kind[];
+
+/** Each label, in the namespace and in all of them. */
+function labelKeys({ ref, labels }: Resource): string[] {
+  return Object.entries(labels).flatMap(([name, value]) => [labelKey(ref.namespace, name, value), labelKey(undefined, name, value)]);
+}
+
+function labelKey(namespace: string | undefined, name: string, value: string): string {
+  return JSON.stringify([namespace ?? null, name, value]);
 }
 
 /** What holds where there are no Settings. */
@@ -44,7 +60,12 @@ export function worldOf(read: Read, known: InService): World {
       if (own !== undefined || kind !== "Upstream") return own;
       return read.get(known.generated, key) as Resource<K> | undefined;
     },
-    list<K extends Kind>(kind: K, namespace?: string): readonly Resource<K>[] {
+    list<K extends Kind>(kind: K, namespace?: string, labels: Readonly<Record<string, string>> = {}): readonly Resource<K>[] {
+      const [label] = Object.entries(labels);
+      const byLabel = known.byLabel[kind] as unknown as Index<Resource<K>> | undefined;
+      // By one of them: whoever asks looks at the others.
+      if (label !== undefined && byLabel !== undefined)
+        return read.lookup(byLabel, labelKey(namespace, ...label)).map(([, resource]) => resource);
       const collection = known.of[kind] as unknown as Collection<Resource<K>>;
       const index = known.byNamespace[kind] as unknown as Index<Resource<K>>;
       return (namespace === undefined ? read.list(collection) : read.lookup(index, namespace)).map(([, resource]) => resource);

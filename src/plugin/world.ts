@@ -10,8 +10,11 @@ import type { ApiKind, KubeKind, Resource, Spec } from "../model/resource.ts";
 export interface World {
   /** One resource as it is in service: the last good version when the newest is rejected; undefined when there is none. */
   get<K extends ApiKind | KubeKind>(kind: K, ref: Ref): Resource<K> | undefined;
-  /** All resources of a kind in a namespace (`undefined`: in all), ordered by namespace, then name. */
-  list<K extends ApiKind | KubeKind>(kind: K, namespace?: string): readonly Resource<K>[];
+  /**
+   * All resources of a kind in a namespace (`undefined`: in all), ordered by namespace, then name. Who wants only those with some
+   * labels says so: resources without them may be left out, and then do not make the function run again when they change.
+   */
+  list<K extends ApiKind | KubeKind>(kind: K, namespace?: string, labels?: Readonly<Record<string, string>>): readonly Resource<K>[];
   /** `Settings gloo-system/default`; the defaults of the API where there is none. */
   readonly settings: Spec<"Settings">;
 }

@@ -86,6 +86,6 @@ function chosen<K extends "MatchableHttpGateway" | "MatchableTcpGateway">(
   }
   const wanted = namespaces.length === 0 ? [namespace] : namespaces.includes("*") ? [undefined] : [...new Set(namespaces)];
   return wanted
-    .flatMap((each) => world.list(kind, each))
+    .flatMap((each) => world.list(kind, each, labels))
     .filter((each) => matchesLabels(labels, each.labels) && matchesExpressions(expressions, each.labels));
 }

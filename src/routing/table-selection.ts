@@ -24,7 +24,7 @@ export function selectTables(action: DelegateAction, namespace: string, world: W
     );
   const table = world.get("RouteTable", ref);
   if (table?.spec) return { tables: [table] };
-  return fault("DelegateTargetUnknown", `route table ${formatRef(ref)} missing`, path, hintFor(ref.name, world));
+  return fault("DelegateTargetUnknown", `route table ${formatRef(ref)} missing`, path, hintFor(ref.name, namespace, world));
 }
 
 function bySelector(selector: RouteTableSelector, own: string, world: World): SelectedTables {
@@ -36,7 +36,7 @@ function bySelector(selector: RouteTableSelector, own: string, world: World): Se
   if (wrong) return fault("DelegateSelectorInvalid", `${wrong}: the route table selector expression is invalid`, `${path}.expressions`);
   const namespaces = selector.namespaces.length === 0 ? [own] : selector.namespaces.includes("*") ? [undefined] : selector.namespaces;
   const tables = [...new Set(namespaces)]
-    .flatMap((namespace) => world.list("RouteTable", namespace))
+    .flatMap((namespace) => world.list("RouteTable", namespace, selector.labels))
     .filter(
       (table) =>
         table.spec !== undefined && matchesLabels(selector.labels, table.labels) && matchesExpressions(selector.expressions, table.labels),
@@ -44,10 +44,11 @@ function bySelector(selector: RouteTableSelector, own: string, world: World): Se
   return tables.length > 0 ? { tables } : fault("DelegateTargetUnknown", "no route table matches the given selector", path);
 }
 
-/** The usual mistake: right name, wrong namespace. */
-function hintFor(name: string, world: World): string | undefined {
-  const elsewhere = world.list("RouteTable").find((table) => table.ref.name === name);
-  return elsewhere && `did you mean ${formatRef(elsewhere.ref)}?`;
+/** The usual mistake: right name, wrong namespace. Not all are looked through: this would run again whenever any of them changed. */
+function hintFor(name: string, own: string, world: World): string | undefined {
+  const likely = [own, world.settings.discoveryNamespace || "gloo-system", "default"].map((namespace) => ({ namespace, name }));
+  const elsewhere = likely.find((ref) => world.get("RouteTable", ref) !== undefined);
+  return elsewhere && `did you mean ${formatRef(elsewhere)}?`;
 }
 
 function fault(reason: Reason, message: string, path: string, hint?: string): SelectedTables {
