@@ -25,9 +25,9 @@ export async function check(folders: readonly string[], options: CheckOptions): 
   if (text !== "") print(text);
   const isEmpty = resources.size === 0 && findings.length === 0;
   if (isEmpty) {
-    say(
-      `${painter(process.stderr)("red", "error:")} there is no configuration in ${folders.join(", ")} (files that end in .yaml, .yml or .json)`,
-    );
+    const isStdin = folders.every((folder) => folder === "-");
+    const where = isStdin ? "stdin" : `${folders.join(", ")} (files that end in .yaml, .yml or .json)`;
+    say(`${painter(process.stderr)("red", "error:")} there is no configuration in ${where}`);
     return exitCodes.usage;
   }
   const milliseconds = Math.round(performance.now() - started);

@@ -44,7 +44,7 @@ async function getResources(answers: Answers, kind: ApiKind, name: string | unde
     if (name !== undefined) throw new CommandError(message, exitCodes.findings);
     say(message);
   }
-  await printItems(options.output, name, found, (output) => {
+  await printItems(options.output, dataOf(name, found), found.length, (output) => {
     if (output === "name") return found.map((each) => `${kinds[kind].plural}/${each.metadata.name}\n`).join("");
     const columns = columnsOf(kind, output === "wide");
     const withNamespace = options.allNamespaces
@@ -70,7 +70,8 @@ async function getProxies(answers: Answers, name: string | undefined, options: G
   }
   const isData = options.output === "json" || options.output === "yaml";
   const items = isData ? await Promise.all(found.map(async (each) => ({ ...each, ...(await answers.proxy(each.key)) }))) : found;
-  await printItems(options.output, name, items, (output) =>
+  const data = name !== undefined && items.length === 1 ? items[0] : { schemaVersion, items };
+  await printItems(options.output, data, items.length, (output) =>
     output === "name"
       ? found.map((each) => `proxies/${each.key}\n`).join("")
       : table(
@@ -81,18 +82,26 @@ async function getProxies(answers: Answers, name: string | undefined, options: G
   return exitCodes.ok;
 }
 
+/**
+ * What kubectl would print: an object, or a List of them. It can be saved and read again, so nothing stands in it that is not the
+ * object's own; `-o wide` says where it was read.
+ */
+function dataOf(name: string | undefined, found: readonly ResourceView[]): unknown {
+  const items = found.map(({ origin: _, isStale: __, ...object }) => object);
+  return name !== undefined && items.length === 1 ? items[0] : { apiVersion: "v1", kind: "List", items };
+}
+
 async function printItems(
   output: GetOptions["output"],
-  name: string | undefined,
-  items: readonly unknown[],
+  data: unknown,
+  count: number,
   text: (output: "table" | "wide" | "name") => string,
 ): Promise<void> {
-  const data = name !== undefined && items.length === 1 ? items[0] : { schemaVersion, items };
   if (output === "json") print(JSON.stringify(data, undefined, 2));
   else if (output === "yaml") {
     const { yamlText } = await import("../lib/yaml-text.ts");
     print(yamlText(data));
-  } else if (items.length > 0) print(text(output));
+  } else if (count > 0) print(text(output));
 }
 
 function kindOf(text: string): ApiKind {
@@ -140,9 +149,10 @@ async function answersOfFolder(folders: readonly string[], config: string | unde
 }
 
 function answersOfServer({ server, tokenFile }: GetOptions): Answers {
-  const token = tokenFile && readFileSync(tokenFile, "utf8").trim();
+  const base = serverUrl(server);
+  const token = tokenFile && readToken(tokenFile);
   const ask = async (path: string) => {
-    const url = new URL(path, server);
+    const url = new URL(path, base);
     const answer = await fetch(url, { headers: token ? { authorization: `Bearer ${token}` } : {} }).catch((error: Error) => {
       const cause = (error.cause as Error | undefined)?.message ?? error.message;
       throw new CommandError(
@@ -166,6 +176,21 @@ function answersOfServer({ server, tokenFile }: GetOptions): Answers {
       return Object.fromEntries(await Promise.all(pages));
     },
   };
+}
+
+/** `127.0.0.1:9091` is what `run --admin` takes, so it is taken here too. */
+function serverUrl(text: string): string {
+  const url = /^https?:\/\//.test(text) ? text : `http://${text}`;
+  if (URL.canParse(url)) return url;
+  throw new CommandError(`--server is the address of an admin API, such as http://127.0.0.1:9091; it is "${text}"`);
+}
+
+function readToken(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new CommandError(`--token-file names ${file}, which cannot be read: ${(error as Error).message}`);
+  }
 }
 
 function compare(a: string, b: string): number {

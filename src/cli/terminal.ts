@@ -1,6 +1,7 @@
 // The two streams: data goes to stdout, everything said to a person goes to stderr. Colour follows NO_COLOR, FORCE_COLOR, TERM and
 // whether the stream is a terminal; `--color` outranks them.
 import { styleText } from "node:util";
+import { exitCodes } from "./exit.ts";
 
 export type Style = Parameters<typeof styleText>[0];
 export type Paint = (style: Style, text: string) => string;
@@ -29,13 +30,14 @@ export function setColor(when: "auto" | "always" | "never"): void {
 }
 
 /**
- * A reader that has seen enough (`| head -1`) closes the pipe; that is no failure. Who reads the log may go away as well, and that must
+ * A reader that has seen enough (`| head -1`) closes the pipe; that is no failure, and a full disk is none of ours. Who reads the log may go away as well, and that must
  * not end a gateway.
  */
 export function endQuietlyOnClosedPipe(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
-    throw error;
+    say(`error: the output cannot be written: ${error.message}`);
+    process.exit(exitCodes.usage);
   });
   process.stderr.on("error", () => {});
 }

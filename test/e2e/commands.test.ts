@@ -1,5 +1,6 @@
 // Commands that read a folder and end: what they print where, and their exit codes.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -149,6 +150,15 @@ describe("get", () => {
     });
   });
 
+  test.each([
+    ["vs", "-o", "json"],
+    ["us", "petstore", "-o", "yaml"],
+  ])("what get %s %s %s prints can be read again", async (...args) => {
+    const { stdout } = await get(...args, "-n", "shop");
+    const again = await headworks(["check", "-"], { stdin: stdout });
+    expect(again.stderr).toMatch(/^checked 1 resource in 1 file in \d+ ms: 0 errors/);
+  });
+
   test("what is not there is said: 1 for a name, 2 for a kind, 3 for a server", async () => {
     const elsewhere = await get("us");
     expect(elsewhere).toMatchObject({ code: 0, stdout: "" });
@@ -158,6 +168,7 @@ describe("get", () => {
     expect(kind.code).toBe(2);
     expect(kind.stderr).toContain("did you mean upstreams?");
     expect((await headworks(["get", "us", "--server", "http://127.0.0.1:1"])).code).toBe(3);
+    expect((await headworks(["get", "us", "--server", "127.0.0.1:1"])).stderr).toContain("no Headworks answers at 127.0.0.1:1");
   });
 });
 
@@ -178,12 +189,24 @@ describe("usage", () => {
     [["run", "nowhere-at-all"], "nowhere-at-all is not there"],
     [["run", ".", "--grace", "soon"], "It is a number of seconds"],
     [["run", ".", "--config", "nowhere.ts"], "which is not there"],
+    [["get", "us", "--server", "no address"], "--server is the address of an admin API"],
+    [["get", "us", "--token-file", "nowhere"], "--token-file names nowhere, which cannot be read"],
+    [["check", "-"], "there is no configuration in stdin"],
     [["help", "HW0000"], "neither a command nor the code"],
   ])("%j ends with 2 and a line that says why", async (args, message) => {
     const run = await headworks(args, { cwd: good });
     expect(run.stderr).toContain(message);
     expect(run).toMatchObject({ code: 2, stdout: "" });
     expect(run.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  test.skipIf(!existsSync("/dev/full"))("output that cannot be written is said in a line, without a stack trace", () => {
+    const full = openSync("/dev/full", "w");
+    const main = join(import.meta.dirname, "../../src/main.ts");
+    const run = spawnSync(process.execPath, [main, "translate", good], { stdio: ["ignore", full, "pipe"], encoding: "utf8" });
+    closeSync(full);
+    expect(run.status).toBe(2);
+    expect(run.stderr).toMatch(/^error: the output cannot be written: ENOSPC.*\n$/);
   });
 
   test("an admin server off loopback needs a token", async () => {
