@@ -93,7 +93,7 @@ function editOutside({ flow, memory }: Running, random: Random): string {
     case 1: {
       const isCertain = random.chance(0.8);
       if (isCertain) memory.withdraw(key, given.version);
-      flow.inputs.refused.set(key, { version: given.version, message: "refused", ...(!isCertain && { isUncertain: true }) });
+      flow.inputs.refused.set(key, { version: given.version, message: "refused", ...(!isCertain && { mayBe: "anybody" as const }) });
       return `refuse ${key}`;
     }
     case 2:
