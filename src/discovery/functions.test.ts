@@ -108,7 +108,7 @@ test("after a restart the functions known before count, as long as the Upstream 
   const overlay = new FunctionOverlay([before]);
   expect(overlay.over(upstream(at(1))).version).toBe(before.version);
   expect(overlay.over({ ...upstream(at(2)), version: "2" }).version).toBe("2");
-  overlay.learn({ key: before.key, spec: undefined });
+  expect(overlay.learn({ key: before.key, spec: undefined })?.version).toBe("2");
   expect(overlay.over(upstream(at(1))).version).toBe("1");
 });
 
@@ -254,4 +254,16 @@ test("who answers nothing is asked less and less, and a hostile kind harms no ot
   await eventually(names, [["a"]]);
   await delay(400);
   expect(asked).toBeLessThan(20);
+});
+
+test("of 10,000 Upstreams that are there, one that changes costs little", async () => {
+  const { port } = await shop();
+  const { say, names } = story();
+  const many = Array.from({ length: 10_000 }, (_, i) => ({ ...upstream(at(1), {}, `n${i}`) }));
+  say(...many);
+  await delay(50);
+  const before = performance.now();
+  say(...many, upstream(at(port), enabled));
+  await eventually(names, [["a"]]);
+  expect(performance.now() - before).toBeLessThan(500);
 });

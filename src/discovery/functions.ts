@@ -59,6 +59,9 @@ export async function* discoverFunctions(options: FunctionDiscoveryOptions): Asy
   const found = new Latest<ResourceKey, FunctionsFound>(signal);
   const budget = new Budget(options.pace ?? politePace);
   const jobs = new Map<ResourceKey, Job>();
+  const seen = new Map<ResourceKey, { readonly each: FunctionUpstream; readonly labels: unknown }>();
+  const labelsOf = options.namespaceLabels ?? (() => undefined);
+  let lastSettings: Spec<"Settings"> | undefined;
   follow().catch((fault: unknown) => {
     if (!signal.aborted) options.log.error({ err: fault }, "discovery of functions ended");
   });
@@ -71,6 +74,9 @@ export async function* discoverFunctions(options: FunctionDiscoveryOptions): Asy
   async function follow(): Promise<void> {
     for await (const list of options.upstreams) {
       if (signal.aborted) return;
+      const settings = options.settings();
+      const isAllNew = settings !== lastSettings;
+      lastSettings = settings;
       const keys = new Set(list.map(({ resource }) => resource.key));
       for (const [key, job] of jobs)
         if (!keys.has(key)) {
@@ -78,13 +84,24 @@ export async function* discoverFunctions(options: FunctionDiscoveryOptions): Asy
           jobs.delete(key);
           found.put(key, { key, spec: undefined });
         }
-      for (const each of list) consider(each);
+      for (const key of seen.keys()) if (!keys.has(key)) seen.delete(key);
+      for (const each of list) if (isNew(each) || isAllNew) consider(each);
     }
+  }
+
+  /** Of thousands of Upstreams, one changes at a time. */
+  function isNew(each: FunctionUpstream): boolean {
+    const { key, spec, ref } = each.resource;
+    const namespace = spec?.upstreamType.case === "kube" ? spec.upstreamType.value.serviceNamespace : ref.namespace;
+    const labels = labelsOf(namespace);
+    const last = seen.get(key);
+    seen.set(key, { each, labels });
+    return last?.each.resource !== each.resource || last.each.endpoints !== each.endpoints || last.labels !== labels;
   }
 
   function consider(each: FunctionUpstream): void {
     const { key } = each.resource;
-    const plan = functionPlan(each.resource, options.settings(), options.kinds, options.namespaceLabels ?? (() => undefined));
+    const plan = functionPlan(each.resource, options.settings(), options.kinds, labelsOf);
     const place = plan && placeOf(each.resource, each.endpoints);
     const running = jobs.get(key);
     if (plan === undefined || place === undefined) {

@@ -21,6 +21,7 @@ const mark = "+functions:";
 
 export class FunctionOverlay {
   readonly #found = new Map<ResourceKey, FoundSpec>();
+  readonly #bases = new Map<ResourceKey, Resource<"Upstream">>();
   readonly #remembered = new Map<ResourceKey, Resource<"Upstream">>();
 
   /** `remembered` are Upstreams that were in service before a restart: their functions count until news comes. */
@@ -28,22 +29,32 @@ export class FunctionOverlay {
     for (const each of remembered) if (each.version.includes(mark)) this.#remembered.set(each.key, each);
   }
 
-  /** Takes note; apply the Upstream anew afterwards. */
-  learn({ key, spec }: FunctionsFound): void {
+  /** Takes note of what was found, and returns the Upstream as it is now, if there is one. */
+  learn({ key, spec }: FunctionsFound): Resource<"Upstream"> | undefined {
     this.#remembered.delete(key);
     if (spec) this.#found.set(key, spec);
     else this.#found.delete(key);
+    const base = this.#bases.get(key);
+    return base && this.over(base);
   }
 
+  /** The Upstream is gone. */
   forget(key: ResourceKey): void {
+    this.#bases.delete(key);
     this.#found.delete(key);
     this.#remembered.delete(key);
   }
 
-  /** The Upstream with the functions that are known of it. */
+  /** What a source says of an Upstream, with the functions that are known of it. */
   over(upstream: Resource<"Upstream">): Resource<"Upstream"> {
+    this.#bases.set(upstream.key, upstream);
     const found = this.#found.get(upstream.key) ?? this.#before(upstream);
     return found ? withFunctions(upstream, found) : upstream;
+  }
+
+  /** The Upstreams as sources deliver them: what discovery of functions has to look at. */
+  get bases(): ReadonlyMap<ResourceKey, Resource<"Upstream">> {
+    return this.#bases;
   }
 
   #before(upstream: Resource<"Upstream">): FoundSpec | undefined {
