@@ -92,7 +92,17 @@ beforeAll(async () => {
         grpcServices: [{ packageName: "till.v1", serviceName: "Till", functionNames: ["Get"] }],
       },
     }),
-    object("Artifact", "protos", {}),
+    object("Artifact", "protos", { data: { d: bin } }),
+    upstream("empty", {
+      grpcJsonTranscoder: { ...transcoder, protoDescriptorConfigMap: { configMapRef: { name: "nothing", namespace: "gloo-system" } } },
+    }),
+    object("Artifact", "nothing", {}),
+    object("VirtualService", "configured", {
+      virtualHost: {
+        domains: ["configured.test"],
+        routes: [{ matchers: [{ prefix: "/" }], routeAction: { multi: { destinations: [{ weight: 1, destination: to("configured") }] } } }],
+      },
+    }),
     object("VirtualService", "all", {
       virtualHost: {
         domains: ["*"],
@@ -131,6 +141,12 @@ here("grpcJsonTranscoder of an Upstream: JSON becomes a call, also without useHt
   expect(answer?.headers["content-type"]).toBe("application/json");
 });
 
+here("descriptors of a ConfigMap, on a weighted destination", async () => {
+  const headers = { "content-type": "application/json" };
+  const answer = await ask(files.port, "configured.test", "/till.v1.Till/Get", { method: "POST", body: '{"id": "6"}', headers });
+  expect([answer?.status, answer?.body]).toEqual([200, '{"id":"got 6"}']);
+});
+
 here("serviceSpec.grpc: parameters of path and headers become fields of the message", async () => {
   called.length = 0;
   const answer = await ask(files.port, "any", "/by-path/7", { headers: { "x-note": "hi" } });
@@ -147,5 +163,5 @@ here("serviceSpec.grpc without parameters: the body is the message", async () =>
 here("descriptors that Envoy would refuse are named, and cost nobody anything", async () => {
   const statuses = await (await fetch(`http://127.0.0.1:${files.adminPort}/api/v1/resources/Upstream`)).text().catch(() => "");
   expect(`${gateway.stderr()}${statuses}`).toContain("has no service till.v1.None");
-  expect(`${gateway.stderr()}${statuses}`).toContain("configmap gloo-system:protos does not contain any values");
+  expect(`${gateway.stderr()}${statuses}`).toContain("configmap gloo-system:nothing does not contain any values");
 });
