@@ -174,7 +174,7 @@ class Builder {
       if (this.#weight.height > height) height = this.#weight.height;
       end = Math.max(end, this.#end, key.keyEnd);
       if (key.key === "<<" && key.isPlain) merges.push({ node: value, start: key.keyStart });
-      else entries.push({ ...key, value });
+      else entries.push({ key: key.key, keyStart: key.keyStart, keyEnd: key.keyEnd, isPlain: key.isPlain, value });
     }
     this.#next++;
     this.#reportDuplicates(entries);

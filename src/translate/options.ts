@@ -30,7 +30,11 @@ export function useOf(
 
 /** The fields that are written. */
 export function setFields(schema: DescMessage, message: Message): DescField[] {
-  return schema.fields.filter((field) => isFieldSet(message as never, field as never));
+  // This runs for every route, and nearly all fields are not there at all: they need no question to the descriptor.
+  const values = message as unknown as Readonly<Record<string, unknown>>;
+  return schema.fields.filter(
+    (field) => (field.oneof || values[field.localName] !== undefined) && isFieldSet(message as never, field as never),
+  );
 }
 
 interface Plan {
