@@ -1,5 +1,6 @@
 // The backend of the demo: a few pets in memory, and an OpenAPI document that says how to ask for them.
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "../lib/node-http.ts";
 
 export interface Petstore extends AsyncDisposable {
   /** `http://127.0.0.1:9090` */

@@ -1,6 +1,6 @@
 // What the heads of all responses have in common, whoever answers.
 
-import { STATUS_CODES } from "node:http";
+import { STATUS_CODES } from "../../lib/node-http.ts";
 import type { Headers } from "../http1/headers.ts";
 import type { Exchange } from "./exchange.ts";
 

@@ -1,8 +1,9 @@
 // One document over HTTP from a peer that may be hostile: one address, a few redirects on it, so many bytes, so much time.
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { createGunzip } from "node:zlib";
+import { request as httpRequest } from "../../lib/node-http.ts";
 import type { FunctionTarget } from "../../plugin/function-kind.ts";
 
 export interface DocumentLimits {

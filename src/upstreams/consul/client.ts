@@ -1,7 +1,8 @@
 // Consul's HTTP API, as much of it as discovery needs: GET, with a deadline, a limit of size, and the index of the answer. Who asks
 // what and when is watch.ts's business.
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { Agent as HttpAgent, request as httpRequest } from "../../lib/node-http.ts";
 import type { Connection } from "./connection.ts";
 import { ConsulError } from "./consulError.ts";
 
