@@ -117,10 +117,10 @@ describe.skipIf(findMoto() === undefined).each(proxies)("Lambda through %s", (pr
 
   test("unwrapAsApiGateway does as API Gateway does", async () => {
     const answer = await send("/gateway", {
-      body: '{"statusCode":418,"headers":{"x-n":5,"x-o":{"a":[1, 2]}},"multiValueHeaders":{"x-m":["a","b"]},"body":{"deep":[1,{"x":"y"}]}}',
+      body: '{"statusCode":418,"headers":{"x-n":5,"x-o":{"a":[1, 2.50,"b\\\\n"]}},"multiValueHeaders":{"x-m":["a","b"]},"body":{"z":1,"deep":[1, {"x":"y"}]}}',
     });
-    expect(answer).toMatchObject({ status: 418, body: '{"deep":[1,{"x":"y"}]}' });
-    expect(answer.headers).toMatchObject({ "x-n": "5", "x-o": '{"a":[1, 2]}', "x-m": "a,b" });
+    expect(answer).toMatchObject({ status: 418, body: '{"deep":[1,{"x":"y"}],"z":1}' });
+    expect(answer.headers).toMatchObject({ "x-n": "5", "x-o": '{"a":[1,2.50,"b\\\\n"]}', "x-m": "a,b" });
     expect(await send("/gateway", { body: "{}" })).toMatchObject({ status: 200, body: "{}" });
     const failed = await send("/gateway", { body: "no json" });
     expect(failed).toMatchObject({ status: 500, body: "500: failed to parse response body as JSON" });

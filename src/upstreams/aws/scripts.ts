@@ -42,11 +42,13 @@ end
 
 /** `tellsOrigin`: functions learn the original path and method from headers. */
 export function formScript(request: RequestForm, response: ResponseForm, tellsOrigin: boolean): string {
-  const needsWriter = request === "event";
+  const needsWriter = request === "event" || response === "apiGateway";
   const needsReader = response !== "asIs";
   return [
-    needsWriter ? jsonWriter + queryReader : "",
+    needsWriter ? jsonWriter : "",
+    request === "event" ? queryReader : "",
     needsReader ? jsonReader + base64Reader : "",
+    response === "apiGateway" ? nodeWriter : "",
     onRequest(request, tellsOrigin),
     onResponse(response),
   ].join("");
@@ -172,7 +174,7 @@ const apiGatewayBody = `  local body = handle:body(true)
   if not answer then return fail("failed to parse response body as JSON") end
   if answer.kind ~= "object" then return fail("response body is no JSON object") end
   local fields = answer.fields
-  local function text_of(value) return value.kind == "string" and value.value or value.raw end
+  local function text_of(value) return value.kind == "string" and value.value or write_json(value) end
   local status = "200"
   if fields.statusCode then
     if fields.statusCode.kind ~= "number" then return fail("cannot parse non unsigned integer status code") end
@@ -371,6 +373,18 @@ local function add_header(headers, name, value)
   if string.find(name, "^[%w!#$%%&'*+.^_\`|~-]+$") and not string.find(value, "[%z\\r\\n]") and not connection[name] then
     headers:add(name, value)
   end
+end
+`;
+
+/** Without spaces, keys in order; numbers as they were written. */
+const nodeWriter = `
+local function write_json(node)
+  if node.kind == "string" then return quote(node.value) end
+  if node.kind == "object" then return write_map(node.fields, node.names, write_json) end
+  if node.kind ~= "array" then return node.raw end
+  local parts = {}
+  for i, each in ipairs(node.items) do parts[i] = write_json(each) end
+  return "[" .. table.concat(parts, ",") .. "]"
 end
 `;
 

@@ -1,6 +1,7 @@
 // A route to an azure Upstream: path and host of the function that it calls. Pure.
 //
-// The whole path and query of the request are replaced, so the pattern takes everything; the key is part of the query.
+// The whole path and query of the request are replaced, so the pattern takes everything; the key is part of the query. What Envoy puts
+// behind the `#`, the query of the request, is cut off in the cluster.
 import { onRouteAction } from "../../envoy/drafts.ts";
 import type { DestinationSpec } from "../../gen/gloo/gloo/projects/gloo/api/v1/destination_spec_pb.js";
 import { closest } from "../../lib/closest.ts";
@@ -50,7 +51,7 @@ export function azureRoute(
   return onRouteAction(route, ({ prefixRewrite: _, ...action }) => ({
     ...action,
     // A name or a key that is encoded has no backslash, which would be a reference to a group.
-    regexRewrite: { pattern: { regex: "^.*$" }, substitution: path },
+    regexRewrite: { pattern: { regex: "^.*$" }, substitution: `${path}#` },
     hostRewriteSpecifier: { case: "hostRewriteLiteral", value: azureHost(spec) },
   }));
 }
