@@ -46,7 +46,9 @@ function measure(size: number): BenchRow[] {
 
   const flow = new Flow(builtins);
   const wire = new Wire();
-  const publisher = new Publisher(flow, [wire]);
+  const publisher = new Publisher(flow, [wire], (fault) => {
+    throw fault;
+  });
   const memory = new Memory(flow, undefined);
   const settle = (edit: () => void) => carryOut(publisher, memory, flow.graph.batch(edit));
   const before = cpuMs();

@@ -6,6 +6,7 @@ import { Blame } from "./flow/blame.ts";
 import { carryOut } from "./flow/carry-out.ts";
 import { Edges } from "./flow/edges.ts";
 import { Flow } from "./flow/flow.ts";
+import { Functions } from "./flow/functions.ts";
 import { allKinds } from "./flow/inputs.ts";
 import { Memory } from "./flow/memory.ts";
 import { type Published, Publisher } from "./flow/publisher.ts";
@@ -88,6 +89,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #sources: readonly Source[];
   readonly #edges: Edges;
   readonly #discovery: DiscoverySource | undefined;
+  readonly #functions: Functions | undefined;
   readonly #waitingFor: Set<string>;
   readonly #following: Promise<void>[] = [];
   #pending: { readonly source: Source; readonly batch: SourceBatch }[] = [];
@@ -100,26 +102,29 @@ export class ControlPlane implements AsyncDisposable {
     this.#options = options;
     this.#flow = new Flow(options.plugins);
     this.#memory = new Memory(this.#flow, options.store);
-    this.#publisher = new Publisher(this.#flow, options.consumers);
+    this.#publisher = new Publisher(this.#flow, options.consumers, (fault) =>
+      this.#logFault(fault, "a consumer failed; it goes on with what it has"),
+    );
     this.#edges = new Edges({
       flow: this.#flow,
       plugins: options.plugins,
       log: options.log,
       schedule: (edit) => this.#schedule(edit),
     });
-    this.#discovery = options.looksOutside ? this.#discover(options) : undefined;
+    const remembered = rememberedUpstreams(options.store);
+    this.#discovery = options.looksOutside ? this.#discover(options, remembered) : undefined;
+    this.#functions = options.looksOutside ? new Functions(this.#flow, remembered) : undefined;
     this.#sources = this.#discovery ? [...options.sources, this.#discovery] : options.sources;
     this.#waitingFor = new Set(this.#sources.map((source) => source.name));
   }
 
-  #discover({ plugins, store }: ControlPlaneOptions): DiscoverySource {
-    const remembered = (store?.remembered ?? []).filter(({ key }) => key.startsWith("Upstream ")).map(({ resource }) => resource);
+  #discover({ plugins }: ControlPlaneOptions, remembered: readonly Resource<"Upstream">[]): DiscoverySource {
     return discoverySource({
       types: Object.values(plugins.upstreamTypes),
       contextOf: (kind, signal) => this.#edges.contextOf(`discovery of ${kind}`, signal),
       isTaken: (key) => this.#flow.isGivenByAnother("discovery", key),
       startsAfter: this.#othersSpoke.promise,
-      remembered: remembered.filter(({ origin }) => origin.source === "discovery") as Resource<"Upstream">[],
+      remembered: remembered.filter(({ origin }) => origin.source === "discovery"),
     });
   }
 
@@ -130,6 +135,7 @@ export class ControlPlane implements AsyncDisposable {
       this.#edges.start();
       const discovery = this.#discovery;
       this.#flow.graph.observe(this.#flow.settings, () => discovery.restart());
+      void this.ready.then(() => this.#findFunctions()).catch(() => undefined);
     }
     return this;
   }
@@ -158,6 +164,17 @@ export class ControlPlane implements AsyncDisposable {
   /** Replaces what a reporter (the embedded data plane, an edge of a plug-in) has found about resources. */
   report(reporter: string, problems: readonly Problem[]): void {
     this.#schedule(() => this.#flow.report(reporter, problems));
+  }
+
+  /** Nobody's requests wait for this. */
+  async #findFunctions(): Promise<void> {
+    const context = this.#edges.contextOf("functions", this.#ended.signal);
+    await this.#functions
+      ?.run(context, (edit) => this.#schedule(edit))
+      .catch((error: unknown) => {
+        if (this.#ended.signal.aborted) return;
+        this.#options.log.error({ error: String((error as Error)?.stack ?? error) }, "discovery of functions ended; what was found stays");
+      });
   }
 
   async #follow(source: Source): Promise<void> {
@@ -203,7 +220,7 @@ export class ControlPlane implements AsyncDisposable {
     for (const { collection, key, error } of result.failures) {
       this.#options.log.error(
         { collection, key, error: String((error as Error)?.stack ?? error) },
-        "a fault of ours; the resource keeps what it had",
+        "a fault of ours; what was to be made is left out",
       );
     }
     for (const [key, fault] of this.#flow.faultsOf(result)) {
@@ -260,7 +277,18 @@ export class ControlPlane implements AsyncDisposable {
       published: { upserts: published.upserts, removals: published.removals },
       isFirst,
     };
-    for (const listener of this.#listeners) listener(report);
+    for (const listener of this.#listeners) {
+      try {
+        listener(report);
+      } catch (fault) {
+        this.#logFault(fault, "a report of a batch was not taken");
+      }
+    }
+  }
+
+  /** Configuration that meets a fault of ours must not end what serves everybody else. */
+  #logFault(fault: unknown, message: string): void {
+    this.#options.log.error({ error: String((fault as Error)?.stack ?? fault) }, message);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -276,6 +304,10 @@ export class ControlPlane implements AsyncDisposable {
       else this.#fileProblems.set(file, problems);
     }
   }
+}
+
+function rememberedUpstreams(store: StateStore | undefined): Resource<"Upstream">[] {
+  return (store?.remembered ?? []).filter(({ key }) => key.startsWith("Upstream ")).map(({ resource }) => resource as Resource<"Upstream">);
 }
 
 /** Puts what a source says into the graph. Inside of a batch only. */

@@ -4,6 +4,7 @@
 //                          └────────► gateways ─► virtual hosts ─► route configurations ──┘
 //                                          └────► listeners ──────────────────────────────┘
 //              each of these says what it found ─► judgements ─► statuses, and what is remembered as good
+import type { FunctionOverlay } from "../discovery/overlay.ts";
 import { type BatchResult, type Collection, Graph, type Input, type Single } from "../graph/mod.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
@@ -15,6 +16,7 @@ import { statusOf } from "../status/status.ts";
 import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
 import { byKind, createInputs, type Inputs, sameResource } from "./inputs.ts";
 import { type Judged, judge } from "./judgements.ts";
+import type { Made } from "./last-good.ts";
 import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
 import { clusterResources, endpointResources, generatedResources, upstreamsFlow } from "./upstreams.ts";
@@ -31,8 +33,10 @@ export class Flow {
   readonly upstreams: Collection<Resource<"Upstream">>;
   readonly settings: Single<Spec<"Settings">>;
   readonly proxies: () => Iterable<ProxyKey>;
-  /** What plug-ins threw while clusters were made in this batch, by Upstream: for the log. */
+  /** What was thrown in this batch, by what was being made: for the log. */
   readonly faultsOf: (result: BatchResult) => ReadonlyMap<string, unknown>;
+  /** Functions that were found, laid over Upstreams as they come in. */
+  overlay?: FunctionOverlay;
   /** Who gave each resource, so that a source that starts over takes back only its own. */
   readonly #giver = new Map<ResourceKey, string>();
   /** What each reporter has said last, by resource. */
@@ -74,10 +78,13 @@ export class Flow {
       ...routes.outlets,
     ] as readonly Outlet[];
     this.proxies = routes.proxies;
+    const made: readonly Collection<Made<unknown>>[] = [upstreams.clusters, ...routes.made];
     this.faultsOf = (result) =>
       new Map(
-        [...result.changesOf(upstreams.clusters)].flatMap(([key, { after }]) =>
-          after?.made.fault ? [[key, after.made.fault] as const] : [],
+        made.flatMap((collection) =>
+          [...result.changesOf(collection)].flatMap(([key, { after }]) =>
+            after?.fault === undefined ? [] : [[key, after.fault] as const],
+          ),
         ),
       );
     this.judged = judge(graph, inputs, watched, [upstreams.contribute, ...routes.contributors], routes.sentOf, statusOfResource);
@@ -95,12 +102,14 @@ export class Flow {
   /** Inside of a batch, as the next three. */
   apply(source: string, resource: Resource): void {
     this.#giver.set(resource.key, source);
-    this.#input(resource.key)?.set(resource.key, resource);
+    const known = resource.kind === "Upstream" ? this.overlay?.over(resource as Resource<"Upstream">) : undefined;
+    this.#input(resource.key)?.set(resource.key, known ?? resource);
   }
 
   delete(source: string, key: ResourceKey): void {
     if (this.#giver.get(key) !== source) return;
     this.#giver.delete(key);
+    this.overlay?.forget(key);
     this.#input(key)?.delete(key);
     this.inputs.refused.delete(key);
   }

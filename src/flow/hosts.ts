@@ -93,11 +93,14 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
           if (claims.length > 0) return !claims.includes(older.key);
           return firstOfOlder(read, attachments, goodByDomain, known, attachment, domain) !== older.key;
         });
-      const made = withLastGood<EncodedVirtualHost | undefined>(read, inputs, world, (version, inUse) =>
-        hostIn(version, virtualService, inUse(virtualService), gateway, part, attachment.proxy, verdict, lostByOlder, plugins, (ref) =>
-          hasCluster(read, upstreams, resourceKey("Upstream", ref)),
-        ),
-      );
+      const made = withLastGood<EncodedVirtualHost | undefined>(read, inputs, world, {
+        owner: virtualService.key,
+        nothing: undefined,
+        make: (version, inUse) =>
+          hostIn(version, virtualService, inUse(virtualService), gateway, part, attachment.proxy, verdict, lostByOlder, plugins, (ref) =>
+            hasCluster(read, upstreams, resourceKey("Upstream", ref)),
+          ),
+      });
       return { attachment, ...made };
     },
     { equals: sameHost },

@@ -3,9 +3,9 @@
 // Something is made of the newest versions first. Each resource that is to blame for an error in that is then replaced by its last
 // good version, where there is one, and the thing is made once more. Where there is none, the newest stays: whoever
 // makes things leaves the broken part out.
-import type { Collection, Read } from "../graph/mod.ts";
+import { type Collection, GraphMisuse, type Read } from "../graph/mod.ts";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
-import { type Problem, rejects } from "../model/problem.ts";
+import { type Problem, problem, rejects } from "../model/problem.ts";
 import { parseResourceKey, type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Kind, Resource } from "../model/resource.ts";
 import type { World } from "../plugin/world.ts";
@@ -20,6 +20,19 @@ export interface Made<T> {
   readonly made: T;
   /** About the newest versions, whichever are in service. */
   readonly reports: Reports;
+  /** What a plug-in, or we, threw: for the log. */
+  readonly fault?: unknown;
+}
+
+/** What is made, for whom. */
+export interface Making<T> {
+  /** Who answers for a fault. */
+  readonly owner: ResourceKey;
+  /** What there is after one. */
+  readonly nothing: T;
+  readonly make: Make<T>;
+  /** What of it is sent as it is. Absent: nothing that is made from one resource alone. */
+  readonly sent?: (made: T) => readonly EnvoyResource[];
 }
 
 /** How often culprits are looked for: a last good version may itself lead to another culprit. */
@@ -31,18 +44,12 @@ export type InUse = <K extends Kind>(resource: Resource<K>) => Resource<K> | und
 /** By key, what takes the place of the newest version; undefined: nothing does, it is left out. */
 export type Replaced = ReadonlyMap<ResourceKey, Resource | undefined>;
 
-type Make<T> = (world: World, inUse: InUse, replaced: Replaced) => { readonly made: T; readonly reports: Reports };
+type Make<T> = (world: World, inUse: InUse, replaced: Replaced) => Made<T>;
 
-/** `sent`: what of a thing is sent as it is. Without it, nothing that is made from one resource alone. */
-export function withLastGood<T>(
-  read: Read,
-  inputs: Inputs,
-  world: World,
-  make: Make<T>,
-  sent?: (made: T) => readonly EnvoyResource[],
-): Made<T> {
+export function withLastGood<T>(read: Read, inputs: Inputs, world: World, making: Making<T>): Made<T> {
+  const { sent } = making;
   const replaced = new Map<ResourceKey, Resource | undefined>();
-  const first = make(world, (resource) => resource, replaced);
+  const first = attempt(making, world, (resource) => resource, replaced);
   let latest = first;
   const sentAtFirst = sent?.(first.made);
   const refusals: Problem[] = [];
@@ -60,9 +67,21 @@ export function withLastGood<T>(
     }
     if (replaced.size === before) break;
     const inUse = inUseOf(replaced);
-    latest = make(worldWith(world, replaced, inUse), inUse, replaced);
+    latest = attempt(making, worldWith(world, replaced, inUse), inUse, replaced);
   }
-  return { made: latest.made, reports: refusals.length === 0 ? first.reports : withProblems(first.reports, refusals) };
+  const reports = refusals.length === 0 ? first.reports : withProblems(first.reports, refusals);
+  return { made: latest.made, reports, ...(first.fault !== undefined && { fault: first.fault }) };
+}
+
+/** A fault counts as a mistake in what it was made for: an older version may not meet it. */
+function attempt<T>({ owner, nothing, make }: Making<T>, world: World, inUse: InUse, replaced: Replaced): Made<T> {
+  try {
+    return make(world, inUse, replaced);
+  } catch (fault) {
+    if (fault instanceof GraphMisuse) throw fault;
+    const message = `we failed on this, and the log has where: ${fault instanceof Error ? fault.message : String(fault)}`;
+    return { made: nothing, reports: new Map([[owner, [problem("error", owner, "PluginFailed", message)]]]), fault };
+  }
 }
 
 function withProblems(reports: Reports, problems: readonly Problem[]): Reports {

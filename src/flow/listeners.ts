@@ -162,11 +162,10 @@ function siteListener(
 ): SiteListener {
   const world = worldOf(read, known);
   let used = gateway;
-  const made = withLastGood<ListenerTranslation>(
-    read,
-    inputs,
-    world,
-    (version, inUse, replaced) => {
+  const made = withLastGood<ListenerTranslation>(read, inputs, world, {
+    owner: gateway.key,
+    nothing: nothing(gateway),
+    make: (version, inUse, replaced) => {
       const resource = inUse(gateway);
       if (resource === undefined) return { made: nothing(gateway), reports: reportsOf(gateway.key, [], []) };
       used = resource;
@@ -202,8 +201,8 @@ function siteListener(
       });
       return { made: translated, reports: reportsOf(gateway.key, withTls, [...found, ...translated.problems]) };
     },
-    ({ listener }) => (listener ? [listener] : []),
-  );
+    sent: ({ listener }) => (listener ? [listener] : []),
+  });
   return {
     proxy: proxyKey(world, proxy),
     proxyName: proxy,

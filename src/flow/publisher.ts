@@ -20,11 +20,14 @@ export interface Published {
 export class Publisher {
   readonly #flow: Flow;
   readonly #consumers: readonly ResourceConsumer[];
+  readonly #onFault: (fault: unknown) => void;
   readonly #proxies = new Set<ProxyKey>();
 
-  constructor(flow: Flow, consumers: readonly ResourceConsumer[]) {
+  /** `onFault`: a consumer threw, which none should. The others, and what it has, go on serving. */
+  constructor(flow: Flow, consumers: readonly ResourceConsumer[], onFault: (fault: unknown) => void) {
     this.#flow = flow;
     this.#consumers = consumers;
+    this.#onFault = onFault;
   }
 
   /** The whole set of every proxy. */
@@ -41,7 +44,7 @@ export class Publisher {
     for (const proxy of this.#proxies) {
       if (proxies.has(proxy)) continue;
       this.#proxies.delete(proxy);
-      for (const consumer of this.#consumers) consumer.retire(proxy);
+      this.#each((consumer) => consumer.retire(proxy));
     }
     const changed = changesByProxy(this.#flow, result);
     for (const proxy of proxies) {
@@ -58,7 +61,17 @@ export class Publisher {
     for (const resource of changes.upserts) counts.sent.push(resource);
     counts.upserts += changes.upserts.length;
     counts.removals += changes.removals.length;
-    for (const consumer of this.#consumers) consumer.publish(proxy, changes);
+    this.#each((consumer) => consumer.publish(proxy, changes));
+  }
+
+  #each(tell: (consumer: ResourceConsumer) => void): void {
+    for (const consumer of this.#consumers) {
+      try {
+        tell(consumer);
+      } catch (fault) {
+        this.#onFault(fault);
+      }
+    }
   }
 }
 

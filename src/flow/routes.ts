@@ -1,5 +1,5 @@
 // The routing half of the flow: Gateways and VirtualServices → virtual hosts → route configurations and listeners.
-import type { Graph, Read } from "../graph/mod.ts";
+import type { Collection, Graph, Read } from "../graph/mod.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { Resource } from "../model/resource.ts";
 import type { Plugins } from "../plugin/plugins.ts";
@@ -8,6 +8,7 @@ import { upstreamGroupProblems } from "../validate/upstream-group.ts";
 import { hostsFlow } from "./hosts.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Contributor, SentOf } from "./judgements.ts";
+import type { Made } from "./last-good.ts";
 import { type Brought, listenersFlow, type ProxyExtras, type SiteListener, type SiteRoutes } from "./listeners.ts";
 import type { Outlet } from "./publisher.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -17,6 +18,8 @@ export interface Routes {
   readonly outlets: readonly Outlet[];
   readonly proxies: () => Iterable<ProxyKey>;
   readonly contributors: readonly Contributor[];
+  /** Everything that may have met a fault. */
+  readonly made: readonly Collection<Made<unknown>>[];
   /** The listeners and route configurations that a Gateway has a part in. */
   readonly sentOf: SentOf;
 }
@@ -47,6 +50,7 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
           return made.listener ? [made.listener, ...configurations] : configurations;
         });
   return {
+    made: [hosts.hosts, listeners],
     sentOf,
     outlets: [
       {

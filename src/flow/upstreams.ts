@@ -79,17 +79,16 @@ function translateCluster(
   known: InService,
   plugins: Plugins,
 ): Made<ClusterTranslation> {
-  return withLastGood<ClusterTranslation>(
-    read,
-    inputs,
-    worldOf(read, known),
-    (world, inUse) => {
+  return withLastGood<ClusterTranslation>(read, inputs, worldOf(read, known), {
+    owner: upstream.key,
+    nothing: { extras: [], problems: [] },
+    make: (world, inUse) => {
       const version = inUse(upstream);
       const made: ClusterTranslation = version ? clusterOf(version, world, plugins) : { extras: [], problems: [] };
-      return { made, reports: new Map([[upstream.key, made.problems]]) };
+      return { made, reports: new Map([[upstream.key, made.problems]]), ...(made.fault !== undefined && { fault: made.fault }) };
     },
-    ({ cluster }) => (cluster ? [cluster] : []),
-  );
+    sent: ({ cluster }) => (cluster ? [cluster] : []),
+  });
 }
 
 /** Live addresses where a type looks outside, else what other resources say. */

@@ -22,7 +22,9 @@ import type { Random } from "./random.ts";
 export class Running {
   readonly flow = new Flow(builtins);
   readonly held = new Held();
-  readonly #publisher = new Publisher(this.flow, [this.held]);
+  readonly #publisher = new Publisher(this.flow, [this.held], (fault) => {
+    throw fault;
+  });
   readonly memory = new Memory(this.flow, undefined);
   #isFirst = true;
 

@@ -2,9 +2,10 @@
 import { builtins } from "../../builtins.ts";
 import { type BatchReport, ControlPlane } from "../../control-plane.ts";
 import type { Change } from "../../model/change.ts";
-import type { EnvoyResource, ProxyKey, Refusal, ResourceChanges, TypeUrl } from "../../model/envoy-resource.ts";
+import type { EnvoyResource, ProxyKey, Refusal, ResourceChanges, ResourceConsumer, TypeUrl } from "../../model/envoy-resource.ts";
 import type { ResourceKey } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
+import type { Plugins } from "../../plugin/plugins.ts";
 import { memorySource } from "../../sources/memory.ts";
 import { readText } from "../../sources/read-text.ts";
 
@@ -32,12 +33,17 @@ export class Client {
   }
 }
 
-const log = { debug() {}, info() {}, warn() {}, error() {} };
-
-export async function startPlane(resources: readonly Resource[]) {
+export async function startPlane(resources: readonly Resource[], plugins: Plugins = builtins, consumers: readonly ResourceConsumer[] = []) {
   const source = memorySource(resources);
   const client = new Client();
-  const plane = new ControlPlane({ sources: [source], consumers: [client], plugins: builtins, log }).start();
+  const errors: string[] = [];
+  const log = {
+    debug() {},
+    info() {},
+    warn() {},
+    error: (fields: object, message: string) => errors.push(`${message} ${JSON.stringify(fields)}`),
+  };
+  const plane = new ControlPlane({ sources: [source], consumers: [...consumers, client], plugins, log }).start();
   await plane.ready;
   const settled = () =>
     new Promise<BatchReport>((resolve) => {
@@ -49,6 +55,8 @@ export async function startPlane(resources: readonly Resource[]) {
   return {
     client,
     plane,
+    /** What the log says of faults of ours. */
+    errors,
     settled,
     /** Says it, and waits until it is carried through. */
     async say(...changes: Change[]): Promise<BatchReport> {
