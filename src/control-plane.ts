@@ -235,7 +235,8 @@ export class ControlPlane implements AsyncDisposable {
     // Nobody is served before every source has spoken: half of a configuration is a wrong one.
     if (this.#waitingFor.size > 0) return;
     const published = carryOut(this.#publisher, this.#memory, isFirst ? undefined : result);
-    this.#blame.note(changedVersions(this.#flow, result), isFirst ? [] : published.sent);
+    if (isFirst) this.#blame.note(this.#memory.editedWhileAway, published.sent);
+    else this.#blame.note(changedVersions(this.#flow, result), published.sent);
     this.#tell(result, pending, published, noticedAt, isFirst);
     if (isFirst) this.#ready.resolve();
   }

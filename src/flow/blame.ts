@@ -36,7 +36,8 @@ export class Blame {
     this.#batch++;
     this.#changed.set(this.#batch, changed);
     forgetOldest(this.#changed);
-    for (const resource of sent) {
+    // The latest, where they are more than can be remembered: route configurations come last.
+    for (const resource of sent.slice(-memory)) {
       const key = versionKey(resource);
       this.#broughtBy.delete(key);
       this.#broughtBy.set(key, this.#batch);
@@ -48,10 +49,10 @@ export class Blame {
     const { owners } = resource;
     const batch = this.#broughtBy.get(versionKey(resource));
     if (owners.length < 2) {
-      const changed = batch === undefined ? undefined : this.#changed.get(batch);
+      const changed = (batch === undefined ? undefined : this.#changed.get(batch)) ?? new Map();
       // The newest version will speak for itself.
       const culprits = isSuperseded ? [] : owners.map((key) => ({ key }));
-      return { culprits, isCertain: true, isTheirFault: changed === undefined || owners.some((owner) => changed.has(owner)) };
+      return { culprits, isCertain: true, isTheirFault: changed.size === 0 || owners.some((owner) => changed.has(owner)) };
     }
     const since = acceptedBefore === undefined ? undefined : this.#broughtBy.get(versionKey({ ...resource, version: acceptedBefore }));
     const changed = this.#changedBetween(since, batch);

@@ -35,7 +35,7 @@ const plugins = { ...builtins, features: [...builtins.features, brittle] };
 const routesName = "listener-::-8080-routes";
 
 test("a plug-in that throws costs what it worked on: the last good version stays, a newcomer is left out, neighbours are served", async () => {
-  await using running = await startPlane(read(gateway(60) + site("a", "a.test", "first") + site("b", "b.test", "neighbour")), plugins);
+  await using running = await startPlane(read(gateway(60) + site("a", "a.test", "first") + site("b", "b.test", "neighbour")), { plugins });
   const routes = () => running.client.text(typeUrls.route, routesName);
   await running.say(...changes(site("a", "boom.test", "second") + site("c", "boom.test", "third")));
   expect(routes()).toContain("first");
@@ -48,7 +48,7 @@ test("a plug-in that throws costs what it worked on: the last good version stays
 });
 
 test("a plug-in that throws at a Gateway leaves its listener as it was", async () => {
-  await using running = await startPlane(read(gateway(60) + site("a", "a.test", "a")), plugins);
+  await using running = await startPlane(read(gateway(60) + site("a", "a.test", "a")), { plugins });
   const before = running.client.get(typeUrls.listener, "listener-::-8080").version;
   await running.say(...changes(gateway(13)));
   expect(running.client.get(typeUrls.listener, "listener-::-8080").version).toBe(before);
@@ -63,7 +63,7 @@ test("a consumer that throws costs no other its changes", async () => {
     },
     retire() {},
   };
-  await using running = await startPlane(read(gateway(60) + site("a", "a.test", "first")), builtins, [broken]);
+  await using running = await startPlane(read(gateway(60) + site("a", "a.test", "first")), { consumers: [broken] });
   running.plane.onBatch(() => {
     throw new Error("no ears");
   });

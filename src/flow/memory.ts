@@ -11,6 +11,7 @@ export class Memory {
   readonly #store: StateStore | undefined;
   /** The good version before the latest: Envoy's refusal of a version comes after we have taken it for good. */
   readonly #previous = new Map<ResourceKey, Resource>();
+  readonly #editedWhileAway = new Map<ResourceKey, string>();
 
   /** Begins with what the store remembers from before. */
   constructor(flow: Flow, store: StateStore | undefined) {
@@ -42,6 +43,7 @@ export class Memory {
     }
     if (result === undefined) gone.push(...this.#vanishedWhileAway());
     if (good.length === 0 && gone.length === 0) return undefined;
+    if (result === undefined) this.#noteEdited(good);
     for (const resource of good) {
       const before = this.#lastGood(resource).get(resource.key);
       if (before !== undefined && before.version !== resource.version) this.#previous.set(resource.key, before);
@@ -54,6 +56,19 @@ export class Memory {
     for (const resource of good) this.#store?.remember(resource);
     for (const key of gone) this.#store?.forget(key);
     return learned.runs === 0 ? undefined : learned;
+  }
+
+  /** What is new or another version since we were last there, with that version; nothing where nothing is remembered. */
+  get editedWhileAway(): ReadonlyMap<ResourceKey, string> {
+    return this.#editedWhileAway;
+  }
+
+  #noteEdited(good: readonly Resource[]): void {
+    if (this.#store === undefined || this.#store.remembered.length === 0) return;
+    for (const resource of good) {
+      if (this.#lastGood(resource).get(resource.key)?.version !== resource.version)
+        this.#editedWhileAway.set(resource.key, resource.version);
+    }
   }
 
   /** A version was not good after all: what was good before it is so again. Inside of a batch. */

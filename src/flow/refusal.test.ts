@@ -142,4 +142,12 @@ spec: {bindAddress: '::', bindPort: 8080, httpGateway: {}}
     await running.say(...changes(twoSites.replace("ONE", "newer")));
     expect(running.client.text(typeUrls.route, routesName)).toContain("newer");
   });
+
+  test("after a restart, what was edited while we were away is to blame", async () => {
+    const remembered = read(twoSites).map((resource) => ({ key: resource.key, resource }));
+    const store = { remembered, remember() {}, forget() {}, async flushed() {}, async [Symbol.asyncDispose]() {} };
+    await using running = await startPlane(read(twoSites.replace("ONE", "bad")), { store });
+    await running.refuse(running.client.get(typeUrls.route, routesName), "no");
+    expect(running.client.text(typeUrls.route, routesName)).toMatch(/ONE[\s\S]*two/);
+  });
 });

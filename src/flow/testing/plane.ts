@@ -8,6 +8,7 @@ import type { Resource } from "../../model/resource.ts";
 import type { Plugins } from "../../plugin/plugins.ts";
 import { memorySource } from "../../sources/memory.ts";
 import { readText } from "../../sources/read-text.ts";
+import type { StateStore } from "../../state/store.ts";
 
 export const proxy: ProxyKey = "gloo-system~gateway-proxy";
 
@@ -33,7 +34,14 @@ export class Client {
   }
 }
 
-export async function startPlane(resources: readonly Resource[], plugins: Plugins = builtins, consumers: readonly ResourceConsumer[] = []) {
+export interface PlaneOptions {
+  readonly plugins?: Plugins;
+  /** Besides the client. */
+  readonly consumers?: readonly ResourceConsumer[];
+  readonly store?: StateStore;
+}
+
+export async function startPlane(resources: readonly Resource[], { plugins = builtins, consumers = [], store }: PlaneOptions = {}) {
   const source = memorySource(resources);
   const client = new Client();
   const errors: string[] = [];
@@ -43,7 +51,7 @@ export async function startPlane(resources: readonly Resource[], plugins: Plugin
     warn() {},
     error: (fields: object, message: string) => errors.push(`${message} ${JSON.stringify(fields)}`),
   };
-  const plane = new ControlPlane({ sources: [source], consumers: [...consumers, client], plugins, log }).start();
+  const plane = new ControlPlane({ sources: [source], consumers: [...consumers, client], plugins, log, ...(store && { store }) }).start();
   await plane.ready;
   const settled = () =>
     new Promise<BatchReport>((resolve) => {
