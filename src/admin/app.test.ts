@@ -102,6 +102,7 @@ test("metrics have the state of each resource, under our name and under Gloo's",
   expect(text).toContain('headworks_findings{severity="error"} 1');
   expect(text).toContain('headworks_resources{kind="Upstream"} 1');
   expect(text).toContain('headworks_xds_pushes_total{type="Cluster"} 7');
+  expect(text, "names are in snake case").not.toMatch(/^# TYPE \S*[A-Z]/m);
 });
 
 test("a page from another origin or behind another name gets nothing", async () => {

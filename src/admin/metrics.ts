@@ -88,7 +88,7 @@ export function metrics({ current, isReady, xds, traffic }: MetricsOptions): Met
     registers,
   });
   const handedOn = new Counter({
-    name: "headworks_handedOntotal",
+    name: "headworks_published_resources_total",
     help: "Envoy resources handed to the proxies, all of them together.",
     labelNames: ["change"],
     registers,

@@ -72,8 +72,9 @@ export function findingView(finding: Finding, secrets: SecretValues): FindingVie
 }
 
 export function batchEvent(report: BatchReport, translation: Translation): AdminEvent {
-  const secrets = secretsOf(translation);
   const { changed, keptLastGood, milliseconds } = report;
+  // Going through all resources for their secrets is for those batches only that have something to blank.
+  const secrets = report.appeared.length + report.resolved.length === 0 ? new SecretValues([]) : secretsOf(translation);
   const views = (findings: readonly Finding[]) => findings.map((finding) => findingView(finding, secrets));
   return { kind: "batch", changed, appeared: views(report.appeared), resolved: views(report.resolved), keptLastGood, milliseconds };
 }
