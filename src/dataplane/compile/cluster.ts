@@ -9,6 +9,7 @@ import { ClusterLoadAssignmentSchema } from "../../gen/envoy/envoy/config/endpoi
 import { UpstreamTlsContextSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { HttpProtocolOptionsSchema } from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { unhandledFields } from "../fields.ts";
+import { type ClusterFilters, compileClusterFilters, noFilters } from "./cluster-filters.ts";
 import { durationMs, timeoutMs } from "./durations.ts";
 import { compileEndpoints, type EndpointSet, noEndpoints } from "./endpoints.ts";
 import {
@@ -42,6 +43,7 @@ export interface CompiledCluster {
   readonly dns: { readonly refreshMs: number; readonly family: "v4" | "v6" | "auto" | "v4Preferred" | "all" };
   readonly tls: UpstreamTls | undefined;
   readonly tlsMatches: readonly { readonly match: Readonly<Record<string, unknown>>; readonly tls: UpstreamTls | undefined }[];
+  readonly filters: ClusterFilters;
   /** Set when its protocol is one we do not speak: requests get 503. */
   readonly unusable: string | undefined;
   readonly findings: Findings["all"];
@@ -156,6 +158,7 @@ function compileLimits(cluster: Cluster): CompiledCluster["limits"] {
 
 function compileOptions(cluster: Cluster, findings: Findings, fail: (path: string) => void) {
   let common: CommonOptions | undefined = cluster.commonHttpProtocolOptions;
+  let filters = noFilters;
   for (const [key, any] of Object.entries(cluster.typedExtensionProtocolOptions)) {
     const path = `typed_extension_protocol_options[${JSON.stringify(key)}]`;
     const unpacked = key === httpOptionsKey ? anyUnpack(any, HttpProtocolOptionsSchema) : undefined;
@@ -163,7 +166,11 @@ function compileOptions(cluster: Cluster, findings: Findings, fail: (path: strin
       findings.notExecuted(path);
       continue;
     }
-    for (const each of unhandledFields(HttpProtocolOptionsSchema, unpacked, handledFields)) findings.notExecuted(`${path}.${each}`);
+    const { httpFilters } = unpacked;
+    filters = compileClusterFilters(httpFilters, findings.at(`${path}.http_filters`)) ?? noFilters;
+    if (httpFilters.length > 0 && filters === noFilters) findings.notExecuted(`${path}.http_filters`);
+    for (const each of unhandledFields(HttpProtocolOptionsSchema, { ...unpacked, httpFilters: [] } as typeof unpacked, handledFields))
+      findings.notExecuted(`${path}.${each}`);
     common = unpacked.commonHttpProtocolOptions ?? common;
     const protocol = unpacked.upstreamProtocolOptions;
     if (protocol.case === "explicitHttpConfig") {
@@ -175,6 +182,7 @@ function compileOptions(cluster: Cluster, findings: Findings, fail: (path: strin
   // The deprecated place of the same option.
   if (cluster.http2ProtocolOptions !== undefined) fail("http2_protocol_options");
   return {
+    filters,
     idleTimeoutMs: timeoutMs(common?.idleTimeout, 3_600_000),
     requestsPerConnection: common?.maxRequestsPerConnection || cluster.maxRequestsPerConnection || Number.POSITIVE_INFINITY,
     maxResponseHeaders: common?.maxHeadersCount ?? 100,

@@ -8,6 +8,7 @@ import type {
   RouteAction,
   WeightedCluster_ClusterWeight,
 } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import { compileLambdaRoute, formFilter, type LambdaRoute, lambdaFilter } from "../filters/awsLambda.ts";
 import type { Condition, Matchable, PathTest, RequestView } from "../match.ts";
 import { regex } from "../regex.ts";
 import { breaksLines, wireText } from "../text.ts";
@@ -21,6 +22,8 @@ export interface CompiledRoute extends Matchable {
   readonly action: Action;
   readonly requestMutations: HeaderMutations | undefined;
   readonly responseMutations: HeaderMutations | undefined;
+  /** The function that is called, where the cluster is Lambda. */
+  readonly lambda: LambdaRoute | undefined;
   /** How much of a body is kept for retries. */
   readonly bufferLimit: number | undefined;
 }
@@ -71,6 +74,7 @@ export interface WeightedChoice {
   readonly host: string | undefined;
   readonly requestMutations: HeaderMutations | undefined;
   readonly responseMutations: HeaderMutations | undefined;
+  readonly lambda: LambdaRoute | undefined;
 }
 
 export interface CompiledRetry {
@@ -107,7 +111,7 @@ const retryConditions = new Set([
 
 export function compileRoute(route: Route, hostRetry: RetryPolicy | undefined, findings: Findings): CompiledRoute {
   const match = compileRouteMatch(route.match ?? emptyMatch, findings.at("match"));
-  for (const name of Object.keys(route.typedPerFilterConfig)) findings.notExecuted(`typed_per_filter_config[${JSON.stringify(name)}]`);
+  const lambda = compileLambda(route.typedPerFilterConfig, findings);
   const requestMutations = compileHeaderMutations(
     route.requestHeadersToAdd,
     route.requestHeadersToRemove,
@@ -127,8 +131,19 @@ export function compileRoute(route: Route, hostRetry: RetryPolicy | undefined, f
     action: compileAction(route, match.path, hostRetry, findings),
     requestMutations,
     responseMutations,
+    lambda,
     bufferLimit: limit === undefined ? undefined : Number(limit),
   };
+}
+
+/** Which Lambda function is called; what else is there is reported. */
+function compileLambda(filters: Route["typedPerFilterConfig"], findings: Findings): LambdaRoute | undefined {
+  const lambda = compileLambdaRoute(filters);
+  for (const name of Object.keys(filters)) {
+    if (lambda !== undefined && (name === formFilter || name === lambdaFilter)) continue;
+    findings.notExecuted(`typed_per_filter_config[${JSON.stringify(name)}]`);
+  }
+  return lambda;
 }
 
 const emptyMatch = { $typeName: "envoy.config.route.v3.RouteMatch" } as never;
@@ -192,8 +207,9 @@ function compileTarget(action: RouteAction, findings: Findings): ClusterChoice {
 }
 
 function compileWeighted(cluster: WeightedCluster_ClusterWeight, findings: Findings): WeightedChoice {
-  for (const name of Object.keys(cluster.typedPerFilterConfig)) findings.notExecuted(`typed_per_filter_config[${JSON.stringify(name)}]`);
+  const lambda = compileLambda(cluster.typedPerFilterConfig, findings);
   return {
+    lambda,
     name: cluster.name,
     header: cluster.clusterHeader.toLowerCase(),
     weight: cluster.weight ?? 0,

@@ -15,6 +15,7 @@ import type { ClusterRuntime } from "../upstream/cluster.ts";
 import type { ResponseHandler, UpstreamConnection, UpstreamFailure } from "../upstream/connection.ts";
 import type { Host, Waiter } from "../upstream/host.ts";
 import { onConnection } from "./attempt.ts";
+import { type Call, onCallData, onCallEnd, onCallHead } from "./call.ts";
 import { onDownstreamClose, onNoConnection, onRequestMalformed, onUpstreamFailure } from "./failure.ts";
 import { receive } from "./receive.ts";
 import { flushRequest, onBodyData, onBodyEnd } from "./request-body.ts";
@@ -82,6 +83,11 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   bodySize = 0;
   keepsBody = false;
   requestEnded: boolean;
+
+  /** Waits for the whole body before it goes on. */
+  whenWhole: (() => void) | undefined;
+  /** What is sent in the place of the request: the call of a function. */
+  call: Call | undefined;
 
   // — the response —
   headSent = false;
@@ -199,16 +205,19 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     onNoConnection(this, failure, detail);
   }
   onResponseHead(head: ResponseHead): void {
-    onResponseHead(this, head);
+    if (this.call === undefined) onResponseHead(this, head);
+    else onCallHead(this, this.call, head);
   }
   onResponseData(data: Buffer): void {
-    onResponseData(this, data);
+    if (this.call === undefined) onResponseData(this, data);
+    else onCallData(this, this.call, data);
   }
   onResponseFlush(): void {
     onResponseFlush(this);
   }
   onResponseEnd(): void {
-    onResponseEnd(this);
+    if (this.call === undefined) onResponseEnd(this);
+    else onCallEnd(this, this.call);
   }
   onUpstreamDrain(): void {
     this.connection.resumeBody();

@@ -1,5 +1,6 @@
 // The body of a request: sent on as it comes, held back until there is a connection, kept while it may have to be sent again.
 
+import { reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { startRouteTimer, streamIdleMs } from "./timers.ts";
 
@@ -25,7 +26,9 @@ export function onBodyData(exchange: Exchange, data: Buffer): void {
     if (exchange.keepsBody && exchange.bodySize > limit) exchange.keepsBody = false;
   }
   if (exchange.upstream === undefined) {
-    if (exchange.bodySize > heldLimit) exchange.connection.pauseBody();
+    if (exchange.whenWhole !== undefined) {
+      if (!exchange.keepsBody) reply(exchange, 413, "Payload Too Large", "", "request_payload_too_large");
+    } else if (exchange.bodySize > heldLimit) exchange.connection.pauseBody();
     return;
   }
   writeBody(exchange, data);
@@ -36,6 +39,10 @@ export function onBodyEnd(exchange: Exchange): void {
   if (exchange.isDone) return;
   exchange.requestEnded = true;
   startRouteTimer(exchange);
+  const again = exchange.whenWhole;
+  exchange.whenWhole = undefined;
+  again?.();
+  if (again !== undefined) return;
   if (exchange.upstream !== undefined) endUpstreamRequest(exchange);
 }
 

@@ -1,0 +1,81 @@
+// A request that becomes the call of a Lambda function: it waits until it is whole, and its answer may be another than what AWS sent.
+
+import { type LambdaRoute, lambdaRequest } from "../filters/awsLambda.ts";
+import { type Answer, albAnswer, apiGatewayAnswer } from "../filters/lambdaAnswer.ts";
+import { headerValue } from "../http1/headers.ts";
+import type { ResponseHead } from "../http1/response-head.ts";
+import { fail, reply } from "./answers.ts";
+import type { Exchange } from "./exchange.ts";
+import { onResponseData, onResponseEnd, onResponseHead } from "./response.ts";
+
+/** Of the request that is sent in the place of the client's. */
+export interface Call {
+  readonly head: string;
+  readonly payload: Buffer;
+  readonly response: LambdaRoute["response"];
+  /** The answer, while it is gathered. */
+  held: ResponseHead | undefined;
+  parts: Buffer[];
+  size: number;
+}
+
+/** Lambda's own limit is 6 MB. */
+const mostAnswerBytes = 16 * 1_024 * 1_024;
+
+/** False while it has to wait, and then `again` is called, or when it was answered already. */
+export function prepareCall(exchange: Exchange, again: () => void): boolean {
+  const lambda = exchange.cluster?.config.filters.lambda;
+  if (lambda === undefined) return true;
+  const route = exchange.choice === undefined ? exchange.route?.lambda : (exchange.choice.lambda ?? exchange.route?.lambda);
+  if (route === undefined) {
+    reply(exchange, 500, "no function is named for this route", "", "lua_response");
+    return false;
+  }
+  exchange.keepsBody = true;
+  if (!exchange.requestEnded) {
+    exchange.whenWhole = again;
+    return false;
+  }
+  const credentials = lambda.credentials.now;
+  if (credentials === undefined) {
+    lambda.credentials.ask().then(
+      () => exchange.isDone || again(),
+      (error: unknown) => fail(exchange, 500, "", "", `aws_credentials: ${(error as Error).message}`),
+    );
+    return false;
+  }
+  const { head, payload } = lambdaRequest(exchange, Buffer.concat(exchange.bodyParts), lambda, route, credentials, new Date());
+  exchange.call = { head, payload, response: route.isAsync ? "asIs" : route.response, held: undefined, parts: [], size: 0 };
+  return true;
+}
+
+export function onCallHead(exchange: Exchange, call: Call, head: ResponseHead): void {
+  if (headerValue(head.headers, "x-amz-function-error") !== undefined) onResponseHead(exchange, { ...head, status: 504 });
+  else if (call.response === "asIs") onResponseHead(exchange, head);
+  else {
+    call.held = head;
+    call.parts = [];
+    call.size = 0;
+  }
+}
+
+export function onCallData(exchange: Exchange, call: Call, data: Buffer): void {
+  if (call.held === undefined) {
+    if (exchange.method !== "HEAD") onResponseData(exchange, data);
+    return;
+  }
+  call.parts.push(data);
+  call.size += data.length;
+  if (call.size > mostAnswerBytes) fail(exchange, 500, "", "", "response_payload_too_large");
+}
+
+export function onCallEnd(exchange: Exchange, { held, parts, response }: Call): void {
+  if (held !== undefined) {
+    const own: Answer = { status: held.status, headers: held.headers, body: Buffer.concat(parts) };
+    const { status, headers, body } = response === "alb" ? albAnswer(own) : apiGatewayAnswer(own);
+    onResponseHead(exchange, { ...held, status, headers: [...headers], contentLength: body.length, isChunked: false });
+    if (!exchange.headSent || exchange.isDone) return; // it is tried again
+    if (body.length > 0 && exchange.method !== "HEAD") onResponseData(exchange, body);
+  }
+  onResponseEnd(exchange);
+}
