@@ -57,7 +57,7 @@ export class Blame {
     const since = acceptedBefore === undefined ? undefined : this.#broughtBy.get(versionKey({ ...resource, version: acceptedBefore }));
     const changed = this.#changedBetween(since, batch);
     const recent = owners.filter((owner) => changed.has(owner));
-    const named = (recent.length > 0 ? recent : owners).filter((owner) => isNamed(owner, message));
+    const named = namedIn(message, recent.length > 0 ? recent : owners);
     const certain = named.length > 0 ? named : recent;
     const withVersion = (key: ResourceKey): Culprit => {
       const version = changed.get(key);
@@ -79,6 +79,12 @@ export class Blame {
 
 function versionKey({ typeUrl, name, version }: Pick<EnvoyResource, "typeUrl" | "name" | "version">): string {
   return `${typeUrl} ${name} ${version}`;
+}
+
+/** `shop` is not meant where `shop-api` is: a dash may follow a name, since routes are called `<virtual host>-route-0`. */
+function namedIn(message: string, owners: readonly ResourceKey[]): readonly ResourceKey[] {
+  const named = owners.filter((owner) => isNamed(owner, message));
+  return named.filter((owner) => !named.some((other) => other.startsWith(`${owner}-`)));
 }
 
 /** Virtual hosts are called `namespace_name`, with underscores for dots. */
