@@ -1,5 +1,6 @@
 // Serving a folder: the control plane, what carries the traffic and the admin server, from their start to their drained end.
 import { readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AdminServer } from "../admin/server.ts";
 import { type BatchReport, ControlPlane } from "../control-plane.ts";
@@ -102,6 +103,8 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
     const gateways = wanted.filter((url) => !failures.some((failure) => failure.includes(`:${new URL(url).port}:`)));
     // Reading is done, and nobody has been told yet that there is a gateway.
     releaseMemory();
+    // Written now, and not when this ends: whoever is killed would compile all of it again the next time.
+    flushCompileCache();
     if (onReady) onReady({ gateways, proxy: carriers.name, admin: admin?.url });
     else {
       narrator.loaded({ ...scopeOf(resources.values()), findings, milliseconds: Math.round(performance.now() - started) });

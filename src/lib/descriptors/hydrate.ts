@@ -1,20 +1,7 @@
 // Has protobuf-es make a descriptor: of one message, enum, service or extension, in a file of its own.
-import {
-  create,
-  createFileRegistry,
-  type DescEnum,
-  type DescFile,
-  type DescMessage,
-  isFieldSet,
-  type MessageInitShape,
-} from "@bufbuild/protobuf";
+import { create, createFileRegistry, type DescEnum, type DescFile, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { protoCamelCase } from "@bufbuild/protobuf/reflect";
-import {
-  type DescriptorProto,
-  FieldDescriptorProtoSchema,
-  type FileDescriptorProto,
-  FileDescriptorProtoSchema,
-} from "@bufbuild/protobuf/wkt";
+import { type DescriptorProto, type FileDescriptorProto, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 
 /** The file that the types are declared in. */
 interface Home extends DescFile {
@@ -82,10 +69,8 @@ export function placed<T extends object>(made: T, place: { readonly [K in keyof 
   return Object.assign(made, place);
 }
 
-const jsonName = FieldDescriptorProtoSchema.field.jsonName;
-
 /** Embedded descriptors have no JSON names where they are the usual ones. */
 export function restoreJsonNames(message: DescriptorProto): void {
-  for (const each of message.field) if (!isFieldSet(each, jsonName)) each.jsonName = protoCamelCase(each.name);
+  for (const each of message.field) each.jsonName ||= protoCamelCase(each.name);
   message.nestedType.forEach(restoreJsonNames);
 }

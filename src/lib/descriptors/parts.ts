@@ -1,7 +1,5 @@
 // Reads names and types out of encoded descriptors without decoding the rest.
-import { fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { MessageOptionsSchema } from "@bufbuild/protobuf/wkt";
 
 /** The length-delimited fields of an encoded message. */
 export function partsOf(bytes: Uint8Array): Parts {
@@ -36,9 +34,17 @@ function decode({ buffer, byteOffset, length }: Uint8Array): string {
 }
 
 const optionsInMessage = 7;
+const mapEntryInOptions = 7;
 
 /** Map fields are encoded as messages of their own, which count for no type. */
 export function isMapEntry(message: Uint8Array): boolean {
   const [options] = all(partsOf(message), optionsInMessage);
-  return options !== undefined && fromBinary(MessageOptionsSchema, options).mapEntry;
+  if (options === undefined) return false;
+  const reader = new BinaryReader(options);
+  while (reader.pos < options.length) {
+    const [number, wireType] = reader.tag();
+    if (number === mapEntryInOptions) return reader.bool();
+    reader.skip(wireType, number);
+  }
+  return false;
 }

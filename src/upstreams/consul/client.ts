@@ -1,6 +1,6 @@
 // Consul's HTTP API, as much of it as discovery needs: GET, with a deadline, a limit of size, and the index of the answer. Who asks
 // what and when is watch.ts's business.
-import type { ClientRequest, IncomingMessage } from "node:http";
+import type { Agent, ClientRequest, IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { Agent as HttpAgent, request as httpRequest } from "../../lib/node-http.ts";
 import type { Connection } from "./connection.ts";
@@ -24,7 +24,7 @@ export interface Answer {
 
 export class ConsulClient implements Disposable {
   readonly #connection: Connection;
-  readonly #agent: HttpAgent;
+  readonly #agent: Agent;
 
   constructor(connection: Connection) {
     this.#connection = connection;
