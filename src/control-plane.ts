@@ -44,6 +44,8 @@ export interface Translation {
 export interface BatchReport {
   /** Resources that were applied or deleted. */
   readonly changed: readonly ResourceKey[];
+  /** Those of them that were deleted. */
+  readonly removed: readonly ResourceKey[];
   /** Findings about what changed: all that hold now. */
   readonly appeared: readonly Finding[];
   readonly resolved: readonly Finding[];
@@ -53,6 +55,8 @@ export interface BatchReport {
   readonly milliseconds: number;
   /** Envoy resources handed on, for all proxies together. */
   readonly published: { readonly upserts: number; readonly removals: number };
+  /** Where requests are taken may be another place than before. */
+  readonly touchesListeners: boolean;
   readonly isFirst: boolean;
 }
 
@@ -216,7 +220,7 @@ export class ControlPlane implements AsyncDisposable {
       for (const { source, batch } of pending) apply(this.#flow, source.name, batch.changes);
       for (const edit of edits) edit();
     });
-    for (const { batch } of pending) this.#noteFileProblems(batch);
+    const mended = pending.flatMap(({ batch }) => this.#noteFileProblems(batch));
     for (const { collection, key, error } of result.failures) {
       this.#options.log.error(
         { collection, key, error: String((error as Error)?.stack ?? error) },
@@ -237,13 +241,14 @@ export class ControlPlane implements AsyncDisposable {
     const published = carryOut(this.#publisher, this.#memory, isFirst ? undefined : result);
     if (isFirst) this.#blame.note(this.#memory.editedWhileAway, published.sent);
     else this.#blame.note(changedVersions(this.#flow, result), published.sent);
-    this.#tell(result, pending, published, noticedAt, isFirst);
+    this.#tell(result, pending, mended, published, noticedAt, isFirst);
     if (isFirst) this.#ready.resolve();
   }
 
   #tell(
     result: BatchResult,
     pending: readonly { readonly batch: SourceBatch }[],
+    mended: readonly Problem[],
     published: Published,
     noticedAt: number,
     isFirst: boolean,
@@ -251,7 +256,7 @@ export class ControlPlane implements AsyncDisposable {
     if (this.#listeners.size === 0) return;
     const sources = this.#sources;
     const appeared: Finding[] = [];
-    const resolved: Finding[] = [];
+    const resolved: Finding[] = mended.map((each) => ({ problem: each, ...(each.at && { place: each.at }) }));
     const keptLastGood: ResourceKey[] = [];
     for (const kind of allKinds) {
       const judgements = this.#flow.judged[kind];
@@ -269,13 +274,16 @@ export class ControlPlane implements AsyncDisposable {
     for (const { batch } of pending)
       for (const problems of batch.problems?.values() ?? [])
         for (const each of problems) appeared.push({ problem: each, ...(each.at && { place: each.at }) });
+    const changed = changedResources(this.#flow, result);
     const report: BatchReport = {
-      changed: changedResources(this.#flow, result),
+      changed,
+      removed: changed.filter((key) => this.#flow.given(key) === undefined),
       appeared: appeared.sort(byPlace),
       resolved,
       keptLastGood,
       milliseconds: performance.now() - noticedAt,
       published: { upserts: published.upserts, removals: published.removals },
+      touchesListeners: published.touchesListeners,
       isFirst,
     };
     for (const listener of this.#listeners) {
@@ -299,11 +307,16 @@ export class ControlPlane implements AsyncDisposable {
     await this.#options.store?.[Symbol.asyncDispose]();
   }
 
-  #noteFileProblems(batch: SourceBatch): void {
+  /** Returns the problems that are no more. */
+  #noteFileProblems(batch: SourceBatch): Problem[] {
+    const mended: Problem[] = [];
     for (const [file, problems] of batch.problems ?? []) {
+      const has = new Set(problems.map(problemKey));
+      for (const each of this.#fileProblems.get(file) ?? []) if (!has.has(problemKey(each))) mended.push(each);
       if (problems.length === 0) this.#fileProblems.delete(file);
       else this.#fileProblems.set(file, problems);
     }
+    return mended;
   }
 }
 

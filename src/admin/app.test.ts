@@ -40,7 +40,9 @@ test("what a proxy is served is shown in Envoy's own JSON", async () => {
   const { resources } = await json("/api/v1/proxies/gloo-system~gateway-proxy/clusters");
   expect(resources[0]).toMatchObject({ name: "petstore_shop", resource: { name: "petstore_shop", connectTimeout: "5s" } });
   expect((await get("/api/v1/proxies/gloo-system~gateway-proxy/nonsense")).status).toBe(404);
-  expect((await get("/api/v1/proxies/other~proxy/clusters")).status).toBe(404);
+  const unknown = await get("/api/v1/proxies/other~proxy/clusters");
+  expect(unknown.status).toBe(404);
+  expect(await unknown.json()).toEqual({ error: "there is no proxy other~proxy; there is gloo-system~gateway-proxy" });
 });
 
 test("findings carry their place", async () => {
@@ -101,6 +103,7 @@ test("metrics have the state of each resource, under our name and under Gloo's",
   expect(text).toContain('validation_gateway_solo_io_upstream_config_status{namespace="shop",name="petstore"} 1');
   expect(text).toContain('headworks_findings{severity="error"} 1');
   expect(text).toContain('headworks_resources{kind="Upstream"} 1');
+  expect(text).not.toMatch(/^# TYPE headworks_\S*[A-Z]/m);
   expect(text).toContain('headworks_xds_pushes_total{type="Cluster"} 7');
   expect(text, "names are in snake case").not.toMatch(/^# TYPE \S*[A-Z]/m);
 });

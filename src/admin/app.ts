@@ -71,7 +71,11 @@ export function adminApp(options: AdminOptions): Hono {
     const kind = envoyKinds.find((each) => each === context.req.param("kind"));
     const proxy = context.req.param("key") as ProxyKey;
     const translation = current();
-    if (kind === undefined || !translation.proxies.has(proxy)) return context.notFound();
+    if (kind === undefined) return context.json({ error: `there is ${envoyKinds.join(", ")}` }, 404);
+    if (!translation.proxies.has(proxy)) {
+      const known = [...translation.proxies.keys()].join(", ");
+      return context.json({ error: `there is no proxy ${proxy}; there is ${known || "none yet"}` }, 404);
+    }
     return context.json({ schemaVersion, proxy, resources: envoyViews(translation, proxy, kind) });
   });
   app.get("/api/v1/clients", (context) => context.json({ schemaVersion, clients: clients() }));

@@ -35,14 +35,20 @@ export interface Carriers extends AsyncDisposable {
   readonly xdsText: string | undefined;
   /** Counters and gauges of the traffic under Envoy's names, where it passes through us. */
   stats(): Readonly<Record<string, number>>;
-  /** Addresses on which requests should be taken and cannot be, with the reason. */
-  failures(): readonly string[];
+  /** Listeners on which no requests are taken. */
+  closed(): readonly ClosedListener[];
   /** All there is has been published. */
   ready(): Promise<void>;
   /** No new requests; resolves when those in flight are done, or after so long. */
   drain(graceMs: number): Promise<void>;
   /** Ends at once what would outlive the process. */
   kill(): void;
+}
+
+export interface ClosedListener {
+  readonly port: number;
+  /** Why it could not be bound; undefined when it was not tried, which is a finding by then. */
+  readonly failure?: string;
 }
 
 const defaultXds: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 9977, isLoopback: true };
@@ -73,11 +79,11 @@ async function withEmbedded(options: CarrierOptions): Promise<Carriers> {
     xds,
     xdsText: options.xds && formatListenAddress(options.xds),
     stats: () => dataPlane.stats(),
-    failures: () =>
+    closed: () =>
       dataPlane
         .listeners()
-        .filter((each) => each.state === "failed")
-        .map(failureText),
+        .filter(({ state }) => state === "failed" || state === "not served")
+        .map((each) => ({ port: each.port, ...(each.state === "failed" && { failure: failureText(each) }) })),
     async ready() {
       xds?.ready();
       await dataPlane.settled();
@@ -99,7 +105,7 @@ async function withXdsOnly(options: CarrierOptions): Promise<Carriers> {
     xds,
     xdsText: formatListenAddress(options.xds ?? defaultXds),
     stats: () => ({}),
-    failures: () => [],
+    closed: () => [],
     ready: async () => xds.ready(),
     drain: async () => {},
     kill: () => {},
@@ -125,7 +131,7 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
     xds,
     xdsText: options.xds && formatListenAddress(options.xds),
     stats: () => ({}),
-    failures: () => [],
+    closed: () => [],
     ready: async () => xds.ready(),
     drain: (graceMs) => envoy.stop(graceMs),
     kill() {

@@ -8,6 +8,12 @@ export function gatewayUrls(resources: readonly EnvoyResource[]): string[] {
   return resources.filter((each) => each.typeUrl === typeUrls.listener).flatMap(urlOf);
 }
 
+/** 80 and 443 are not written in a URL. */
+export function portOf(url: string): number {
+  const { port, protocol } = new URL(url);
+  return Number(port) || (protocol === "https:" ? 443 : 80);
+}
+
 function urlOf(resource: EnvoyResource): string[] {
   const listener = fromBinary(ListenerSchema, resource.bytes);
   const address = listener.address?.address;

@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { findingJson } from "../admin/finding-json.ts";
 import type { Finding } from "../control-plane.ts";
 import { countOf } from "./findings.ts";
-import type { Narrator, NarratorOptions } from "./narrator.ts";
+import { isQuiet, type Narrator, type NarratorOptions } from "./narrator.ts";
 
 export function jsonNarrator({ level }: NarratorOptions): Narrator {
   // Synchronous: the last lines before an end are the ones that matter.
@@ -31,11 +31,15 @@ export function jsonNarrator({ level }: NarratorOptions): Narrator {
       findings(found);
     },
     ready: (ready) => log.info(ready, "ready"),
-    batch({ changed, keptLastGood, milliseconds, published, appeared, resolved }) {
+    batch(report) {
+      const { changed, removed, keptLastGood, milliseconds, published, appeared, resolved } = report;
       const fields = { changed: changed.slice(0, 20), changes: changed.length, milliseconds, ...published, resolved: resolved.length };
-      log.info({ ...fields, ...(keptLastGood.length > 0 && { keptLastGood: keptLastGood.slice(0, 20) }) }, "configuration changed");
+      const few = (name: string, keys: readonly string[]) => keys.length > 0 && { [name]: keys.slice(0, 20) };
+      const more = { ...few("removed", removed), ...few("keptLastGood", keptLastGood) };
+      if (!isQuiet(report) || published.upserts + published.removals > 0) log.info({ ...fields, ...more }, "configuration changed");
       findings(appeared);
     },
+    moved: (gateways) => log.info({ gateways }, gateways.length > 0 ? "requests are taken elsewhere" : "no listener any more"),
     draining: (graceSeconds) => log.info({ graceSeconds }, "draining"),
   };
 }

@@ -3,7 +3,7 @@ import type { BatchReport, Finding } from "../control-plane.ts";
 import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
 import { countsOf } from "./findings.ts";
 import { prettyFinding, whereOf } from "./findings-pretty.ts";
-import type { Loaded, Narrator, NarratorOptions, Ready } from "./narrator.ts";
+import { isQuiet, type Loaded, type Narrator, type NarratorOptions, type Ready } from "./narrator.ts";
 import { count, painter, say } from "./terminal.ts";
 
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
@@ -50,21 +50,25 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
       if (report.keptLastGood.length > 0) say(`      ${keptText(report)}`);
       for (const finding of report.resolved.slice(0, mostFindings))
         say(`  ${paint("green", "✔")} ${whereOf(finding)}  ${finding.problem.code} is resolved`);
+      if (report.resolved.length > mostFindings) say(`  ${paint("green", "✔")} … and ${report.resolved.length - mostFindings} more`);
     },
+    moved: (gateways) =>
+      line(
+        gateways.length > 0
+          ? `requests are taken at ${gateways.join(" ")}`
+          : `${paint("yellow", "no listener any more")}: no Gateway has a VirtualService to serve`,
+      ),
     draining: (grace) => line(`draining: no new requests; those in flight have ${grace} s (again: end now)`),
   };
   return narrator;
 }
 
-/** Nothing that a person could have done or would want to know. */
-function isQuiet({ changed, appeared, resolved }: BatchReport): boolean {
-  return changed.length === 0 && appeared.length === 0 && resolved.length === 0;
-}
-
-function changedText({ changed }: BatchReport): string {
+function changedText({ changed, removed }: BatchReport): string {
   const [first] = changed;
   if (first === undefined) return "findings changed";
-  return changed.length === 1 ? `${first} changed` : `${count(changed.length, "resource")} changed`;
+  const how = removed.length === changed.length ? "removed" : "changed";
+  const some = removed.length > 0 && how === "changed" ? `, ${removed.length} of them removed` : "";
+  return changed.length === 1 ? `${first} ${how}` : `${count(changed.length, "resource")} ${how}${some}`;
 }
 
 function keptText({ keptLastGood, changed }: BatchReport): string {

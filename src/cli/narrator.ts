@@ -27,6 +27,8 @@ export interface Narrator {
   ready(ready: Ready): void;
   /** After each batch but the first. */
   batch(report: BatchReport): void;
+  /** Requests are taken elsewhere than was said before. */
+  moved(gateways: readonly string[]): void;
   draining(graceSeconds: number): void;
 }
 
@@ -34,6 +36,11 @@ export interface NarratorOptions {
   readonly format: "auto" | "pretty" | "json";
   readonly level: string;
   textOf(file: string): string | undefined;
+}
+
+/** Nothing that a person could have done or would want to know. */
+export function isQuiet({ changed, appeared, resolved }: BatchReport): boolean {
+  return changed.length + appeared.length + resolved.length === 0;
 }
 
 /** Loads only the one that is used. */

@@ -11,7 +11,7 @@ import type { ListenSecurity } from "../xds/address.ts";
 import { type Carriers, startCarriers } from "./carriers.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { openFolder, scopeOf } from "./folders.ts";
-import { gatewayUrls } from "./gateway-urls.ts";
+import { gatewayUrls, portOf } from "./gateway-urls.ts";
 import { type Narrator, narrator as newNarrator } from "./narrator.ts";
 import { loadPlugins } from "./plugins.ts";
 import { type StopSignal, stopSignal } from "./stop-signal.ts";
@@ -50,7 +50,6 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
   const started = performance.now();
   const settings = parseSettings(options);
   let kill = () => {};
-  const stop = stopSignal(() => kill());
   await using open = new AsyncDisposableStack();
   let textOf: (file: string) => string | undefined = () => undefined;
   const narrator = await newNarrator({ format: options.log, level: options.logLevel, textOf: (file) => textOf(file) });
@@ -62,6 +61,8 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
   const plugins = await loadPlugins(options.config);
   const source = openFolder(folder, plugins, store?.remembered);
   textOf = (file) => source.text?.(file);
+  // From here on there is something to end well. Before, a signal ends us as it ends any program, whatever we wait for.
+  const stop = stopSignal(() => kill());
   // What carries the traffic and the control plane tell each other things; neither does before the control plane is there.
   const late: { plane?: ControlPlane } = {};
   const carriers = open.use(
@@ -84,6 +85,11 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
   const state = { isRead: false, isDraining: false };
   const earlier: BatchReport[] = [];
   const noEarlier = plane.onBatch((report) => earlier.push(report));
+  const openGateways = () => {
+    const wanted = gatewayUrls(plane.current.proxies.get(settings.proxyKey) ?? []);
+    const closed = carriers.closed();
+    return wanted.filter((url) => !closed.some(({ port }) => port === portOf(url)));
+  };
   plane.start();
   const served = plane.ready.then(() => carriers.ready());
   // Requests come first: the admin server's modules take longer to load than a folder to read. Where a source is slow, its probes
@@ -95,12 +101,10 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
   await Promise.race([served, stop.first]);
   if (!stop.isAsked) {
     state.isRead = true;
-    const { findings, resources, proxies } = plane.current;
-    const wanted = gatewayUrls(proxies.get(settings.proxyKey) ?? []);
-    const failures = carriers.failures();
-    if (failures.length > 0 && failures.length >= wanted.length)
-      throw new CommandError(`the gateway cannot listen on ${failures.join("; ")}`);
-    const gateways = wanted.filter((url) => !failures.some((failure) => failure.includes(`:${new URL(url).port}:`)));
+    const { findings, resources } = plane.current;
+    const gateways = openGateways();
+    const failures = carriers.closed().flatMap(({ failure }) => failure ?? []);
+    if (failures.length > 0 && gateways.length === 0) throw new CommandError(`the gateway cannot listen on ${failures.join("; ")}`);
     // Reading is done, and nobody has been told yet that there is a gateway.
     releaseMemory();
     // Written now, and not when this ends: whoever is killed would compile all of it again the next time.
@@ -110,8 +114,15 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
       narrator.loaded({ ...scopeOf(resources.values()), findings, milliseconds: Math.round(performance.now() - started) });
       narrator.ready({ gateways, proxy: carriers.name, admin: admin?.url, xds: carriers.xdsText, watching: [folder] });
     }
-    plane.onBatch((report) => {
-      if (!report.isFirst) narrator.batch(report);
+    let said = gateways.join(" ");
+    plane.onBatch(async (report) => {
+      if (report.isFirst) return;
+      narrator.batch(report);
+      if (!report.touchesListeners) return;
+      await carriers.ready();
+      const now = openGateways();
+      if (now.join(" ") !== said) narrator.moved(now);
+      said = now.join(" ");
     });
   }
   // Awaited here: what is open stays open until the end has come.

@@ -13,14 +13,15 @@ const rounds = 8;
 export function carryOut(publisher: Publisher, memory: Memory, result: BatchResult | undefined): Published {
   const published = result === undefined ? publisher.publishAll() : publisher.publish(result);
   const sent = [...published.sent];
-  let { upserts, removals } = published;
+  let { upserts, removals, touchesListeners } = published;
   let learned = memory.learn(result);
   for (let round = 0; learned !== undefined && round < rounds; round++) {
     const more = publisher.publish(learned);
     for (const resource of more.sent) sent.push(resource);
     upserts += more.upserts;
     removals += more.removals;
+    touchesListeners ||= more.touchesListeners;
     learned = memory.learn(learned);
   }
-  return { sent, upserts, removals };
+  return { sent, upserts, removals, touchesListeners };
 }

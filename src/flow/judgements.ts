@@ -94,8 +94,14 @@ function judgementOf(
     problems: distinct,
     ...(status && { status }),
     isGood: resource.spec !== undefined && !resource.isStale && !distinct.some((each) => each.severity === "error"),
-    keepsLastGood: rejects(distinct) && (resource.isStale === true || read.has(inputs.lastGood[resource.kind], resource.key)),
+    keepsLastGood: rejects(distinct) && servesAnother(resource, read, inputs),
   };
+}
+
+/** What is wrong with a version that is in service itself (a port that is taken) leaves no older one to serve. */
+function servesAnother(resource: Resource, read: Read, inputs: Inputs): boolean {
+  const good = read.get(inputs.lastGood[resource.kind] as Collection<Resource>, resource.key);
+  return resource.isStale === true || (good !== undefined && good.version !== resource.version);
 }
 
 /** Envoy said no to what this very version was made into. Of what is made from it alone, whoever makes it says so. */

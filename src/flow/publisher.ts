@@ -1,6 +1,13 @@
 // Hands what a batch changed to the consumers, proxy by proxy.
 import type { BatchResult, Collection } from "../graph/mod.ts";
-import type { EnvoyResource, ProxyKey, ResourceChanges, ResourceConsumer, TypeUrl } from "../model/envoy-resource.ts";
+import {
+  type EnvoyResource,
+  type ProxyKey,
+  type ResourceChanges,
+  type ResourceConsumer,
+  type TypeUrl,
+  typeUrls,
+} from "../model/envoy-resource.ts";
 import type { Flow } from "./flow.ts";
 
 /** A collection whose values send Envoy resources, to one proxy or (without `proxy`) to all. */
@@ -15,7 +22,18 @@ export interface Published {
   readonly sent: readonly EnvoyResource[];
   readonly upserts: number;
   readonly removals: number;
+  /** Where requests are taken may be another place than before. */
+  readonly touchesListeners: boolean;
 }
+
+interface Counts {
+  sent: EnvoyResource[];
+  upserts: number;
+  removals: number;
+  touchesListeners: boolean;
+}
+
+const nothing = (): Counts => ({ sent: [], upserts: 0, removals: 0, touchesListeners: false });
 
 export class Publisher {
   readonly #flow: Flow;
@@ -32,18 +50,19 @@ export class Publisher {
 
   /** The whole set of every proxy. */
   publishAll(): Published {
-    const counts = { sent: [] as EnvoyResource[], upserts: 0, removals: 0 };
+    const counts = nothing();
     for (const proxy of this.#flow.proxies()) this.#send(proxy, { upserts: resourcesOfProxy(this.#flow, proxy), removals: [] }, counts);
     return counts;
   }
 
   /** What changed. A proxy that is new gets all, one that is gone is retired. */
   publish(result: BatchResult): Published {
-    const counts = { sent: [] as EnvoyResource[], upserts: 0, removals: 0 };
+    const counts = nothing();
     const proxies = new Set(this.#flow.proxies());
     for (const proxy of this.#proxies) {
       if (proxies.has(proxy)) continue;
       this.#proxies.delete(proxy);
+      counts.touchesListeners = true;
       this.#each((consumer) => consumer.retire(proxy));
     }
     const changed = changesByProxy(this.#flow, result);
@@ -54,13 +73,14 @@ export class Publisher {
     return counts;
   }
 
-  #send(proxy: ProxyKey, changes: ResourceChanges, counts: { sent: EnvoyResource[]; upserts: number; removals: number }): void {
+  #send(proxy: ProxyKey, changes: ResourceChanges, counts: Counts): void {
     const isNew = !this.#proxies.has(proxy);
     this.#proxies.add(proxy);
     if (!isNew && changes.upserts.length === 0 && changes.removals.length === 0) return;
     for (const resource of changes.upserts) counts.sent.push(resource);
     counts.upserts += changes.upserts.length;
     counts.removals += changes.removals.length;
+    counts.touchesListeners ||= [...changes.upserts, ...changes.removals].some(({ typeUrl }) => typeUrl === typeUrls.listener);
     this.#each((consumer) => consumer.publish(proxy, changes));
   }
 

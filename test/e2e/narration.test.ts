@@ -1,0 +1,83 @@
+// What a person is told while `run` runs: what went, what is mended, and where requests are taken.
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { freePorts } from "../servers/ports.ts";
+import { backend, folder, object, run, upstream, virtualService } from "./gateway.ts";
+
+test("what is deleted is called removed, and that nothing listens any more is said", async () => {
+  await using one = await backend("one");
+  using config = await folder();
+  config.write("upstreams.yaml", upstream("one", one.port));
+  config.write("a.yaml", virtualService("a", "one"));
+  await using running = await run(config);
+  config.remove("a.yaml");
+  await running.said(/VirtualService gloo-system\/a removed · live in /);
+  await running.said(/no listener any more: no Gateway has a VirtualService to serve/);
+  config.write("a.yaml", virtualService("a", "one"));
+  await running.said(new RegExp(`VirtualService gloo-system/a changed[^]*requests are taken at http://127.0.0.1:${config.port}`));
+});
+
+test("a Gateway that moves to another port says where requests are taken now", async () => {
+  const [elsewhere] = await freePorts(1);
+  await using one = await backend("one");
+  using config = await folder();
+  config.write("upstreams.yaml", upstream("one", one.port));
+  config.write("a.yaml", virtualService("a", "one"));
+  await using running = await run(config);
+  config.write("gateway.yaml", object("Gateway", "gateway-proxy", { bindAddress: "127.0.0.1", bindPort: elsewhere, httpGateway: {} }));
+  await running.said(new RegExp(`requests are taken at http://127.0.0.1:${elsewhere}`));
+});
+
+test("a file that could not be read and is gone is resolved; a new Gateway on a taken port has no last good version", async () => {
+  await using one = await backend("one");
+  using config = await folder();
+  config.write("upstreams.yaml", upstream("one", one.port));
+  config.write("a.yaml", virtualService("a", "one"));
+  await using running = await run(config);
+  config.write("broken.yaml", "kind: [");
+  await running.said(/✖ \S+broken\.yaml:1:7 {2}HW1001/);
+  config.remove("broken.yaml");
+  await running.said(/✔ \S+broken\.yaml:1:7 {2}HW1001 is resolved/);
+
+  config.write("second.yaml", object("Gateway", "second", { bindAddress: "127.0.0.1", bindPort: one.port, httpGateway: {} }));
+  await running.said(/✖ \S+second\.yaml:\d+:\d+ {2}HW5002/);
+  config.remove("second.yaml");
+  await running.said(/Gateway gloo-system\/second removed/);
+  expect(running.stderr()).not.toContain("keeps serving its last good version");
+});
+
+test("a Gateway that the embedded data plane does not serve is not called ready", async () => {
+  const [port] = await freePorts(1);
+  await using one = await backend("one");
+  using config = await folder();
+  config.write("upstreams.yaml", upstream("one", one.port));
+  config.write("a.yaml", virtualService("a", "one"));
+  config.write("tls.yaml", [
+    object("Gateway", "tls", { bindAddress: "127.0.0.1", bindPort: port, ssl: true, httpGateway: {} }),
+    object("VirtualService", "tls", {
+      sslConfig: { sslFiles: { tlsCert: "/cert.pem", tlsKey: "/key.pem" } },
+      virtualHost: { domains: ["tls.test"], routes: [{ matchers: [{ prefix: "/" }], directResponseAction: { status: 200 } }] },
+    }),
+  ]);
+  await using running = await run(config);
+  await running.said(/HW5001/);
+  expect(running.stderr()).toContain(`ready  http://127.0.0.1:${config.port} (embedded`);
+});
+
+test("a signal ends a start that waits for something", async () => {
+  using config = await folder();
+  config.write("headworks.config.mjs", "console.error('waiting'); await new Promise(() => setInterval(() => {}, 1000));");
+  const main = join(import.meta.dirname, "../../src/main.ts");
+  const child = spawn(
+    process.execPath,
+    [main, "run", config.path, "--admin", "none", "--config", join(config.path, "headworks.config.mjs")],
+    {
+      stdio: ["ignore", "ignore", "pipe"],
+    },
+  );
+  await new Promise((resolve) => child.stderr.once("data", resolve));
+  child.kill("SIGTERM");
+  const signal = await new Promise((resolve) => child.once("exit", (_, by) => resolve(by)));
+  expect(signal).toBe("SIGTERM");
+});
