@@ -3,6 +3,7 @@
 // It does not translate, does not judge configuration, and does not speak xDS.
 
 import { createWriteStream, type WriteStream } from "node:fs";
+import { createSecureContext } from "node:tls";
 import { fromBinary } from "@bufbuild/protobuf";
 import { SecretSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import type { EnvoyResource, ProxyKey, ResourceChanges, ResourceConsumer } from "../model/envoy-resource.ts";
@@ -99,7 +100,8 @@ class EmbeddedDataPlane implements DataPlane, Tables {
           this.#compile(this.#routes, resource, () => compileRouteConfig(resource.bytes, this.#routes.get(resource.name)?.compiled));
           break;
         case typeUrls.listener:
-          if (this.#compile(this.#listeners, resource, () => compileListener(resource.bytes))) isListenerChanged = true;
+          if (this.#compile(this.#listeners, resource, () => compileListener(resource.bytes, this.#listeners.get(resource.name)?.compiled)))
+            isListenerChanged = true;
           break;
         case typeUrls.secret:
           this.#compileSecret(resource);
@@ -180,7 +182,7 @@ class EmbeddedDataPlane implements DataPlane, Tables {
       const secret = fromBinary(SecretSchema, resource.bytes);
       const findings = new Findings();
       const type = secret.type;
-      if (type.case === "tlsCertificate") this.#secrets.set(resource.name, { certificate: compileCertificate(type.value) });
+      if (type.case === "tlsCertificate") this.#secrets.set(resource.name, { certificate: usable(compileCertificate(type.value)) });
       else if (type.case === "validationContext") this.#secrets.set(resource.name, { validation: compileValidation(type.value, findings) });
       else if (type.case !== undefined) findings.notExecuted(type.case);
       this.#note(resource, findings.all);
@@ -271,7 +273,7 @@ class EmbeddedDataPlane implements DataPlane, Tables {
   #applyListeners(): void {
     const wanted = new Map<string, { address: ListenAddress; listener: CompiledListener }>();
     for (const { compiled } of this.#listeners.values()) {
-      if (compiled.address === undefined || compiled.hcm === undefined) continue;
+      if (compiled.address === undefined || compiled.chains === undefined) continue;
       const address = this.#options.bindOverride?.(compiled.name, compiled.address) ?? compiled.address;
       // Port 0 is another port each time: such sockets belong to their listener.
       const key = address.kind === "tcp" && address.port === 0 ? `${addressKey(address)} ${compiled.name}` : addressKey(address);
@@ -289,11 +291,12 @@ class EmbeddedDataPlane implements DataPlane, Tables {
     for (const [key, { address, listener }] of wanted) {
       const known = this.#sockets.get(key);
       if (known !== undefined) {
-        known.current = listener.hcm;
+        known.chains = listener.chains;
         continue;
       }
-      const socket = new ListeningSocket(address, listener.hcm, listener.backlog, {
+      const socket = new ListeningSocket(address, listener.chains, listener.backlog, {
         tables: this,
+        secret: (secret) => this.#secrets.get(secret),
         writeLog: (path, line) => this.#writeLog(path, line),
         onChange: (changed) => this.#onSocket(key, changed),
       });
@@ -359,7 +362,7 @@ class EmbeddedDataPlane implements DataPlane, Tables {
       const { address, name } = compiled;
       const text = address === undefined ? "" : address.kind === "pipe" ? address.path : address.host;
       const port = address?.kind === "tcp" ? address.port : 0;
-      if (address === undefined || compiled.hcm === undefined) {
+      if (address === undefined || compiled.chains === undefined) {
         return { name, address: text, port, state: "not served", error: "no filter chain that the embedded data plane executes" };
       }
       const socket = this.#sockets.get(this.#socketOf.get(name) ?? "");
@@ -383,7 +386,7 @@ class EmbeddedDataPlane implements DataPlane, Tables {
       all[`cluster.${name}.membership_healthy`] = runtime.hosts.filter((host) => host.spec.isHealthy).length;
     }
     for (const socket of this.#sockets.values()) {
-      const prefix = socket.current?.statPrefix ?? "";
+      const prefix = (socket.chains?.matched[0] ?? socket.chains?.fallback)?.hcm.statPrefix ?? "";
       for (const [key, value] of Object.entries(socket.stats))
         all[`http.${prefix}.${key}`] = (all[`http.${prefix}.${key}`] ?? 0) + (value as number);
     }
@@ -428,6 +431,12 @@ class EmbeddedDataPlane implements DataPlane, Tables {
   #log(level: "info" | "warn" | "error", message: string): void {
     this.#options.log?.(level, message);
   }
+}
+
+/** Throws for a certificate that node:tls does not take: then the one before stays. */
+function usable(material: Material | undefined): Material | undefined {
+  if (material !== undefined) createSecureContext({ cert: material.certificate, key: material.key });
+  return material;
 }
 
 /** Those owners whose name is in the name of the virtual host or route; all of them where that tells nothing. */

@@ -15,6 +15,8 @@ import { MessageWriter } from "./http1/writer.ts";
 /** What a connection needs of its listener: always the newest. */
 export interface ConnectionOwner {
   readonly hcm: CompiledHcm;
+  /** The client speaks TLS, which ends before this. */
+  readonly isTls: boolean;
   readonly tables: Tables;
   readonly isDraining: boolean;
   readonly stats: ListenerStats;
@@ -65,6 +67,7 @@ export class DownstreamConnection {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  readonly isTls: boolean;
   /** Route time-out, per-try time-out, stream idle time-out: of the exchange that is under way. */
   readonly request = new Deadline(() => this.#exchange?.onRouteTimeout());
   readonly try = new Deadline(() => this.#exchange?.onTryTimeout());
@@ -95,6 +98,7 @@ export class DownstreamConnection {
     this.remotePort = socket.remotePort ?? 0;
     this.localAddress = plainAddress(socket.localAddress ?? "");
     this.localPort = socket.localPort ?? 0;
+    this.isTls = owner.isTls;
     owner.stats.downstream_cx_total++;
     owner.stats.downstream_cx_active++;
     socket.on("data", this.#onData);
@@ -305,7 +309,9 @@ export class DownstreamConnection {
   abort(): void {
     this.#state = closingState;
     this.writer.flush();
-    this.#socket.resetAndDestroy();
+    // Only TCP has a reset. In TLS it is the missing close_notify that tells.
+    if (this.isTls || this.remoteAddress === "") this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   log(logger: AccessLogger, exchange: Exchange): void {

@@ -38,6 +38,7 @@ const edgeHeaders = new Set([
 export interface Peer {
   readonly remoteAddress: string;
   readonly localPort: number;
+  readonly isTls: boolean;
 }
 
 /** Writes to `headers`; returns the address that counts as the client's and the scheme it used. */
@@ -57,7 +58,8 @@ export function receiveHeaders(
   let remoteAddress = peer.remoteAddress;
   const forwardedFor = headerValue(headers, "x-forwarded-for");
   const proto = headerValue(headers, "x-forwarded-proto");
-  let scheme = proto ?? "http";
+  const spoken = peer.isTls ? "https" : "http";
+  let scheme = proto ?? spoken;
   if (hcm.useRemoteAddress) {
     if (hcm.trustedHops > 0) remoteAddress = lastAddress(forwardedFor, hcm.trustedHops - 1) ?? remoteAddress;
     if (!hcm.skipXffAppend) {
@@ -66,7 +68,7 @@ export function receiveHeaders(
       setHeader(headers, "x-forwarded-for", forwardedFor === undefined || forwardedFor === "" ? own : `${forwardedFor},${own}`);
     }
     if (hcm.trustedHops === 0 || proto === undefined) {
-      scheme = "http";
+      scheme = spoken;
       setHeader(headers, "x-forwarded-proto", scheme);
     }
     setHeader(headers, "x-envoy-external-address", remoteAddress);

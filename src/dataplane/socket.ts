@@ -2,15 +2,24 @@
 // and nobody who is just connecting is turned away.
 
 import { createServer, type Server, type Socket } from "node:net";
-import type { CompiledHcm } from "./compile/hcm.ts";
+import type { TLSSocket } from "node:tls";
+import type { DownstreamTls } from "./compile/downstream-tls.ts";
+import type { CompiledChain, FilterChains } from "./compile/filter-chains.ts";
 import type { ListenAddress } from "./compile/listener.ts";
-import { type ConnectionOwner, DownstreamConnection, ListenerStats } from "./downstream.ts";
+import { DownstreamConnection, ListenerStats } from "./downstream.ts";
 import type { Tables } from "./exchange/tables.ts";
+import { hasSameTerms, Seat } from "./seat.ts";
+import { chooseChain } from "./tls/choose-chain.ts";
+import { type Hello, plainHello } from "./tls/client-hello.ts";
+import { readFirstBytes } from "./tls/first-bytes.ts";
+import { Terminator } from "./tls/terminator.ts";
+import type { SecretLookup } from "./upstream/tls.ts";
 
 export type SocketState = "binding" | "bound" | "failed" | "closed";
 
 export interface SocketEnvironment {
   readonly tables: Tables;
+  readonly secret: SecretLookup;
   readonly writeLog: (path: string, line: string) => void;
   /** The state changed, or an attempt failed. */
   readonly onChange: (socket: ListeningSocket) => void;
@@ -19,18 +28,26 @@ export interface SocketEnvironment {
 const firstRetryMs = 200;
 const lastRetryMs = 5_000;
 
-export class ListeningSocket implements ConnectionOwner {
+/** At the very end, how long close frames of tunnels may take. */
+const goodbyeMs = 150;
+
+export class ListeningSocket {
   readonly address: ListenAddress;
   readonly stats = new ListenerStats();
-  /** What serves the connections; undefined: they are closed at once. */
-  current: CompiledHcm | undefined;
+  #chains: FilterChains | undefined;
   state: SocketState = "binding";
   error: NodeJS.ErrnoException | undefined;
   isDraining = false;
   readonly tables: Tables;
   readonly writeLog: (path: string, line: string) => void;
   readonly #onChange: (socket: ListeningSocket) => void;
-  readonly #connections = new Set<DownstreamConnection>();
+  readonly #secret: SecretLookup;
+  readonly #connections = new Map<DownstreamConnection, Seat>();
+  /** Nobody knows yet which filter chain they are for. */
+  readonly #arriving = new Set<Socket>();
+  /** What lies under connections with TLS, from the handshake to the end. */
+  readonly #encrypted = new Set<Socket>();
+  readonly #terminators = new WeakMap<DownstreamTls, Terminator>();
   readonly #backlog: number | undefined;
   #server: Server | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -38,18 +55,25 @@ export class ListeningSocket implements ConnectionOwner {
   #whenEmpty: (() => void)[] = [];
   #boundPort = 0;
 
-  constructor(address: ListenAddress, hcm: CompiledHcm | undefined, backlog: number | undefined, environment: SocketEnvironment) {
+  constructor(address: ListenAddress, chains: FilterChains | undefined, backlog: number | undefined, environment: SocketEnvironment) {
     this.address = address;
-    this.current = hcm;
+    this.#chains = chains;
     this.#backlog = backlog;
     this.tables = environment.tables;
+    this.#secret = environment.secret;
     this.writeLog = environment.writeLog;
     this.#onChange = environment.onChange;
   }
 
-  /** Only asked by connections, and those exist only while there is one. */
-  get hcm(): CompiledHcm {
-    return this.current as CompiledHcm;
+  /** What serves the connections; undefined: they are closed at once. */
+  get chains(): FilterChains | undefined {
+    return this.#chains;
+  }
+
+  /** Connections move to the chain that would take them now. Where there is none, or one that asks other things of its clients, they finish. */
+  set chains(chains: FilterChains | undefined) {
+    this.#chains = chains;
+    for (const [connection, seat] of this.#connections) this.#seatAgain(connection, seat);
   }
 
   /** The port that it really has, when 0 was asked for. */
@@ -100,16 +124,85 @@ export class ListeningSocket implements ConnectionOwner {
   }
 
   #accept(socket: Socket): void {
-    if (this.current === undefined || this.isDraining) {
+    const chains = this.#chains;
+    if (chains === undefined || this.isDraining) {
       socket.destroy();
       return;
     }
-    this.#connections.add(new DownstreamConnection(socket, this));
+    // The usual case of a gateway without TLS: nothing to look at, nothing to wait for.
+    if (chains.only !== undefined) {
+      this.#enter(socket, chains.only, plainHello);
+      return;
+    }
+    this.#arriving.add(socket);
+    socket.on("close", () => this.#leave(socket));
+    socket.on("error", () => undefined); // `close` follows
+    readFirstBytes(socket, (hello) => {
+      this.#arriving.delete(socket);
+      this.#admit(socket, this.#chains && chooseChain(this.#chains, hello), hello);
+    });
+  }
+
+  /** As Envoy, without a word to those whom no chain takes. */
+  #admit(socket: Socket, chain: CompiledChain | undefined, hello: Hello): void {
+    if (chain === undefined || chain.tls === "unusable") socket.destroy();
+    else if (chain.tls === undefined) {
+      this.#enter(socket, chain, hello);
+      socket.resume();
+    } else {
+      this.#encrypted.add(socket);
+      this.#terminatorOf(chain.tls).accept(socket);
+    }
+  }
+
+  #terminatorOf(tls: DownstreamTls): Terminator {
+    let terminator = this.#terminators.get(tls);
+    if (terminator === undefined) {
+      terminator = new Terminator(tls, { secret: this.#secret, onSecure: (socket) => this.#enterSecure(socket, tls) });
+      this.#terminators.set(tls, terminator);
+    }
+    return terminator;
+  }
+
+  /** The chains may have been replaced during the handshake, which was on the terms that it began with. */
+  #enterSecure(socket: TLSSocket, tls: DownstreamTls): void {
+    const hello = helloOf(socket);
+    const chain = this.#chains && chooseChain(this.#chains, hello);
+    if (chain === undefined || !hasSameTerms(chain.tls, tls)) socket.destroy();
+    else this.#enter(socket, chain, hello);
+  }
+
+  #enter(socket: Socket, chain: CompiledChain, hello: Hello): void {
+    if (this.isDraining || socket.destroyed) {
+      socket.destroy();
+      return;
+    }
+    const seat = new Seat(this, chain, hello);
+    this.#connections.set(new DownstreamConnection(socket, seat), seat);
+  }
+
+  #seatAgain(connection: DownstreamConnection, seat: Seat): void {
+    const chain = this.#chains && chooseChain(this.#chains, seat.hello);
+    if (chain === undefined || !seat.moveTo(chain)) connection.drain();
+  }
+
+  #leave(socket: Socket): void {
+    this.#arriving.delete(socket);
+    this.#encrypted.delete(socket);
+    this.#checkEmpty();
   }
 
   onClose(connection: DownstreamConnection): void {
     this.#connections.delete(connection);
-    if (this.#connections.size === 0) for (const done of this.#whenEmpty.splice(0)) done();
+    this.#checkEmpty();
+  }
+
+  get #isEmpty(): boolean {
+    return this.#connections.size + this.#arriving.size + this.#encrypted.size === 0;
+  }
+
+  #checkEmpty(): void {
+    if (this.#isEmpty) for (const done of this.#whenEmpty.splice(0)) done();
   }
 
   /** Listens no more; connections finish what is under way. */
@@ -118,17 +211,29 @@ export class ListeningSocket implements ConnectionOwner {
     this.isDraining = true;
     clearTimeout(this.#retry);
     this.#server?.close();
-    for (const connection of this.#connections) connection.drain();
+    for (const [connection] of this.#connections) connection.drain();
+    // Those who have not asked for anything yet lose nothing.
+    for (const socket of this.#arriving) socket.destroy();
   }
 
   /** Resolves when the last connection is gone. */
   empty(): Promise<void> {
-    if (this.#connections.size === 0) return Promise.resolve();
+    if (this.#isEmpty) return Promise.resolve();
     return new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 
   destroy(): void {
     this.close();
-    for (const connection of this.#connections) connection.destroy();
+    for (const [connection] of this.#connections) connection.destroy();
+    // And handshakes that nobody finishes. Connections may still say goodbye.
+    const rest = setTimeout(() => {
+      for (const socket of this.#encrypted) socket.destroy();
+    }, goodbyeMs);
+    rest.unref();
   }
+}
+
+function helloOf(socket: TLSSocket): Hello {
+  const serverName = typeof socket.servername === "string" ? socket.servername.toLowerCase() : "";
+  return { isTls: true, serverName, protocols: socket.alpnProtocol ? [socket.alpnProtocol] : [] };
 }

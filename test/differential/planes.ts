@@ -1,14 +1,19 @@
 // Both data planes side by side: a real Envoy and the embedded one, with the same listeners and clusters.
 
-import { createRegistry, type DescMessage, fromBinary, type JsonObject, toJson } from "@bufbuild/protobuf";
+import { createRegistry, type DescMessage, fromBinary, type JsonObject, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { createDataPlane, type DataPlane } from "../../src/dataplane/dataplane.ts";
-import { type HcmInit, listener, testProxy } from "../../src/dataplane/testing/resources.ts";
+import { type HcmInit, listenerMessage, testProxy } from "../../src/dataplane/testing/resources.ts";
+import { envoyResource } from "../../src/envoy/encode.ts";
 import { ClusterSchema } from "../../src/gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import { ListenerSchema } from "../../src/gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { RouteConfigurationSchema } from "../../src/gen/envoy/envoy/config/route/v3/route_pb.js";
 import { RouterSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
+import { TlsInspectorSchema } from "../../src/gen/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
 import { HttpConnectionManagerSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { UpstreamTlsContextSchema } from "../../src/gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from "../../src/gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { HttpProtocolOptionsSchema } from "../../src/gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import type { EnvoyResource } from "../../src/model/envoy-resource.ts";
 import { type RunningEnvoy, startEnvoy } from "../servers/envoy.ts";
@@ -19,6 +24,8 @@ const registry = createRegistry(
   RouterSchema,
   RouteConfigurationSchema,
   UpstreamTlsContextSchema,
+  DownstreamTlsContextSchema,
+  TlsInspectorSchema,
   HttpProtocolOptionsSchema,
 );
 
@@ -30,28 +37,39 @@ export interface Planes extends AsyncDisposable {
 }
 
 /** Serves each connection manager on a listener of its own, in both. */
-export async function startPlanes(managers: readonly HcmInit[], clusters: readonly EnvoyResource[]): Promise<Planes> {
-  const ports = await freePorts(managers.length * 2 + 1);
+export function startPlanes(managers: readonly HcmInit[], clusters: readonly EnvoyResource[]): Promise<Planes> {
+  return startListeners(
+    managers.map((hcm) => (port) => listenerMessage(port, hcm)),
+    clusters,
+  );
+}
+
+/** Serves each listener, made for a port, in both. */
+export async function startListeners(
+  listeners: readonly ((port: number) => MessageInitShape<typeof ListenerSchema>)[],
+  clusters: readonly EnvoyResource[],
+): Promise<Planes> {
+  const ports = await freePorts(listeners.length * 2 + 1);
   const adminPort = ports.pop() as number;
-  const pairs = managers.map((_, index) => ({ envoy: ports[index * 2] as number, embedded: ports[index * 2 + 1] as number }));
-  const envoyListeners = managers.map((hcm, index) =>
-    listener((pairs[index] as { envoy: number }).envoy, hcm, "127.0.0.1", `listener-${index}`),
-  );
-  const embeddedListeners = managers.map((hcm, index) =>
-    listener((pairs[index] as { embedded: number }).embedded, hcm, "127.0.0.1", `listener-${index}`),
-  );
+  const pairs = listeners.map((_, index) => ({ envoy: ports[index * 2] as number, embedded: ports[index * 2 + 1] as number }));
+  const resources = (plane: "envoy" | "embedded") =>
+    listeners.map((listener, index) => {
+      const name = `listener-${index}`;
+      const message = { ...listener((pairs[index] as { envoy: number; embedded: number })[plane]), name };
+      return envoyResource(ListenerSchema, name, message as MessageInitShape<typeof ListenerSchema>, []);
+    });
   const envoy = await startEnvoy(
     {
       admin: { address: { socket_address: { address: "127.0.0.1", port_value: adminPort } } },
       static_resources: {
-        listeners: envoyListeners.map((each) => json(ListenerSchema, each.bytes)),
+        listeners: resources("envoy").map((each) => json(ListenerSchema, each.bytes)),
         clusters: clusters.map((each) => json(ClusterSchema, each.bytes)),
       },
     },
     adminPort,
   );
   const plane = createDataPlane({ proxy: testProxy });
-  plane.publish(testProxy, { upserts: [...clusters, ...embeddedListeners], removals: [] });
+  plane.publish(testProxy, { upserts: [...clusters, ...resources("embedded")], removals: [] });
   await plane.settled();
   return {
     envoy,

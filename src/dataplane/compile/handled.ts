@@ -310,6 +310,15 @@ export const handledFields: HandledFields = {
   "envoy.config.core.v3.SubstitutionFormatString": ["text_format", "json_format", "text_format_source"],
 
   "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext": ["common_tls_context", "sni", "auto_host_sni", "max_session_keys"],
+  "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": [
+    "common_tls_context",
+    "require_client_certificate",
+    "disable_stateless_session_resumption",
+    "session_timeout",
+    // no effect here: sessions are only resumed by tickets; without SNI that fits, the first certificate is shown
+    "disable_stateful_session_resumption",
+    "full_scan_certs_on_sni_mismatch",
+  ],
   "envoy.extensions.transport_sockets.tls.v3.CommonTlsContext": [
     "tls_params",
     "tls_certificates",
@@ -319,12 +328,18 @@ export const handledFields: HandledFields = {
     "combined_validation_context",
     "alpn_protocols",
   ],
-  "envoy.extensions.transport_sockets.tls.v3.TlsParameters": ["tls_minimum_protocol_version", "tls_maximum_protocol_version"],
-  "envoy.extensions.transport_sockets.tls.v3.TlsCertificate": ["certificate_chain", "private_key"],
+  "envoy.extensions.transport_sockets.tls.v3.TlsParameters": [
+    "tls_minimum_protocol_version",
+    "tls_maximum_protocol_version",
+    "cipher_suites",
+    "ecdh_curves",
+  ],
+  "envoy.extensions.transport_sockets.tls.v3.TlsCertificate": ["certificate_chain", "private_key", "ocsp_staple"],
   "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext": [
     "trusted_ca",
     "system_root_certs",
     "match_typed_subject_alt_names",
+    "match_subject_alt_names",
     "trust_chain_verification",
   ],
 };

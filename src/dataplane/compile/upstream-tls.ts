@@ -1,5 +1,6 @@
 // TLS towards upstreams: what of an UpstreamTlsContext becomes options of node:tls.
 
+import type { SecureContextOptions } from "node:tls";
 import type { DataSource } from "../../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { CertificateValidationContext, TlsCertificate } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
 import { type UpstreamTlsContext, UpstreamTlsContextSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
@@ -7,6 +8,7 @@ import { unhandledFields } from "../fields.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
 import { compileStringMatcher, type StringTest } from "./strings.ts";
+import { tlsVersions, upstreamSuites } from "./tls-parameters.ts";
 
 export interface UpstreamTls {
   readonly sni: string;
@@ -20,11 +22,14 @@ export interface UpstreamTls {
   readonly alpn: readonly string[];
   readonly minVersion: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3" | undefined;
   readonly maxVersion: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3" | undefined;
+  /** Cipher suites and curves, in the words of node:tls. */
+  readonly suites: Pick<SecureContextOptions, "ciphers" | "ecdhCurve">;
 }
 
 export interface Material {
   readonly certificate: Buffer;
   readonly key: Buffer;
+  readonly ocspStaple?: Buffer | undefined;
 }
 
 export interface Validation {
@@ -55,17 +60,16 @@ export function compileUpstreamTls(context: UpstreamTlsContext, findings: Findin
     validation,
     validationSecret,
     alpn: common?.alpnProtocols.filter((each) => each === "http/1.1") ?? [],
-    minVersion: versions[common?.tlsParams?.tlsMinimumProtocolVersion ?? 0],
-    maxVersion: versions[common?.tlsParams?.tlsMaximumProtocolVersion ?? 0],
+    minVersion: tlsVersions[common?.tlsParams?.tlsMinimumProtocolVersion ?? 0],
+    maxVersion: tlsVersions[common?.tlsParams?.tlsMaximumProtocolVersion ?? 0],
+    suites: upstreamSuites(common?.tlsParams, findings.at("common_tls_context.tls_params")),
   };
 }
-
-const versions = [undefined, "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"] as const;
 
 export function compileCertificate(certificate: TlsCertificate): Material | undefined {
   const chain = bytesOf(certificate.certificateChain);
   const key = bytesOf(certificate.privateKey);
-  return chain && key && { certificate: chain, key };
+  return chain && key && { certificate: chain, key, ocspStaple: bytesOf(certificate.ocspStaple) };
 }
 
 export function compileValidation(context: CertificateValidationContext, findings: Findings): Validation {
@@ -73,6 +77,11 @@ export function compileValidation(context: CertificateValidationContext, finding
   context.matchTypedSubjectAltNames.forEach(({ matcher }, index) => {
     const compiled = matcher && compileStringMatcher(matcher);
     if (compiled === undefined) findings.notExecuted(`match_typed_subject_alt_names[${index}]`);
+    else names.push(compiled);
+  });
+  context.matchSubjectAltNames.forEach((matcher, index) => {
+    const compiled = compileStringMatcher(matcher);
+    if (compiled === undefined) findings.notExecuted(`match_subject_alt_names[${index}]`);
     else names.push(compiled);
   });
   return {

@@ -35,6 +35,7 @@ export function tlsOptions(tls: UpstreamTls, spec: EndpointSpec, secret: SecretL
     ...(tls.alpn.length > 0 && { ALPNProtocols: [...tls.alpn] }),
     ...(tls.minVersion && { minVersion: tls.minVersion }),
     ...(tls.maxVersion && { maxVersion: tls.maxVersion }),
+    ...tls.suites,
     rejectUnauthorized: checks,
     // Envoy checks the chain, and names only where it is told which.
     checkServerIdentity: (_, peer) =>
@@ -44,6 +45,7 @@ export function tlsOptions(tls: UpstreamTls, spec: EndpointSpec, secret: SecretL
   };
 }
 
-function alternativeNames(peer: PeerCertificate): string[] {
+/** The names in a certificate, without their kinds. */
+export function alternativeNames(peer: PeerCertificate): string[] {
   return (peer.subjectaltname ?? "").split(", ").map((entry) => entry.slice(entry.indexOf(":") + 1));
 }

@@ -5,7 +5,7 @@ export const dataplane = {
   EnvoyFieldNotExecuted: {
     code: "HW5001",
     title: "not executed by the embedded data plane",
-    help: "Your configuration is translated for Envoy in full, and Envoy executes it. The embedded data plane does not know the Envoy field that the message names, so it serves the rest and leaves this out. Run with `--proxy envoy` where you need it. Nothing else of the resource is affected, except where the message says so: a route whose matcher is not understood never matches, and a filter chain that needs TLS is not served in plain text.",
+    help: "Your configuration is translated for Envoy in full, and Envoy executes it. The embedded data plane does not know the Envoy field that the message names, so it serves the rest and leaves this out. Run with `--proxy envoy` where you need it. Nothing else of the resource is affected, except where the message says so: a route whose matcher is not understood never matches, and a filter chain whose TLS cannot be executed safely closes its connections.",
   },
   ListenerNotBound: {
     code: "HW5002",

@@ -1,0 +1,142 @@
+// The filter chains of a listener: which connections each takes, with which TLS, and its HTTP connection manager.
+
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import type { FilterChain, ListenerFilter } from "../../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
+import type { Listener } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
+import { HttpConnectionManagerSchema } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { compileDownstreamTls, type DownstreamTls } from "./downstream-tls.ts";
+import type { Findings } from "./findings.ts";
+import { type CompiledHcm, compileHcm } from "./hcm.ts";
+
+export interface FilterChains {
+  readonly matched: readonly CompiledChain[];
+  /** Those of them that ask for a server name, by each; a wildcard as it is written. */
+  readonly byServerName: ReadonlyMap<string, readonly CompiledChain[]>;
+  readonly withoutServerName: readonly CompiledChain[];
+  /** Takes what no other takes. */
+  readonly fallback: CompiledChain | undefined;
+  /** Without a TLS inspector Envoy sees neither SNI nor ALPN when it chooses, and nor do we. */
+  readonly areInspected: boolean;
+  /** The plain chain that takes every connection; undefined when the first bytes of a connection decide. */
+  readonly only: CompiledChain | undefined;
+}
+
+export interface CompiledChain {
+  readonly match: ChainMatch;
+  /** Undefined: it serves in plain text. `unusable`: its connections are closed, rather than given to a chain that they are not meant for. */
+  readonly tls: DownstreamTls | "unusable" | undefined;
+  readonly hcm: CompiledHcm;
+}
+
+export interface ChainMatch {
+  /** In lower case; empty: every name, and none. */
+  readonly serverNames: ReadonlySet<string>;
+  readonly transportProtocol: string;
+  readonly applicationProtocols: readonly string[];
+}
+
+/** Undefined when there is no chain that is served. */
+export function compileFilterChains(listener: Listener, findings: Findings, previous: FilterChains | undefined): FilterChains | undefined {
+  const matched: CompiledChain[] = [];
+  const taken = new Set<string>();
+  const before = new Map(previous?.matched.map((chain) => [matchKey(chain.match), chain]));
+  listener.filterChains.forEach((chain, index) => {
+    const place = findings.at(`filter_chains[${index}]`);
+    const compiled = compileChain(chain, place, before);
+    if (compiled === undefined) return;
+    const key = matchKey(compiled.match);
+    if (taken.has(key)) place.notExecuted("filter_chain_match", "; an earlier filter chain takes the connections");
+    else matched.push(compiled);
+    taken.add(key);
+  });
+  const fallback = listener.defaultFilterChain && compileFallback(listener.defaultFilterChain, findings, previous);
+  if (![...matched, fallback].some((chain) => chain !== undefined && chain.tls !== "unusable")) return undefined;
+  return {
+    matched,
+    byServerName: indexed(matched),
+    withoutServerName: matched.filter(({ match }) => match.serverNames.size === 0),
+    fallback,
+    areInspected: listener.listenerFilters.some(isTlsInspector),
+    only: onlyChain(matched, fallback),
+  };
+}
+
+function compileFallback(chain: FilterChain, findings: Findings, previous: FilterChains | undefined): CompiledChain | undefined {
+  const before = new Map(previous?.fallback && [[matchKey(previous.fallback.match), previous.fallback]]);
+  return compileChain(chain, findings.at("default_filter_chain"), before);
+}
+
+function indexed(chains: readonly CompiledChain[]): Map<string, CompiledChain[]> {
+  const byName = new Map<string, CompiledChain[]>();
+  for (const chain of chains) {
+    for (const name of chain.match.serverNames) {
+      const known = byName.get(name);
+      if (known === undefined) byName.set(name, [chain]);
+      else known.push(chain);
+    }
+  }
+  return byName;
+}
+
+/** The filter that looks at the first bytes of a connection. */
+export function isTlsInspector({ configType }: ListenerFilter): boolean {
+  return configType.case === "typedConfig" && configType.value.typeUrl.endsWith(".TlsInspector");
+}
+
+function onlyChain([first, ...others]: readonly CompiledChain[], fallback: CompiledChain | undefined): CompiledChain | undefined {
+  const chain = first ?? fallback;
+  const takesAll = first === undefined || matchKey(first.match) === matchKey(everything);
+  return chain?.tls === undefined && others.length === 0 && takesAll ? chain : undefined;
+}
+
+const everything: ChainMatch = { serverNames: new Set(), transportProtocol: "", applicationProtocols: [] };
+
+function matchKey({ serverNames, transportProtocol, applicationProtocols }: ChainMatch): string {
+  return JSON.stringify([[...serverNames], transportProtocol, applicationProtocols]);
+}
+
+function compileChain(chain: FilterChain, findings: Findings, before: ReadonlyMap<string, CompiledChain>): CompiledChain | undefined {
+  const narrowing = addressFields(chain);
+  for (const field of narrowing) findings.notExecuted(`filter_chain_match.${field}`, "; the filter chain is not served");
+  if (narrowing.length > 0) return undefined;
+  const match: ChainMatch = {
+    serverNames: new Set(chain.filterChainMatch?.serverNames.map((name) => name.toLowerCase())),
+    transportProtocol: chain.filterChainMatch?.transportProtocol ?? "",
+    applicationProtocols: chain.filterChainMatch?.applicationProtocols ?? [],
+  };
+  const earlier = before.get(matchKey(match))?.tls;
+  const isPlain = chain.transportSocket === undefined || isRaw(chain);
+  const tls = isPlain ? undefined : compileDownstreamTls(chain, findings, earlier === "unusable" ? undefined : earlier);
+  const hcm = compileManager(chain, findings);
+  return hcm && { match, tls, hcm };
+}
+
+function isRaw(chain: FilterChain): boolean {
+  const config = chain.transportSocket?.configType;
+  return config?.case === "typedConfig" && config.value.typeUrl.endsWith(".RawBuffer");
+}
+
+/** Fields by which a chain takes only connections from or to some addresses. */
+function addressFields(chain: FilterChain): string[] {
+  const match = chain.filterChainMatch;
+  if (match === undefined) return [];
+  const found: string[] = [];
+  if (match.prefixRanges.length > 0) found.push("prefix_ranges");
+  if (match.sourcePrefixRanges.length > 0) found.push("source_prefix_ranges");
+  if (match.directSourcePrefixRanges.length > 0) found.push("direct_source_prefix_ranges");
+  if (match.sourcePorts.length > 0) found.push("source_ports");
+  if (match.destinationPort !== undefined) found.push("destination_port");
+  return found;
+}
+
+function compileManager(chain: FilterChain, findings: Findings): CompiledHcm | undefined {
+  let hcm: CompiledHcm | undefined;
+  chain.filters.forEach((filter, index) => {
+    const place = findings.at(`filters[${index}]`);
+    const config = filter.configType;
+    const message = config.case === "typedConfig" ? anyUnpack(config.value, HttpConnectionManagerSchema) : undefined;
+    if (message === undefined) place.notExecuted(`typed_config (${filter.name})`, "; the filter chain is not served");
+    else hcm = compileHcm(message, place.at("typed_config"));
+  });
+  return hcm;
+}

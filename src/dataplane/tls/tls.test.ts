@@ -1,0 +1,308 @@
+// TLS towards clients, through real sockets: which chain, which certificate, who is let in, what a change costs.
+
+import { once } from "node:events";
+import { connect } from "node:net";
+import { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { connect as connectOver } from "node:tls";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { envoyResource } from "../../envoy/encode.ts";
+import { ListenerSchema } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
+import { SecretSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import { type Certificates, certificates, type KeyPair } from "../testing/certificates.ts";
+import { type EchoRequest, type RawUpstream, rawRequest, rawUpstream } from "../testing/raw.ts";
+import { allTo, routeConfig, type ServedDataPlane, serve, staticCluster } from "../testing/resources.ts";
+import { askTls, connectTls, inline, shownBy, type TlsChain, tlsListener } from "../testing/tls.ts";
+import { readHello } from "./client-hello.ts";
+
+let made: Certificates;
+let a: KeyPair;
+let b: KeyPair;
+let other: KeyPair;
+let authority: KeyPair;
+let client: KeyPair;
+let upstream: RawUpstream;
+const started: AsyncDisposable[] = [];
+
+beforeAll(async () => {
+  made = certificates();
+  a = made.selfSigned("a.test");
+  b = made.selfSigned("b.test");
+  other = made.selfSigned("other.test");
+  authority = made.selfSigned("authority.test");
+  client = made.signed("client.test", authority);
+  upstream = await rawUpstream("up");
+});
+
+afterAll(async () => {
+  await upstream[Symbol.asyncDispose]();
+  made[Symbol.dispose]();
+});
+
+afterEach(async () => {
+  for (const each of started.splice(0)) await each[Symbol.asyncDispose]();
+});
+
+const resource = (chains: readonly TlsChain[], fallback?: TlsChain) =>
+  envoyResource(ListenerSchema, "tls", tlsListener(0, chains, fallback && { fallback }), []);
+
+async function served(chains: readonly TlsChain[], fallback?: TlsChain): Promise<ServedDataPlane> {
+  const plane = await serve([staticCluster("up", [upstream.port]), routeConfig([allTo("up")]), resource(chains, fallback)]);
+  started.push(plane);
+  return plane;
+}
+
+const shown = async (port: number, servername?: string) => (await askTls(port, servername === undefined ? {} : { servername })).shown;
+const messages = ({ plane }: ServedDataPlane) => plane.unsupported().map(({ message }) => message);
+
+test("a chain is chosen by SNI: its name, then the longest wildcard, then the chain for all", async () => {
+  const plane = await served([
+    { names: ["one.a.test"], certificate: a },
+    { names: ["*.a.test"], certificate: b },
+    { names: ["*.test"], certificate: other },
+    { certificate: authority },
+  ]);
+  expect(plane.plane.unsupported()).toEqual([]);
+  expect(await shown(plane.port, "ONE.A.test")).toBe("a.test");
+  expect(await shown(plane.port, "two.a.test")).toBe("b.test");
+  expect(await shown(plane.port, "x.y.a.test")).toBe("b.test");
+  expect(await shown(plane.port, "c.test")).toBe("other.test");
+  expect(await shown(plane.port, "elsewhere.example")).toBe("authority.test");
+  expect(await shown(plane.port)).toBe("authority.test");
+});
+
+test("a name that no chain takes is refused; with a default chain it is not", async () => {
+  const plane = await served([{ names: ["a.test"], certificate: a }]);
+  expect(await askTls(plane.port, { servername: "b.test" })).toMatchObject({ status: "refused" });
+  expect(await askTls(plane.port)).toMatchObject({ status: "refused" });
+  expect(await rawRequest(plane.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")).toBeUndefined();
+  plane.publish(resource([{ names: ["a.test"], certificate: a }], { certificate: b }));
+  expect(await shown(plane.port, "b.test")).toBe("b.test");
+});
+
+test("HTTP/1.1 is negotiated although h2 is offered, and upstreams learn that the client used https", async () => {
+  const plane = await served([{ certificate: a, hcm: { useRemoteAddress: true } }]);
+  const outcome = await askTls(plane.port, { ALPNProtocols: ["h2", "http/1.1"] });
+  expect(outcome).toMatchObject({ status: 200, protocol: "http/1.1", version: "TLSv1.3" });
+  const got = JSON.parse(outcome.body) as EchoRequest;
+  expect(got.headers).toContainEqual(["x-forwarded-proto", "https"]);
+});
+
+test("a host is not tied to the name in SNI, as in Envoy", async () => {
+  const plane = await served([{ names: ["a.test"], certificate: a }]);
+  const request = "GET / HTTP/1.1\r\nHost: somewhere.else\r\n\r\n";
+  expect(await askTls(plane.port, { servername: "a.test" }, request)).toMatchObject({ status: 200 });
+});
+
+test("a chain that offers h2 alone is not served, and says so; its neighbour is", async () => {
+  const plane = await served([
+    { names: ["a.test"], certificate: a, common: { alpnProtocols: ["h2"] } },
+    { names: ["b.test"], certificate: b },
+  ]);
+  expect(messages(plane)).toEqual([expect.stringContaining("alpn_protocols: h2; the filter chain is not served")]);
+  expect(await askTls(plane.port, { servername: "a.test" })).toMatchObject({ status: "refused" });
+  expect(await askTls(plane.port, { servername: "b.test" })).toMatchObject({ status: 200 });
+});
+
+test("a broken certificate costs its chain, whose clients no other chain gets", async () => {
+  const plane = await served([
+    { names: ["a.test"], certificate: { ...a, certificate: b.certificate } },
+    { names: ["b.test"], certificate: { certificate: "nonsense", key: "nonsense" } },
+    { certificate: other },
+  ]);
+  expect(plane.plane.unsupported()).toMatchObject([{ reason: "EnvoyValueRefused" }, { reason: "EnvoyValueRefused" }]);
+  expect(await askTls(plane.port, { servername: "a.test" })).toMatchObject({ status: "refused" });
+  expect(await askTls(plane.port, { servername: "b.test" })).toMatchObject({ status: "refused" });
+  expect(await askTls(plane.port, { servername: "c.test" })).toMatchObject({ status: 200, shown: "other.test" });
+});
+
+test("a certificate that breaks leaves the one before in service", async () => {
+  const plane = await served([{ names: ["a.test"], certificate: a }]);
+  expect(await shown(plane.port, "a.test")).toBe("a.test");
+  plane.publish(resource([{ names: ["a.test"], certificate: { ...b, key: a.key } }, { certificate: other }]));
+  expect(messages(plane)).toEqual([expect.stringContaining("the one before serves on")]);
+  expect(await shown(plane.port, "a.test")).toBe("a.test");
+  expect(await shown(plane.port)).toBe("other.test");
+  plane.publish(resource([{ names: ["a.test"], certificate: b }]));
+  expect(await shown(plane.port, "a.test")).toBe("b.test");
+  expect(plane.plane.unsupported()).toEqual([]);
+});
+
+test("clients must show a certificate of the authority where one is required", async () => {
+  const plane = await served([
+    { names: ["a.test"], certificate: a, clientsOf: authority },
+    { names: ["b.test"], certificate: b, clientsOf: authority, required: false },
+  ]);
+  expect(plane.plane.unsupported()).toEqual([]);
+  const good = { cert: client.certificate, key: client.key };
+  const bad = { cert: other.certificate, key: other.key };
+  const status = async (options: object) => (await askTls(plane.port, options)).status;
+  for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+    expect(await status({ servername: "a.test", maxVersion })).toBe("refused");
+    expect(await status({ servername: "a.test", maxVersion, ...bad })).toBe("refused");
+    expect(await status({ servername: "a.test", maxVersion, ...good })).toBe(200);
+    expect(await status({ servername: "b.test", maxVersion })).toBe(200);
+    expect(await status({ servername: "b.test", maxVersion, ...bad })).toBe("refused");
+    expect(await status({ servername: "b.test", maxVersion, ...good })).toBe(200);
+  }
+});
+
+test("of clients with a good certificate, only those with the right name are let in", async () => {
+  const names = (san: string) => ({
+    validationContextType: {
+      case: "validationContext",
+      value: { trustedCa: inline(authority.certificate), matchSubjectAltNames: [{ matchPattern: { case: "exact", value: san } }] },
+    },
+  });
+  const chain = (name: string, san: string) => ({ names: [name], certificate: a, clientsOf: authority, common: names(san) });
+  const plane = await served([chain("a.test", "client.test"), chain("b.test", "somebody.test")]);
+  const good = { cert: client.certificate, key: client.key };
+  expect(await askTls(plane.port, { servername: "a.test", ...good })).toMatchObject({ status: 200 });
+  expect(await askTls(plane.port, { servername: "b.test", ...good })).toMatchObject({ status: "refused" });
+});
+
+test("what would have protected a chain and is not executed costs the chain", async () => {
+  const validation = { trustedCa: inline(authority.certificate), crl: inline("x") };
+  const plane = await served([
+    { names: ["a.test"], certificate: a, common: { validationContextType: { case: "validationContext", value: validation } } },
+    { certificate: b },
+  ]);
+  expect(messages(plane)).toEqual([expect.stringContaining("validation_context.crl; the filter chain is not served")]);
+  expect(await askTls(plane.port, { servername: "a.test" })).toMatchObject({ status: "refused" });
+});
+
+test("versions and cipher suites are the chain's own", async () => {
+  const plane = await served([
+    { names: ["new.test"], certificate: a, common: { tlsParams: { tlsMinimumProtocolVersion: 4 } } },
+    {
+      names: ["old.test"],
+      certificate: a,
+      common: { tlsParams: { tlsMaximumProtocolVersion: 3, cipherSuites: ["[ECDHE-ECDSA-AES256-GCM-SHA384|AES128-SHA]"] } },
+    },
+  ]);
+  expect(plane.plane.unsupported()).toEqual([]);
+  expect(await askTls(plane.port, { servername: "new.test", maxVersion: "TLSv1.2" })).toMatchObject({ status: "refused" });
+  expect(await askTls(plane.port, { servername: "new.test" })).toMatchObject({ version: "TLSv1.3" });
+  expect(await askTls(plane.port, { servername: "old.test" })).toMatchObject({ version: "TLSv1.2" });
+  expect(await askTls(plane.port, { servername: "old.test", ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256" })).toMatchObject({
+    status: "refused",
+  });
+});
+
+test("a new certificate is for new connections; those that are open stay", async () => {
+  const plane = await served([{ names: ["a.test"], certificate: a }]);
+  const socket = connectTls(plane.port, { servername: "a.test" });
+  await once(socket, "secureConnect");
+  const ask = async () => {
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    return String(await once(socket, "data")).slice(0, 15);
+  };
+  expect(await ask()).toBe("HTTP/1.1 200 OK");
+  plane.publish(resource([{ names: ["a.test", "b.test"], certificate: b }]));
+  expect(await shown(plane.port, "a.test")).toBe("b.test");
+  expect(await ask()).toBe("HTTP/1.1 200 OK");
+  expect(shownBy(socket)).toBe("a.test");
+  // A chain that asks more of its clients than this one was asked: it ends.
+  plane.publish(resource([{ names: ["a.test"], certificate: b, clientsOf: authority }]));
+  await once(socket, "close");
+});
+
+test("certificates and authorities come as secrets too, and change as those do", async () => {
+  const ads = { configSourceSpecifier: { case: "ads" as const, value: {} } };
+  const secret = (name: string, type: object) => envoyResource(SecretSchema, name, { name, type } as never, []);
+  const pair = (name: string, { certificate, key }: KeyPair) =>
+    secret(name, { case: "tlsCertificate", value: { certificateChain: inline(certificate), privateKey: inline(key) } });
+  const common = {
+    tlsCertificateSdsSecretConfigs: [{ name: "pair", sdsConfig: ads }],
+    validationContextType: { case: "validationContextSdsSecretConfig", value: { name: "ca", sdsConfig: ads } },
+  };
+  const plane = await served([{ common, context: { requireClientCertificate: true } }]);
+  const good = { cert: client.certificate, key: client.key };
+  expect(plane.plane.unsupported()).toEqual([]);
+  expect(await askTls(plane.port, good)).toMatchObject({ status: "refused" });
+  plane.publish(pair("pair", a), secret("ca", { case: "validationContext", value: { trustedCa: inline(authority.certificate) } }));
+  expect(await askTls(plane.port, good)).toMatchObject({ status: 200, shown: "a.test" });
+  expect(await askTls(plane.port)).toMatchObject({ status: "refused" });
+  plane.publish(pair("pair", b));
+  expect(await askTls(plane.port, good)).toMatchObject({ status: 200, shown: "b.test" });
+  plane.publish(pair("pair", { ...a, key: b.key }));
+  expect(plane.plane.unsupported()).toMatchObject([{ reason: "EnvoyResourceUnreadable" }]);
+  expect(await askTls(plane.port, good)).toMatchObject({ status: 200, shown: "b.test" });
+});
+
+test("plain text and TLS share a listener when a chain asks for each", async () => {
+  const plane = await served([
+    { plain: true, match: { transportProtocol: "raw_buffer" } },
+    { certificate: a, match: { transportProtocol: "tls" } },
+  ]);
+  expect(plane.plane.unsupported()).toEqual([]);
+  expect((await rawRequest(plane.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))?.status).toBe(200);
+  expect(await askTls(plane.port)).toMatchObject({ status: 200 });
+});
+
+test("a ClientHello may come byte by byte; nonsense, silence and early ends leave nothing behind", async () => {
+  const plane = await served([{ names: ["a.test"], certificate: a }]);
+  const tls = connectOver({ socket: trickled(plane.port), servername: "a.test", rejectUnauthorized: false });
+  await once(tls, "secureConnect");
+  expect(shownBy(tls)).toBe("a.test");
+  tls.destroy();
+  for (const bytes of ["\x16\x03\x01\xff\xff\x01\x00\xff\xff", "\x16\x03\x01\x00\x04\x01\x00\x00\x00", "\x16\x03", "\x00".repeat(99)]) {
+    const socket = connect(plane.port, "127.0.0.1");
+    socket.on("error", () => undefined);
+    socket.end(bytes, "latin1");
+    await once(socket, "close");
+  }
+  const silent = connect(plane.port, "127.0.0.1").on("error", () => undefined);
+  await once(silent, "connect");
+  await delay(20);
+  const begun = performance.now();
+  await plane.plane.drain(5_000);
+  expect(performance.now() - begun).toBeLessThan(2_000);
+});
+
+test("drain lets a request over TLS finish", async () => {
+  const plane = await served([{ certificate: a }]);
+  const answers: (() => void)[] = [];
+  upstream.answer = (_, socket) => {
+    answers.push(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"));
+    return undefined;
+  };
+  const asked = askTls(plane.port);
+  await expect.poll(() => answers.length).toBe(1);
+  const drained = plane.plane.drain(5_000);
+  for (const answer of answers) answer();
+  expect(await asked).toMatchObject({ status: 200, body: "late" });
+  await drained;
+});
+
+test("whatever the first bytes are, reading them does not throw", () => {
+  let state = 1;
+  const random = () => (state = (state * 48_271) % 0x7fffffff);
+  for (let i = 0; i < 20_000; i++) {
+    const bytes = Buffer.from(Array.from({ length: random() % 60 }, () => random() % 256));
+    if (i % 2 === 0 && bytes.length > 6) bytes.set([22, 3, 1, 0, bytes.length - 5, 1, 0, 0].slice(0, bytes.length));
+    expect(() => readHello(bytes)).not.toThrow();
+  }
+});
+
+/** A connection that sends one byte at a time. */
+function trickled(port: number): Duplex {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  const stream = new Duplex({
+    read: () => undefined,
+    write: (chunk: Buffer, _, done) => {
+      const next = (at: number): void => {
+        if (at >= chunk.length) done();
+        else socket.write(chunk.subarray(at, at + 1), () => setImmediate(next, at + 1));
+      };
+      next(0);
+    },
+    destroy: (error, done) => {
+      socket.destroy();
+      done(error);
+    },
+  });
+  socket.on("data", (data) => void stream.push(data));
+  socket.on("error", () => undefined);
+  return stream;
+}
