@@ -162,7 +162,14 @@ export class ControlPlane implements AsyncDisposable {
 
   /** A client refused a resource: the resources it was made from are to blame, and fall back to their last good version. */
   refuse(refusal: Refusal): void {
-    this.#schedule(() => noteRefusal(refusal, this.#flow, this.#blame, this.#memory));
+    this.#schedule(() => {
+      if (noteRefusal(refusal, this.#flow, this.#blame, this.#memory)) return;
+      const { proxy, node, message, resource } = refusal;
+      this.#options.log.error(
+        { proxy, node, typeUrl: resource.typeUrl, name: resource.name, message },
+        "an Envoy refused this, and no resource is known to be at fault; no Envoy is sent this version",
+      );
+    });
   }
 
   /** Replaces what a reporter (the embedded data plane, an edge of a plug-in) has found about resources. */

@@ -150,4 +150,10 @@ spec: {bindAddress: '::', bindPort: 8080, httpGateway: {}}
     await running.refuse(running.client.get(typeUrls.route, routesName), "no");
     expect(running.client.text(typeUrls.route, routesName)).toMatch(/ONE[\s\S]*two/);
   });
+
+  test("where there is nobody to tell, not even a Gateway that was written, the log has it", async () => {
+    await using running = await startPlane(read(twoSites));
+    await running.refuse(running.client.get(typeUrls.route, routesName), "no reason");
+    expect(running.errors.join()).toMatch(/no resource is known to be at fault.*no reason/);
+  });
 });

@@ -30,8 +30,8 @@ interface RefusedVersions {
   readonly keepsEarlier: boolean;
 }
 
-/** Notes a refusal. Inside of a batch. */
-export function noteRefusal(refusal: Refusal, flow: Flow, blame: Blame, memory: Memory): void {
+/** Notes a refusal. Inside of a batch. False: there is nobody to tell. */
+export function noteRefusal(refusal: Refusal, flow: Flow, blame: Blame, memory: Memory): boolean {
   const { culprits, isCertain, isTheirFault } = blame.culprits(refusal);
   const present = culprits.flatMap(({ key, version }) => {
     const given = flow.given(key)?.version;
@@ -47,6 +47,7 @@ export function noteRefusal(refusal: Refusal, flow: Flow, blame: Blame, memory: 
       flow.inputs.refused.set(key, { version, message, ...(made && { made }), ...(present.length > 1 && { together: present }) });
     }
   }
+  return present.length > 0 || refusal.isSuperseded === true;
 }
 
 /** Those that get another chance because one with which they were suspected was edited: they are as good as edited themselves. */
