@@ -39,6 +39,7 @@ export interface Hosts {
   readonly gateways: Single<readonly Resource<"Gateway">[]>;
   readonly attachments: Collection<Attachment>;
   readonly attachmentsBySite: Index<Attachment>;
+  readonly attachmentsByOwner: Index<Attachment>;
   readonly hosts: Collection<SiteHost>;
   readonly hostsBySite: Index<SiteHost>;
   readonly hostsByOwner: Index<SiteHost>;
@@ -123,6 +124,7 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
     gateways,
     attachments,
     attachmentsBySite: bySite,
+    attachmentsByOwner: attachments.index("by owner", (each) => [each.virtualService]),
     hosts,
     hostsBySite: hosts.index("by site", (host) => [siteOf(host.attachment)]),
     hostsByOwner: hosts.index("by owner", (host) => host.reports.keys()),

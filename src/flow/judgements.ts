@@ -27,6 +27,8 @@ export interface Contribution {
   readonly problems: readonly Problem[];
   /** `<proxy>_<namespace>`, when that proxy found it, or takes the resource without finding anything. */
   readonly proxy?: string;
+  /** Worth saying, and nothing that Gloo has a status for: scripts that wait for Accepted shall go on. */
+  readonly leavesStatus?: true;
 }
 
 /** Asks a stage about a resource. */
@@ -79,15 +81,17 @@ function judgementOf(
   statusOf: StatusRule,
 ): Judgement {
   const own: Problem[] = [...resource.problems, ...refusal(resource, read, inputs, sentOf)];
+  const aside: Problem[] = [];
   const byProxy = new Map<string, Problem[]>();
   for (const contributor of contributors) {
-    for (const { proxy, problems } of contributor(resource, read)) {
-      if (proxy === undefined) own.push(...problems);
+    for (const { proxy, problems, leavesStatus } of contributor(resource, read)) {
+      if (leavesStatus) aside.push(...problems);
+      else if (proxy === undefined) own.push(...problems);
       else byProxy.set(proxy, [...(byProxy.get(proxy) ?? []), ...problems]);
     }
   }
   for (const [, finding] of read.lookup(inputs.outsideByResource, resource.key)) own.push(...finding.problems);
-  const distinct = withoutRepeats([...own, ...[...byProxy.values()].flat()]);
+  const distinct = withoutRepeats([...own, ...[...byProxy.values()].flat(), ...aside]);
   const status = statusOf(resource, own, byProxy);
   return {
     version: resource.version,

@@ -1,11 +1,13 @@
 // The routing half of the flow: Gateways and VirtualServices → virtual hosts → route configurations and listeners.
 import type { Collection, Graph, Read } from "../graph/mod.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
+import type { Problem } from "../model/problem.ts";
 import type { Resource } from "../model/resource.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import { controlNamespace } from "../routing/gateways.ts";
+import { gatewayNotRead, notServed } from "../routing/unserved.ts";
 import { upstreamGroupProblems } from "../validate/upstream-group.ts";
-import { hostsFlow } from "./hosts.ts";
+import { type Hosts, hostsFlow } from "./hosts.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Contributor, SentOf } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
@@ -42,6 +44,10 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
     resource.kind === "UpstreamGroup"
       ? [{ problems: upstreamGroupProblems(resource as Resource<"UpstreamGroup">, worldOf(read, known)) }]
       : [];
+  const aboutIdle: Contributor = (resource, read) => {
+    const found = idleProblem(resource, read, hosts, known);
+    return found ? [{ problems: [found], leavesStatus: true }] : [];
+  };
   const sentOf: SentOf = ({ kind, key }, read) =>
     kind !== "Gateway"
       ? []
@@ -63,8 +69,15 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
       { collection: extras, resources: (each: ProxyExtras) => each.resources, proxy: (each: ProxyExtras) => each.proxy },
     ] as unknown as readonly Outlet[],
     proxies: () => proxies.value,
-    contributors: [aboutHosts, aboutListeners, aboutGroups],
+    contributors: [aboutHosts, aboutListeners, aboutGroups, aboutIdle],
   };
+}
+
+/** Looks at the Gateways only for what is attached to none, so that a change of one does not judge every VirtualService again. */
+function idleProblem(resource: Resource, read: Read, hosts: Hosts, known: InService): Problem | undefined {
+  if (resource.kind === "Gateway") return gatewayNotRead(resource as Resource<"Gateway">, read.value(known.settings));
+  if (resource.kind !== "VirtualService" || read.lookup(hosts.attachmentsByOwner, resource.key).length > 0) return undefined;
+  return notServed(resource as Resource<"VirtualService">, read.value(hosts.gateways), worldOf(read, known));
 }
 
 function proxySubresource(proxy: string, read: Read, known: InService): string {

@@ -197,4 +197,14 @@ export const routing = {
     title: "namespace not watched",
     help: "Settings list `watchNamespaces`, and the namespace of this resource is not one of them, so it is neither served nor given a status. Add the namespace to the list, or make the list empty to watch all.",
   },
+  NotServed: {
+    code: "HW2072",
+    title: "a VirtualService that no Gateway serves",
+    help: "A Gateway takes the VirtualServices that its selectors, namespaces or list name, or all; one with `ssl: true` takes only those with `sslConfig`, one without takes only those without. This VirtualService is taken by none, so no request reaches it. Without any Gateway in the configuration there is one on port 8080, without TLS. The status stays Accepted, as Gloo's does.\n\n    apiVersion: gateway.solo.io/v1\n    kind: Gateway\n    metadata: {name: gateway-proxy-ssl, namespace: gloo-system}\n    spec: {bindAddress: '::', bindPort: 8443, ssl: true, httpGateway: {}}",
+  },
+  GatewayNotRead: {
+    code: "HW2073",
+    title: "a Gateway in a namespace where none is read",
+    help: "Gateways open ports, so they are read only in the namespace of the gateway (`gloo-system`, or `discoveryNamespace` of Settings) unless Settings say `gateway.readGatewaysFromAllNamespaces: true`. An object without `metadata.namespace` is in `default`.",
+  },
 } as const satisfies Record<string, CatalogEntry>;
