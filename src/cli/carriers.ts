@@ -2,15 +2,17 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ListenerInfo } from "../dataplane/dataplane.ts";
 import { formatListenAddress, type ListenAddress } from "../lib/listen-address.ts";
-import type { ProxyKey, Refusal, ResourceConsumer } from "../model/envoy-resource.ts";
+import { type ProxyKey, type Refusal, type ResourceConsumer, typeUrls } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
 import type { ListenSecurity, ListenAddress as XdsAddress } from "../xds/address.ts";
 import type { XdsServer } from "../xds/server.ts";
 import { findEnvoyBinary } from "./envoy-binary.ts";
-import { CommandError } from "./exit.ts";
+import type { EnvoyEnd, EnvoyProcess } from "./envoy-process.ts";
+import { CommandError, exitCodes } from "./exit.ts";
 
 export interface CarrierOptions {
   readonly proxy: "embedded" | "envoy" | "none";
@@ -132,7 +134,10 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
     xdsText: options.xds && formatListenAddress(options.xds),
     stats: () => ({}),
     closed: () => [],
-    ready: async () => xds.ready(),
+    async ready() {
+      xds.ready();
+      await taken(xds, options.proxyKey, envoy, binary.path);
+    },
     drain: (graceMs) => envoy.stop(graceMs),
     kill() {
       envoy.kill();
@@ -144,6 +149,26 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
       removeFolder();
     },
   };
+}
+
+/** How long a start waits for Envoy to take its listeners; it goes on by itself after that. */
+const envoyPatienceMs = 10_000;
+
+/** Resolves when Envoy has answered about its listeners. One that ends instead (not an Envoy, not for this system) is for the user to mend. */
+async function taken(xds: XdsServer, proxy: ProxyKey, envoy: EnvoyProcess, path: string): Promise<void> {
+  const hasTaken = () =>
+    xds
+      .clients()
+      .some((client) => client.types.some((type) => type.typeUrl === typeUrls.listener && (type.ackedVersion !== "" || type.nacks > 0)));
+  const until = performance.now() + envoyPatienceMs;
+  let end: EnvoyEnd | undefined;
+  void envoy.firstEnd.then((its) => {
+    end = its;
+  });
+  while (xds.served(proxy)[typeUrls.listener]?.length && !hasTaken() && performance.now() < until) {
+    if (end) throw new CommandError(`Envoy ended as it started (${path}, ${end.how})`, exitCodes.usage, end.lastWords || undefined);
+    await delay(10);
+  }
 }
 
 function failureText({ address, port, error }: ListenerInfo): string {

@@ -12,10 +12,18 @@ import { type BootstrapOptions, envoyBootstrap } from "../xds/bootstrap.ts";
 import type { EnvoyBinary } from "./envoy-binary.ts";
 
 export interface EnvoyProcess {
+  /** Resolves when the first Envoy has ended by itself, with how and with its last words. */
+  readonly firstEnd: Promise<EnvoyEnd>;
   /** Lets requests in flight finish, at most so long, then ends Envoy. */
   stop(graceMs: number): Promise<void>;
   /** Ends Envoy at once. */
   kill(): void;
+}
+
+export interface EnvoyEnd {
+  /** `code 1`, `SIGSEGV`. */
+  readonly how: string;
+  readonly lastWords: string;
 }
 
 export interface EnvoyProcessOptions {
@@ -35,22 +43,27 @@ export function superviseEnvoy({ binary, proxy, xds, log }: EnvoyProcessOptions)
   const bootstrap = join(folder, "bootstrap.json");
   writeFileSync(bootstrap, JSON.stringify(envoyBootstrap({ proxy, xds, admin: { path: adminSocket } })));
   const ended = new AbortController();
+  const firstEnd = Promise.withResolvers<EnvoyEnd>();
   let child: ChildProcess | undefined;
 
   const supervise = async () => {
     for (let waitMs = 200; !ended.signal.aborted; waitMs = Math.min(waitMs * 2, longestWaitMs)) {
       const started = performance.now();
-      child = start(binary.path, bootstrap, log);
+      const said: string[] = [];
+      child = start(binary.path, bootstrap, log, said);
       const how = await exitOf(child);
       if (ended.signal.aborted) return;
+      const lastWords = said.join("\n");
+      firstEnd.resolve({ how, lastWords });
       if (performance.now() - started > healthyMs) waitMs = 200;
-      log.error({ envoy: binary.path, how, againInMs: waitMs }, "Envoy ended by itself; starting it again");
+      log.error({ envoy: binary.path, how, lastWords, againInMs: waitMs }, "Envoy ended by itself; starting it again");
       await delay(waitMs, undefined, { signal: ended.signal }).catch(() => {});
     }
   };
   const done = supervise().finally(() => rmSync(folder, { recursive: true, force: true }));
 
   return {
+    firstEnd: firstEnd.promise,
     async stop(graceMs) {
       ended.abort();
       if (child && child.exitCode === null && child.signalCode === null) {
@@ -79,7 +92,8 @@ export function superviseEnvoy({ binary, proxy, xds, log }: EnvoyProcessOptions)
  */
 const withWatcher = '(read -r word <&3; [ "$word" = done ] || kill -TERM $$) & exec "$@" 3<&-';
 
-function start(path: string, bootstrap: string, log: Logger): ChildProcess {
+/** `said` holds the last lines on stderr. */
+function start(path: string, bootstrap: string, log: Logger, said: string[]): ChildProcess {
   // Looking for unknown fields takes Envoy as long as all else that it does with a change of many routes. What we send is made from
   // its own schema, and by default it would only count them.
   const speed = "--ignore-unknown-dynamic-fields";
@@ -99,6 +113,8 @@ function start(path: string, bootstrap: string, log: Logger): ChildProcess {
     const lines = (rest + text).split("\n");
     rest = (lines.pop() ?? "").slice(-10_000);
     for (const line of lines) logLine(line, log);
+    said.push(...lines.filter((line) => line.trim() !== ""));
+    said.splice(0, said.length - 5);
   });
   child.on("error", (error) => log.error({ error: error.message }, "Envoy could not be started"));
   return child;

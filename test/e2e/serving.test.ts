@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findEnvoy } from "../servers/envoy.ts";
 import { freePorts } from "../servers/ports.ts";
+import { ask, folder, backend as newBackend, run as runFolder, upstream, virtualService } from "./gateway.ts";
 import { headworks, type Running, start } from "./headworks.ts";
 
 const backend = createServer((asked, answer) => {
@@ -178,6 +179,24 @@ describe("run", () => {
     const third = await headworks(["run", first.folder, "--admin", first.admin.replace("http://", "")]);
     expect(third.code).toBe(2);
     expect(third.stderr).toContain("choose another with --admin");
+  });
+
+  test("an Envoy that ends as it starts is one clear line with its own words, and nothing is called ready", async () => {
+    using config = await folder();
+    config.write("vs.yaml", virtualService("a", "nobody"));
+    const run = await headworks(["run", config.path, "--admin", "none", "--log", "pretty", "--proxy", "envoy", "--envoy", "/bin/ls"]);
+    expect(run.code).toBe(2);
+    expect(run.stderr).toContain("error: Envoy ended as it started (/bin/ls, code 2)\n/bin/ls: unrecognized option");
+    expect(run.stderr).not.toContain("ready");
+  });
+
+  test.skipIf(findEnvoy() === undefined)("ready means that Envoy answers", async () => {
+    using config = await folder();
+    await using one = await newBackend("one");
+    config.write("upstream.yaml", upstream("one", one.port));
+    config.write("vs.yaml", virtualService("a", "one"));
+    await using _running = await runFolder(config, "--proxy", "envoy");
+    expect((await ask(config.port, "a.test"))?.body).toBe("one /");
   });
 
   test("with --state-dir a restart forgets nothing, even when the newest version is broken", async () => {
