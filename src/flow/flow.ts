@@ -17,6 +17,7 @@ import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
 import { byKind, createInputs, type Inputs, sameResource } from "./inputs.ts";
 import { type Judged, judge } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
+import { Offers } from "./offers.ts";
 import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
 import { clusterResources, endpointResources, generatedResources, upstreamsFlow } from "./upstreams.ts";
@@ -37,8 +38,7 @@ export class Flow {
   readonly faultsOf: (result: BatchResult) => ReadonlyMap<string, unknown>;
   /** Functions that were found, laid over Upstreams as they come in. */
   overlay?: FunctionOverlay;
-  /** Who gave each resource, so that a source that starts over takes back only its own. */
-  readonly #giver = new Map<ResourceKey, string>();
+  readonly #offers = new Offers();
   /** What each reporter has said last, by resource. */
   readonly #reported = new Map<string, readonly ResourceKey[]>();
 
@@ -101,23 +101,27 @@ export class Flow {
 
   /** Inside of a batch, as the next three. */
   apply(source: string, resource: Resource): void {
-    this.#giver.set(resource.key, source);
-    const known = resource.kind === "Upstream" ? this.overlay?.over(resource as Resource<"Upstream">) : undefined;
-    this.#input(resource.key)?.set(resource.key, known ?? resource);
+    if (this.#offers.give(source, resource)) this.#put(resource);
   }
 
   delete(source: string, key: ResourceKey): void {
-    if (this.#giver.get(key) !== source) return;
-    this.#giver.delete(key);
+    const next = this.#offers.takeBack(source, key);
+    if (next === "same") return;
     this.overlay?.forget(key);
-    this.#input(key)?.delete(key);
     this.inputs.refused.delete(key);
+    if (next === "nothing") this.#input(key)?.delete(key);
+    else this.#put(next);
   }
 
   reset(source: string, resources: readonly Resource[]): void {
     const kept = new Set(resources.map((resource) => resource.key));
-    for (const [key, giver] of this.#giver) if (giver === source && !kept.has(key)) this.delete(source, key);
+    for (const key of this.#offers.of(source)) if (!kept.has(key)) this.delete(source, key);
     for (const resource of resources) this.apply(source, resource);
+  }
+
+  #put(resource: Resource): void {
+    const known = resource.kind === "Upstream" ? this.overlay?.over(resource as Resource<"Upstream">) : undefined;
+    this.#input(resource.key)?.set(resource.key, known ?? resource);
   }
 
   /** Replaces all that a reporter has found about resources. */
@@ -139,7 +143,7 @@ export class Flow {
 
   /** Somebody else than this source gave a resource of that name. */
   isGivenByAnother(source: string, key: ResourceKey): boolean {
-    const giver = this.#giver.get(key);
+    const giver = this.#offers.giverOf(key);
     return giver !== undefined && giver !== source;
   }
 
