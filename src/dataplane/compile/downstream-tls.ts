@@ -14,7 +14,7 @@ import { unhandledFields } from "../fields.ts";
 import { durationMs } from "./durations.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
-import { noTickets, serverParameters } from "./tls-parameters.ts";
+import { secureOptions, serverParameters } from "./tls-parameters.ts";
 import { compileCertificate, compileValidation, type Material, type Validation } from "./upstream-tls.ts";
 
 export interface DownstreamTls {
@@ -74,8 +74,9 @@ export function compileDownstreamTls(
   const tls: Omit<DownstreamTls, "source"> = {
     parameters: {
       ...serverParameters(common?.tlsParams, place.at("common_tls_context.tls_params")),
-      ...(context.sessionTicketKeysType.case === "disableStatelessSessionResumption" &&
-        context.sessionTicketKeysType.value && { secureOptions: noTickets }),
+      secureOptions: secureOptions(
+        context.sessionTicketKeysType.case === "disableStatelessSessionResumption" && context.sessionTicketKeysType.value,
+      ),
       ...(context.sessionTimeout && { sessionTimeout: Math.max(1, Math.floor(durationMs(context.sessionTimeout) / 1_000)) }),
     },
     certificates: common?.tlsCertificates.map(compileCertificate).filter((each) => each !== undefined) ?? [],

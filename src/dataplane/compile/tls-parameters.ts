@@ -63,5 +63,7 @@ function cipherSuites(names: readonly string[], findings: Findings): string[] {
     });
 }
 
-/** For servers that must not hand out session tickets. */
-export const noTickets = constants.SSL_OP_NO_TICKET;
+/** Of a server. As in Envoy, clients cannot negotiate again: that costs a server far more than them. */
+export function secureOptions(hasNoTickets: boolean): number {
+  return constants.SSL_OP_NO_RENEGOTIATION | (hasNoTickets ? constants.SSL_OP_NO_TICKET : 0);
+}

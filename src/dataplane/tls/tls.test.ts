@@ -147,6 +147,27 @@ test("clients must show a certificate of the authority where one is required", a
   }
 });
 
+test("a session that is resumed keeps what its client showed", async () => {
+  const plane = await served([{ certificate: a, clientsOf: authority }]);
+  for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+    const options = { cert: client.certificate, key: client.key, maxVersion };
+    const first = connectTls(plane.port, options);
+    let session: Buffer | undefined;
+    first.on("session", (each) => {
+      session = each;
+    });
+    first.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(first, "data");
+    await expect.poll(() => session).toBeDefined();
+    first.destroy();
+    const second = connectTls(plane.port, { ...options, session });
+    second.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(String(await once(second, "data"))).toMatch(/^HTTP\/1.1 200/);
+    expect(second.isSessionReused()).toBe(true);
+    second.destroy();
+  }
+});
+
 test("of clients with a good certificate, only those with the right name are let in", async () => {
   const names = (san: string) => ({
     validationContextType: {
