@@ -83,3 +83,23 @@ test("one object with a mistake leaves the others as they are", () => {
     ["Upstream default/u", false, 1],
   ]);
 });
+
+describe("a template that nobody has rendered", () => {
+  test.each([
+    ["a value", "apiVersion: {{ .Values.version }}\nkind: Upstream\nmetadata: {name: a}\n", "f.yaml:1:13"],
+    ["a command on a line of its own", "kind: Upstream\n{{- if .Values.on }}\nmetadata: {name: a}\n{{- end }}\n", "f.yaml:2:1"],
+    ["the name", "apiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata:\n  name: {{ $name }}\n", "f.yaml:4:9"],
+  ])("is called that: %s", (_, template, place) => {
+    const { problems, resources } = readText(template, "f.yaml");
+    expect(resources).toEqual([]);
+    expect(problems.map(({ code, message, at }) => `${at?.file}:${at?.line}:${at?.column} ${code} ${message}`)).toEqual([
+      `${place} HW1001 this is a template, not yet YAML`,
+    ]);
+    expect(problems[0]?.hint).toContain("helm template");
+  });
+
+  test("the templates of transformations are none", () => {
+    const inja = 'kind: [\nx: "{{ header(\\"a\\") }} {% if a %}{{ upper(name) }}{% endif %}"\n';
+    expect(readText(inja, "f.yaml").problems.map(({ message }) => message)).not.toContain("this is a template, not yet YAML");
+  });
+});

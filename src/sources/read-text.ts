@@ -32,7 +32,8 @@ export interface TextReading extends ReadResult {
 export function readText(text: string, file: string, options: ReadTextOptions = {}): TextReading {
   const parsed = parseYaml(text);
   const locate = locator(text, file);
-  if ("failure" in parsed) return { resources: [], problems: [failureProblem(parsed.failure, locate)], isBroken: true };
+  if ("failure" in parsed)
+    return { resources: [], problems: [templateProblem(text, locate) ?? failureProblem(parsed.failure, locate)], isBroken: true };
   const resources: Resource[] = [];
   const problems: Problem[] = [];
   const types = options.types ?? apiTypes();
@@ -48,7 +49,21 @@ export function readText(text: string, file: string, options: ReadTextOptions = 
     resources.push(...result.resources);
     problems.push(...result.problems);
   }
-  return { resources, problems, isBroken: false };
+  // An object without a name, a key that is no text: what a template looks like to whoever takes it for YAML.
+  const isPuzzling = problems.some(({ resource, severity }) => severity === "error" && resource === undefined);
+  const template = isPuzzling ? templateProblem(text, locate) : undefined;
+  return template ? { resources: [], problems: [template], isBroken: true } : { resources, problems, isBroken: false };
+}
+
+/** Commands of Go's templates; the Inja of transformations has none of them. */
+const templateCommand = /\{\{-?\s*(?:[.$][A-Za-z]|(?:if|range|with|else|end|include|define|template|block)\b)[^{}]*\}\}/;
+
+function templateProblem(text: string, locate: (span: Span) => Place | undefined): Problem | undefined {
+  const found = templateCommand.exec(text);
+  if (found === null) return undefined;
+  const at = locate({ start: found.index, end: found.index + found[0].length });
+  const hint = "render it first, as in: helm template . | headworks check -";
+  return problem("error", undefined, "SyntaxError", "this is a template, not yet YAML", { ...(at && { at }), hint });
 }
 
 function failureProblem(failure: Finding, locate: (span: Span) => Place | undefined): Problem {

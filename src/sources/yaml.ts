@@ -21,7 +21,8 @@ import { explainSyntax } from "./yaml-syntax.ts";
 export const limits = {
   /** Of one file, in bytes. */
   fileBytes: 4 * 1024 * 1024,
-  documents: 5_000,
+  /** As many as 4 MiB of small Upstreams: what `kubectl` or a script writes into one file. */
+  documents: 50_000,
   depth: 64,
   /** Aliases in one document after those inside of what they repeat are counted too. */
   aliases: 100,

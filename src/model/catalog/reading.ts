@@ -55,7 +55,7 @@ export const reading = {
   TooLarge: {
     code: "HW1011",
     title: "a file over the limits",
-    help: "Limits on one file keep a mistake from stopping the gateway: 4 MiB of text, 5,000 documents, 64 levels of nesting, and 100 aliases after expansion. Split the file.",
+    help: "Limits on one file keep a mistake from stopping the gateway: 4 MiB of text, 50,000 documents, 64 levels of nesting, and 100 aliases after expansion. Split the file.",
   },
   UnknownTag: {
     code: "HW1012",
