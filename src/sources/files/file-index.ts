@@ -26,6 +26,8 @@ export class FileIndex {
   readonly #publishedProblems = new Map<string, string>();
   readonly #dirtyKeys = new Set<ResourceKey>();
   readonly #dirtyPlaces = new Set<string>();
+  /** Files that are gone, and wait to be believed so. */
+  readonly #leaving = new Set<string>();
   /** Findings about places that are no files of ours: folders, links. */
   readonly #placeProblems = new Map<string, readonly Problem[]>();
 
@@ -110,9 +112,19 @@ export class FileIndex {
     this.#put(file, { ...entry, resources, held: new Set() });
   }
 
+  /** Until it is removed, what a file that is gone held stays in service, unless another file has it: a renamed file is no twin. */
+  setLeaving(file: string, isLeaving: boolean): void {
+    const entry = this.#files.get(file);
+    if (!entry || this.#leaving.has(file) === isLeaving) return;
+    if (isLeaving) this.#leaving.add(file);
+    else this.#leaving.delete(file);
+    for (const key of entry.resources.keys()) this.#claim(key, file);
+  }
+
   remove(file: string): void {
     const entry = this.#files.get(file);
     if (!entry) return;
+    this.#leaving.delete(file);
     this.#files.delete(file);
     this.#dirtyPlaces.add(file);
     for (const key of entry.resources.keys()) this.#unclaim(key, file);
@@ -195,8 +207,17 @@ export class FileIndex {
   }
 
   /** The first file by path, whatever was written last: the same folder always gives the same answer. */
+  #owner(key: ResourceKey): string | undefined {
+    const claims = [...(this.#claims.get(key) ?? [])];
+    return firstOf(claims.filter((file) => !this.#isGoing(key, file))) ?? firstOf(claims);
+  }
+
+  #isGoing(key: ResourceKey, file: string): boolean {
+    return this.#leaving.has(file) || this.#files.get(file)?.held.has(key) === true;
+  }
+
   #winner(key: ResourceKey): Resource | undefined {
-    const file = firstOf(this.#claims.get(key));
+    const file = this.#owner(key);
     return file === undefined ? undefined : this.#files.get(file)?.resources.get(key);
   }
 
@@ -206,8 +227,8 @@ export class FileIndex {
     const conflicts: Problem[] = [];
     for (const [key, resource] of entry.resources) {
       const claims = this.#claims.get(key);
-      if (!claims || claims.size < 2) continue;
-      const first = firstOf(claims)!;
+      if (!claims || claims.size < 2 || this.#isGoing(key, file)) continue;
+      const first = this.#owner(key)!;
       if (first !== file) conflicts.push(duplicate(resource, this.#files.get(first)!.resources.get(key)!, entry.text));
     }
     return conflicts;
@@ -222,9 +243,9 @@ export class FileIndex {
   }
 }
 
-function firstOf(files: ReadonlySet<string> | undefined): string | undefined {
+function firstOf(files: readonly string[]): string | undefined {
   let first: string | undefined;
-  for (const file of files ?? []) if (first === undefined || file < first) first = file;
+  for (const file of files) if (first === undefined || file < first) first = file;
   return first;
 }
 

@@ -378,6 +378,23 @@ describe("every way of saving is seen soon, and applied once", () => {
     await follower.until(() => follower.resources.get("Upstream b/a")?.origin.file?.endsWith("b.yaml") === true, 500);
     expect(follower.batches.flatMap((batch) => batch.changes).map((change) => change.kind)).not.toContain("delete");
     expect(follower.findings).toEqual([]);
+    // Later by path, earlier by path: neither name is a twin of the other, not for a moment.
+    renameSync(join(root, "b.yaml"), join(root, "a.yaml"));
+    await follower.until(() => follower.resources.get("Upstream b/a")?.origin.file?.endsWith("a.yaml") === true, 500);
+    await sleep(300);
+    expect(follower.batches.slice(1).flatMap((batch) => [...(batch.problems?.values() ?? [])].flat())).toEqual([]);
+  });
+
+  test("an object that moves from one file to another is no twin of itself", async () => {
+    write("a.yaml", `${yaml("a", 1)}---\n${yaml("b", 1)}`);
+    const follower = await follow();
+    write("a.yaml", yaml("b", 1));
+    await sleep(20);
+    write("c.yaml", yaml("a", 1));
+    await follower.until(() => follower.resources.get("Upstream b/a")?.origin.file?.endsWith("c.yaml") === true, 500);
+    await sleep(300);
+    expect(follower.batches.flatMap((batch) => batch.changes).map((change) => change.kind)).not.toContain("delete");
+    expect(follower.batches.slice(1).flatMap((batch) => [...(batch.problems?.values() ?? [])].flat())).toEqual([]);
   });
 
   test("a removed file takes its objects with it", async () => {

@@ -206,7 +206,7 @@ export class FolderState {
     }
     const watched = this.#watched.get(file) ?? { signature: "", text: undefined };
     this.#watched.set(file, watched);
-    this.#missing.delete(file);
+    this.#return(file);
     watched.signature = found.signature;
     if (found.is === "refused") {
       watched.text = undefined;
@@ -259,6 +259,7 @@ export class FolderState {
       return;
     }
     if (!this.#missing.has(file)) this.#missing.set(file, { since: now });
+    this.#index.setLeaving(file, true);
     this.#due.set(file, now + missingFileMs);
   }
 
@@ -269,12 +270,19 @@ export class FolderState {
     const ripe = [...this.#missing].filter(([, { since }]) => now - since >= wait);
     if (ripe.length > 0 && !this.#rootIsThere()) {
       this.#rootWasAway = true;
-      for (const file of this.#missing.keys()) this.#due.delete(file);
-      this.#missing.clear();
+      for (const file of [...this.#missing.keys()]) {
+        this.#due.delete(file);
+        this.#return(file);
+      }
       return;
     }
     for (const [file] of ripe) this.#forget(file);
     for (const [file, { since }] of this.#missing) this.#due.set(file, since + wait);
+  }
+
+  /** Missing no more. */
+  #return(file: string): void {
+    if (this.#missing.delete(file)) this.#index.setLeaving(file, false);
   }
 
   #rootIsThere(): boolean {
