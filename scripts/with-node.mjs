@@ -1,20 +1,19 @@
 // Sets itself up, then runs one of our TypeScript files with a Node that can: `node scripts/with-node.mjs scripts/check.ts ARGS`.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { isInstalled, root, setUp } from "./setup.mjs";
+import { bundledMain } from "./bundled.mjs";
+import { root, setUp } from "./setup.mjs";
 
-/** From the first line on: src/main.ts can turn the cache on only when it has been compiled itself. The place is Node's own. */
+/** From the first line on: src/main can turn the cache on only when it has been compiled itself. The place is Node's own. */
 const env = { NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"), ...process.env };
 
 /** Runs a file below the repository; ends this process as that one ends. */
 export function runWithNode(file, args, cwd = root) {
-  const isNew = !isInstalled();
   const node = setUp();
-  // Only a first start is slower without it.
-  if (isNew) spawnSync(node, [join(root, "scripts/warm.ts")], { stdio: "ignore", cwd: root, env });
-  const child = spawn(node, [join(root, file), ...args], { stdio: "inherit", cwd, env });
+  const main = file === "src/main.ts" ? bundledMain(root, node, env) : join(root, file);
+  const child = spawn(node, [main, ...args], { stdio: "inherit", cwd, env });
   // Ctrl-C reaches the child by itself (it is in our process group); it drains, and we end when it has.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => {
