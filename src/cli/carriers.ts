@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ListenerInfo } from "../dataplane/dataplane.ts";
 import { formatListenAddress, type ListenAddress } from "../lib/listen-address.ts";
-import { type ProxyKey, type Refusal, type ResourceConsumer, typeUrls } from "../model/envoy-resource.ts";
+import { type EnvoyResource, type ProxyKey, type Refusal, type ResourceConsumer, typeUrls } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
 import type { ListenSecurity, ListenAddress as XdsAddress } from "../xds/address.ts";
@@ -122,7 +122,12 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
   const folder = mkdtempSync(join(tmpdir(), "headworks-xds-"));
   const removeFolder = () => rmSync(folder, { recursive: true, force: true });
   const address = options.xds ?? { kind: "unix" as const, path: join(folder, "xds.sock") };
-  const xds = await startXds(options, address).catch((error) => {
+  const unbound = unboundListeners(options.proxyKey);
+  const refuse = (refusal: Refusal) => {
+    unbound.note(refusal);
+    options.refuse(refusal);
+  };
+  const xds = await startXds({ ...options, refuse }, address).catch((error) => {
     removeFolder();
     throw error;
   });
@@ -133,7 +138,7 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
     xds,
     xdsText: options.xds && formatListenAddress(options.xds),
     stats: () => ({}),
-    closed: () => [],
+    closed: () => unbound.now(xds.served(options.proxyKey)[typeUrls.listener] ?? []),
     async ready() {
       xds.ready();
       await taken(xds, options.proxyKey, envoy, binary.path);
@@ -147,6 +152,24 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
       await envoy.stop(0);
       await xds[Symbol.asyncDispose]();
       removeFolder();
+    },
+  };
+}
+
+/** Listeners that our Envoy could not bind: Envoy says so by refusing them. */
+function unboundListeners(proxy: ProxyKey) {
+  const failed = new Map<string, { readonly version: string; readonly closed: ClosedListener }>();
+  return {
+    note({ resource: { typeUrl, name, version }, message, ...refusal }: Refusal) {
+      const words = /cannot bind '([^']*):(\d+)': ([^\n]*)/.exec(message);
+      if (refusal.proxy !== proxy || typeUrl !== typeUrls.listener || words === null) return;
+      const [, host, port, why] = words;
+      failed.set(name, { version, closed: { port: Number(port), failure: `${host}:${port}: ${why}` } });
+    },
+    /** A later version of a listener may have been bound. */
+    now(served: readonly EnvoyResource[]): ClosedListener[] {
+      const versions = new Map(served.map(({ name, version }) => [name, version]));
+      return [...failed].flatMap(([name, { version, closed }]) => ((versions.get(name) ?? version) === version ? [closed] : []));
     },
   };
 }

@@ -91,6 +91,8 @@ export function refusalProblem(key: ResourceKey, { mayBe, message }: Refused): P
       hint: "the list of clients shows which one; is it of another version?",
     });
   return problem("error", key, "RefusedByEnvoy", `Envoy refused what this was translated to: ${message}`, {
-    hint: "this version is not sent again; correct the resource",
+    hint: message.includes("cannot bind")
+      ? "choose another port, or free this one and start again"
+      : "this version is not sent again; correct the resource",
   });
 }

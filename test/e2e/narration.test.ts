@@ -15,7 +15,7 @@ test("what is deleted is called removed, and that nothing listens any more is sa
   await running.said(/VirtualService gloo-system\/a removed · live in /);
   await running.said(/no listener any more: no Gateway has a VirtualService to serve/);
   config.write("a.yaml", virtualService("a", "one"));
-  await running.said(new RegExp(`VirtualService gloo-system/a changed[^]*requests are taken at http://127.0.0.1:${config.port}`));
+  await running.said(new RegExp(`VirtualService gloo-system/a changed[\\s\\S]*requests are taken at http://127.0.0.1:${config.port}`));
 });
 
 test("a Gateway that moves to another port says where requests are taken now", async () => {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findEnvoy } from "../servers/envoy.ts";
 import { freePorts } from "../servers/ports.ts";
-import { ask, folder, backend as newBackend, run as runFolder, upstream, virtualService } from "./gateway.ts";
+import { ask, folder, backend as newBackend, object, run as runFolder, upstream, virtualService } from "./gateway.ts";
 import { headworks, type Running, start } from "./headworks.ts";
 
 const backend = createServer((asked, answer) => {
@@ -180,6 +180,25 @@ describe("run", () => {
     expect(third.code).toBe(2);
     expect(third.stderr).toContain("choose another with --admin");
   });
+
+  test.skipIf(findEnvoy() === undefined)(
+    "a port that Envoy cannot have is one clear line too; beside another one it is a finding",
+    async () => {
+      await using taken = await newBackend("other");
+      using config = await folder();
+      const at = (port: number) => object("Gateway", `at-${port}`, { bindAddress: "127.0.0.1", bindPort: port, httpGateway: {} });
+      config.write("gateway.yaml", at(taken.port));
+      config.write("vs.yaml", virtualService("a", "nobody"));
+      const run = await headworks(["run", config.path, "--admin", "none", "--proxy", "envoy"]);
+      expect(run.code).toBe(2);
+      expect(run.stderr).toContain(`error: the gateway cannot listen on 127.0.0.1:${taken.port}: Address already in use`);
+
+      config.write("gateway.yaml", [at(taken.port), at(config.port)]);
+      await using running = await runFolder(config, "--proxy", "envoy");
+      expect(running.stderr()).toContain(`ready  http://127.0.0.1:${config.port} (Envoy`);
+      await running.said(/HW4001 .*Address already in use[\s\S]*choose another port, or free this one/);
+    },
+  );
 
   test("an Envoy that ends as it starts is one clear line with its own words, and nothing is called ready", async () => {
     using config = await folder();
