@@ -11,7 +11,7 @@ import { allKinds } from "./flow/inputs.ts";
 import { Memory } from "./flow/memory.ts";
 import { type Published, Publisher } from "./flow/publisher.ts";
 import { noteRefusal, releasedWith } from "./flow/refusals.ts";
-import { byPlace, findingOf, viewOf } from "./flow/view.ts";
+import { byPlace, findingOf, nearNamesOf, viewOf } from "./flow/view.ts";
 import type { BatchResult, Collection } from "./graph/mod.ts";
 import type { Change } from "./model/change.ts";
 import type { EnvoyResource, ProxyKey, Refusal, ResourceConsumer } from "./model/envoy-resource.ts";
@@ -265,6 +265,7 @@ export class ControlPlane implements AsyncDisposable {
     const appeared: Finding[] = [];
     const resolved: Finding[] = mended.map((each) => ({ problem: each, ...(each.at && { place: each.at }) }));
     const keptLastGood: ResourceKey[] = [];
+    const near = nearNamesOf(this.#flow);
     for (const kind of allKinds) {
       const judgements = this.#flow.judged[kind];
       const changes = isFirst
@@ -273,7 +274,7 @@ export class ControlPlane implements AsyncDisposable {
       for (const [key, { before, after }] of changes) {
         const had = new Set(before?.problems.map(problemKey));
         const has = new Set(after?.problems.map(problemKey));
-        for (const each of after?.problems ?? []) if (!had.has(problemKey(each))) appeared.push(findingOf(this.#flow, sources, each));
+        for (const each of after?.problems ?? []) if (!had.has(problemKey(each))) appeared.push(findingOf(this.#flow, sources, near(each)));
         for (const each of before?.problems ?? []) if (!has.has(problemKey(each))) resolved.push({ problem: each });
         if (after?.keepsLastGood) keptLastGood.push(key as ResourceKey);
       }

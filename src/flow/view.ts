@@ -8,6 +8,7 @@ import type { Status } from "../model/status.ts";
 import type { Source } from "../plugin/source.ts";
 import type { Flow } from "./flow.ts";
 import { allKinds } from "./inputs.ts";
+import { nearNames } from "./near-names.ts";
 import { resourcesOfProxy } from "./publisher.ts";
 
 export function viewOf(flow: Flow, sources: readonly Source[], fileProblems: () => readonly Problem[]): Translation {
@@ -27,7 +28,8 @@ export function viewOf(flow: Flow, sources: readonly Source[], fileProblems: () 
     get findings() {
       const problems = [...fileProblems()];
       for (const [, judgement] of judgements(flow)) problems.push(...judgement.problems);
-      return problems.map((problem) => findingOf(flow, sources, problem)).sort(byPlace);
+      const near = nearNamesOf(flow);
+      return problems.map((problem) => findingOf(flow, sources, near(problem))).sort(byPlace);
     },
     get proxies() {
       return new Map<ProxyKey, readonly EnvoyResource[]>([...flow.proxies()].map((proxy) => [proxy, resourcesOfProxy(flow, proxy)]));
@@ -40,6 +42,11 @@ export function viewOf(flow: Flow, sources: readonly Source[], fileProblems: () 
       return undefined;
     },
   };
+}
+
+/** For one showing of findings. */
+export function nearNamesOf(flow: Flow): (found: Problem) => Problem {
+  return nearNames((kind) => flow.inputs.given[kind].entries().map(([key]) => key));
 }
 
 /** A problem with its place: its own, or that of the field in the file that its resource came from. */

@@ -1,0 +1,46 @@
+// "There is shop/petstore": what a reference to nothing may have meant. Worked out when findings are shown, and not where they are found:
+// there it would make every route depend on all Upstreams.
+import { closest } from "../lib/closest.ts";
+import type { Problem } from "../model/problem.ts";
+import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
+import type { Kind } from "../model/resource.ts";
+
+/** Looking for a likely name goes through all names; this many times at most for one showing. */
+const mostSearches = 50;
+const mostNames = 5_000;
+
+/** For one showing of findings. `keysOf`: the keys of all resources of a kind. */
+export function nearNames(keysOf: (kind: Kind) => Iterable<string>): (found: Problem) => Problem {
+  const namespacesByKind = new Map<Kind, ReadonlyMap<string, readonly string[]>>();
+  const namesakes = (kind: Kind) => {
+    const known = namespacesByKind.get(kind) ?? namespacesByName(keysOf(kind));
+    namespacesByKind.set(kind, known);
+    return known;
+  };
+  let searches = 0;
+  return (found) => {
+    if (found.reason !== "UpstreamNotFound" || found.hint !== undefined) return found;
+    const [, kind, namespace, name] = /^\*v1\.(Upstream|UpstreamGroup) \{ ([^.\s]+)\.(\S+) \} not found$/.exec(found.message) ?? [];
+    if (kind === undefined || namespace === undefined || name === undefined) return found;
+    const known = namesakes(kind as Kind);
+    const elsewhere = known.get(name) ?? [];
+    if (elsewhere.length > 0) return { ...found, hint: `there is one in namespace ${elsewhere.slice(0, 3).join(", ")}` };
+    if (known.size > mostNames || ++searches > mostSearches) return found;
+    const near = closest(
+      name,
+      [...known].flatMap(([each, namespaces]) => (namespaces.includes(namespace) ? [each] : [])),
+    );
+    return near === undefined ? found : { ...found, hint: `did you mean ${near}?` };
+  };
+}
+
+function namespacesByName(keys: Iterable<string>): Map<string, string[]> {
+  const out = new Map<string, string[]>();
+  for (const key of keys) {
+    const { namespace, name } = parseResourceKey(key as ResourceKey).ref;
+    const namespaces = out.get(name);
+    if (namespaces) namespaces.push(namespace);
+    else out.set(name, [namespace]);
+  }
+  return out;
+}
