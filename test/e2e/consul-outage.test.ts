@@ -94,9 +94,14 @@ describe.skipIf(isMissing)("the control plane with a real Consul", () => {
     await eventually(() => served.endpoints("mine_gloo-system"), []);
     expect(served.clusters).toEqual(["consul-svc:till_gloo-system", "mine_gloo-system", "till_gloo-system"]);
 
+    const discovered = ["consul-svc:till_gloo-system", "till_gloo-system"].map((name) => `${typeUrls.cluster} ${name}`);
+    const versions = discovered.map((name) => served.resources.get(name)?.version);
     await consul.register(two);
     expect(await eventually(() => served.endpoints("mine_gloo-system"), ["10.60.0.2:8080"])).toBeLessThan(1000);
     await eventually(() => served.endpoints("till_gloo-system"), ["10.60.0.1:8080", "10.60.0.2:8080"]);
+
+    // The new tag is a subset of the discovered Upstreams, which are looked at apart from endpoints.
+    await eventually(() => discovered.map((name, i) => served.resources.get(name)?.version !== versions[i]), [true, true]);
 
     const before = new Map([...served.resources].map(([name, { version }]) => [name, version]));
     const now = () => new Map([...served.resources].map(([name, { version }]) => [name, version]));
