@@ -53,13 +53,9 @@ test("a Gateway that the embedded data plane does not serve is not called ready"
   using config = await folder();
   config.write("upstreams.yaml", upstream("one", one.port));
   config.write("a.yaml", virtualService("a", "one"));
-  config.write("tls.yaml", [
-    object("Gateway", "tls", { bindAddress: "127.0.0.1", bindPort: port, ssl: true, httpGateway: {} }),
-    object("VirtualService", "tls", {
-      sslConfig: { sslFiles: { tlsCert: "/cert.pem", tlsKey: "/key.pem" } },
-      virtualHost: { domains: ["tls.test"], routes: [{ matchers: [{ prefix: "/" }], directResponseAction: { status: 200 } }] },
-    }),
-  ]);
+  const destination = { single: { upstream: { name: "one", namespace: "gloo-system" } } };
+  const tcpGateway = { tcpHosts: [{ name: "one", destination }] };
+  config.write("tcp.yaml", object("Gateway", "tcp", { bindAddress: "127.0.0.1", bindPort: port, tcpGateway }));
   await using running = await run(config);
   await running.said(/HW5001/);
   expect(running.stderr()).toContain(`ready  http://127.0.0.1:${config.port} (embedded`);
