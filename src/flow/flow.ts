@@ -14,8 +14,9 @@ import type { Status } from "../model/status.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import { statusOf } from "../status/status.ts";
 import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
+import { secretProblems } from "../validate/secret.ts";
 import { byKind, createInputs, type Inputs, sameResource } from "./inputs.ts";
-import { type Judged, judge } from "./judgements.ts";
+import { type Contributor, type Judged, judge } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
 import { Offers } from "./offers.ts";
 import type { Outlet } from "./publisher.ts";
@@ -48,9 +49,13 @@ export class Flow {
     const allSettings = newestReadable(graph, inputs, "Settings") as Collection<Resource<"Settings">>;
     const settings = settingsFlow(graph, allSettings);
     const watched = graph.value("watched namespaces", (read) => watchedNamespaces(read.value(settings)), { equals: sameWatched });
-    const readable = byKind((kind) => (kind === "Settings" ? allSettings : newestReadable(graph, inputs, kind, watched))) as unknown as {
-      [K in Kind]: Collection<Resource<K>>;
-    };
+    const badSecrets = graph.derive("bad secrets", inputs.given.Secret, (secret) => {
+      const problems = secretProblems(secret);
+      return problems.length === 0 ? undefined : problems;
+    });
+    const readable = byKind((kind) =>
+      kind === "Settings" ? allSettings : newestReadable(graph, inputs, kind, watched, kind === "Secret" ? badSecrets : undefined),
+    ) as unknown as { [K in Kind]: Collection<Resource<K>> };
     const generated = graph.deriveMany(
       "upstreams of services",
       readable.Service,
@@ -65,6 +70,8 @@ export class Flow {
 
     const upstreams = upstreamsFlow(graph, inputs, known, plugins);
     const routes = routesFlow(graph, inputs, known, upstreams, plugins);
+
+    const aboutSecrets: Contributor = ({ kind, key }, read) => (kind === "Secret" ? [{ problems: read.get(badSecrets, key) ?? [] }] : []);
 
     this.inputs = inputs;
     this.upstreams = known.of.Upstream;
@@ -87,7 +94,14 @@ export class Flow {
           ),
         ),
       );
-    this.judged = judge(graph, inputs, watched, [upstreams.contribute, ...routes.contributors], routes.sentOf, statusOfResource);
+    this.judged = judge(
+      graph,
+      inputs,
+      watched,
+      [upstreams.contribute, ...routes.contributors, aboutSecrets],
+      routes.sentOf,
+      statusOfResource,
+    );
   }
 
   /** The newest version of a resource, as its source gave it. */
@@ -156,13 +170,21 @@ export class Flow {
  * The newest version that could be read at all, of what is in the namespaces that Settings tell us to watch; whether it is any good is
  * for those to say who make something of it.
  */
-function newestReadable(graph: Graph, inputs: Inputs, kind: Kind, watched?: Single<Watched>): Collection<Resource> {
+function newestReadable(
+  graph: Graph,
+  inputs: Inputs,
+  kind: Kind,
+  watched?: Single<Watched>,
+  faults?: Collection<unknown>,
+): Collection<Resource> {
   return graph.derive(
     `readable ${kind}`,
     inputs.given[kind] as unknown as Collection<Resource>,
     (resource, key, read) => {
       if (watched !== undefined && !isWatched(resource, read.value(watched))) return undefined;
-      return resource.spec !== undefined ? resource : read.get(inputs.lastGood[kind] as unknown as Collection<Resource>, key);
+      if (resource.spec !== undefined && !(faults && read.has(faults, key))) return resource;
+      const lastGood = read.get(inputs.lastGood[kind] as unknown as Collection<Resource>, key);
+      return lastGood ?? (resource.spec === undefined ? undefined : resource);
     },
     { equals: sameResource },
   );
