@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { CompiledHcm } from "./compile/hcm.ts";
+import type { Peer } from "./downstream/client.ts";
 import { type Headers, hasHeader, headerValue, removeHeader, setHeader } from "./http1/headers.ts";
 
 /** Only Envoy itself may say these things; a client that says them is not heard. */
@@ -35,17 +36,11 @@ const edgeHeaders = new Set([
   "x-envoy-original-host",
 ]);
 
-export interface Peer {
-  readonly remoteAddress: string;
-  readonly localPort: number;
-  readonly isTls: boolean;
-}
-
 /** Writes to `headers`; returns the address that counts as the client's and the scheme it used. */
 export function receiveHeaders(
   headers: Headers,
   hcm: CompiledHcm,
-  peer: Peer,
+  peer: Pick<Peer, "remoteAddress" | "localPort" | "isTls">,
   internalOnly: readonly string[],
 ): { readonly remoteAddress: string; readonly scheme: string } {
   for (let i = 0; i < headers.length; ) {

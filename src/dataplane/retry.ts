@@ -3,7 +3,7 @@
 import type { CompiledRetry } from "./compile/route.ts";
 import { headerValue } from "./http1/headers.ts";
 import type { ResponseHead } from "./http1/response-head.ts";
-import type { UpstreamFailure } from "./upstream/connection.ts";
+import type { UpstreamFailure } from "./upstream/stream.ts";
 
 const grpcStatus: Readonly<Record<string, string>> = {
   "1": "cancelled",

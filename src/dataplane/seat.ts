@@ -3,7 +3,8 @@
 import type { ClientAuthentication } from "./compile/downstream-tls.ts";
 import type { CompiledChain } from "./compile/filter-chains.ts";
 import type { CompiledHcm } from "./compile/hcm.ts";
-import type { ConnectionOwner, DownstreamConnection, ListenerStats } from "./downstream.ts";
+import type { ClientConnection, ConnectionOwner } from "./downstream/client.ts";
+import type { ListenerStats } from "./downstream/listener-stats.ts";
 import type { Tables } from "./exchange/tables.ts";
 import type { Hello } from "./tls/client-hello.ts";
 
@@ -13,7 +14,7 @@ export interface SeatListener {
   readonly isDraining: boolean;
   readonly stats: ListenerStats;
   readonly writeLog: (path: string, line: string) => void;
-  onClose(connection: DownstreamConnection): void;
+  onClose(connection: ClientConnection): void;
 }
 
 export class Seat implements ConnectionOwner {
@@ -49,7 +50,7 @@ export class Seat implements ConnectionOwner {
     return true;
   }
 
-  onClose(connection: DownstreamConnection): void {
+  onClose(connection: ClientConnection): void {
     this.#listener.onClose(connection);
   }
 }

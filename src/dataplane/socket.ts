@@ -6,7 +6,9 @@ import type { TLSSocket } from "node:tls";
 import type { DownstreamTls } from "./compile/downstream-tls.ts";
 import type { CompiledChain, FilterChains } from "./compile/filter-chains.ts";
 import type { ListenAddress } from "./compile/listener.ts";
-import { DownstreamConnection, ListenerStats } from "./downstream.ts";
+import type { ClientConnection } from "./downstream/client.ts";
+import { Http1Connection } from "./downstream/http1-connection.ts";
+import { ListenerStats } from "./downstream/listener-stats.ts";
 import type { Tables } from "./exchange/tables.ts";
 import { hasSameTerms, Seat } from "./seat.ts";
 import { chooseChain } from "./tls/choose-chain.ts";
@@ -42,7 +44,7 @@ export class ListeningSocket {
   readonly writeLog: (path: string, line: string) => void;
   readonly #onChange: (socket: ListeningSocket) => void;
   readonly #secret: SecretLookup;
-  readonly #connections = new Map<DownstreamConnection, Seat>();
+  readonly #connections = new Map<ClientConnection, Seat>();
   /** Nobody knows yet which filter chain they are for. */
   readonly #arriving = new Set<Socket>();
   /** What lies under connections with TLS, from the handshake to the end. */
@@ -178,10 +180,10 @@ export class ListeningSocket {
       return;
     }
     const seat = new Seat(this, chain, hello);
-    this.#connections.set(new DownstreamConnection(socket, seat), seat);
+    this.#connections.set(new Http1Connection(socket, seat), seat);
   }
 
-  #seatAgain(connection: DownstreamConnection, seat: Seat): void {
+  #seatAgain(connection: ClientConnection, seat: Seat): void {
     const chain = this.#chains && chooseChain(this.#chains, seat.hello);
     if (chain === undefined || !seat.moveTo(chain)) connection.drain();
   }
@@ -192,7 +194,7 @@ export class ListeningSocket {
     this.#checkEmpty();
   }
 
-  onClose(connection: DownstreamConnection): void {
+  onClose(connection: ClientConnection): void {
     this.#connections.delete(connection);
     this.#checkEmpty();
   }

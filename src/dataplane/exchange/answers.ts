@@ -5,7 +5,6 @@ import { sendHeaders } from "../edge.ts";
 import type { Headers } from "../http1/headers.ts";
 import { pathOnly } from "../match.ts";
 import type { Exchange } from "./exchange.ts";
-import { connectionHeader, headText } from "./response-head.ts";
 import { mutateResponse, tellRequestId } from "./rewrite.ts";
 
 /** How Envoy begins its texts about an upstream that did not answer. */
@@ -30,17 +29,9 @@ export function reply(
   exchange.responseHeaders = headers;
   // A client that is still sending is not listened to any more.
   if (!exchange.requestEnded) exchange.closesAfter = true;
-  let text = headText(status, headers);
-  // Of an answer to HEAD without a text, Envoy does not say that it is empty.
-  if (status !== 204 && status >= 200 && (body !== "" || exchange.method !== "HEAD")) text += `content-length: ${body.length}\r\n`;
-  text += `${connectionHeader(exchange)}\r\n`;
-  if (exchange.method !== "HEAD" && status !== 204 && status !== 304) {
-    text += body;
-    exchange.bytesSent += body.length;
-  }
+  if (exchange.method !== "HEAD" && status !== 204 && status !== 304) exchange.bytesSent += body.length;
   exchange.headSent = true;
-  exchange.connection.writer.text(text);
-  exchange.connection.writer.flush();
+  exchange.client.sendAnswer(exchange, status, headers, body);
   exchange.end();
 }
 
@@ -58,7 +49,7 @@ function answerHeaders(exchange: Exchange, body: string, extra: readonly string[
 export function fail(exchange: Exchange, status: number, body: string, flag: string, details: string, extra: readonly string[] = []): void {
   if (exchange.headSent) {
     exchange.responseFlags = flag;
-    exchange.connection.abort();
+    exchange.client.abort();
     exchange.end();
     return;
   }

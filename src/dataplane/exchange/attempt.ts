@@ -3,15 +3,13 @@
 import { mutateHeaders } from "../compile/header-mutations.ts";
 import { setHeader } from "../http1/headers.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
-import type { UpstreamConnection } from "../upstream/connection.ts";
 import type { Host } from "../upstream/host.ts";
+import type { OutgoingRequest, UpstreamStream } from "../upstream/stream.ts";
 import { fail, reply } from "./answers.ts";
 import { prepareCall } from "./call.ts";
 import type { Exchange } from "./exchange.ts";
-import { endUpstreamRequest, flushRequest, writeBody } from "./request-body.ts";
+import { flushRequest } from "./request-body.ts";
 import { setAuthority } from "./rewrite.ts";
-
-const withoutContent = new Set(["GET", "HEAD", "DELETE"]);
 
 export function attempt(exchange: Exchange): void {
   const cluster = exchange.cluster as ClusterRuntime;
@@ -38,51 +36,43 @@ export function attempt(exchange: Exchange): void {
   exchange.isCounted = true;
   cluster.requests++;
   host.activeRequests++;
-  const connection = host.acquire(exchange, isHigh);
-  if (connection !== undefined) onConnection(exchange, connection);
+  const upstream = host.acquire(exchange, isHigh);
+  if (upstream !== undefined) onConnection(exchange, upstream);
 }
 
-export function onConnection(exchange: Exchange, upstream: UpstreamConnection): void {
+export function onConnection(exchange: Exchange, upstream: UpstreamStream): void {
   const host = exchange.pickedHost as Host;
   const cluster = exchange.cluster as ClusterRuntime;
   cluster.stats.upstream_rq_total++;
   exchange.upstream = upstream;
-  upstream.begin(exchange, exchange.method === "HEAD" && exchange.call === undefined, exchange.upgrade !== undefined);
-  exchange.sentAt = performance.now();
   if (exchange.forward?.host?.kind === "upstream" && host.spec.hostname !== "") setAuthority(exchange, host.spec.hostname);
-  const { writer } = upstream;
+  exchange.sentAt = performance.now();
   if (exchange.call !== undefined) {
-    writer.text(exchange.call.head);
-    writer.data(exchange.call.payload);
-    upstream.endRequest();
+    upstream.begin(exchange, exchange.call.request);
+    upstream.sendData(exchange.call.payload);
+    upstream.endRequest(undefined);
   } else {
-    writer.text(requestText(exchange));
-    for (const part of exchange.bodyParts) writeBody(exchange, part);
+    upstream.begin(exchange, prepared(exchange));
+    for (const part of exchange.bodyParts) upstream.sendData(part);
     if (!exchange.keepsBody) exchange.bodyParts = [];
-    if (exchange.requestEnded) endUpstreamRequest(exchange);
+    if (exchange.requestEnded) upstream.endRequest(exchange.requestTrailers);
   }
-  if (exchange.connection.isReading) return; // the rest of what was read goes out with it
+  if (exchange.client.isReading) return; // the rest of what was read goes out with it
   flushRequest(exchange);
-  exchange.connection.resumeBody();
+  exchange.client.resumeBody();
 }
 
-function requestText(exchange: Exchange): string {
+/** The request as this attempt sends it. */
+function prepared(exchange: Exchange): OutgoingRequest {
   const { headers } = exchange;
   const filters = (exchange.cluster as ClusterRuntime).config.filters;
   if (filters.requestMutations !== undefined) mutateHeaders(headers, filters.requestMutations, exchange, exchange);
-  const path = filters.cutsQuery ? (exchange.path.split("#", 1)[0] as string) : exchange.path;
   if (exchange.virtualHost?.countsAttempts) setHeader(headers, "x-envoy-attempt-count", String(exchange.attempts));
-  let text = `${exchange.method} ${path} HTTP/1.1\r\nhost: ${exchange.authority}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-  if (exchange.upgrade !== undefined) text += `connection: upgrade\r\nupgrade: ${exchange.upgrade}\r\n`;
-  return `${text}${framing(exchange)}\r\n`;
+  return filters.cutsQuery ? withoutFragment(exchange) : exchange;
 }
 
-function framing(exchange: Exchange): string {
-  if (exchange.isChunked) return "transfer-encoding: chunked\r\n";
-  if (exchange.contentLength >= 0) return `content-length: ${exchange.contentLength}\r\n`;
-  // RFC 9110 §8.6: a method that may be meant to have content says that it has none.
-  return exchange.upgrade === undefined && !withoutContent.has(exchange.method) ? "content-length: 0\r\n" : "";
+function withoutFragment({ method, path, authority, scheme, headers, contentLength, isChunked, upgrade }: Exchange): OutgoingRequest {
+  return { method, path: path.split("#", 1)[0] as string, authority, scheme, headers, contentLength, isChunked, upgrade };
 }
 
 export function overflow(exchange: Exchange): void {

@@ -4,13 +4,14 @@ import { type LambdaRoute, lambdaRequest } from "../filters/awsLambda.ts";
 import { type Answer, albAnswer, apiGatewayAnswer } from "../filters/lambdaAnswer.ts";
 import { headerValue } from "../http1/headers.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
+import type { OutgoingRequest } from "../upstream/stream.ts";
 import { fail, reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { onResponseData, onResponseEnd, onResponseHead } from "./response.ts";
 
 /** Of the request that is sent in the place of the client's. */
 export interface Call {
-  readonly head: string;
+  readonly request: OutgoingRequest;
   readonly payload: Buffer;
   readonly response: LambdaRoute["response"];
   /** The answer, while it is gathered. */
@@ -44,8 +45,8 @@ export function prepareCall(exchange: Exchange, again: () => void): boolean {
     );
     return false;
   }
-  const { head, payload } = lambdaRequest(exchange, Buffer.concat(exchange.bodyParts), lambda, route, credentials, new Date());
-  exchange.call = { head, payload, response: route.isAsync ? "asIs" : route.response, held: undefined, parts: [], size: 0 };
+  const { request, payload } = lambdaRequest(exchange, Buffer.concat(exchange.bodyParts), lambda, route, credentials, new Date());
+  exchange.call = { request, payload, response: route.isAsync ? "asIs" : route.response, held: undefined, parts: [], size: 0 };
   return true;
 }
 
@@ -77,5 +78,5 @@ export function onCallEnd(exchange: Exchange, { held, parts, response }: Call): 
     if (!exchange.headSent || exchange.isDone) return; // it is tried again
     if (body.length > 0 && exchange.method !== "HEAD") onResponseData(exchange, body);
   }
-  onResponseEnd(exchange);
+  onResponseEnd(exchange, undefined);
 }

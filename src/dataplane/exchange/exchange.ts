@@ -5,15 +5,16 @@ import type { CompiledHcm } from "../compile/hcm.ts";
 import type { PseudoHeaders } from "../compile/header-mutations.ts";
 import type { CompiledRetry, CompiledRoute, Forward, WeightedChoice } from "../compile/route.ts";
 import type { CompiledRouteConfig, CompiledVirtualHost } from "../compile/route-config.ts";
-import type { DownstreamConnection } from "../downstream.ts";
+import type { ClientStream } from "../downstream/client.ts";
 import type { FormatContext } from "../formatter.ts";
 import type { Headers } from "../http1/headers.ts";
-import type { RequestHead } from "../http1/request-head.ts";
+import type { Protocol, RequestHead } from "../http1/request-head.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import type { RequestView } from "../match.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
-import type { ResponseHandler, UpstreamConnection, UpstreamFailure } from "../upstream/connection.ts";
+
 import type { Host, Waiter } from "../upstream/host.ts";
+import type { OutgoingRequest, ResponseHandler, UpstreamFailure, UpstreamStream } from "../upstream/stream.ts";
 import { onConnection } from "./attempt.ts";
 import { type Call, onCallData, onCallEnd, onCallHead } from "./call.ts";
 import { onDownstreamClose, onNoConnection, onRequestMalformed, onUpstreamFailure } from "./failure.ts";
@@ -23,7 +24,7 @@ import { onResponseData, onResponseEnd, onResponseFlush, onResponseHead } from "
 import type { Tables } from "./tables.ts";
 import { onIdleTimeout, onRouteTimeout, onTryTimeout } from "./timeouts.ts";
 
-export class Exchange implements RequestView, FormatContext, ResponseHandler, Waiter, PseudoHeaders {
+export class Exchange implements RequestView, FormatContext, ResponseHandler, Waiter, PseudoHeaders, OutgoingRequest {
   // — the request, as matchers see it —
   readonly method: string;
   path: string;
@@ -47,10 +48,10 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   attempts = 0;
 
   // — for the files of this folder: where it came from —
-  readonly connection: DownstreamConnection;
+  readonly client: ClientStream;
   readonly hcm: CompiledHcm;
   readonly tables: Tables;
-  readonly minor: number;
+  readonly protocol: Protocol;
   readonly contentLength: number;
   readonly isChunked: boolean;
   readonly upgrade: string | undefined;
@@ -70,7 +71,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   cluster: ClusterRuntime | undefined;
   pickedHost: Host | undefined;
   tried: Set<Host> | undefined;
-  upstream: UpstreamConnection | undefined;
+  upstream: UpstreamStream | undefined;
   /** Among the active requests of its cluster and host. */
   isCounted = false;
   sentAt = 0;
@@ -83,6 +84,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   bodySize = 0;
   keepsBody = false;
   requestEnded: boolean;
+  requestTrailers: Headers | undefined;
 
   /** Waits for the whole body before it goes on. */
   whenWhole: (() => void) | undefined;
@@ -91,21 +93,20 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
 
   // — the response —
   headSent = false;
-  responseChunked = false;
   closesAfter = false;
   isTunnel = false;
   isDone = false;
 
-  constructor(head: RequestHead, connection: DownstreamConnection, hcm: CompiledHcm, tables: Tables) {
+  constructor(head: RequestHead, client: ClientStream, hcm: CompiledHcm, tables: Tables) {
     this.method = head.method;
     this.path = head.path;
     this.authority = head.authority === "" ? hcm.defaultHost : head.authority;
     this.headers = head.headers;
-    this.remoteAddress = connection.remoteAddress;
-    this.connection = connection;
+    this.remoteAddress = client.remoteAddress;
+    this.client = client;
     this.hcm = hcm;
     this.tables = tables;
-    this.minor = head.minor;
+    this.protocol = head.protocol;
     this.contentLength = head.contentLength;
     this.isChunked = head.isChunked;
     this.upgrade = head.upgrade;
@@ -121,26 +122,23 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     if (this.#random < 0) this.#random = Math.random();
     return this.#random;
   }
-  get protocol(): string {
-    return this.minor === 1 ? "HTTP/1.1" : "HTTP/1.0";
-  }
   get durationMs(): number {
     return performance.now() - this.#began;
   }
   get remotePort(): number {
-    return this.remoteAddress === this.connection.remoteAddress ? this.connection.remotePort : 0;
+    return this.remoteAddress === this.client.remoteAddress ? this.client.remotePort : 0;
   }
   get directRemoteAddress(): string {
-    return this.connection.remoteAddress;
+    return this.client.remoteAddress;
   }
   get directRemotePort(): number {
-    return this.connection.remotePort;
+    return this.client.remotePort;
   }
   get localAddress(): string {
-    return this.connection.localAddress;
+    return this.client.localAddress;
   }
   get localPort(): number {
-    return this.connection.localPort;
+    return this.client.localPort;
   }
   get routeName(): string {
     return this.route?.name ?? "";
@@ -170,15 +168,16 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   onBodyData(data: Buffer): void {
     onBodyData(this, data);
   }
-  onBodyEnd(): void {
-    onBodyEnd(this);
+  /** Trailers: HTTP/2 only. */
+  onBodyEnd(trailers: Headers | undefined): void {
+    onBodyEnd(this, trailers);
   }
   /** All that one read brought was handed over. */
   onBodyFlush(): void {
     flushRequest(this);
   }
   onDownstreamDrain(): void {
-    this.upstream?.socket.resume();
+    this.upstream?.resumeResponse();
   }
   onRequestMalformed(): void {
     onRequestMalformed(this);
@@ -198,7 +197,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
 
   // — told by the upstream —
 
-  onConnection(upstream: UpstreamConnection): void {
+  onConnection(upstream: UpstreamStream): void {
     onConnection(this, upstream);
   }
   onNoConnection(failure: UpstreamFailure, detail: string): void {
@@ -215,12 +214,12 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   onResponseFlush(): void {
     onResponseFlush(this);
   }
-  onResponseEnd(): void {
-    if (this.call === undefined) onResponseEnd(this);
+  onResponseEnd(trailers: Headers | undefined): void {
+    if (this.call === undefined) onResponseEnd(this, trailers);
     else onCallEnd(this, this.call);
   }
   onUpstreamDrain(): void {
-    this.connection.resumeBody();
+    this.client.resumeBody();
   }
   onUpstreamFailure(failure: UpstreamFailure, detail: string): void {
     onUpstreamFailure(this, failure, detail);
@@ -252,7 +251,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     if (this.retryTimer !== undefined) (this.cluster as ClusterRuntime).retries--;
     this.release();
     this.bodyParts = [];
-    for (const log of this.hcm.accessLogs) this.connection.log(log, this);
-    this.connection.onExchangeEnd(this, this.closesAfter);
+    for (const log of this.hcm.accessLogs) this.client.log(log, this);
+    this.client.onExchangeEnd(this, this.closesAfter);
   }
 }

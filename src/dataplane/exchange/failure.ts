@@ -2,7 +2,7 @@
 
 import { shouldRetryFailure } from "../retry.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
-import type { UpstreamConnection, UpstreamFailure } from "../upstream/connection.ts";
+import type { UpstreamFailure, UpstreamStream } from "../upstream/stream.ts";
 import { beforeHeaders, fail, reply } from "./answers.ts";
 import { attempt, overflow } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
@@ -32,13 +32,13 @@ function breakOff(exchange: Exchange): void {
   exchange.responseDetails = "upstream_reset_after_response_started";
   (exchange.cluster as ClusterRuntime).stats.upstream_rq_rx_reset++;
   exchange.closesAfter = true;
-  if (!exchange.isTunnel) exchange.connection.abort();
+  if (!exchange.isTunnel) exchange.client.abort();
   exchange.end();
 }
 
 /** A kept connection may be closed by the upstream in the moment that we use it: it got not a byte of a response. */
-function wasStale(upstream: UpstreamConnection, failure: UpstreamFailure): boolean {
-  return upstream.served > 1 && !upstream.responseBegan && (failure === "closed" || failure === "reset");
+function wasStale(upstream: UpstreamStream, failure: UpstreamFailure): boolean {
+  return upstream.mayHaveBeenStale && (failure === "closed" || failure === "reset");
 }
 
 /** Nothing but a request that may be sent twice (RFC 9110 §9.2.2). */
@@ -86,7 +86,7 @@ export function onRequestMalformed(exchange: Exchange): void {
   exchange.dropUpstream();
   exchange.responseFlags = "DPE";
   if (exchange.headSent) {
-    exchange.connection.abort();
+    exchange.client.abort();
     exchange.end();
     return;
   }

@@ -29,7 +29,7 @@ export function forwardTo(exchange: Exchange, forward: Forward): void {
   exchange.keepsBody = forward.retry !== undefined;
   rewriteRequest(exchange, forward);
   if (exchange.requestEnded || exchange.upgrade !== undefined) startRouteTimer(exchange);
-  else exchange.connection.idle.set(streamIdleMs(exchange));
+  else exchange.client.idle.set(streamIdleMs(exchange));
   attempt(exchange);
 }
 

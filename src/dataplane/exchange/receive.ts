@@ -23,7 +23,7 @@ export function receive(exchange: Exchange): void {
   const routes = hcm.routes;
   const config = routes.kind === "inline" ? routes.config : exchange.tables.routeConfig(routes.name);
   exchange.config = config;
-  const received = receiveHeaders(exchange.headers, hcm, exchange.connection, config?.internalOnlyHeaders ?? []);
+  const received = receiveHeaders(exchange.headers, hcm, exchange.client, config?.internalOnlyHeaders ?? []);
   exchange.isReceived = true;
   exchange.remoteAddress = received.remoteAddress;
   exchange.scheme = received.scheme;
@@ -34,7 +34,7 @@ export function receive(exchange: Exchange): void {
 
 function stripHost(exchange: Exchange): void {
   const { stripPort, stripTrailingDot } = exchange.hcm;
-  if (stripPort === "any" || (stripPort === "matching" && exchange.authority.endsWith(`:${exchange.connection.localPort}`))) {
+  if (stripPort === "any" || (stripPort === "matching" && exchange.authority.endsWith(`:${exchange.client.localPort}`))) {
     exchange.authority = exchange.authority.replace(/:\d*$/, "");
   }
   if (stripTrailingDot) exchange.authority = exchange.authority.replace(/\.(?=:\d*$|$)/, "");

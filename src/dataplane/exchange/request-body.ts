@@ -1,5 +1,6 @@
 // The body of a request: sent on as it comes, held back until there is a connection, kept while it may have to be sent again.
 
+import type { Headers } from "../http1/headers.ts";
 import { reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { startRouteTimer, streamIdleMs } from "./timers.ts";
@@ -14,9 +15,9 @@ const heldLimit = 65_536;
 export function onBodyData(exchange: Exchange, data: Buffer): void {
   if (exchange.isDone) return;
   exchange.bytesReceived += data.length;
-  exchange.connection.idle.set(streamIdleMs(exchange));
+  exchange.client.idle.set(streamIdleMs(exchange));
   if (exchange.isTunnel) {
-    exchange.upstream?.writer.data(data);
+    exchange.upstream?.sendData(data);
     return;
   }
   if (exchange.upstream === undefined || exchange.keepsBody) {
@@ -28,37 +29,27 @@ export function onBodyData(exchange: Exchange, data: Buffer): void {
   if (exchange.upstream === undefined) {
     if (exchange.whenWhole !== undefined) {
       if (!exchange.keepsBody) reply(exchange, 413, "Payload Too Large", "", "request_payload_too_large");
-    } else if (exchange.bodySize > heldLimit) exchange.connection.pauseBody();
+    } else if (exchange.bodySize > heldLimit) exchange.client.pauseBody();
     return;
   }
-  writeBody(exchange, data);
+  exchange.upstream.sendData(data);
   if (!exchange.keepsBody && exchange.bodyParts.length > 0) exchange.bodyParts = [];
 }
 
-export function onBodyEnd(exchange: Exchange): void {
+export function onBodyEnd(exchange: Exchange, trailers: Headers | undefined): void {
   if (exchange.isDone) return;
   exchange.requestEnded = true;
+  exchange.requestTrailers = trailers;
   startRouteTimer(exchange);
   const again = exchange.whenWhole;
   exchange.whenWhole = undefined;
   again?.();
   if (again !== undefined) return;
-  if (exchange.upstream !== undefined) endUpstreamRequest(exchange);
+  exchange.upstream?.endRequest(trailers);
 }
 
 export function flushRequest(exchange: Exchange): void {
   const upstream = exchange.upstream;
   if (upstream === undefined) return;
-  if (!upstream.writer.flush() && !(exchange.requestEnded && !exchange.isTunnel)) exchange.connection.pauseBody();
-}
-
-export function writeBody(exchange: Exchange, data: Buffer): void {
-  const writer = exchange.upstream?.writer;
-  if (exchange.isChunked) writer?.chunk(data);
-  else writer?.data(data);
-}
-
-export function endUpstreamRequest(exchange: Exchange): void {
-  if (exchange.isChunked) exchange.upstream?.writer.text("0\r\n\r\n");
-  if (exchange.upgrade === undefined) exchange.upstream?.endRequest();
+  if (!upstream.flush() && !(exchange.requestEnded && !exchange.isTunnel)) exchange.client.pauseBody();
 }

@@ -20,7 +20,7 @@ export function scheduleRetry(exchange: Exchange): boolean {
   cluster.stats.upstream_rq_retry++;
   cluster.retries++;
   exchange.isRetry = true;
-  exchange.connection.try.clear();
+  exchange.client.try.clear();
   const ceiling = Math.min(retry.baseMs * 2 ** exchange.attempts - 1, retry.maxMs);
   exchange.retryTimer = setTimeout(() => tryAgain(exchange, cluster), Math.random() * ceiling);
   return true;

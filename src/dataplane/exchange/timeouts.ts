@@ -29,7 +29,7 @@ export function onIdleTimeout(exchange: Exchange): void {
   if (exchange.isTunnel || exchange.headSent) {
     exchange.responseFlags = "SI";
     exchange.dropUpstream();
-    exchange.connection.abort();
+    exchange.client.abort();
     exchange.end();
     return;
   }

@@ -12,14 +12,14 @@ export function startRouteTimer(exchange: Exchange): void {
   if (forward === undefined || exchange.isTunnel) return;
   const isUpgrade = exchange.upgrade !== undefined;
   const limit = Math.min(isUpgrade ? Number.POSITIVE_INFINITY : forward.timeoutMs, forward.maxStreamMs, exchange.hcm.maxStreamMs);
-  if (limit !== Number.POSITIVE_INFINITY) exchange.connection.request.set(limit);
+  if (limit !== Number.POSITIVE_INFINITY) exchange.client.request.set(limit);
   const idle = streamIdleMs(exchange);
-  if (idle < limit) exchange.connection.idle.set(idle);
-  else exchange.connection.idle.clear();
+  if (idle < limit) exchange.client.idle.set(idle);
+  else exchange.client.idle.clear();
   startTryTimer(exchange);
 }
 
 export function startTryTimer(exchange: Exchange): void {
   const perTry = exchange.retry?.perTryMs;
-  if (perTry !== undefined && perTry !== Number.POSITIVE_INFINITY && exchange.upgrade === undefined) exchange.connection.try.set(perTry);
+  if (perTry !== undefined && perTry !== Number.POSITIVE_INFINITY && exchange.upgrade === undefined) exchange.client.try.set(perTry);
 }

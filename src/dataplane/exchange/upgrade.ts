@@ -20,9 +20,9 @@ export function acceptUpgrade(exchange: Exchange, head: ResponseHead): boolean {
     return false;
   }
   exchange.isTunnel = true;
-  exchange.connection.beginTunnel();
-  exchange.connection.request.clear();
-  exchange.connection.try.clear();
+  exchange.client.beginTunnel();
+  exchange.client.request.clear();
+  exchange.client.try.clear();
   return true;
 }
 

@@ -21,6 +21,7 @@ import {
 import { awsEndpoints } from "../../lib/aws/endpoints.ts";
 import { type AwsCredentials, sign } from "../../lib/aws/sigv4.ts";
 import { type Headers, removeHeader, setHeader } from "../http1/headers.ts";
+import type { OutgoingRequest } from "../upstream/stream.ts";
 import { eventOf } from "./lambdaEvent.ts";
 
 /** What the cluster says: who signs, for whom. */
@@ -92,7 +93,7 @@ export interface CallView {
   readonly headers: Headers;
 }
 
-/** The head, as it is written, and the payload. */
+/** The call, as it is sent, and its payload. */
 export function lambdaRequest(
   view: CallView,
   body: Buffer,
@@ -122,9 +123,17 @@ export function lambdaRequest(
     { service: "lambda", region: cluster.region, credentials, now },
   );
   for (const [name, value] of Object.entries(proof)) setHeader(headers, name, value);
-  let text = `POST ${route.path} HTTP/1.1\r\nhost: ${cluster.host}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-  return { head: `${text}content-length: ${payload.length}\r\n\r\n`, payload };
+  const request: OutgoingRequest = {
+    method: "POST",
+    path: route.path,
+    authority: cluster.host,
+    scheme: "https",
+    headers,
+    contentLength: payload.length,
+    isChunked: false,
+    upgrade: undefined,
+  };
+  return { request, payload };
 }
 
 /** The credentials of one cluster: there, or fetched and kept until a minute before they end. */

@@ -105,7 +105,7 @@ test("a request head is taken apart", () => {
     method: "POST",
     path: "/p?q",
     authority: "a:80",
-    minor: 1,
+    protocol: "HTTP/1.1",
     headers: ["x-one", "1", "x-one", "2"],
     contentLength: 7,
     isChunked: false,

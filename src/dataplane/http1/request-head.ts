@@ -1,8 +1,18 @@
 // The head of an HTTP/1.1 request: strict, because what two parsers read differently is how requests are smuggled.
 // The rules are those of RFC 9112 with every leniency refused; where Envoy is more lenient is listed in docs/decisions/0005.
 
+import {
+  connectionOptions,
+  HeaderLine,
+  hasForbiddenCharacter,
+  joinConnection,
+  parseContentLength,
+  removeNominated,
+} from "./header-lines.ts";
 import type { Headers } from "./headers.ts";
-import { headerName, known } from "./names.ts";
+import { known } from "./names.ts";
+
+export type Protocol = "HTTP/1.0" | "HTTP/1.1" | "HTTP/2";
 
 export interface RequestHead {
   readonly method: string;
@@ -10,8 +20,7 @@ export interface RequestHead {
   readonly path: string;
   /** Host header, or the authority of an absolute-form target. */
   readonly authority: string;
-  /** 0 or 1. */
-  readonly minor: number;
+  readonly protocol: Protocol;
   /** Without Host, framing and hop-by-hop headers. */
   readonly headers: Headers;
   /** -1: not given. */
@@ -48,14 +57,9 @@ const methods = new Set(
   ).split(" "),
 );
 
-// Anywhere in a head: CR without LF, LF without CR, and other control characters than TAB.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-const forbidden = /\r(?!\n)|(?<!\r)\n|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
-
 const targetCharacters = /^[\x21\x22\x24-\x7e]+$/;
 const absoluteForm = /^(https?):\/\/([^/?#]*)(.*)$/i;
 const authorityForm = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::\d{0,5})?$/;
-const digits = /^\d{1,16}$/;
 
 // A connection-specific nomination of one of these would let a client remove what the proxy or the upstream relies on.
 const neverNominated = new Set([
@@ -80,6 +84,8 @@ function isHost(text: string): boolean {
   return true;
 }
 
+const line = new HeaderLine();
+
 export interface RequestHeadLimits {
   readonly maxHeaders: number;
   readonly acceptHttp10: boolean;
@@ -92,19 +98,15 @@ export interface RequestHeadLimits {
  * @param text latin1, from the first character of the request line to the CRLF of the last header, without the empty line
  */
 export function parseRequestHead(text: string, limits: RequestHeadLimits): RequestHead | HeadFault {
-  if (forbidden.test(text)) return bad("control character or bare CR or LF");
+  if (hasForbiddenCharacter(text)) return bad("control character or bare CR or LF");
   const lineEnd = text.indexOf("\r\n");
   const firstSpace = text.indexOf(" ");
   const secondSpace = text.indexOf(" ", firstSpace + 1);
   if (firstSpace <= 0 || firstSpace > lineEnd || secondSpace < 0 || secondSpace > lineEnd) return bad("request line");
   const method = text.slice(0, firstSpace);
   const target = text.slice(firstSpace + 1, secondSpace);
-  const version = text.slice(secondSpace + 1, lineEnd);
-  let minor = 1;
-  if (version !== "HTTP/1.1") {
-    if (version !== "HTTP/1.0") return bad("version");
-    minor = 0;
-  }
+  const protocol = text.slice(secondSpace + 1, lineEnd);
+  if (protocol !== "HTTP/1.1" && protocol !== "HTTP/1.0") return bad("version");
   if (!methods.has(method)) return bad("method");
   if (!targetCharacters.test(target)) return bad("target");
 
@@ -119,25 +121,17 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
   let at = lineEnd + 2;
   const length = text.length;
   while (at < length) {
-    const end = text.indexOf("\r\n", at);
-    const colon = text.indexOf(":", at);
-    if (colon < 0 || colon > end) return bad("header without colon");
-    const entry = headerName(text.slice(at, colon));
-    if (entry === undefined) return bad("header name");
-    let from = colon + 1;
-    let to = end;
-    while (from < to && isBlank(text.charCodeAt(from))) from++;
-    while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
-    const value = text.slice(from, to);
-    at = end + 2;
+    if (!line.read(text, at)) return bad(line.fault);
+    at = line.next;
     if (++count > limits.maxHeaders) return new HeadFault(431, "too many headers");
-    switch (entry.code) {
+    const { name, value } = line;
+    switch (line.code) {
       case 0:
-        if (limits.underscores !== "allow" && entry.name.includes("_")) {
+        if (limits.underscores !== "allow" && name.includes("_")) {
           if (limits.underscores === "reject") return bad("underscore in header name");
           break;
         }
-        headers.push(entry.name, value);
+        headers.push(name, value);
         break;
       case known.host:
         if (host !== undefined) return bad("two Host headers");
@@ -145,22 +139,21 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
         break;
       case known["content-length"]:
         if (contentLength !== -1) return bad("two Content-Length headers");
-        if (!digits.test(value)) return bad("Content-Length");
-        contentLength = Number(value);
-        if (!Number.isSafeInteger(contentLength)) return bad("Content-Length");
+        contentLength = parseContentLength(value);
+        if (contentLength === -1) return bad("Content-Length");
         break;
       case known["transfer-encoding"]:
         if (transferEncoding !== undefined) return bad("two Transfer-Encoding headers");
         transferEncoding = value;
         break;
       case known.connection:
-        connection = connection === undefined ? value : `${connection},${value}`;
+        connection = joinConnection(connection, value);
         break;
       case known.upgrade:
         upgrade = value;
         break;
       case known["proxy-connection"]:
-        if (value.toLowerCase() === "close") connection = connection === undefined ? "close" : `${connection},close`;
+        if (value.toLowerCase() === "close") connection = joinConnection(connection, "close");
         break;
       case known.expect:
         expect = value;
@@ -172,14 +165,14 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
 
   let isChunked = false;
   if (transferEncoding !== undefined) {
-    if (minor === 0) return bad("Transfer-Encoding in HTTP/1.0");
+    if (protocol === "HTTP/1.0") return bad("Transfer-Encoding in HTTP/1.0");
     if (contentLength !== -1) return bad("Content-Length with Transfer-Encoding");
     if (transferEncoding.toLowerCase() !== "chunked") return new HeadFault(501, "Transfer-Encoding other than chunked");
     isChunked = true;
   }
 
   if (host === undefined) {
-    if (minor === 1) return new HeadFault(400, "no Host", false);
+    if (protocol === "HTTP/1.1") return new HeadFault(400, "no Host", false);
     host = "";
   } else if (!isHost(host)) return bad("Host");
 
@@ -205,40 +198,32 @@ export function parseRequestHead(text: string, limits: RequestHeadLimits): Reque
   let wantsKeepAlive = false;
   let upgradeNominated = false;
   if (connection !== undefined) {
-    for (const part of connection.split(",")) {
-      const option = part.trim().toLowerCase();
+    for (const option of connectionOptions(connection)) {
       if (option === "close") wantsClose = true;
       else if (option === "keep-alive") wantsKeepAlive = true;
       else if (option === "upgrade") upgradeNominated = true;
-      else if (option !== "") {
+      else {
         if (neverNominated.has(option) || option.startsWith("x-forwarded-") || option.startsWith("x-envoy-")) {
           return bad("Connection nominates a header that is not hop-by-hop");
         }
-        for (let i = 0; i < headers.length; ) {
-          if (headers[i] === option) headers.splice(i, 2);
-          else i += 2;
-        }
+        removeNominated(headers, option);
       }
     }
   }
   if (expect !== undefined && expect.toLowerCase() !== "100-continue") return new HeadFault(417, "Expect");
-  if (minor === 0 && !limits.acceptHttp10) return new HeadFault(426, "HTTP/1.0");
+  if (protocol === "HTTP/1.0" && !limits.acceptHttp10) return new HeadFault(426, "HTTP/1.0");
 
   return {
     method,
     path,
     authority: host,
-    minor,
+    protocol,
     headers,
     contentLength,
     isChunked,
     wantsClose,
     wantsKeepAlive,
     upgrade: upgradeNominated ? upgrade : undefined,
-    expectsContinue: expect !== undefined && minor === 1,
+    expectsContinue: expect !== undefined && protocol === "HTTP/1.1",
   };
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }

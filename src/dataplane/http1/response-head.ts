@@ -1,8 +1,16 @@
 // The head of an upstream's response. As strict as for requests: a response that two parsers could read differently is answered with
 // 502 and its connection is not used again (reliability: response-queue poisoning).
 
+import {
+  connectionOptions,
+  HeaderLine,
+  hasForbiddenCharacter,
+  joinConnection,
+  parseContentLength,
+  removeNominated,
+} from "./header-lines.ts";
 import type { Headers } from "./headers.ts";
-import { headerName, known } from "./names.ts";
+import { known } from "./names.ts";
 import { HeadFault } from "./request-head.ts";
 
 export interface ResponseHead {
@@ -15,19 +23,19 @@ export interface ResponseHead {
   /** The upstream keeps the connection open after this response. */
   readonly keepsAlive: boolean;
   readonly upgrade: string | undefined;
+  /** HTTP/2: nothing comes after the head. */
+  readonly isWhole: boolean;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-const forbidden = /\r(?!\n)|(?<!\r)\n|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
-const digits = /^\d{1,16}$/;
-
 const bad = (reason: string) => new HeadFault(502, reason);
+
+const line = new HeaderLine();
 
 export const maxResponseHeaders = 100;
 
 /** @param text latin1, from the status line to the CRLF of the last header */
 export function parseResponseHead(text: string, maxHeaders: number): ResponseHead | HeadFault {
-  if (forbidden.test(text)) return bad("control character or bare CR or LF");
+  if (hasForbiddenCharacter(text)) return bad("control character or bare CR or LF");
   const lineEnd = text.indexOf("\r\n");
   // HTTP/1.1 200 OK
   if (!text.startsWith("HTTP/1.") || text.charCodeAt(8) !== 0x20) return bad("status line");
@@ -47,36 +55,28 @@ export function parseResponseHead(text: string, maxHeaders: number): ResponseHea
   let at = lineEnd + 2;
   const length = text.length;
   while (at < length) {
-    const end = text.indexOf("\r\n", at);
-    const colon = text.indexOf(":", at);
-    if (colon < 0 || colon > end) return bad("header without colon");
-    const entry = headerName(text.slice(at, colon));
-    if (entry === undefined) return bad("header name");
-    let from = colon + 1;
-    let to = end;
-    while (from < to && isBlank(text.charCodeAt(from))) from++;
-    while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
-    const value = text.slice(from, to);
-    at = end + 2;
+    if (!line.read(text, at)) return bad(line.fault);
+    at = line.next;
     if (++count > maxHeaders) return bad("too many headers");
-    switch (entry.code) {
+    const { name, value } = line;
+    switch (line.code) {
       case 0:
       case known.host:
       case known.expect:
       case known["proxy-authenticate"]:
-        headers.push(entry.name, value);
+        headers.push(name, value);
         break;
       case known["content-length"]:
-        if (contentLength !== -1 || !digits.test(value)) return bad("Content-Length");
-        contentLength = Number(value);
-        if (!Number.isSafeInteger(contentLength)) return bad("Content-Length");
+        if (contentLength !== -1) return bad("Content-Length");
+        contentLength = parseContentLength(value);
+        if (contentLength === -1) return bad("Content-Length");
         break;
       case known["transfer-encoding"]:
         if (transferEncoding !== undefined) return bad("two Transfer-Encoding headers");
         transferEncoding = value;
         break;
       case known.connection:
-        connection = connection === undefined ? value : `${connection},${value}`;
+        connection = joinConnection(connection, value);
         break;
       case known.upgrade:
         upgrade = value;
@@ -93,26 +93,16 @@ export function parseResponseHead(text: string, maxHeaders: number): ResponseHea
   }
   let keepsAlive = minor === 1;
   if (connection !== undefined) {
-    for (const part of connection.split(",")) {
-      const option = part.trim().toLowerCase();
+    for (const option of connectionOptions(connection)) {
       if (option === "close") keepsAlive = false;
       else if (option === "keep-alive") keepsAlive = true;
-      else if (option !== "" && option !== "upgrade") {
-        for (let i = 0; i < headers.length; ) {
-          if (headers[i] === option) headers.splice(i, 2);
-          else i += 2;
-        }
-      }
+      else if (option !== "upgrade") removeNominated(headers, option);
     }
   }
-  return { status, reason, headers, contentLength, isChunked, keepsAlive, upgrade };
+  return { status, reason, headers, contentLength, isChunked, keepsAlive, upgrade, isWhole: false };
 }
 
 function isDigit(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
   return code >= 0x30 && code <= 0x39;
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }

@@ -174,6 +174,19 @@ export class ClusterRuntime {
     for (const host of [...this.#hosts.values(), ...this.#leaving]) host.destroy();
   }
 
+  /** Counters and gauges, under Envoy's names. */
+  allStats(): Record<string, number> {
+    const hosts = this.hosts;
+    return {
+      ...this.stats,
+      upstream_rq_active: this.requests,
+      upstream_cx_active: this.connections,
+      upstream_rq_pending_active: this.pending,
+      membership_total: hosts.length,
+      membership_healthy: hosts.filter((host) => host.spec.isHealthy).length,
+    };
+  }
+
   get hosts(): readonly Host[] {
     return [...this.#hosts.values()];
   }

@@ -4,11 +4,12 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { EndpointSpec } from "../compile/endpoints.ts";
 import type { ClusterRuntime } from "./cluster.ts";
-import { type ConnectionOwner, UpstreamConnection, type UpstreamFailure } from "./connection.ts";
+import { type ConnectionOwner, Http1Upstream } from "./http1-connection.ts";
+import type { UpstreamFailure, UpstreamStream } from "./stream.ts";
 
 /** Somebody who waits for a connection. */
 export interface Waiter {
-  onConnection(connection: UpstreamConnection): void;
+  onConnection(upstream: UpstreamStream): void;
   onNoConnection(failure: UpstreamFailure, detail: string): void;
 }
 
@@ -25,8 +26,8 @@ export class Host implements ConnectionOwner {
   /** For smooth weighted round robin. */
   currentWeight = 0;
   readonly #tls: ConnectionOptions | undefined;
-  readonly #idle: UpstreamConnection[] = [];
-  readonly #all = new Set<UpstreamConnection>();
+  readonly #idle: Http1Upstream[] = [];
+  readonly #all = new Set<Http1Upstream>();
   readonly #connecting = new Set<Socket>();
   readonly #waiting: Waiter[] = [];
   #isDraining = false;
@@ -50,7 +51,7 @@ export class Host implements ConnectionOwner {
   }
 
   /** A free connection at once, or undefined: then the waiter is told later (or `overflow` is, at once). */
-  acquire(waiter: Waiter, isHighPriority: boolean): UpstreamConnection | undefined {
+  acquire(waiter: Waiter, isHighPriority: boolean): UpstreamStream | undefined {
     for (;;) {
       const connection = this.#idle.pop();
       if (connection === undefined) break;
@@ -111,7 +112,7 @@ export class Host implements ConnectionOwner {
       finish();
       socket.removeAllListeners("error");
       socket.removeAllListeners("close");
-      const connection = new UpstreamConnection(socket, this);
+      const connection = new Http1Upstream(socket, this);
       this.#all.add(connection);
       this.onIdle(connection);
     });
@@ -132,7 +133,7 @@ export class Host implements ConnectionOwner {
     for (const waiter of waiting) waiter.onNoConnection(failure, detail);
   }
 
-  onIdle(connection: UpstreamConnection): void {
+  onIdle(connection: Http1Upstream): void {
     if (connection.served >= this.cluster.config.requestsPerConnection || connection.socket.destroyed) {
       connection.socket.destroy();
       return;
@@ -152,7 +153,7 @@ export class Host implements ConnectionOwner {
     this.cluster.watchIdle();
   }
 
-  onClose(connection: UpstreamConnection): void {
+  onClose(connection: Http1Upstream): void {
     if (!this.#all.delete(connection)) return;
     this.cluster.connections--;
     this.cluster.stats.upstream_cx_destroy++;
@@ -171,7 +172,7 @@ export class Host implements ConnectionOwner {
   /** Closes connections that were idle for longer than the cluster allows; returns how many idle ones stay. */
   closeIdle(now: number): number {
     const limit = this.cluster.config.idleTimeoutMs;
-    while (this.#idle.length > 0 && now - (this.#idle[0] as UpstreamConnection).idleSince >= limit) this.#idle.shift()?.socket.destroy();
+    while (this.#idle.length > 0 && now - (this.#idle[0] as Http1Upstream).idleSince >= limit) this.#idle.shift()?.socket.destroy();
     return this.#idle.length;
   }
 

@@ -4,8 +4,8 @@
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type RawUpstream, rawRequest, rawUpstream } from "./testing/raw.ts";
-import { allTo, listener, routeConfig, type ServedDataPlane, serve, staticCluster } from "./testing/resources.ts";
+import { type RawUpstream, rawRequest, rawUpstream } from "../testing/raw.ts";
+import { allTo, listener, routeConfig, type ServedDataPlane, serve, staticCluster } from "../testing/resources.ts";
 
 let upstream: RawUpstream;
 let plane: ServedDataPlane;

@@ -3,30 +3,17 @@
 import type { Socket } from "node:net";
 import { ChunkedDecoder } from "../http1/chunked.ts";
 import { HeadFault } from "../http1/request-head.ts";
-import { parseResponseHead, type ResponseHead } from "../http1/response-head.ts";
+import { requestText } from "../http1/request-text.ts";
+import { parseResponseHead } from "../http1/response-head.ts";
 import { MessageWriter } from "../http1/writer.ts";
-
-/** Why there is no response, or no more of it. */
-export type UpstreamFailure = "connect" | "connectTimeout" | "closed" | "reset" | "malformed" | "overflow";
-
-/** The exchange that uses a connection. */
-export interface ResponseHandler {
-  onResponseHead(head: ResponseHead): void;
-  onResponseData(data: Buffer): void;
-  /** `isWhole` is false for a body that ended with its connection (no framing). */
-  onResponseEnd(): void;
-  /** All that one read brought was handed over: time to write. */
-  onResponseFlush(): void;
-  onUpstreamDrain(): void;
-  onUpstreamFailure(failure: UpstreamFailure, detail: string): void;
-}
+import type { OutgoingRequest, ResponseHandler, UpstreamFailure, UpstreamStream } from "./stream.ts";
 
 export interface ConnectionOwner {
   readonly maxResponseHeaders: number;
   readonly maxResponseHeadBytes: number;
   /** The connection is free again. */
-  onIdle(connection: UpstreamConnection): void;
-  onClose(connection: UpstreamConnection): void;
+  onIdle(connection: Http1Upstream): void;
+  onClose(connection: Http1Upstream): void;
 }
 
 const maxInterim = 10;
@@ -38,9 +25,9 @@ const untilCloseState = 3;
 const tunnelState = 4;
 const idleState = 5;
 
-export class UpstreamConnection {
+export class Http1Upstream implements UpstreamStream {
   readonly socket: Socket;
-  readonly writer: MessageWriter;
+  readonly #writer: MessageWriter;
   /** Requests that it has carried. */
   served = 0;
   /** When it became idle. */
@@ -53,6 +40,7 @@ export class UpstreamConnection {
   #chunked: ChunkedDecoder | undefined;
   #isHead = false;
   #isUpgrade = false;
+  #isChunkedOut = false;
   #requestEnded = false;
   #responseBegan = false;
   #keepsAlive = false;
@@ -61,7 +49,7 @@ export class UpstreamConnection {
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.socket = socket;
-    this.writer = new MessageWriter(socket);
+    this.#writer = new MessageWriter(socket);
     this.#owner = owner;
     socket.on("data", this.#onData);
     socket.on("drain", () => this.#handler?.onUpstreamDrain());
@@ -74,25 +62,44 @@ export class UpstreamConnection {
     return this.#isClosed;
   }
 
-  /** Whether any byte of the current response came. */
-  get responseBegan(): boolean {
-    return this.#responseBegan;
+  get mayHaveBeenStale(): boolean {
+    return this.served > 1 && !this.#responseBegan;
   }
 
-  /** Begins an exchange; the caller then writes the request. */
-  begin(handler: ResponseHandler, isHead: boolean, isUpgrade: boolean): void {
+  begin(handler: ResponseHandler, request: OutgoingRequest): void {
     this.#handler = handler;
-    this.#isHead = isHead;
-    this.#isUpgrade = isUpgrade;
+    this.#isHead = request.method === "HEAD";
+    this.#isUpgrade = request.upgrade !== undefined;
+    this.#isChunkedOut = request.isChunked;
     this.#requestEnded = false;
     this.#responseBegan = false;
     this.#interim = 0;
     this.#state = headState;
     this.served++;
+    this.#writer.text(requestText(request));
+  }
+
+  sendData(data: Buffer): void {
+    if (this.#isChunkedOut) this.#writer.chunk(data);
+    else this.#writer.data(data);
   }
 
   endRequest(): void {
-    this.#requestEnded = true;
+    if (this.#isChunkedOut) this.#writer.text("0\r\n\r\n");
+    // What goes through a tunnel is never the whole of it.
+    this.#requestEnded = !this.#isUpgrade;
+  }
+
+  flush(): boolean {
+    return this.#writer.flush();
+  }
+
+  pauseResponse(): void {
+    this.socket.pause();
+  }
+
+  resumeResponse(): void {
+    this.socket.resume();
   }
 
   /** The exchange wants no more of it: the response is not read to its end, so the connection cannot be used again. */
@@ -180,6 +187,7 @@ export class UpstreamConnection {
         return data.length;
       }
       this.#state = tunnelState;
+      this.#isChunkedOut = false;
       handler.onResponseHead(head);
       return next;
     }
@@ -218,7 +226,7 @@ export class UpstreamConnection {
     // upstream did not wait for.
     if (this.#keepsAlive && this.#requestEnded && extra === 0) this.#owner.onIdle(this);
     else this.socket.destroy();
-    handler.onResponseEnd();
+    handler.onResponseEnd(undefined);
   }
 
   #fail(failure: UpstreamFailure, detail: string): void {
@@ -234,7 +242,7 @@ export class UpstreamConnection {
       const handler = this.#handler;
       this.#handler = undefined;
       if (this.#state === untilCloseState) this.socket.destroy();
-      handler.onResponseEnd();
+      handler.onResponseEnd(undefined);
     } else this.#fail("closed", "remote connection closed");
   }
 

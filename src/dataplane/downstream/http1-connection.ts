@@ -1,43 +1,18 @@
 // One connection from a client: reads requests one after another (pipelined ones wait), hands each to an exchange, and ends as HTTP/1.1 says.
 
 import type { Socket } from "node:net";
-import type { AccessLogger } from "./compile/access-log.ts";
-import type { CompiledHcm } from "./compile/hcm.ts";
-import { Deadline } from "./deadline.ts";
-import { sendHeaders } from "./edge.ts";
-import { Exchange } from "./exchange/exchange.ts";
-import type { Tables } from "./exchange/tables.ts";
-import { ChunkedDecoder } from "./http1/chunked.ts";
-import type { Headers } from "./http1/headers.ts";
-import { HeadFault, parseRequestHead } from "./http1/request-head.ts";
-import { MessageWriter } from "./http1/writer.ts";
-
-/** What a connection needs of its listener: always the newest. */
-export interface ConnectionOwner {
-  readonly hcm: CompiledHcm;
-  /** The client speaks TLS, which ends before this. */
-  readonly isTls: boolean;
-  readonly tables: Tables;
-  readonly isDraining: boolean;
-  readonly stats: ListenerStats;
-  onClose(connection: DownstreamConnection): void;
-  writeLog(path: string, line: string): void;
-}
-
-export class ListenerStats {
-  downstream_cx_total = 0;
-  downstream_cx_active = 0;
-  downstream_rq_total = 0;
-  downstream_rq_active = 0;
-  downstream_rq_1xx = 0;
-  downstream_rq_2xx = 0;
-  downstream_rq_3xx = 0;
-  downstream_rq_4xx = 0;
-  downstream_rq_5xx = 0;
-  downstream_cx_protocol_error = 0;
-  downstream_rq_idle_timeout = 0;
-  downstream_rq_header_timeout = 0;
-}
+import type { AccessLogger } from "../compile/access-log.ts";
+import { Deadline } from "../deadline.ts";
+import { Exchange } from "../exchange/exchange.ts";
+import { ChunkedDecoder } from "../http1/chunked.ts";
+import type { Headers } from "../http1/headers.ts";
+import { HeadFault, parseRequestHead } from "../http1/request-head.ts";
+import type { ResponseHead } from "../http1/response-head.ts";
+import { MessageWriter } from "../http1/writer.ts";
+import { type ClientConnection, type ClientStream, type ConnectionOwner, plainAddress } from "./client.ts";
+import { hasBareLf, isPlausible } from "./first-line.ts";
+import { answerText, type Closing, framing, headText, refusalText, tunnelFraming } from "./http1-response.ts";
+import { countStatus } from "./listener-stats.ts";
 
 /** Slow bodies: this long without enough bytes ends the request, unless the configuration has a time of its own. */
 const slowBodyMs = 30_000;
@@ -61,8 +36,8 @@ const closingState = 5;
 const continueText = "HTTP/1.1 100 Continue\r\n\r\n";
 const noBytes = Buffer.alloc(0);
 
-export class DownstreamConnection {
-  readonly writer: MessageWriter;
+export class Http1Connection implements ClientStream, ClientConnection, Closing {
+  readonly #writer: MessageWriter;
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;
@@ -89,14 +64,16 @@ export class DownstreamConnection {
   #bodyRead = 0;
   #hasWholeBody = true;
   #isHeadStarted = false;
+  /** Of the response under way. */
+  #isChunkedOut = false;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.#socket = socket;
     this.#owner = owner;
-    this.writer = new MessageWriter(socket);
-    this.remoteAddress = plainAddress(socket.remoteAddress ?? "");
+    this.#writer = new MessageWriter(socket);
+    this.remoteAddress = plainAddress(socket.remoteAddress);
     this.remotePort = socket.remotePort ?? 0;
-    this.localAddress = plainAddress(socket.localAddress ?? "");
+    this.localAddress = plainAddress(socket.localAddress);
     this.localPort = socket.localPort ?? 0;
     this.isTls = owner.isTls;
     owner.stats.downstream_cx_total++;
@@ -109,18 +86,9 @@ export class DownstreamConnection {
     this.#read.set(owner.hcm.headTimeoutMs);
   }
 
-  get isBusy(): boolean {
-    return this.#exchange !== undefined || this.#isHeadStarted;
-  }
-
   /** In the middle of what one read brought: more for the upstream may follow at once. */
   get isReading(): boolean {
     return this.#isReading;
-  }
-
-  /** Whether the body of the request under way has been read to its end, or lies there whole. */
-  hasWholeBody(): boolean {
-    return this.#hasWholeBody;
   }
 
   /** Whether the connection ends after the response, which then says so. */
@@ -226,7 +194,7 @@ export class DownstreamConnection {
     stats.downstream_rq_total++;
     stats.downstream_rq_active++;
     this.#served++;
-    if (head.wantsClose || (head.minor === 0 && !head.wantsKeepAlive)) this.#isClosing = true;
+    if (head.wantsClose || (head.protocol === "HTTP/1.0" && !head.wantsKeepAlive)) this.#isClosing = true;
     const exchange = new Exchange(head, this, hcm, this.#owner.tables);
     this.#exchange = exchange;
     const hasBody = head.isChunked || head.contentLength > 0;
@@ -259,7 +227,7 @@ export class DownstreamConnection {
       return;
     }
     if (last.length > 0) exchange.onBodyData(last);
-    exchange.onBodyEnd();
+    exchange.onBodyEnd(undefined);
   }
 
   /** Answers what is not a request, and ends the connection: where the next request begins is anybody's guess. */
@@ -269,19 +237,44 @@ export class DownstreamConnection {
     stats.downstream_rq_4xx++;
     this.#isClosing = true;
     this.#state = closingState;
-    const phrase = bodies[fault.status] ?? "Bad Request";
-    const body = fault.hasBody ? phrase : "";
-    const headers: Headers = ["content-length", String(body.length)];
-    if (body !== "") headers.push("content-type", "text/plain");
-    sendHeaders(headers, this.#owner.hcm, true);
-    let text = `HTTP/1.1 ${fault.status} ${phrase}\r\n`;
-    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-    this.writer.text(`${text}connection: close\r\n\r\n${body}`);
-    this.writer.flush();
+    this.#writer.text(refusalText(fault, this.#owner.hcm));
+    this.#writer.flush();
     this.#linger();
   }
 
   // — what exchanges ask for —
+
+  sendAnswer(exchange: Exchange, status: number, headers: Headers, body: string): void {
+    this.#writer.text(answerText(exchange, status, headers, body, this));
+    this.#writer.flush();
+  }
+
+  sendHead(exchange: Exchange, head: ResponseHead): void {
+    const text = headText(head.status, head.headers);
+    if (exchange.isTunnel) {
+      this.#isChunkedOut = false;
+      this.#writer.text(`${text}${tunnelFraming(exchange, head)}\r\n`);
+      return;
+    }
+    const { text: lines, isChunked } = framing(exchange, head, this);
+    this.#isChunkedOut = isChunked;
+    this.#writer.text(`${text}${lines}\r\n`);
+  }
+
+  sendData(data: Buffer): void {
+    if (this.#isChunkedOut) this.#writer.chunk(data);
+    else this.#writer.data(data);
+  }
+
+  /** Trailers are for HTTP/2: here Envoy sends none unless it is told to. */
+  sendEnd(): void {
+    if (this.#isChunkedOut) this.#writer.text("0\r\n\r\n");
+    this.#writer.flush();
+  }
+
+  flush(): boolean {
+    return this.#writer.flush();
+  }
 
   pauseBody(): void {
     if (this.#isPaused) return;
@@ -308,7 +301,7 @@ export class DownstreamConnection {
   /** Cuts the connection so that the client sees it. */
   abort(): void {
     this.#state = closingState;
-    this.writer.flush();
+    this.#writer.flush();
     // Only TCP has a reset. In TLS it is the missing close_notify that tells.
     if (this.isTls || this.remoteAddress === "") this.#socket.destroy();
     else this.#socket.resetAndDestroy();
@@ -436,47 +429,4 @@ export class DownstreamConnection {
     }
     this.#socket.destroy();
   }
-}
-
-const bodies: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  403: "Forbidden",
-  405: "Method Not Allowed",
-  408: "Request Timeout",
-  417: "Expectation Failed",
-  426: "Upgrade Required",
-  431: "Request Header Fields Too Large",
-  501: "Not Implemented",
-  505: "HTTP Version Not Supported",
-};
-
-/** An IPv4 address in IPv6 clothes is the IPv4 address. */
-function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
-}
-
-/** Whether bytes may be the beginning of a request: TLS, the preface of HTTP/2 and the like are refused at the first bytes. */
-function isPlausible(data: Buffer, at: number): boolean {
-  const end = Math.min(data.length, at + 16);
-  for (let i = at; i < end; i++) {
-    const byte = data[i] as number;
-    if (byte === 0x20) return i > at;
-    if (byte === 0x0d && i === at && i + 1 === data.length) return true;
-    if (!((byte >= 0x41 && byte <= 0x5a) || byte === 0x2d)) return false;
-  }
-  return true;
-}
-
-/** A line that ends with LF alone: the empty line that is waited for would never come. */
-function hasBareLf(data: Buffer, from: number): boolean {
-  for (let at = data.indexOf(0x0a, from); at >= 0; at = data.indexOf(0x0a, at + 1)) if (data[at - 1] !== 0x0d) return true;
-  return false;
-}
-
-function countStatus(stats: ListenerStats, status: number): void {
-  if (status >= 500) stats.downstream_rq_5xx++;
-  else if (status >= 400) stats.downstream_rq_4xx++;
-  else if (status >= 300) stats.downstream_rq_3xx++;
-  else if (status >= 200) stats.downstream_rq_2xx++;
-  else if (status >= 100) stats.downstream_rq_1xx++;
 }

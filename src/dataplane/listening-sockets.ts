@@ -1,0 +1,178 @@
+// The sockets that listeners need: opened, kept while an address stays, closed when nobody asks for it any more.
+
+import type { EnvoyResource } from "../model/envoy-resource.ts";
+import { problem } from "../model/problem.ts";
+import { addressKey, type CompiledListener, type ListenAddress } from "./compile/listener.ts";
+import type { Entry } from "./compiled-resources.ts";
+import type { ProblemBook } from "./problems.ts";
+import { ListeningSocket, type SocketEnvironment } from "./socket.ts";
+
+export interface ListenerInfo {
+  readonly name: string;
+  readonly address: string;
+  /** The port that it is bound to; the one asked for while it is not. */
+  readonly port: number;
+  readonly state: "binding" | "bound" | "failed" | "not served";
+  readonly error?: string;
+}
+
+export interface SocketsEnvironment extends Omit<SocketEnvironment, "onChange"> {
+  readonly problems: ProblemBook;
+  readonly bindOverride: ((listener: string, address: ListenAddress) => ListenAddress) | undefined;
+  readonly log: (level: "info" | "warn" | "error", message: string) => void;
+  /** The problems changed. */
+  readonly onProblems: () => void;
+}
+
+export class ListeningSockets {
+  readonly #environment: SocketsEnvironment;
+  #listeners: readonly Entry<CompiledListener>[] = [];
+  /** By address. */
+  readonly #sockets = new Map<string, ListeningSocket>();
+  readonly #socketOf = new Map<string, string>();
+  readonly #closing = new Set<ListeningSocket>();
+  #settling: (() => void)[] = [];
+
+  constructor(environment: SocketsEnvironment) {
+    this.#environment = environment;
+  }
+
+  /** Serves these listeners and no others. */
+  apply(listeners: readonly Entry<CompiledListener>[]): void {
+    this.#listeners = listeners;
+    const wanted = this.#addresses();
+    for (const [key, socket] of this.#sockets) {
+      if (wanted.has(key)) continue;
+      this.#sockets.delete(key);
+      this.#environment.problems.delete(`socket ${key}`);
+      this.#closing.add(socket);
+      socket.close();
+      void socket.empty().then(() => this.#closing.delete(socket));
+    }
+    for (const [key, { address, listener }] of wanted) {
+      const known = this.#sockets.get(key);
+      if (known === undefined) this.#open(key, address, listener);
+      else known.chains = listener.chains;
+    }
+  }
+
+  #addresses(): Map<string, { address: ListenAddress; listener: CompiledListener }> {
+    const wanted = new Map<string, { address: ListenAddress; listener: CompiledListener }>();
+    for (const { compiled } of this.#listeners) {
+      if (compiled.address === undefined || compiled.chains === undefined) continue;
+      const address = this.#environment.bindOverride?.(compiled.name, compiled.address) ?? compiled.address;
+      // Port 0 is another port each time: such sockets belong to their listener.
+      const key = address.kind === "tcp" && address.port === 0 ? `${addressKey(address)} ${compiled.name}` : addressKey(address);
+      if (!wanted.has(key)) wanted.set(key, { address, listener: compiled });
+      this.#socketOf.set(compiled.name, key);
+    }
+    return wanted;
+  }
+
+  #open(key: string, address: ListenAddress, listener: CompiledListener): void {
+    const socket = new ListeningSocket(address, listener.chains, listener.backlog, {
+      ...this.#environment,
+      onChange: (changed) => this.#onSocket(key, changed),
+    });
+    this.#sockets.set(key, socket);
+    socket.bind();
+  }
+
+  #onSocket(key: string, socket: ListeningSocket): void {
+    if (this.#sockets.get(key) !== socket) return;
+    const { problems, log, onProblems } = this.#environment;
+    const problemKey = `socket ${key}`;
+    if (socket.state === "failed") {
+      const isNew = !problems.has(problemKey);
+      const entry = this.#listeners.find(({ compiled }) => this.#socketOf.get(compiled.name) === key);
+      const message = `listener ${entry?.compiled.name}: cannot listen on ${label(socket)}: ${socket.error?.code ?? socket.error?.message}`;
+      if (isNew) log("warn", message);
+      const hint = bindHint(socket.error?.code);
+      problems.set(
+        problemKey,
+        ownersOf(entry?.resource).map((owner) => problem("error", owner, "ListenerNotBound", message, { hint })),
+      );
+      if (isNew) onProblems();
+    } else if (problems.delete(problemKey)) {
+      log("info", `listening on ${label(socket)} after all`);
+      onProblems();
+    }
+    this.#checkSettled();
+  }
+
+  info(): readonly ListenerInfo[] {
+    return this.#listeners.map(({ compiled }): ListenerInfo => {
+      const { address, name } = compiled;
+      const text = address === undefined ? "" : address.kind === "pipe" ? address.path : address.host;
+      const port = address?.kind === "tcp" ? address.port : 0;
+      if (address === undefined || compiled.chains === undefined) {
+        return { name, address: text, port, state: "not served", error: "no filter chain that the embedded data plane executes" };
+      }
+      const socket = this.#sockets.get(this.#socketOf.get(name) ?? "");
+      const state = socket === undefined || socket.state === "closed" ? "failed" : socket.state;
+      return { name, address: text, port: socket?.port || port, state, ...(socket?.error && { error: socket.error.message }) };
+    });
+  }
+
+  stats(): Record<string, number> {
+    const all: Record<string, number> = {};
+    for (const socket of this.#sockets.values()) {
+      const prefix = (socket.chains?.matched[0] ?? socket.chains?.fallback)?.hcm.statPrefix ?? "";
+      for (const [key, value] of Object.entries(socket.stats))
+        all[`http.${prefix}.${key}`] = (all[`http.${prefix}.${key}`] ?? 0) + (value as number);
+    }
+    all["listener_manager.total_listeners_active"] = [...this.#sockets.values()].filter((socket) => socket.state === "bound").length;
+    return all;
+  }
+
+  /** Resolves when every socket is bound or has failed to bind. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#settling.push(resolve);
+      this.#checkSettled();
+    });
+  }
+
+  #checkSettled(): void {
+    for (const socket of this.#sockets.values()) if (socket.state === "binding") return;
+    for (const resolve of this.#settling.splice(0)) resolve();
+  }
+
+  /** Listens no more; at the deadline, what is still under way is cut. */
+  async drain(deadlineMs: number): Promise<void> {
+    const sockets = [...this.#sockets.values(), ...this.#closing];
+    for (const socket of sockets) socket.close();
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deadlineMs);
+    });
+    await Promise.race([Promise.all(sockets.map((socket) => socket.empty())), deadline]);
+    clearTimeout(timer);
+    for (const socket of sockets) socket.destroy();
+    await Promise.all(sockets.map((socket) => socket.empty()));
+    for (const resolve of this.#settling.splice(0)) resolve();
+  }
+}
+
+function ownersOf(resource: EnvoyResource | undefined) {
+  const owners = resource?.owners ?? [];
+  return owners.length > 0 ? owners : [undefined];
+}
+
+function label({ address }: ListeningSocket): string {
+  if (address.kind === "pipe") return address.path;
+  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+function bindHint(code: string | undefined): string {
+  switch (code) {
+    case "EADDRINUSE":
+      return "another process listens there; stop it or choose another port; it is tried again";
+    case "EACCES":
+      return "ports below 1024 need privileges; choose a higher one; it is tried again";
+    case "EADDRNOTAVAIL":
+      return "no interface of this machine has that address; it is tried again";
+    default:
+      return "it is tried again";
+  }
+}

@@ -1,0 +1,77 @@
+// What the embedded data plane has to say about the resources that it serves, as Problems on those who own them.
+
+import type { EnvoyResource } from "../model/envoy-resource.ts";
+import { type Problem, problem } from "../model/problem.ts";
+import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
+import type { Finding } from "./compile/findings.ts";
+
+/** Problems by what they are about; what is said again replaces what was said before. */
+export class ProblemBook {
+  readonly #byKey = new Map<string, readonly Problem[]>();
+
+  get count(): number {
+    let count = 0;
+    for (const problems of this.#byKey.values()) count += problems.length;
+    return count;
+  }
+
+  all(): readonly Problem[] {
+    return [...this.#byKey.values()].flat();
+  }
+
+  has(key: string): boolean {
+    return this.#byKey.has(key);
+  }
+
+  set(key: string, problems: readonly Problem[]): void {
+    this.#byKey.set(key, problems);
+  }
+
+  /** Whether there was something. */
+  delete(key: string): boolean {
+    return this.#byKey.delete(key);
+  }
+
+  clear(): void {
+    this.#byKey.clear();
+  }
+
+  /** Of a resource, all that compiling it found; nothing: it is well again. */
+  note(resource: EnvoyResource, findings: readonly Finding[]): void {
+    const key = resourceKeyOf(resource);
+    if (findings.length === 0) this.#byKey.delete(key);
+    else this.#byKey.set(key, problemsOf(resource, findings));
+  }
+}
+
+export function resourceKeyOf({ typeUrl, name }: { readonly typeUrl: string; readonly name: string }): string {
+  return `${typeUrl} ${name}`;
+}
+
+/** `Cluster` of `type.googleapis.com/envoy.config.cluster.v3.Cluster`. */
+export function kindOf(typeUrl: string): string {
+  return typeUrl.slice(typeUrl.lastIndexOf(".") + 1);
+}
+
+function problemsOf(resource: EnvoyResource, findings: readonly Finding[]): Problem[] {
+  const problems: Problem[] = [];
+  for (const finding of findings) {
+    const owners = ownersOf(resource.owners, finding.hint);
+    const severity = finding.reason === "EnvoyResourceUnreadable" ? "error" : "warning";
+    const message = `${finding.message} (Envoy's ${kindOf(resource.typeUrl)} ${resource.name})`;
+    const hint = finding.reason === "EnvoyFieldNotExecuted" ? { hint: "run with --proxy envoy to have it executed" } : {};
+    if (owners.length === 0) problems.push(problem(severity, undefined, finding.reason, message, hint));
+    for (const owner of owners) problems.push(problem(severity, owner, finding.reason, message, hint));
+  }
+  return problems;
+}
+
+/** Those owners whose name is in the name of the virtual host or route; all of them where that tells nothing. */
+function ownersOf(owners: readonly ResourceKey[], hint: string): readonly ResourceKey[] {
+  if (hint === "" || owners.length <= 1) return owners;
+  const named = owners.filter((owner) => {
+    const { ref } = parseResourceKey(owner);
+    return hint.includes(ref.name) && hint.includes(ref.namespace);
+  });
+  return named.length > 0 ? named : owners;
+}
