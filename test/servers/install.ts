@@ -9,6 +9,8 @@ import { dirname, join } from "node:path";
 import { findMoto } from "./aws.ts";
 import { findConsul, installConsul } from "./consul.ts";
 import { findEnvoy } from "./envoy.ts";
+import { findHelm, installHelm } from "./helm.ts";
+import { findApiServer, findEtcd, installApiServer, installEtcd } from "./kubernetes-binaries.ts";
 
 interface Server {
   readonly name: string;
@@ -39,6 +41,24 @@ const servers: readonly Server[] = [
     neededFor: "Upstreams of Consul: endpoints, discovery",
     find: findConsul,
     install: installConsul,
+  },
+  {
+    name: "etcd 3.6.11",
+    neededFor: "everything about Kubernetes",
+    find: findEtcd,
+    install: installEtcd,
+  },
+  {
+    name: "kube-apiserver 1.36.3",
+    neededFor: "everything about Kubernetes",
+    find: findApiServer,
+    install: installApiServer,
+  },
+  {
+    name: "Helm 3",
+    neededFor: "the chart",
+    find: findHelm,
+    install: installHelm,
   },
 ];
 
