@@ -28,13 +28,27 @@ export function useOf(
   return { features: wanted.size === always.length ? always : features.filter((each) => wanted.has(each)), unsupported };
 }
 
-/** The fields that are written. */
+/** The fields that are written, in the order of the descriptor. */
 export function setFields(schema: DescMessage, message: Message): DescField[] {
-  // This runs for every route, and nearly all fields are not there at all: they need no question to the descriptor.
-  const values = message as unknown as Readonly<Record<string, unknown>>;
-  return schema.fields.filter(
-    (field) => (field.oneof || values[field.localName] !== undefined) && isFieldSet(message as never, field as never),
-  );
+  // This runs for every route, and nearly all fields are not there at all: what is there is asked, not all that could be.
+  const fields: DescField[] = [];
+  for (const name of Object.keys(message)) {
+    const member = memberOf(schema, name);
+    if (member === undefined) continue;
+    if (member.kind === "oneof") {
+      const set = member.fields.find((field) => isFieldSet(message as never, field as never));
+      if (set) fields.push(set);
+    } else if (isFieldSet(message as never, member as never)) fields.push(member);
+  }
+  return fields.length < 2 ? fields : fields.sort((a, b) => schema.fields.indexOf(a) - schema.fields.indexOf(b));
+}
+
+const members = new WeakMap<DescMessage, ReadonlyMap<string, DescMessage["members"][number]>>();
+
+function memberOf(schema: DescMessage, name: string): DescMessage["members"][number] | undefined {
+  const known = members.get(schema) ?? new Map(schema.members.map((member) => [member.localName, member]));
+  members.set(schema, known);
+  return known.get(name);
 }
 
 interface Plan {

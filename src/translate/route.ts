@@ -14,8 +14,8 @@ import type { Reason } from "../model/catalog.ts";
 import { Report } from "../model/problem.ts";
 import { formatRef, parseResourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
-import type { ModelRoute, Written } from "../model/virtual-host.ts";
-import type { DestinationDraft, Feature, OptionContext, OptionFinding, WeightedClusterDraft } from "../plugin/feature.ts";
+import type { ModelRoute } from "../model/virtual-host.ts";
+import type { DestinationDraft, WeightedClusterDraft } from "../plugin/feature.ts";
 import type { RouteDraft } from "../plugin/upstream-type.ts";
 import { type ActionFinding, translateAction, type Weighted } from "./actions.ts";
 import { typedUpstream } from "./clusters.ts";
@@ -25,6 +25,14 @@ import { type MatchFault, routeMatch } from "./match.ts";
 import { useOf } from "./options.ts";
 import { originOf } from "./origin.ts";
 import { rewriteFault } from "./path.ts";
+import {
+  DestinationOptionContext,
+  destinationFeatures,
+  noPlaces,
+  RouteFindings,
+  type RouteInMaking,
+  RouteOptionContext,
+} from "./route-findings.ts";
 import type { HostContext } from "./virtual-host.ts";
 
 export interface RouteTranslationContext extends HostContext {
@@ -47,7 +55,7 @@ export function translateRoute(
 const gatewayLimit = defaultBodyLimit;
 
 /** One route while it is built: what has been found wrong decides what is sent. */
-class OneRoute {
+class OneRoute implements RouteInMaking {
   readonly model: ModelRoute;
   readonly name: string;
   readonly inherited: VirtualHostOptions | undefined;
@@ -84,9 +92,16 @@ class OneRoute {
     const proxied = destination?.case === "dynamicForwardProxy" ? destination.value : undefined;
     for (const feature of use.features) {
       if (!feature.route) continue;
-      const base = this.optionContext(feature, "options");
-      draft = feature.route(draft, options ?? noOptions, this.inherited, { ...base, upstream: translated.upstream, proxied });
-      this.context.findings.problems.push(...base.report.problems);
+      const context = new RouteOptionContext(
+        this,
+        feature,
+        this.optionsPlace("options"),
+        this.model.optionsAt,
+        translated.upstream,
+        proxied,
+      );
+      draft = feature.route(draft, options ?? noOptions, this.inherited, context);
+      this.context.findings.problems.push(...context.report.problems);
     }
     for (const field of use.unsupported) {
       const at = optionAt(this.optionsPlace("options"), this.model.optionsAt, field);
@@ -179,17 +194,11 @@ class OneRoute {
   /** What the Upstream wants of a route, or a weighted cluster, that leads to it. */
   towards<D extends DestinationDraft>(draft: D, upstream: Resource<"Upstream">, spec: DestinationSpec | undefined, field: string): D {
     let result = draft;
-    for (const feature of this.context.plugins.features) {
+    for (const feature of destinationFeatures(this.context.plugins.features)) {
       if (!feature.destination) continue;
-      const base = this.destinationContext(feature, `${field}.destinationSpec`);
-      const matchedPath = this.model.route.matchers[0]?.pathSpecifier.value;
-      const call = spec?.destinationType ?? { case: undefined };
-      result = feature.destination(result, {
-        ...base,
-        upstream,
-        call,
-        matchedPath: typeof matchedPath === "string" ? matchedPath : undefined,
-      });
+      const context = new DestinationOptionContext(this, feature, this.optionsPlace(`${field}.destinationSpec`), upstream, spec);
+      result = feature.destination(result, context);
+      this.context.findings.problems.push(...context.report.problems);
     }
     return result;
   }
@@ -220,7 +229,10 @@ class OneRoute {
     const use = useOf(WeightedDestinationOptionsSchema, "weightedDestination", options, this.context.plugins.features);
     let draft = cluster;
     for (const feature of use.features) {
-      if (feature.weightedDestination) draft = feature.weightedDestination(draft, options, this.optionContext(feature, field));
+      if (!feature.weightedDestination) continue;
+      const context = new RouteFindings(this, feature, this.optionsPlace(field), noPlaces);
+      draft = feature.weightedDestination(draft, options, context);
+      this.context.findings.problems.push(...context.report.problems);
     }
     for (const each of use.unsupported)
       this.context.findings.onRoute(
@@ -236,33 +248,6 @@ class OneRoute {
 
   optionsPlace(field: string) {
     return { resource: this.model.at.resource, path: `${this.model.at.path}.${field}` };
-  }
-
-  optionContext(feature: Feature, place: string): OptionContext {
-    const own = this.optionsPlace(place);
-    const places = place === "options" ? this.model.optionsAt : new Map();
-    return this.contextAt(feature, own, (field) => optionAt(own, places, field));
-  }
-
-  destinationContext(feature: Feature, place: string): OptionContext {
-    const own = this.optionsPlace(place);
-    return this.contextAt(feature, own, (field) => ({ resource: own.resource, path: field === "" ? own.path : `${own.path}.${field}` }));
-  }
-
-  contextAt(feature: Feature, own: Written, placeOf: (field: string) => Written): OptionContext {
-    const finding =
-      (severity: "error" | "warning") =>
-      (field: string, message: string, details: OptionFinding = {}) => {
-        const { reason = "OptionInvalid", costs = "option", ...rest } = details;
-        if (severity === "error" && costs === "route") this.isRefused = true;
-        this.context.findings.add(severity, placeOf(field), this.model.via, reason, message, {
-          ...rest,
-          ...(severity === "error" && { costs, statusText: this.errorText(`*${feature.glooName ?? feature.name}.plugin: ${message}`) }),
-        });
-      };
-    const { world, http } = this.context;
-    const report = new Report(this.model.at.resource);
-    return { world, report, path: own.path, http, refuse: finding("error"), warn: finding("warning") };
   }
 
   errorText(message: string, name = `${this.name}-matcher-0`): string {
