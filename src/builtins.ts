@@ -48,7 +48,6 @@ import { subsets } from "./features/subsets.ts";
 import { tcpProxySettings } from "./features/tcpProxySettings.ts";
 import { timeouts } from "./features/timeouts.ts";
 import { upgrades } from "./features/upgrades.ts";
-import { awsEndpoints } from "./lib/aws/endpoints.ts";
 import type { Feature } from "./plugin/feature.ts";
 import type { Plugins } from "./plugin/plugins.ts";
 import type { UpstreamKind, UpstreamType } from "./plugin/upstream-type.ts";
@@ -68,7 +67,7 @@ export const upstreamTypes = {
   pipe,
   kube,
   consul,
-  aws: aws(awsEndpoints(process.env)),
+  aws: aws(process.env),
   awsEc2: awsEc2(process.env),
   azure,
   gcp,

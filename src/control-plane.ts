@@ -1,6 +1,7 @@
 // The running control plane: sources in, Envoy resources and statuses out. What is computed from what is in flow/;
 // this file feeds it, hands on what changed, and remembers what was good.
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Pace } from "./discovery/functions.ts";
 import { type DiscoverySource, discoverySource } from "./discovery/source.ts";
 import { Blame } from "./flow/blame.ts";
 import { carryOut } from "./flow/carry-out.ts";
@@ -78,6 +79,8 @@ export interface ControlPlaneOptions {
   readonly store?: StateStore;
   /** Look outside for addresses and Upstreams, where types can and Settings say so. */
   readonly looksOutside?: boolean;
+  /** How often services are asked for their functions, where that is not the usual. */
+  readonly functionPace?: Pace;
 }
 
 /** Follows its sources from the call of `start` until it is disposed. */
@@ -117,7 +120,7 @@ export class ControlPlane implements AsyncDisposable {
     });
     const remembered = rememberedUpstreams(options.store);
     this.#discovery = options.looksOutside ? this.#discover(options, remembered) : undefined;
-    this.#functions = options.looksOutside ? new Functions(this.#flow, remembered) : undefined;
+    this.#functions = options.looksOutside ? this.#functionsOf(options, remembered) : undefined;
     this.#sources = this.#discovery ? [...options.sources, this.#discovery] : options.sources;
     this.#waitingFor = new Set(this.#sources.map((source) => source.name));
   }
@@ -129,6 +132,17 @@ export class ControlPlane implements AsyncDisposable {
       isTaken: (key) => this.#flow.isGivenByAnother("discovery", key),
       startsAfter: this.#othersSpoke.promise,
       remembered: remembered.filter(({ origin }) => origin.source === "discovery"),
+    });
+  }
+
+  #functionsOf({ plugins, functionPace }: ControlPlaneOptions, remembered: readonly Resource<"Upstream">[]): Functions {
+    return new Functions({
+      flow: this.#flow,
+      plugins,
+      remembered,
+      contextOf: (reporter, signal) => this.#edges.contextOf(reporter, signal),
+      schedule: (edit) => this.#schedule(edit),
+      ...(functionPace && { pace: functionPace }),
     });
   }
 
@@ -179,13 +193,10 @@ export class ControlPlane implements AsyncDisposable {
 
   /** Nobody's requests wait for this. */
   async #findFunctions(): Promise<void> {
-    const context = this.#edges.contextOf("functions", this.#ended.signal);
-    await this.#functions
-      ?.run(context, (edit) => this.#schedule(edit))
-      .catch((error: unknown) => {
-        if (this.#ended.signal.aborted) return;
-        this.#options.log.error({ error: String((error as Error)?.stack ?? error) }, "discovery of functions ended; what was found stays");
-      });
+    await this.#functions?.run(this.#ended.signal).catch((error: unknown) => {
+      if (this.#ended.signal.aborted) return;
+      this.#options.log.error({ error: String((error as Error)?.stack ?? error) }, "discovery of functions ended; what was found stays");
+    });
   }
 
   async #follow(source: Source): Promise<void> {

@@ -35,6 +35,21 @@ export function functionPlan(
   return completing.length > 0 ? { kinds: completing, begun } : undefined;
 }
 
+/** Whether the type of an Upstream is asked for its functions. */
+export function isAskedByType(
+  upstream: Resource<"Upstream">,
+  settings: Spec<"Settings">,
+  namespaceLabels: (namespace: string) => Labels,
+): boolean {
+  return takesFunctionsOfType(upstream) && isChosen(upstream, fdsMode(settings), namespaceLabels);
+}
+
+/** An Upstream that lists functions itself has those and no others, unless its label asks for more. */
+export function takesFunctionsOfType(upstream: Resource<"Upstream">): boolean {
+  const type = upstream.spec?.upstreamType;
+  return type?.case !== "aws" || type.value.lambdaFunctions.length === 0 || saidOf(upstream) === "enabled";
+}
+
 /** Modes and labels, for Upstreams of any type. AWS is asked unless it is forbidden, also where others have to be allowed. */
 export function isChosen(upstream: Resource<"Upstream">, mode: Mode, namespaceLabels: (namespace: string) => Labels): boolean {
   if (mode === Mode.DISABLED) return false;

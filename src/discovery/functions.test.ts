@@ -15,7 +15,7 @@ import type { Report } from "../model/problem.ts";
 import { resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { FunctionKind } from "../plugin/function-kind.ts";
-import { functionLabel, functionPlan, isChosen } from "./function-plan.ts";
+import { functionLabel, functionPlan, isAskedByType, isChosen } from "./function-plan.ts";
 import { AddressRefused, functionTarget } from "./function-target.ts";
 import { discoverFunctions, type FunctionUpstream } from "./functions.ts";
 import { FunctionOverlay, type FunctionsFound, withFunctions } from "./overlay.ts";
@@ -70,6 +70,32 @@ test("AWS is asked unless it is forbidden; labels of the Service count, and the 
   expect(isChosen(upstream({ ...at(1), discoveryMetadata: { labels: enabled } }), mode, none)).toBe(true);
   const kube = upstream({ kube: { serviceName: "a", serviceNamespace: "far" } });
   expect(isChosen(kube, mode, (name) => (name === "far" ? enabled : undefined))).toBe(true);
+});
+
+test("an Upstream that lists Lambda functions has those; its label asks for more, and what the user wrote comes first", () => {
+  const lambdas = (...names: string[]) => ({
+    aws: { lambdaFunctions: names.map((name) => ({ lambdaFunctionName: name, qualifier: "mine" })) },
+  });
+  const asked = (spec: JsonObject, labels = {}) => isAskedByType(upstream(spec, labels), settings("BLACKLIST"), () => undefined);
+  expect([asked({ aws: {} }), asked(lambdas("a")), asked(lambdas("a"), enabled), asked({ aws: {} }, disabled)]).toEqual([
+    true,
+    false,
+    true,
+    false,
+  ]);
+  const found = fromJson(UpstreamSchema, {
+    aws: { region: "other", lambdaFunctions: ["a", "b"].map((name) => ({ logicalName: name, lambdaFunctionName: name, qualifier: "1" })) },
+  });
+  const together = (spec: JsonObject, labels = {}) => {
+    const type = withFunctions(upstream(spec, labels), found).spec?.upstreamType;
+    return (
+      type?.case === "aws" && [type.value.region, ...type.value.lambdaFunctions.map((each) => each.lambdaFunctionName + each.qualifier)]
+    );
+  };
+  expect(together({ aws: { region: "own" } })).toEqual(["own", "a1", "b1"]);
+  expect(together(lambdas("a"))).toEqual(["", "amine"]);
+  expect(together(lambdas("a"), enabled)).toEqual(["", "amine", "b1"]);
+  expect(withFunctions(upstream(lambdas("a", "b"), enabled), found).version).toBe("1");
 });
 
 test("only what has no spec, or one that was begun, is asked", () => {
@@ -235,6 +261,22 @@ test("an Upstream that is not chosen gets no request; edits that change nothing 
   await delay(100);
   expect(asked.length - before).toBeLessThanOrEqual(1);
   expect(names()).toEqual([["a"]]);
+});
+
+test("what is not asked any more has nothing to complain of", async () => {
+  const { say, reports } = story([
+    {
+      ...swagger,
+      async ask() {
+        throw new Error("broken");
+      },
+    },
+  ]);
+  const begun = { rest: { swaggerInfo: { url: "http://127.0.0.1:1/x" } } };
+  say(upstream(at(1, begun), enabled));
+  await eventually(() => reports.at(-1)?.problems.map(({ reason }) => reason), ["FunctionsUnreachable"]);
+  say(upstream(at(1, begun), disabled));
+  await eventually(() => reports.at(-1)?.problems, []);
 });
 
 test("who answers nothing is asked less and less, and a hostile kind harms no other Upstream", async () => {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { equals } from "@bufbuild/protobuf";
 import { type ServiceSpec, ServiceSpecSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/options/service_spec_pb.js";
 import { Latest } from "../lib/latest.ts";
+import { Turns } from "../lib/turns.ts";
 import { Report } from "../model/problem.ts";
 import { formatRef, type Ref, type ResourceKey } from "../model/ref.ts";
 import type { Resource, Spec } from "../model/resource.ts";
@@ -161,8 +162,10 @@ class Job {
     );
   }
 
+  /** Nothing is asked any more, so there is nothing to complain of. */
   end(): void {
     this.#ended.abort();
+    if (this.#plan !== undefined) this.#options.report(new Report(this.upstream.resource.key));
   }
 
   start(): void {
@@ -258,11 +261,11 @@ function sameSpec(a: ServiceSpec | undefined, b: ServiceSpec | undefined): boole
 class Budget {
   readonly #pace: Pace;
   readonly #places = new Map<string, Promise<void>>();
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #turns: Turns;
 
   constructor(pace: Pace) {
     this.#pace = pace;
+    this.#turns = new Turns(pace.parallel);
   }
 
   async spend<T>(place: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
@@ -276,29 +279,15 @@ class Budget {
     try {
       await before;
       signal.throwIfAborted();
-      await this.#enter();
-      try {
+      return await this.#turns.take(() => {
         signal.throwIfAborted();
-        return await work();
-      } finally {
-        this.#leave();
-      }
+        return work();
+      });
     } finally {
       setTimeout(() => {
         done();
         if (this.#places.get(place) === queue) this.#places.delete(place);
       }, this.#pace.gapMs).unref();
     }
-  }
-
-  async #enter(): Promise<void> {
-    if (this.#running >= this.#pace.parallel) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
-  }
-
-  #leave(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#running--;
   }
 }

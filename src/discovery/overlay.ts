@@ -7,6 +7,7 @@ import { type Upstream, UpstreamSchema } from "../gen/gloo/gloo/projects/gloo/ap
 import type { ResourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import { serviceSpecOf, takesServiceSpec } from "../plugin/serviceSpec.ts";
+import { takesFunctionsOfType } from "./function-plan.ts";
 
 /** What a service says of itself; of a type with functions of its own (`aws`), the Upstream with its functions. */
 export type FoundSpec = ServiceSpec | Upstream;
@@ -65,15 +66,15 @@ export class FunctionOverlay {
 
 /** Nothing that the Upstream says itself is overwritten: a spec that is not merely begun stays. */
 export function withFunctions(upstream: Resource<"Upstream">, found: FoundSpec): Resource<"Upstream"> {
-  const next = upstream.spec && filled(upstream.spec, found);
+  const next = upstream.spec && filled(upstream, upstream.spec, found);
   if (next === undefined) return upstream;
   const version = hash("sha256", toBinary(UpstreamSchema, next), "hex").slice(0, 16);
   return { ...upstream, spec: next, version: `${upstream.version}${mark}${version}` };
 }
 
 /** Undefined where there is nothing to fill. */
-function filled(spec: Upstream, found: FoundSpec): Upstream | undefined {
-  if (found.$typeName === UpstreamSchema.typeName) return withLambdas(spec, found);
+function filled(upstream: Resource<"Upstream">, spec: Upstream, found: FoundSpec): Upstream | undefined {
+  if (found.$typeName === UpstreamSchema.typeName) return takesFunctionsOfType(upstream) ? withLambdas(spec, found) : undefined;
   if (!takesServiceSpec(spec)) return undefined;
   const filling = filledSpec(serviceSpecOf(spec), found);
   if (filling === undefined) return undefined;
@@ -82,11 +83,15 @@ function filled(spec: Upstream, found: FoundSpec): Upstream | undefined {
   return next;
 }
 
+/** The user's own first; a name that is theirs stays theirs. */
 function withLambdas(spec: Upstream, found: Upstream): Upstream | undefined {
   const [own, its] = [spec.upstreamType, found.upstreamType];
-  if (own.case !== "aws" || its.case !== "aws" || own.value.lambdaFunctions.length > 0) return undefined;
+  if (own.case !== "aws" || its.case !== "aws") return undefined;
+  const names = new Set(own.value.lambdaFunctions.map((each) => each.logicalName || each.lambdaFunctionName));
+  const further = its.value.lambdaFunctions.filter(({ logicalName }) => !names.has(logicalName));
+  if (further.length === 0) return undefined;
   const next = clone(UpstreamSchema, spec);
-  if (next.upstreamType.case === "aws") next.upstreamType.value.lambdaFunctions = its.value.lambdaFunctions;
+  if (next.upstreamType.case === "aws") next.upstreamType.value.lambdaFunctions.push(...further);
   return next;
 }
 

@@ -1,11 +1,15 @@
-// Runs the discovery of functions: what services say of themselves is laid over the Upstreams that sources give.
+// Runs the discovery of functions: what services say of themselves, and what types of Upstreams find out, is laid over the Upstreams
+// that sources give.
 import { setTimeout as delay } from "node:timers/promises";
-import type { FunctionUpstream } from "../discovery/functions.ts";
-import { FunctionOverlay } from "../discovery/overlay.ts";
+import type { FunctionUpstream, Pace } from "../discovery/functions.ts";
+import { FunctionOverlay, type FunctionsFound } from "../discovery/overlay.ts";
+import { Report } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import { resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
+import type { Plugins } from "../plugin/plugins.ts";
 import type { EdgeContext, Endpoint } from "../plugin/upstream-type.ts";
+import { typedUpstream } from "../translate/clusters.ts";
 import type { Flow } from "./flow.ts";
 
 /** Changes are looked at together: a list of all Upstreams is made for each look. */
@@ -13,24 +17,43 @@ const lookEveryMs = 500;
 
 const none: readonly Endpoint[] = [];
 
+export interface FunctionsOptions {
+  readonly flow: Flow;
+  readonly plugins: Plugins;
+  /** Upstreams that were in service before a restart. */
+  readonly remembered: readonly Resource<"Upstream">[];
+  readonly contextOf: (reporter: string, signal: AbortSignal) => EdgeContext;
+  /** Runs an edit of the flow's inputs inside of the next batch. */
+  readonly schedule: (edit: () => void) => void;
+  /** How often services are asked, where that is not the usual. */
+  readonly pace?: Pace;
+}
+
+/** Somebody who looks at all Upstreams, now and when one has changed. */
+interface Look {
+  hasNews: boolean;
+  wake: () => void;
+}
+
 export class Functions {
   readonly overlay: FunctionOverlay;
-  readonly #flow: Flow;
-  #hasNews = true;
-  #wake: () => void = () => undefined;
+  readonly #options: FunctionsOptions;
+  readonly #looks = new Set<Look>();
 
-  constructor(flow: Flow, remembered: readonly Resource<"Upstream">[]) {
-    this.#flow = flow;
-    this.overlay = new FunctionOverlay(remembered);
-    flow.overlay = this.overlay;
+  constructor(options: FunctionsOptions) {
+    this.#options = options;
+    this.overlay = new FunctionOverlay(options.remembered);
+    options.flow.overlay = this.overlay;
   }
 
-  /** Runs until the signal of the context aborts. What is found is handed to `schedule` as an edit of the flow's inputs. */
-  async run(context: EdgeContext, schedule: (edit: () => void) => void): Promise<void> {
-    const flow = this.#flow;
+  /** Runs until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { flow, contextOf } = this.#options;
     const note = () => {
-      this.#hasNews = true;
-      this.#wake();
+      for (const look of this.#looks) {
+        look.hasNews = true;
+        look.wake();
+      }
     };
     const endings = [
       flow.graph.observe(flow.inputs.given.Upstream, note),
@@ -38,42 +61,85 @@ export class Functions {
       flow.graph.observe(flow.inputs.addresses, note),
       flow.graph.observe(flow.settings, note),
     ];
-    context.signal.addEventListener("abort", note, { once: true });
+    signal.addEventListener("abort", note, { once: true });
     try {
-      // Loaded when there may be something to ask: the client of gRPC is large.
-      const [{ discoverFunctions }, { swagger }, { grpc }] = await Promise.all([
-        import("../discovery/functions.ts"),
-        import("../functions/swagger/swagger.ts"),
-        import("../functions/grpc/grpc.ts"),
-      ]);
-      const options = { ...context, upstreams: this.#lists(context.signal), kinds: [swagger, grpc] };
-      const namespaceLabels = (name: string) => flow.given(resourceKey("Namespace", { namespace: "", name }))?.labels;
-      for await (const found of discoverFunctions({ ...options, namespaceLabels })) {
-        schedule(() => {
-          const next = this.overlay.learn(found);
-          if (next) flow.inputs.given.Upstream.set(next.key, next);
-        });
-      }
+      await Promise.all([this.#ofServices(contextOf("functions", signal)), this.#ofTypes(signal)]);
     } finally {
       for (const end of endings) end();
     }
   }
 
-  async *#lists(signal: AbortSignal): AsyncGenerator<readonly FunctionUpstream[]> {
-    while (!signal.aborted) {
-      if (!this.#hasNews) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-        continue;
-      }
-      this.#hasNews = false;
-      yield [...this.overlay.bases.values()].map((resource) => ({ resource, endpoints: this.#endpoints(resource.key) }));
-      await delay(lookEveryMs, undefined, { signal }).catch(() => undefined);
+  async #ofServices(context: EdgeContext): Promise<void> {
+    const [{ discoverFunctions }, { swagger }, { grpc }] = await Promise.all([
+      import("../discovery/functions.ts"),
+      import("../functions/swagger/swagger.ts"),
+      import("../functions/grpc/grpc.ts"),
+    ]);
+    const { pace } = this.#options;
+    const upstreams = this.#lists(context.signal, (resource): FunctionUpstream => ({ resource, endpoints: this.#endpoints(resource.key) }));
+    await this.#learn(
+      discoverFunctions({
+        ...context,
+        upstreams,
+        kinds: [swagger, grpc],
+        namespaceLabels: (name) => this.#namespaceLabels(name),
+        ...(pace && { pace }),
+      }),
+    );
+  }
+
+  async #ofTypes(signal: AbortSignal): Promise<void> {
+    const { flow, plugins, contextOf } = this.#options;
+    const { discoverTypeFunctions } = await import("../discovery/type-functions.ts");
+    await this.#learn(
+      discoverTypeFunctions({
+        upstreams: this.#lists(signal, (resource) => resource),
+        types: Object.values(plugins.upstreamTypes),
+        typed: (resource) => typedUpstream(resource, plugins, new Report(resource.key)),
+        settings: () => flow.settings.value,
+        namespaceLabels: (name) => this.#namespaceLabels(name),
+        contextOf: (kind, ofRun) => contextOf(`functions of ${kind}`, ofRun),
+        signal,
+      }),
+    );
+  }
+
+  /** What is found is an edit of the flow's inputs. */
+  async #learn(found: AsyncIterable<FunctionsFound>): Promise<void> {
+    const { flow, schedule } = this.#options;
+    for await (const each of found) {
+      schedule(() => {
+        const next = this.overlay.learn(each);
+        if (next) flow.inputs.given.Upstream.set(next.key, next);
+      });
     }
   }
 
+  async *#lists<T>(signal: AbortSignal, of: (upstream: Resource<"Upstream">) => T): AsyncGenerator<readonly T[]> {
+    const look: Look = { hasNews: true, wake: () => undefined };
+    this.#looks.add(look);
+    try {
+      while (!signal.aborted) {
+        if (!look.hasNews) {
+          await new Promise<void>((resolve) => {
+            look.wake = resolve;
+          });
+          continue;
+        }
+        look.hasNews = false;
+        yield [...this.overlay.bases.values()].map(of);
+        await delay(lookEveryMs, undefined, { signal }).catch(() => undefined);
+      }
+    } finally {
+      this.#looks.delete(look);
+    }
+  }
+
+  #namespaceLabels(name: string): Readonly<Record<string, string>> | undefined {
+    return this.#options.flow.given(resourceKey("Namespace", { namespace: "", name }))?.labels;
+  }
+
   #endpoints(key: ResourceKey): readonly Endpoint[] {
-    return this.#flow.inputs.addresses.get(key) ?? none;
+    return this.#options.flow.inputs.addresses.get(key) ?? none;
   }
 }

@@ -133,9 +133,10 @@ describe.skipIf(findMoto() === undefined).each(proxies)("Lambda through %s", (pr
 
   test("the secret is in no answer of the admin API and in no log", async () => {
     config.write("lambda-secret.yaml", secret("AKIAEXAMPLE", "canary-secret-key", "canary"));
-    for (const path of ["/api/v1/proxies", "/api/v1/upstreams", "/snapshots/proxies", "/snapshots/input"]) {
-      const text = await fetch(`http://127.0.0.1:${config.adminPort}${path}`).then((answer) => answer.text());
-      expect(text).not.toContain(awsKeys.secretAccessKey);
+    for (const path of ["/api/v1/proxies", "/api/v1/resources", "/snapshots/proxies", "/snapshots/input", "/snapshots/xds"]) {
+      const answer = await fetch(`http://127.0.0.1:${config.adminPort}${path}`);
+      expect([path, answer.status]).toEqual([path, 200]);
+      expect(await answer.text()).not.toContain(awsKeys.secretAccessKey);
     }
     expect(gateway.stderr()).not.toContain(awsKeys.secretAccessKey);
     expect(gateway.stdout()).not.toContain(awsKeys.secretAccessKey);

@@ -6,13 +6,15 @@ import { setFault } from "../../envoy/grpc-transcoder.ts";
 import { GrpcJsonTranscoderSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/options/grpc_json/grpc_json_pb.js";
 import { type ServiceSpec, ServiceSpecSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/options/service_spec_pb.js";
 import type { FoundFunctions, FunctionKind } from "../../plugin/function-kind.ts";
-import { type Reflected, reflect } from "./reflection.ts";
+import type { Reflected } from "./reflection.ts";
 
 export const grpc: FunctionKind = {
   kind: "grpc",
   refreshMs: 60_000,
   completes: ({ pluginType }) => pluginType.case === "grpcJsonTranscoder" && pluginType.value.descriptorSet.case === undefined,
   async ask({ target, begun, signal }) {
+    // Loaded when there is somebody to ask: the client of gRPC is large.
+    const { reflect } = await import("./reflection.ts");
     const reflected = await reflect(target, signal);
     if (reflected === undefined || reflected.services.length === 0) return { kind: "absent" };
     return { kind: "found", found: functionsOf(reflected, begun) };

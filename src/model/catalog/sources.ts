@@ -50,7 +50,7 @@ export const sources = {
   FunctionsLeftOut: {
     code: "HW6031",
     title: "functions that cannot be offered",
-    help: "A document may describe up to 1,000 functions. Those beyond, and those whose path or name cannot be written as a template, are left out; the message names the first of them. Everything else is offered.",
+    help: "A document may describe up to 1,000 functions, and AWS may list up to 10,000. Those beyond, and those whose path or name cannot be written as a template or in a route, are left out; the message names the first of them. Everything else is offered.",
   },
   FunctionAddressRefused: {
     code: "HW6032",

@@ -320,6 +320,6 @@ export const upstreams = {
   CloudUnreachable: {
     code: "HW3089",
     title: "a cloud that does not answer",
-    help: "AWS was asked for instances or functions and did not answer, or refused. What was known before stays in service; it is asked again, at longer and longer intervals.",
+    help: "AWS was asked for instances or functions and did not answer, or refused. What was known before stays in service; it is asked again, at longer and longer intervals of up to five minutes. `AccessDenied` means that the credentials lack a permission: `ec2:DescribeInstances` for instances, `lambda:ListFunctions` for functions. To have functions left alone, list them in `aws.lambdaFunctions`, or label the Upstream `discovery.solo.io/function_discovery: disabled`.",
   },
 } as const satisfies Record<string, CatalogEntry>;

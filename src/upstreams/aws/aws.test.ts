@@ -33,7 +33,7 @@ test("a stock Envoy takes credentials of every sort, and Lambda beside other opt
 
 test("an endpoint of the environment is dialled in the place of AWS's, in the clear where it is http", () => {
   const { clusters } = clusterStory(sample("secret.yaml"), {
-    upstreamTypes: { aws: aws({ lambda: "http://127.0.0.1:5000" }) },
+    upstreamTypes: { aws: aws({ AWS_ENDPOINT_URL_LAMBDA: "http://127.0.0.1:5000" }) },
     features,
   });
   const text = JSON.stringify(clusters);
