@@ -15,7 +15,7 @@ import { dynamicForwardProxy } from "./features/dynamicForwardProxy.ts";
 import { enterprise } from "./features/enterprise.ts";
 import { envoyMetadata } from "./features/envoyMetadata.ts";
 import { extauth } from "./features/extauth.ts";
-import { failover } from "./features/failover.ts";
+import { failover, failoverTls } from "./features/failover/failover.ts";
 import { faults } from "./features/faults.ts";
 import { grpcFunctions } from "./features/grpcFunctions.ts";
 import { grpcJsonTranscoder } from "./features/grpcJsonTranscoder.ts";
@@ -76,6 +76,7 @@ export const upstreamTypes = {
 
 /** Options of Upstreams. Where the order counts, the later one reads what the earlier has made. */
 const upstreamFeatures: readonly Feature[] = [
+  failover, // may change how addresses are found
   circuitBreakers,
   loadBalancer,
   subsets,
@@ -87,8 +88,8 @@ const upstreamFeatures: readonly Feature[] = [
   http2, // moves what connectionConfig says about HTTP
   sslConfig,
   istioAutoMtls, // where sslConfig says nothing
-  proxyProtocol, // wraps the sockets of both
-  failover,
+  failoverTls, // beside the sockets of both
+  proxyProtocol, // wraps them all
   httpConnect, // puts another cluster in front of the one that all others have made
 ];
 

@@ -10,6 +10,7 @@ import { Flow } from "./flow/flow.ts";
 import { Functions } from "./flow/functions.ts";
 import { allKinds } from "./flow/inputs.ts";
 import { Memory } from "./flow/memory.ts";
+import { EndpointNames } from "./flow/names.ts";
 import { type Published, Publisher } from "./flow/publisher.ts";
 import { noteRefusal, releasedWith } from "./flow/refusals.ts";
 import { byPlace, findingOf, nearNamesOf, viewOf } from "./flow/view.ts";
@@ -97,10 +98,12 @@ export class ControlPlane implements AsyncDisposable {
   readonly #edges: Edges;
   readonly #discovery: DiscoverySource | undefined;
   readonly #functions: Functions | undefined;
+  readonly #names: EndpointNames | undefined;
   readonly #waitingFor: Set<string>;
   readonly #following: Promise<void>[] = [];
   #pending: { readonly source: Source; readonly batch: SourceBatch }[] = [];
   #isScheduled = false;
+  #isServing = false;
   #ready = Promise.withResolvers<void>();
   /** Every source but discovery, which needs their Settings, has spoken. */
   readonly #othersSpoke = Promise.withResolvers<void>();
@@ -121,6 +124,9 @@ export class ControlPlane implements AsyncDisposable {
     const remembered = rememberedUpstreams(options.store);
     this.#discovery = options.looksOutside ? this.#discover(options, remembered) : undefined;
     this.#functions = options.looksOutside ? this.#functionsOf(options, remembered) : undefined;
+    this.#names = options.looksOutside
+      ? new EndpointNames({ flow: this.#flow, schedule: (edit) => this.#schedule(edit), signal: this.#ended.signal })
+      : undefined;
     this.#sources = this.#discovery ? [...options.sources, this.#discovery] : options.sources;
     this.#waitingFor = new Set(this.#sources.map((source) => source.name));
   }
@@ -151,6 +157,7 @@ export class ControlPlane implements AsyncDisposable {
     for (const source of this.#sources) this.#following.push(this.#follow(source));
     if (this.#discovery) {
       this.#edges.start();
+      this.#names?.start();
       const discovery = this.#discovery;
       this.#flow.graph.observe(this.#flow.settings, () => discovery.restart());
       void this.ready.then(() => this.#findFunctions()).catch(() => undefined);
@@ -251,11 +258,12 @@ export class ControlPlane implements AsyncDisposable {
         "a plug-in failed; the resource keeps what it had",
       );
     }
-    const isFirst = this.#waitingFor.size > 0;
+    const isFirst = !this.#isServing;
     for (const { source } of pending) this.#waitingFor.delete(source.name);
     if (![...this.#waitingFor].some((name) => name !== this.#discovery?.name)) this.#othersSpoke.resolve();
     // Nobody is served before every source has spoken: half of a configuration is a wrong one.
-    if (this.#waitingFor.size > 0) return;
+    if (this.#waitingFor.size > 0 || (isFirst && this.#names?.isWaiting)) return;
+    this.#isServing = true;
     const published = carryOut(this.#publisher, this.#memory, isFirst ? undefined : result);
     if (isFirst) this.#blame.note(this.#memory.editedWhileAway, published.sent);
     else this.#blame.note(changedVersions(this.#flow, result), published.sent);

@@ -21,7 +21,7 @@ import type { Made } from "./last-good.ts";
 import { Offers } from "./offers.ts";
 import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
-import { clusterResources, endpointResources, generatedResources, upstreamsFlow } from "./upstreams.ts";
+import { clusterResources, type Endpoints, endpointResources, generatedResources, upstreamsFlow } from "./upstreams.ts";
 import { isWatched, sameWatched, type Watched, watchedNamespaces } from "./watched.ts";
 import { inService, settingsFlow } from "./world.ts";
 
@@ -34,6 +34,8 @@ export class Flow {
   /** Upstreams that could be read, also those that discovery made. */
   readonly upstreams: Collection<Resource<"Upstream">>;
   readonly settings: Single<Spec<"Settings">>;
+  /** Endpoints that travel by EDS, by key of the Upstream. */
+  readonly endpoints: readonly Collection<Endpoints>[];
   readonly proxies: () => Iterable<ProxyKey>;
   /** What was thrown in this batch, by what was being made: for the log. */
   readonly faultsOf: (result: BatchResult) => ReadonlyMap<string, unknown>;
@@ -76,6 +78,7 @@ export class Flow {
     this.inputs = inputs;
     this.upstreams = known.of.Upstream;
     this.settings = known.settings;
+    this.endpoints = [upstreams.endpoints, upstreams.generatedEndpoints];
     this.outlets = [
       { collection: upstreams.clusters, resources: clusterResources },
       { collection: upstreams.extras, resources: (each: EnvoyResource) => [each] },

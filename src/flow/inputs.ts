@@ -21,6 +21,8 @@ export interface Inputs {
   readonly refused: Input<Refused>;
   /** Addresses that types look up in the world outside, by key of the Upstream. */
   readonly addresses: Input<readonly Endpoint[]>;
+  /** Addresses of the host names that endpoints asked for. Empty: nothing is known of them. */
+  readonly names: Input<readonly string[]>;
   /** Findings of what talks to the world outside, and warnings of the embedded data plane, by `<reporter> <resource key>`. */
   readonly outside: Input<OutsideFinding>;
   readonly outsideByResource: Index<OutsideFinding>;
@@ -38,6 +40,7 @@ export function createInputs(graph: Graph): Inputs {
     lastGood: byKind((kind) => graph.input<Resource>(`last good ${kind}`, { equals: sameResource })) as Inputs["lastGood"],
     refused: graph.input<Refused>("refused", { equals: sameJson }),
     addresses: graph.input<readonly Endpoint[]>("addresses", { equals: sameJson }),
+    names: graph.input<readonly string[]>("names", { equals: sameJson }),
     outside,
     outsideByResource: outside.index("by resource", (finding) => [finding.resource]),
   };

@@ -12,16 +12,21 @@ import { type InService, worldOf } from "./world.ts";
 
 type Clusters = Collection<Made<ClusterTranslation>>;
 
+/** Endpoints, and the host names whose addresses would be among them. */
+export interface Endpoints extends EndpointsTranslation {
+  readonly names?: readonly string[];
+}
+
 export interface Upstreams {
   /** By key of the Upstream. */
   readonly clusters: Clusters;
   /** What travels with clusters, by type and name: several may need the same (a token service), which stays until the last of them goes. */
   readonly extras: Collection<EnvoyResource>;
   /** Endpoints that travel by EDS, by key of the Upstream. */
-  readonly endpoints: Collection<EndpointsTranslation>;
+  readonly endpoints: Collection<Endpoints>;
   /** The same of Upstreams that nobody wrote. */
   readonly generatedClusters: Clusters;
-  readonly generatedEndpoints: Collection<EndpointsTranslation>;
+  readonly generatedEndpoints: Collection<Endpoints>;
   /** What was found about an Upstream. */
   readonly contribute: Contributor;
 }
@@ -98,10 +103,18 @@ function translateEndpoints(
   inputs: Inputs,
   known: InService,
   plugins: Plugins,
-): EndpointsTranslation | undefined {
+): Endpoints | undefined {
+  const asked = new Set<string>();
+  const addressesOf = (name: string) => {
+    asked.add(name);
+    return read.get(inputs.names, name);
+  };
   const live = read.get(inputs.addresses, upstream.key);
-  if (live !== undefined) return { endpoints: loadAssignmentOf(upstream, live), problems: [] };
-  const translated = endpointsOf(upstream, worldOf(read, known), plugins);
+  const translated: EndpointsTranslation =
+    live === undefined
+      ? endpointsOf(upstream, worldOf(read, known), plugins, addressesOf)
+      : { endpoints: loadAssignmentOf(upstream, live, plugins.features, addressesOf), problems: [] };
+  if (asked.size > 0) return { ...translated, names: [...asked].sort() };
   return translated.endpoints === undefined && translated.problems.length === 0 ? undefined : translated;
 }
 
@@ -113,8 +126,8 @@ function sameClusters(a: Made<ClusterTranslation>, b: Made<ClusterTranslation>):
   );
 }
 
-function sameEndpoints(a: EndpointsTranslation, b: EndpointsTranslation): boolean {
-  return sameEnvoyResource(a.endpoints, b.endpoints) && sameJson(a.problems, b.problems);
+function sameEndpoints(a: Endpoints, b: Endpoints): boolean {
+  return sameEnvoyResource(a.endpoints, b.endpoints) && sameJson([a.problems, a.names], [b.problems, b.names]);
 }
 
 export function sameVersions(a: readonly EnvoyResource[], b: readonly EnvoyResource[]): boolean {

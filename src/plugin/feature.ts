@@ -1,6 +1,7 @@
 // The contract of a feature: one option across the levels where users may write it. Stateless; each hook is pure, is given what
 // has been built so far and returns it refined. One file a feature under src/features, listed in src/builtins.ts.
 import type { DescMessage, JsonObject, Message, MessageInitShape } from "@bufbuild/protobuf";
+import type { ClusterLoadAssignmentSchema } from "../gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
 import type { FilterSchema } from "../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import type { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import type { VirtualHostSchema, WeightedCluster_ClusterWeightSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
@@ -15,6 +16,7 @@ import type { ListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/list
 import type { PerRouteConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy_pb.js";
 import type { RouteOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
 import type { TcpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/tcp_listener_options_pb.js";
+import type { Upstream } from "../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
 import type { VirtualHostOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import type { WeightedDestinationOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/weighted_destination_options_pb.js";
 import type { Reason } from "../model/catalog.ts";
@@ -28,6 +30,7 @@ import type { World } from "./world.ts";
 /** Messages under construction are plain init objects, refined by spreading. */
 type Draft<S extends DescMessage> = Exclude<MessageInitShape<S>, Message>;
 
+export type LoadAssignmentDraft = Draft<typeof ClusterLoadAssignmentSchema>;
 export type VirtualHostDraft = Draft<typeof VirtualHostSchema>;
 export type WeightedClusterDraft = Draft<typeof WeightedCluster_ClusterWeightSchema>;
 export type ListenerDraft = Draft<typeof ListenerSchema>;
@@ -48,6 +51,15 @@ export interface UpstreamFeatureContext extends FeatureContext {
   readonly tls: TlsDefaults | undefined;
   /** Sends a further Envoy resource with the cluster, if that is sent: a generated listener, a further cluster. */
   readonly send: <S extends DescMessage>(schema: S, name: string, message: MessageInitShape<S>) => void;
+}
+
+/** What the hook of endpoints is given. */
+export interface EndpointsContext {
+  /**
+   * The addresses of a host name. Who asks for them makes the control plane look the name up, again and again; undefined until the
+   * first answer.
+   */
+  readonly addressesOf: (name: string) => readonly string[] | undefined;
 }
 
 /** What the hooks of listeners, virtual hosts and routes are given. */
@@ -156,6 +168,8 @@ export interface Feature {
   /** What an Upstream wants of the routes and weighted clusters that lead to it. Runs on each that does. `field` is below the destination. */
   readonly destination?: <D extends DestinationDraft>(draft: D, context: DestinationContext) => D;
   readonly upstream?: (cluster: ClusterDraft, upstream: UpstreamOf<unknown>, context: UpstreamFeatureContext) => ClusterDraft;
+  /** Endpoints that travel by EDS, when the type has said which they are. What is wrong with an option, `upstream` says. */
+  readonly endpoints?: (assignment: LoadAssignmentDraft, upstream: Upstream, context: EndpointsContext) => LoadAssignmentDraft;
 }
 
 /** Returns a route's or virtual host's per-filter configuration with one more filter's. */

@@ -13,6 +13,7 @@ import type { Upstream } from "../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import { type Problem, Report } from "../model/problem.ts";
 import type { Resource } from "../model/resource.ts";
+import type { EndpointsContext, Feature, LoadAssignmentDraft } from "../plugin/feature.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { Endpoint } from "../plugin/upstream-type.ts";
 import type { World } from "../plugin/world.ts";
@@ -24,29 +25,44 @@ export interface EndpointsTranslation {
   readonly fault?: unknown;
 }
 
+type AddressesOf = EndpointsContext["addressesOf"];
+
 /** The endpoints of an Upstream whose type knows them from other resources; nothing for other types. */
-export function endpointsOf(resource: Resource<"Upstream">, world: World, plugins: Plugins): EndpointsTranslation {
+export function endpointsOf(
+  resource: Resource<"Upstream">,
+  world: World,
+  plugins: Plugins,
+  addressesOf: AddressesOf = () => undefined,
+): EndpointsTranslation {
   const report = new Report(resource.key);
   // What is wrong with the Upstream itself is clusterOf's to say.
   const typed = typedUpstream(resource, plugins, new Report(resource.key));
   if (!typed?.type.assignment) return { problems: [] };
   try {
     const endpoints = typed.type.assignment(typed.upstream, { world, report });
-    return { endpoints: loadAssignmentOf(resource, endpoints), problems: report.problems };
+    return { endpoints: loadAssignmentOf(resource, endpoints, plugins.features, addressesOf), problems: report.problems };
   } catch (fault) {
     report.error("PluginFailed", "a plug-in failed while it looked for the endpoints of this Upstream");
     return { problems: report.problems, fault };
   }
 }
 
-/** A whole set of addresses, in any order: equal sets give equal bytes. */
-export function loadAssignmentOf(upstream: Resource<"Upstream">, endpoints: readonly Endpoint[]): EnvoyResource {
+/** A whole set of addresses, in any order: equal sets give equal bytes. Features may have more to send with them. */
+export function loadAssignmentOf(
+  upstream: Resource<"Upstream">,
+  endpoints: readonly Endpoint[],
+  features: readonly Feature[] = [],
+  addressesOf: AddressesOf = () => undefined,
+): EnvoyResource {
   const name = clusterName(upstream.ref);
   const keys = upstream.spec ? subsetKeys(upstream.spec) : [];
-  const message: MessageInitShape<typeof ClusterLoadAssignmentSchema> = {
+  let message: LoadAssignmentDraft = {
     clusterName: name,
     endpoints: byLocality(endpoints).map(([locality, members]) => localityEndpoints(locality, members, keys)),
   };
+  for (const feature of features) {
+    if (feature.endpoints && upstream.spec) message = feature.endpoints(message, upstream.spec, { addressesOf });
+  }
   return envoyResource(ClusterLoadAssignmentSchema, name, message, [upstream.key]);
 }
 

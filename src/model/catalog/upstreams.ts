@@ -52,6 +52,11 @@ export const upstreams = {
     title: "a port that the Service does not have",
     help: "`kube.servicePort` is the number in the Service's `spec.ports[].port` (not the target port of the pods). As it is, no address matches, and routes to this Upstream answer 503.",
   },
+  KubeExternalName: {
+    code: "HW3025",
+    title: "a Service that is only a name elsewhere",
+    help: "A Service of type `ExternalName` has no pods and so no addresses: it is an entry in the cluster's DNS. Requests are not sent wherever such an entry points, because whoever may write Services could lead them anywhere. Write an Upstream that says so itself:\n\n    spec:\n      static:\n        hosts:\n        - {addr: api.example.com, port: 443}",
+  },
   ServiceAnnotation: {
     code: "HW3024",
     title: "an annotation of a Service that cannot be read",
@@ -104,8 +109,8 @@ export const upstreams = {
   },
   FailoverUnsupported: {
     code: "HW3048",
-    title: "failover is not served",
-    help: "`failover` was an enterprise feature of Gloo and is not served by this version. The Upstream is left out rather than served without the hosts it falls back to. Remove the field to serve it without.",
+    title: "a part of failover that Envoy has no place for",
+    help: "The Upstream is served, and fails over, without the part that is named. Beside a Unix socket (`pipe`) Envoy looks up no names: give IP addresses. Envoy knows each address of a cluster once. Where `httpProxyHostname` makes the endpoints HTTP proxies, `httpConnectSslConfig` is the TLS towards all of them.",
   },
   HealthCheckIncomplete: {
     code: "HW3050",
@@ -321,5 +326,20 @@ export const upstreams = {
     code: "HW3089",
     title: "a cloud that does not answer",
     help: "AWS was asked for instances or functions and did not answer, or refused. What was known before stays in service; it is asked again, at longer and longer intervals of up to five minutes. `AccessDenied` means that the credentials lack a permission: `ec2:DescribeInstances` for instances, `lambda:ListFunctions` for functions. To have functions left alone, list them in `aws.lambdaFunctions`, or label the Upstream `discovery.solo.io/function_discovery: disabled`.",
+  },
+  FailoverInvalid: {
+    code: "HW3095",
+    title: "failover that cannot be configured",
+    help: "Each endpoint of `failover` needs an address (an IP address or a host name, without scheme and path) and a port; weights and the overprovisioning factor are at least 1. Envoy would refuse the endpoints, so the Upstream keeps its last good version:\n\n    failover:\n      prioritizedLocalities:\n      - localityEndpoints:\n        - lbEndpoints:\n          - {address: backup.example.com, port: 443, upstreamSslConfig: {}}",
+  },
+  FailoverIneffective: {
+    code: "HW3096",
+    title: "failover that will not act",
+    help: "Envoy moves requests to the next place when it knows that endpoints are down: `healthChecks` ask them, `outlierDetection` learns it from requests that fail. `failover` needs one of the two, at least one endpoint, and `loadBalancerConfig.localityWeightedLbConfig` where localities are to be weighed.",
+  },
+  NameUnresolved: {
+    code: "HW3097",
+    title: "a host name without an address",
+    help: "The control plane looks this name up, because Envoy does not where endpoints come from Kubernetes, Consul and the like. It has no address now; those it had stay in service. It is asked for again every `gloo.failoverUpstreamDnsPollingInterval` of the Settings (10 seconds).",
   },
 } as const satisfies Record<string, CatalogEntry>;

@@ -3,6 +3,7 @@
 import { isIP } from "node:net";
 import { Latest } from "../../lib/latest.ts";
 import { MassDeleteGuard } from "../../lib/mass-delete-guard.ts";
+import { Names } from "../../lib/names.ts";
 import type { ResourceKey } from "../../model/ref.ts";
 import type { Spec } from "../../model/resource.ts";
 import type { EdgeContext, EndpointUpdate, TypedUpstream, UpstreamWatch } from "../../plugin/upstream-type.ts";
@@ -10,9 +11,9 @@ import type { ConsulClient } from "./client.ts";
 import { ConsulError } from "./consulError.ts";
 import { followDataCentres } from "./dataCentres.ts";
 import { endpointsOf, type Instance } from "./instances.ts";
-import { Names } from "./names.ts";
 import { type ServiceQuery, serviceQuery } from "./queries.ts";
 import { Reads } from "./reads.ts";
+import { lookUpAt } from "./resolver.ts";
 import { connect, Faults, holdMs, milliseconds, waitMs } from "./session.ts";
 import { dataCentreKey } from "./subsetKeys.ts";
 import type { Read } from "./watch.ts";
@@ -99,8 +100,8 @@ class Known {
       isHeld: ({ key }) => this.#services.get(key)?.guard.isHolding ?? false,
     });
     this.#names = new Names({
-      server: this.#settings.dnsAddress || "127.0.0.1:8600",
-      everyMs: Math.max(100, milliseconds(this.#settings.dnsPollingInterval) ?? 5000),
+      lookUp: lookUpAt(this.#settings.dnsAddress || "127.0.0.1:8600"),
+      everyMs: () => Math.max(100, milliseconds(this.#settings.dnsPollingInterval) ?? 5000),
       signal,
       onChange: (name) => this.#nameChanged(name),
       onFault: (name, fault) => this.#faults.noteName(name, fault),

@@ -107,7 +107,7 @@ export declare type LbEndpoint = Message<"gloo.solo.io.LbEndpoint"> & {
   healthCheckConfig?: LbEndpoint_HealthCheckConfig | undefined;
 
   /**
-   * TLS to this endpoint. Default: no TLS.
+   * TLS to this endpoint. Default: as to the Upstream's own endpoints.
    *
    * @generated from field: gloo.solo.io.UpstreamSslConfig upstream_ssl_config = 4;
    */
