@@ -138,7 +138,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
   };
   const kubeconfig: RunningKubernetes["kubeconfig"] = ({ token = adminToken, server = url, namespace }) => {
     const file = path(`kubeconfig-${kubeconfigs++}`);
-    const cluster = { server, "certificate-authority": caFile, ...(server !== url && { "tls-server-name": "127.0.0.1" }) };
+    const cluster = { server, "certificate-authority": caFile };
     writeFileSync(
       file,
       JSON.stringify({

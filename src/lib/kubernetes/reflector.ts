@@ -1,0 +1,201 @@
+// Follows all objects of one kind (in one namespace, or in all): list, then watch from there, and list again whenever the watch cannot
+// go on. Remembers of each object only its version, so that listing again tells only what is different.
+//
+// - 410 ("expired") is the ordinary way: after each restart of the API server every resourceVersion is too old. It costs a list.
+// - An outage tells nothing to who follows, but that it is one.
+// - What is missing in a list that comes after an outage may not be gone: see MassDeleteGuard.
+import { MassDeleteGuard } from "../mass-delete-guard.ts";
+import type { KubeApi, Selection } from "./api.ts";
+import { type Backoff, backoffMs, pause, usualBackoff } from "./backoff.ts";
+import { KubeError } from "./error.ts";
+import type { KubeObject, ResourceType } from "./object.ts";
+
+/** Who follows. Called in order; an exception is a fault of ours and ends the reflector. */
+export interface ReflectorSink {
+  /** It is there, or has changed. */
+  apply(object: KubeObject): void;
+  /** `isEvent`: somebody has deleted it while we watched; otherwise it was missing in a list. */
+  delete(ref: ReflectedRef, isEvent: boolean): void;
+  /** All that a list had was told. The first time: this is all there is. */
+  synced(): void;
+  /** Told after each failure, and with undefined when the API answers again. */
+  fault(error: KubeError | undefined): void;
+  /** So many objects were missing in a list after an outage, and stay until they are believed to be gone; 0: none any more. */
+  held?(missing: number): void;
+}
+
+export interface ReflectedRef {
+  /** "" for what has no namespace. */
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface ReflectorOptions extends Selection {
+  readonly signal: AbortSignal;
+  readonly pageSize?: number;
+  readonly backoff?: Backoff;
+  /** How long a list that lacks most of what was there must stand. Default: 5 s. */
+  readonly holdMs?: number;
+  /** The same after the kind itself was not served for a while: who installs it again needs time to bring its objects back. Default: 60 s. */
+  readonly holdAfterMissingMs?: number;
+}
+
+/** Runs until the signal aborts. */
+export async function reflect(api: KubeApi, type: ResourceType, sink: ReflectorSink, options: ReflectorOptions): Promise<void> {
+  const reflector = new Reflector(api, type, sink, options);
+  while (!options.signal.aborted) await reflector.round();
+}
+
+/** A server may ask for more; it gets no more than that. */
+const maxRetryAfterMs = 60_000;
+
+class Reflector {
+  readonly #api: KubeApi;
+  readonly #type: ResourceType;
+  readonly #sink: ReflectorSink;
+  readonly #options: ReflectorOptions;
+  readonly #backoff: Backoff;
+  /** The version of each object that was told, by `namespace/name`. */
+  readonly #versions = new Map<string, string>();
+  #guard: MassDeleteGuard;
+  #from: string | undefined;
+  #failures = 0;
+  /** Since the last list something happened that makes missing objects doubtful. */
+  #isSuspect = false;
+  #held = 0;
+  /** The version of the newest list: a list that is older comes from a cluster that was put back to a backup. */
+  #newest = 0n;
+
+  constructor(api: KubeApi, type: ResourceType, sink: ReflectorSink, options: ReflectorOptions) {
+    this.#api = api;
+    this.#type = type;
+    this.#sink = sink;
+    this.#options = options;
+    this.#backoff = options.backoff ?? usualBackoff;
+    this.#guard = new MassDeleteGuard({ holdMs: options.holdMs ?? 5000 });
+  }
+
+  /** One list where it takes one, and one watch. */
+  async round(): Promise<void> {
+    const { signal } = this.#options;
+    try {
+      if (this.#from === undefined) this.#from = await this.#list();
+      await this.#watch();
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof KubeError)) throw error;
+      await this.#recover(error);
+    }
+  }
+
+  async #recover(error: KubeError): Promise<void> {
+    const wasListed = this.#from !== undefined;
+    if (error.fault === "expired") {
+      this.#from = undefined;
+      // Only a list that says so again and again is an outage.
+      if (wasListed) return;
+    }
+    this.#failures++;
+    if (error.fault === "missing") this.#guard = new MassDeleteGuard({ holdMs: this.#options.holdAfterMissingMs ?? 60_000 });
+    // A watch that was cut off goes on where it was; anything else begins anew.
+    if (error.fault !== "unreachable" && error.fault !== "busy") this.#from = undefined;
+    this.#isSuspect = true;
+    this.#sink.fault(error);
+    await pause(
+      Math.max(backoffMs(this.#failures, this.#backoffFor(error)), Math.min(error.retryAfterMs ?? 0, maxRetryAfterMs)),
+      this.#options.signal,
+    );
+  }
+
+  /** Somebody has to do something about these, which takes a while. */
+  #backoffFor({ fault }: KubeError): Backoff {
+    return fault === "missing" || fault === "denied" ? { ...this.#backoff, mostMs: this.#backoff.mostMs * 1.5 } : this.#backoff;
+  }
+
+  #answered(): void {
+    if (this.#failures === 0) return;
+    this.#failures = 0;
+    this.#sink.fault(undefined);
+  }
+
+  /** Returns the version to watch from. */
+  async #list(): Promise<string> {
+    const { signal, pageSize = 500, ...selection } = this.#options;
+    const seen = new Set<string>();
+    let resourceVersion = "";
+    let from: string | undefined;
+    do {
+      const page = await this.#api.list(this.#type, {
+        ...selection,
+        limit: pageSize,
+        signal,
+        ...(from !== undefined && { continue: from }),
+      });
+      for (const item of page.items) {
+        seen.add(keyOf(item));
+        this.#apply(item);
+      }
+      ({ resourceVersion, continue: from } = page);
+    } while (from !== undefined);
+    this.#answered();
+    const version = /^\d{1,20}$/.test(resourceVersion) ? BigInt(resourceVersion) : this.#newest;
+    if (version < this.#newest) this.#isSuspect = true;
+    this.#newest = version;
+    this.#removeMissing(seen);
+    this.#isSuspect = false;
+    this.#sink.synced();
+    return resourceVersion;
+  }
+
+  #apply(object: KubeObject): void {
+    const key = keyOf(object);
+    const version = object.metadata.resourceVersion ?? "";
+    if (version !== "" && this.#versions.get(key) === version) return;
+    this.#versions.set(key, version);
+    this.#sink.apply(object);
+  }
+
+  #removeMissing(seen: ReadonlySet<string>): void {
+    const before = new Set(this.#versions.keys());
+    const isBelieved = this.#guard.believes(before, seen, this.#isSuspect);
+    const missing = [...before.difference(seen)];
+    if (isBelieved) for (const key of missing) this.#remove(key, false);
+    const held = isBelieved ? 0 : missing.length;
+    if (held !== this.#held) this.#sink.held?.(held);
+    this.#held = held;
+  }
+
+  #remove(key: string, isEvent: boolean): void {
+    if (!this.#versions.delete(key)) return;
+    const slash = key.indexOf("/");
+    this.#sink.delete({ namespace: key.slice(0, slash), name: key.slice(slash + 1) }, isEvent);
+  }
+
+  async #watch(): Promise<void> {
+    const { signal: outer, pageSize: _, ...selection } = this.#options;
+    // While a list is not believed, another one is wanted soon.
+    const look = this.#guard.isHolding ? AbortSignal.timeout(Math.min(2000, (this.#options.holdMs ?? 5000) / 2)) : undefined;
+    const signal = look ? AbortSignal.any([outer, look]) : outer;
+    const begun = performance.now();
+    let events = 0;
+    try {
+      const from = { ...selection, resourceVersion: this.#from as string, signal, onOpen: () => this.#answered() };
+      for await (const { type, object } of this.#api.watch(this.#type, from)) {
+        events++;
+        this.#from = object.metadata.resourceVersion ?? this.#from;
+        if (type === "DELETED") this.#remove(keyOf(object), true);
+        else if (type !== "BOOKMARK") this.#apply(object);
+      }
+    } catch (error) {
+      if (!look?.aborted || outer.aborted) throw error;
+      this.#from = undefined;
+      return;
+    }
+    // A server that ends each watch at once shall not be asked all the time.
+    if (events === 0 && performance.now() - begun < 1000) await pause(backoffMs(4, this.#backoff), outer);
+  }
+}
+
+function keyOf({ metadata }: KubeObject): string {
+  return `${metadata.namespace ?? ""}/${metadata.name}`;
+}
