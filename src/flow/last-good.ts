@@ -109,9 +109,9 @@ function worldWith(world: World, replaced: Replaced, inUse: InUse): World {
       const key = resourceKey(kind, ref);
       return replaced.has(key) ? (replaced.get(key) as Resource<K> | undefined) : world.get(kind, ref);
     },
-    list: (kind, namespace, labels) =>
+    list: (kind, namespace, labels, fields) =>
       world
-        .list(kind, namespace, labels)
+        .list(kind, namespace, labels, fields)
         .map(inUse)
         .filter((each) => each !== undefined),
     get settings() {

@@ -23,3 +23,26 @@ test.each([
   expect(finding?.problem.code).toBe("HW2030");
   expect(finding?.problem.hint).toBe(hint);
 });
+
+const service = (serviceName: string, serviceNamespace: string) => `
+apiVersion: v1
+kind: Service
+metadata: {name: till, namespace: shop}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: gloo.solo.io/v1
+kind: Upstream
+metadata: {name: a, namespace: gloo-system}
+spec: {kube: {serviceName: ${serviceName}, serviceNamespace: ${serviceNamespace}, servicePort: 80}}
+`;
+
+test.each([
+  ["till", "depot", "there is one in namespace shop"],
+  ["tilll", "shop", "did you mean till?"],
+  ["depot", "shop", undefined],
+])("a Service %s in %s that is not there: %s", async (name, namespace, hint) => {
+  await using running = await startPlane(read(service(name, namespace)));
+  const [finding] = running.plane.current.findings;
+  expect(finding?.problem.code).toBe("HW3021");
+  expect(finding?.problem.hint).toBe(hint);
+});

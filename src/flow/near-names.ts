@@ -19,10 +19,10 @@ export function nearNames(keysOf: (kind: Kind) => Iterable<string>): (found: Pro
   };
   let searches = 0;
   return (found) => {
-    if (found.reason !== "UpstreamNotFound" || found.hint !== undefined) return found;
-    const [, kind, namespace, name] = /^\*v1\.(Upstream|UpstreamGroup) \{ ([^.\s]+)\.(\S+) \} not found$/.exec(found.message) ?? [];
-    if (kind === undefined || namespace === undefined || name === undefined) return found;
-    const known = namesakes(kind as Kind);
+    const missing = found.hint === undefined ? missingIn(found) : undefined;
+    if (missing === undefined) return found;
+    const { kind, namespace, name } = missing;
+    const known = namesakes(kind);
     const elsewhere = known.get(name) ?? [];
     if (elsewhere.length > 0) return { ...found, hint: `there is one in namespace ${elsewhere.slice(0, 3).join(", ")}` };
     if (known.size > mostNames || ++searches > mostSearches) return found;
@@ -32,6 +32,22 @@ export function nearNames(keysOf: (kind: Kind) => Iterable<string>): (found: Pro
     );
     return near === undefined ? found : { ...found, hint: `did you mean ${near}?` };
   };
+}
+
+interface Missing {
+  readonly kind: Kind;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+function missingIn({ reason, message }: Problem): Missing | undefined {
+  if (reason === "UpstreamNotFound") {
+    const [, kind, namespace, name] = /^\*v1\.(Upstream|UpstreamGroup) \{ ([^.\s]+)\.(\S+) \} not found$/.exec(message) ?? [];
+    return namespace === undefined || name === undefined ? undefined : { kind: kind as Kind, namespace, name };
+  }
+  if (reason !== "KubeServiceNotFound") return undefined;
+  const [, name, namespace] = / references the service '(.*)' which does not exist in namespace '(.*)'$/.exec(message) ?? [];
+  return namespace === undefined || name === undefined ? undefined : { kind: "Service", namespace, name };
 }
 
 function namespacesByName(keys: Iterable<string>): Map<string, string[]> {

@@ -4,15 +4,16 @@ import { SettingsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/settings_p
 import type { Collection, Graph, Index, Read, Single } from "../graph/mod.ts";
 import { type Ref, resourceKey } from "../model/ref.ts";
 import type { Kind, Resource, Spec } from "../model/resource.ts";
-import type { World } from "../plugin/world.ts";
+import type { Wanted, World } from "../plugin/world.ts";
 import { allKinds } from "./inputs.ts";
+import { isIndexed, type Selectable, selectableKinds, selectionKeys, selectionOf } from "./selections.ts";
 
 /** The resources as they are in service: the newest version that can be used. */
 export interface InService {
   readonly of: { readonly [K in Kind]: Collection<Resource<K>> };
   readonly byNamespace: { readonly [K in Kind]: Index<Resource<K>> };
-  /** Of the kinds that others select by labels. */
-  readonly byLabel: { readonly [K in Kind]?: Index<Resource> };
+  /** Of the kinds that others select by labels or fields. */
+  readonly bySelection: { readonly [K in Selectable]: Index<Resource> };
   /** Upstreams that nobody wrote: those of Kubernetes Services. */
   readonly generated: Collection<Resource<"Upstream">>;
   readonly settings: Single<Spec<"Settings">>;
@@ -31,21 +32,13 @@ export function inService(of: InService["of"], settings: InService["settings"], 
   const byNamespace = Object.fromEntries(
     allKinds.map((kind) => [kind, (of[kind] as Collection<Resource>).index("by namespace", (resource) => [resource.ref.namespace])]),
   ) as unknown as InService["byNamespace"];
-  const byLabel = Object.fromEntries(
-    selectedKinds.map((kind) => [kind, (of[kind] as unknown as Collection<Resource>).index("by label", labelKeys)]),
-  );
-  return { of, byNamespace, byLabel, generated, settings };
-}
-
-const selectedKinds = ["RouteTable", "MatchableHttpGateway", "MatchableTcpGateway"] as const satisfies readonly Kind[];
-
-/** Each label, in the namespace and in all of them. */
-function labelKeys({ ref, labels }: Resource): string[] {
-  return Object.entries(labels).flatMap(([name, value]) => [labelKey(ref.namespace, name, value), labelKey(undefined, name, value)]);
-}
-
-function labelKey(namespace: string | undefined, name: string, value: string): string {
-  return JSON.stringify([namespace ?? null, name, value]);
+  const bySelection = Object.fromEntries(
+    selectableKinds.map((kind) => [
+      kind,
+      (of[kind] as unknown as Collection<Resource>).index("by selection", (resource) => selectionKeys(kind, resource)),
+    ]),
+  ) as unknown as InService["bySelection"];
+  return { of, byNamespace, bySelection, generated, settings };
 }
 
 /** What holds where there are no Settings. */
@@ -60,12 +53,12 @@ export function worldOf(read: Read, known: InService): World {
       if (own !== undefined || kind !== "Upstream") return own;
       return read.get(known.generated, key) as Resource<K> | undefined;
     },
-    list<K extends Kind>(kind: K, namespace?: string, labels: Readonly<Record<string, string>> = {}): readonly Resource<K>[] {
-      const [label] = Object.entries(labels);
-      const byLabel = known.byLabel[kind] as unknown as Index<Resource<K>> | undefined;
-      // By one of them: whoever asks looks at the others.
-      if (label !== undefined && byLabel !== undefined)
-        return read.lookup(byLabel, labelKey(namespace, ...label)).map(([, resource]) => resource);
+    list<K extends Kind>(kind: K, namespace?: string, labels: Wanted = {}, fields: Wanted = {}): readonly Resource<K>[] {
+      const selection = isIndexed(kind) ? selectionOf(kind, namespace, labels, fields) : undefined;
+      if (isIndexed(kind) && selection !== undefined) {
+        const index = known.bySelection[kind] as unknown as Index<Resource<K>>;
+        return read.lookup(index, selection).map(([, resource]) => resource);
+      }
       const collection = known.of[kind] as unknown as Collection<Resource<K>>;
       const index = known.byNamespace[kind] as unknown as Index<Resource<K>>;
       return (namespace === undefined ? read.list(collection) : read.lookup(index, namespace)).map(([, resource]) => resource);

@@ -57,6 +57,11 @@ export const upstreams = {
     title: "a Service that is only a name elsewhere",
     help: "A Service of type `ExternalName` has no pods and so no addresses: it is an entry in the cluster's DNS. Requests are not sent wherever such an entry points, because whoever may write Services could lead them anywhere. Write an Upstream that says so itself:\n\n    spec:\n      static:\n        hosts:\n        - {addr: api.example.com, port: 443}",
   },
+  KubeExternalName: {
+    code: "HW3025",
+    title: "a Service that is only a name elsewhere",
+    help: "A Service of type `ExternalName` has no pods and so no addresses: it is an entry in the cluster's DNS. Requests are not sent wherever such an entry points, because whoever may write Services could lead them anywhere. Write an Upstream that says so itself:\n\n    spec:\n      static:\n        hosts:\n        - {addr: api.example.com, port: 443}",
+  },
   ServiceAnnotation: {
     code: "HW3024",
     title: "an annotation of a Service that cannot be read",

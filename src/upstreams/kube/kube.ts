@@ -3,7 +3,7 @@
 import { edsCluster } from "../../envoy/edsCluster.ts";
 import { defineUpstreamType, type TypeContext, type TypedUpstream } from "../../plugin/upstream-type.ts";
 import { endpointsOfService } from "./endpoints.ts";
-import { serviceOf, servicePort, servicePorts } from "./service.ts";
+import { object, serviceOf, servicePort, servicePorts, text } from "./service.ts";
 
 export const kube = defineUpstreamType({
   kind: "kube",
@@ -15,24 +15,38 @@ export const kube = defineUpstreamType({
 
 function serviceExists({ ref, spec }: TypedUpstream<"kube">, { world, report }: TypeContext): boolean {
   const service = serviceOf(spec, world);
+  const who = `Upstream name:"${ref.name}" namespace:"${ref.namespace}" references the service '${spec.serviceName}'`;
   if (!service) {
-    report.error(
-      "KubeServiceNotFound",
-      `Upstream name:"${ref.name}" namespace:"${ref.namespace}" references the service '${spec.serviceName}' which does not exist in namespace '${spec.serviceNamespace}'`,
-      { path: "kube.serviceName" },
-    );
+    if (isUnwatched(spec.serviceNamespace, world.settings)) {
+      report.error("KubeServiceNotFound", `${who} which has an invalid ServiceNamespace '${spec.serviceNamespace}'.`, {
+        path: "kube.serviceNamespace",
+        hint: "the namespace is not among watchNamespaces of Settings",
+      });
+      return false;
+    }
+    report.error("KubeServiceNotFound", `${who} which does not exist in namespace '${spec.serviceNamespace}'`, {
+      path: "kube.serviceName",
+    });
     return false;
   }
-  if (!servicePort(spec, service)) {
-    const ports = servicePorts(service).map(({ port }) => port);
-    report.warn(
-      "KubePortNotFound",
-      `service ${spec.serviceName} in namespace ${spec.serviceNamespace} has no port ${spec.servicePort}, so there are no endpoints`,
-      {
-        path: "kube.servicePort",
-        ...(ports.length > 0 && { hint: `it has ${ports.join(", ")}` }),
-      },
-    );
+  const name = `service ${spec.serviceName} in namespace ${spec.serviceNamespace}`;
+  const { type, externalName } = object(service.spec?.spec) ?? {};
+  if (type === "ExternalName") {
+    report.warn("KubeExternalName", `${name} is an ExternalName, so there are no endpoints`, {
+      path: "kube.serviceName",
+      hint: `write an Upstream with static: {hosts: [{addr: ${text(externalName)}, port: ${spec.servicePort}}]}`,
+    });
+  } else if (!servicePort(spec, service)) {
+    const ports = servicePorts(service).map(({ name, port }) => (name === "" ? `${port}` : `${port} (${name})`));
+    report.warn("KubePortNotFound", `${name} has no port ${spec.servicePort}, so there are no endpoints`, {
+      path: "kube.servicePort",
+      ...(ports.length > 0 && { hint: `it has ${ports.join(", ")}` }),
+    });
   }
   return true;
+}
+
+function isUnwatched(namespace: string, { watchNamespaces, discoveryNamespace }: TypeContext["world"]["settings"]): boolean {
+  if (watchNamespaces.length === 0 || watchNamespaces.includes("*")) return false;
+  return !watchNamespaces.includes(namespace) && namespace !== (discoveryNamespace || "gloo-system");
 }

@@ -12,6 +12,8 @@ import { type Annotations, annotated, http2Wish } from "./annotations.ts";
 export interface ServicePort {
   readonly name: string;
   readonly port: number;
+  /** Of the pods, where it is a number and not a name. */
+  readonly targetPort?: number;
   readonly appProtocol: string;
 }
 
@@ -22,10 +24,24 @@ export function serviceOf(spec: KubeSpec, world: World): Resource<"Service"> | u
 }
 
 export function servicePorts(service: Resource<"Service">): ServicePort[] {
-  return list(object(service.spec?.spec)?.ports).flatMap((each) => {
-    const { name, port, appProtocol } = object(each) ?? {};
-    return typeof port === "number" ? [{ name: text(name), port, appProtocol: text(appProtocol) }] : [];
+  const all = list(object(service.spec?.spec)?.ports).flatMap((each) => {
+    const { name, port, targetPort, appProtocol, protocol } = object(each) ?? {};
+    if (!isPort(port)) return [];
+    const read = { name: text(name), port, appProtocol: text(appProtocol), ...(isPort(targetPort) && { targetPort }) };
+    return [{ read, isTcp: protocol === undefined || protocol === "TCP" }];
   });
+  // One number may be there once for each protocol (DNS): what Envoy can use is before the other.
+  return [...all.filter(({ isTcp }) => isTcp), ...all.filter(({ isTcp }) => !isTcp)].map(({ read }) => read);
+}
+
+/** One for each number. */
+function distinctPorts(service: Resource<"Service">): ServicePort[] {
+  const ports = servicePorts(service);
+  return ports.filter(({ port }, i) => ports.findIndex((each) => each.port === port) === i);
+}
+
+export function isPort(value: JsonValue | undefined): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value < 65536;
 }
 
 export function servicePort(spec: KubeSpec, service: Resource<"Service">): ServicePort | undefined {
@@ -38,7 +54,7 @@ export function servicePort(spec: KubeSpec, service: Resource<"Service">): Servi
  * annotations for Services that do not have them (`Settings.upstreamOptions.globalAnnotations`).
  */
 export function inMemoryUpstreams(service: Resource<"Service">, defaults: Annotations = {}): Resource<"Upstream">[] {
-  return servicePorts(service).map((port) => {
+  return distinctPorts(service).map((port) => {
     const ref = { namespace: service.ref.namespace, name: `kube-svc:${service.ref.namespace}-${service.ref.name}-${port.port}` };
     const { upstream, problems } = upstreamOfService(service, port, defaults);
     return {
