@@ -57,6 +57,7 @@ export class FolderState {
 
   /** Everything, now, without waiting for anything to settle. */
   readAll(): Listing | undefined {
+    // Each file is opened now, and tells its signature then.
     const listing = this.#list();
     if (!listing) return undefined;
     for (const file of [...listing.files.keys()].sort()) this.#lookAt(file, 0, true);
@@ -65,18 +66,18 @@ export class FolderState {
   }
 
   #list(): Listing | undefined {
-    const steps = this.#listing();
+    const steps = this.#listing(false);
     let step = steps.next();
     while (!step.done) step = steps.next();
     return step.value;
   }
 
   /** Lists the folder and reports what in it is not read; undefined when the folder cannot be listed. */
-  *#listing(): Generator<void, Listing | undefined> {
+  *#listing(signs: boolean): Generator<void, Listing | undefined> {
     let listing: Listing;
     try {
       const id = this.#idOfRoot();
-      listing = this.#isSingleFile ? listSingleFile(this.#root, this.#enter) : yield* listFolder(this.#root, this.#enter);
+      listing = this.#isSingleFile ? listSingleFile(this.#root, this.#enter) : yield* listFolder(this.#root, this.#enter, signs);
       if (this.#rootId !== undefined && this.#rootId !== id) this.#rootWasAway = true;
       this.#rootId = id;
     } catch (error) {
@@ -157,7 +158,7 @@ export class FolderState {
 
   /** Compares all files with what is known; the folders to watch come back. */
   *#rescan(guardMs: number): Generator<void, Listing | undefined> {
-    const listing = yield* this.#listing();
+    const listing = yield* this.#listing(true);
     if (!listing) return undefined;
     const now = performance.now();
     for (const [file, signature] of listing.files) {

@@ -9,8 +9,8 @@ import {
   lstatSync,
   openSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
+  readSync,
   realpathSync,
   type Stats,
   statSync,
@@ -76,9 +76,9 @@ export function listSingleFile(file: string, enter: (folder: string) => void): L
 
 /**
  * Lists a folder and those in it. `enter` is called with each before it is looked into, so that a watch set there misses nothing
- * that comes later. Throws when the root itself cannot be listed. Yields now and then so that the caller can let others work.
+ * that comes later. `signs`: the listing tells each file from its next version. Throws when the root itself cannot be listed. Yields now and then so that the caller can let others work.
  */
-export function* listFolder(root: string, enter: (folder: string) => void): Generator<void, Listing> {
+export function* listFolder(root: string, enter: (folder: string) => void, signs: boolean): Generator<void, Listing> {
   const listing = emptyListing();
   const realRoot = realpathSync(root);
   const links: Link[] = [];
@@ -109,13 +109,21 @@ export function* listFolder(root: string, enter: (folder: string) => void): Gene
     listing.folders.add(folder);
     for (const entry of entries) {
       if (isIgnoredName(entry.name)) continue;
-      noteEntry(join(folder, entry.name), entry, listing, pending, links, realRoot);
+      noteEntry(join(folder, entry.name), entry, listing, pending, links, realRoot, signs);
       if (++count % 50 === 0) yield;
     }
   }
 }
 
-function noteEntry(path: string, entry: Dirent, listing: Listing, pending: string[], links: Link[], realRoot: string): void {
+function noteEntry(
+  path: string,
+  entry: Dirent,
+  listing: Listing,
+  pending: string[],
+  links: Link[],
+  realRoot: string,
+  signs: boolean,
+): void {
   if (entry.isDirectory()) {
     if (isReadableName(entry.name)) listing.problems.set(path, skipped(path, "it is a folder, though its name is a file's"));
     else pending.push(path);
@@ -128,6 +136,10 @@ function noteEntry(path: string, entry: Dirent, listing: Listing, pending: strin
   if (!isReadableName(entry.name)) return;
   if (!entry.isFile()) {
     listing.problems.set(path, skipped(path, "it is not a regular file"));
+    return;
+  }
+  if (!signs) {
+    listing.files.set(path, "");
     return;
   }
   const stats = lstatSync(path, { throwIfNoEntry: false });
@@ -227,7 +239,7 @@ export function readFile(path: string): FileText {
     const signature = signatureOf(stats);
     if (!stats.isFile()) return { is: "refused", problem: skipped(path, "it is not a regular file"), signature };
     if (stats.size > limits.fileBytes) return { is: "refused", problem: tooLarge(path, stats.size), signature };
-    const bytes = readFileSync(descriptor);
+    const bytes = contentOf(descriptor, stats.size);
     if (bytes.length > limits.fileBytes) return { is: "refused", problem: tooLarge(path, bytes.length), signature };
     if (!isUtf8(bytes)) return { is: "refused", problem: notUtf8(path, bytes), signature };
     const text = bytes.toString("utf8");
@@ -237,6 +249,22 @@ export function readFile(path: string): FileText {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Used for one file after the other: its bytes are text before the next is read. */
+let scratch = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** Until the end, which may have moved since the size was asked; a byte above the limit is enough to know. */
+function contentOf(descriptor: number, size: number): Buffer {
+  if (scratch.length <= size) scratch = Buffer.allocUnsafeSlow(size * 2);
+  let length = 0;
+  while (length <= limits.fileBytes) {
+    if (length === scratch.length) scratch = Buffer.concat([scratch], scratch.length * 2);
+    const read = readSync(descriptor, scratch, length, scratch.length - length, null);
+    if (read === 0) break;
+    length += read;
+  }
+  return scratch.subarray(0, length);
 }
 
 function tooLarge(path: string, size: number): Problem {
