@@ -35,6 +35,7 @@ export function shouldRetryFailure(retry: CompiledRetry, failure: UpstreamFailur
   if (failure === "overflow") return false;
   if (failure === "perTryTimeout") return on.has("5xx") || on.has("gateway-error") || on.has("reset");
   if (on.has("5xx") || on.has("gateway-error") || on.has("reset")) return true;
+  if (failure === "refused" && on.has("refused-stream")) return true;
   if (on.has("reset-before-request") && !wasSent) return true;
   return on.has("connect-failure") && (failure === "connect" || failure === "connectTimeout");
 }

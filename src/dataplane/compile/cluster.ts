@@ -7,7 +7,10 @@ import type { TransportSocket } from "../../gen/envoy/envoy/config/core/v3/base_
 import type { HttpProtocolOptions as CommonOptions } from "../../gen/envoy/envoy/config/core/v3/protocol_pb.js";
 import { ClusterLoadAssignmentSchema } from "../../gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
 import { UpstreamTlsContextSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
-import { HttpProtocolOptionsSchema } from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
+import {
+  type HttpProtocolOptions,
+  HttpProtocolOptionsSchema,
+} from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { unhandledFields } from "../fields.ts";
 import { type ClusterFilters, compileClusterFilters, noFilters } from "./cluster-filters.ts";
 import { durationMs, timeoutMs } from "./durations.ts";
@@ -16,10 +19,12 @@ import {
   Cluster_DiscoveryType as Discovery,
   Cluster_DnsLookupFamily as Family,
   Cluster_LbPolicy as LbPolicy,
+  Cluster_ClusterProtocolSelection as ProtocolSelection,
   RoutingPriority,
 } from "./enums.ts";
 import { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
+import { type CompiledHttp2, compileHttp2Options } from "./http2-options.ts";
 import { compileUpstreamTls, type UpstreamTls } from "./upstream-tls.ts";
 
 export interface CompiledCluster {
@@ -43,6 +48,9 @@ export interface CompiledCluster {
   readonly dns: { readonly refreshMs: number; readonly family: "v4" | "v6" | "auto" | "v4Preferred" | "all" };
   readonly tls: UpstreamTls | undefined;
   readonly tlsMatches: readonly { readonly match: Readonly<Record<string, unknown>>; readonly tls: UpstreamTls | undefined }[];
+  /** `auto`: as the host chooses in the TLS handshake. `downstream`: as the client. */
+  readonly protocol: "http1" | "http2" | "auto" | "downstream";
+  readonly http2: CompiledHttp2;
   readonly filters: ClusterFilters;
   /** Set when its protocol is one we do not speak: requests get 503. */
   readonly unusable: string | undefined;
@@ -159,6 +167,7 @@ function compileLimits(cluster: Cluster): CompiledCluster["limits"] {
 function compileOptions(cluster: Cluster, findings: Findings, fail: (path: string) => void) {
   let common: CommonOptions | undefined = cluster.commonHttpProtocolOptions;
   let filters = noFilters;
+  let options: ProtocolOptions = { case: undefined };
   for (const [key, any] of Object.entries(cluster.typedExtensionProtocolOptions)) {
     const path = `typed_extension_protocol_options[${JSON.stringify(key)}]`;
     const unpacked = key === httpOptionsKey ? anyUnpack(any, HttpProtocolOptionsSchema) : undefined;
@@ -172,16 +181,12 @@ function compileOptions(cluster: Cluster, findings: Findings, fail: (path: strin
     for (const each of unhandledFields(HttpProtocolOptionsSchema, { ...unpacked, httpFilters: [] } as typeof unpacked, handledFields))
       findings.notExecuted(`${path}.${each}`);
     common = unpacked.commonHttpProtocolOptions ?? common;
-    const protocol = unpacked.upstreamProtocolOptions;
-    if (protocol.case === "explicitHttpConfig") {
-      const explicit = protocol.value.protocolConfig.case;
-      if (explicit === "http2ProtocolOptions") fail(`${path}.explicit_http_config.http2_protocol_options`);
-      if (explicit === "http3ProtocolOptions") fail(`${path}.explicit_http_config.http3_protocol_options`);
-    }
+    options = unpacked.upstreamProtocolOptions;
+    if (options.case === "explicitHttpConfig" && options.value.protocolConfig.case === "http3ProtocolOptions")
+      fail(`${path}.explicit_http_config.http3_protocol_options`);
   }
-  // The deprecated place of the same option.
-  if (cluster.http2ProtocolOptions !== undefined) fail("http2_protocol_options");
   return {
+    ...compileProtocol(cluster, options),
     filters,
     idleTimeoutMs: timeoutMs(common?.idleTimeout, 3_600_000),
     requestsPerConnection: common?.maxRequestsPerConnection || cluster.maxRequestsPerConnection || Number.POSITIVE_INFINITY,
@@ -189,6 +194,28 @@ function compileOptions(cluster: Cluster, findings: Findings, fail: (path: strin
     maxResponseHeadBytes: (common?.maxResponseHeadersKb ?? 60) * 1_024,
     maxStreamMs: timeoutMs(common?.maxStreamDuration, Number.POSITIVE_INFINITY),
   };
+}
+
+type ProtocolOptions = HttpProtocolOptions["upstreamProtocolOptions"];
+
+function compileProtocol(cluster: Cluster, options: ProtocolOptions): Pick<CompiledCluster, "protocol" | "http2"> {
+  switch (options.case) {
+    case "explicitHttpConfig": {
+      const explicit = options.value.protocolConfig;
+      if (explicit.case === "http2ProtocolOptions") return { protocol: "http2", http2: compileHttp2Options(explicit.value) };
+      return { protocol: "http1", http2: compileHttp2Options(undefined) };
+    }
+    case "autoConfig":
+      return { protocol: "auto", http2: compileHttp2Options(options.value.http2ProtocolOptions) };
+    case "useDownstreamProtocolConfig":
+      return { protocol: "downstream", http2: compileHttp2Options(options.value.http2ProtocolOptions) };
+    default: {
+      // The deprecated places of the same options.
+      const http2 = compileHttp2Options(cluster.http2ProtocolOptions);
+      if (cluster.protocolSelection === ProtocolSelection.USE_DOWNSTREAM_PROTOCOL) return { protocol: "downstream", http2 };
+      return { protocol: cluster.http2ProtocolOptions === undefined ? "http1" : "http2", http2 };
+    }
+  }
 }
 
 function compileTransport(socket: TransportSocket | undefined, findings: Findings, fail: (path: string) => void): UpstreamTls | undefined {

@@ -1,5 +1,10 @@
 // The enums of Envoy that we switch on, under names of our own module.
-export { Cluster_DiscoveryType, Cluster_DnsLookupFamily, Cluster_LbPolicy } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+export {
+  Cluster_ClusterProtocolSelection,
+  Cluster_DiscoveryType,
+  Cluster_DnsLookupFamily,
+  Cluster_LbPolicy,
+} from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 export { RoutingPriority } from "../../gen/envoy/envoy/config/core/v3/base_pb.js";
 export { HealthStatus } from "../../gen/envoy/envoy/config/core/v3/health_check_pb.js";
 export {

@@ -59,7 +59,7 @@ export function compileUpstreamTls(context: UpstreamTlsContext, findings: Findin
     certificateSecret: common?.tlsCertificateSdsSecretConfigs[0]?.name,
     validation,
     validationSecret,
-    alpn: common?.alpnProtocols.filter((each) => each === "http/1.1") ?? [],
+    alpn: common?.alpnProtocols ?? [],
     minVersion: tlsVersions[common?.tlsParams?.tlsMinimumProtocolVersion ?? 0],
     maxVersion: tlsVersions[common?.tlsParams?.tlsMaximumProtocolVersion ?? 0],
     suites: upstreamSuites(common?.tlsParams, findings.at("common_tls_context.tls_params")),

@@ -1,9 +1,11 @@
 // One try of a request: a host is picked, a connection to it taken, and the request written.
 
+import type { CompiledCluster } from "../compile/cluster.ts";
 import { mutateHeaders } from "../compile/header-mutations.ts";
 import { setHeader } from "../http1/headers.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
 import type { Host } from "../upstream/host.ts";
+import type { PoolProtocol } from "../upstream/pool.ts";
 import type { OutgoingRequest, UpstreamStream } from "../upstream/stream.ts";
 import { fail, reply } from "./answers.ts";
 import { prepareCall } from "./call.ts";
@@ -36,8 +38,13 @@ export function attempt(exchange: Exchange): void {
   exchange.isCounted = true;
   cluster.requests++;
   host.activeRequests++;
-  const upstream = host.acquire(exchange, isHigh);
+  const upstream = host.acquire(exchange, isHigh, protocolOf(exchange, cluster.config.protocol));
   if (upstream !== undefined) onConnection(exchange, upstream);
+}
+
+function protocolOf(exchange: Exchange, protocol: CompiledCluster["protocol"]): PoolProtocol {
+  if (protocol !== "downstream") return protocol;
+  return exchange.protocol === "HTTP/2" ? "http2" : "http1";
 }
 
 export function onConnection(exchange: Exchange, upstream: UpstreamStream): void {
@@ -71,7 +78,8 @@ function prepared(exchange: Exchange): OutgoingRequest {
   return filters.cutsQuery ? withoutFragment(exchange) : exchange;
 }
 
-function withoutFragment({ method, path, authority, scheme, headers, contentLength, isChunked, upgrade }: Exchange): OutgoingRequest {
+function withoutFragment(request: Exchange): OutgoingRequest {
+  const { method, path, authority, scheme, headers, contentLength, isChunked, upgrade } = request;
   return { method, path: path.split("#", 1)[0] as string, authority, scheme, headers, contentLength, isChunked, upgrade };
 }
 

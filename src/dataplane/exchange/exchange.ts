@@ -13,7 +13,8 @@ import type { ResponseHead } from "../http1/response-head.ts";
 import type { RequestView } from "../match.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
 
-import type { Host, Waiter } from "../upstream/host.ts";
+import type { Host } from "../upstream/host.ts";
+import type { Waiter } from "../upstream/pool.ts";
 import type { OutgoingRequest, ResponseHandler, UpstreamFailure, UpstreamStream } from "../upstream/stream.ts";
 import { onConnection } from "./attempt.ts";
 import { type Call, onCallData, onCallEnd, onCallHead } from "./call.ts";

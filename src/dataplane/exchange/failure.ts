@@ -18,7 +18,7 @@ export function onUpstreamFailure(exchange: Exchange, failure: UpstreamFailure, 
   const upstream = exchange.upstream;
   exchange.upstream = undefined;
   if (exchange.headSent) breakOff(exchange);
-  else if (upstream !== undefined && wasStale(upstream, failure) && maySendAgain(exchange)) {
+  else if (upstream !== undefined && wasStale(upstream, failure) && maySendAgain(exchange, failure)) {
     exchange.resendsLeft--;
     exchange.release();
     exchange.attempts--;
@@ -38,18 +38,13 @@ function breakOff(exchange: Exchange): void {
 
 /** A kept connection may be closed by the upstream in the moment that we use it: it got not a byte of a response. */
 function wasStale(upstream: UpstreamStream, failure: UpstreamFailure): boolean {
-  return upstream.mayHaveBeenStale && (failure === "closed" || failure === "reset");
+  return upstream.mayHaveBeenStale && (failure === "closed" || failure === "reset" || failure === "refused");
 }
 
-/** Nothing but a request that may be sent twice (RFC 9110 §9.2.2). */
-function maySendAgain(exchange: Exchange): boolean {
-  return (
-    idempotent.has(exchange.method) &&
-    exchange.contentLength <= 0 &&
-    !exchange.isChunked &&
-    exchange.upgrade === undefined &&
-    exchange.resendsLeft > 0
-  );
+/** Nothing but a request that may be sent twice (RFC 9110 §9.2.2), or that nobody saw. */
+function maySendAgain(exchange: Exchange, failure: UpstreamFailure): boolean {
+  const isAllowed = failure === "refused" || idempotent.has(exchange.method);
+  return isAllowed && exchange.contentLength <= 0 && !exchange.isChunked && exchange.upgrade === undefined && exchange.resendsLeft > 0;
 }
 
 function onFailure(exchange: Exchange, failure: UpstreamFailure, detail: string, wasSent: boolean): void {
@@ -68,6 +63,18 @@ function onFailure(exchange: Exchange, failure: UpstreamFailure, detail: string,
       return;
     case "connectTimeout":
       fail(exchange, 503, `${beforeHeaders}reset reason: connection timeout`, "UF", "upstream_connection_timeout");
+      return;
+    case "refused":
+      fail(
+        exchange,
+        503,
+        `${beforeHeaders}reset reason: remote refused stream reset`,
+        "UR",
+        "upstream_reset_before_response_started{remote_refused_stream_reset}",
+      );
+      return;
+    case "remoteReset":
+      fail(exchange, 503, `${beforeHeaders}reset reason: remote reset`, "UR", "upstream_reset_before_response_started{remote_reset}");
       return;
     default:
       fail(

@@ -6,7 +6,7 @@ import { type EndpointSet, type EndpointSpec, noEndpoints } from "../compile/end
 import { Balancer } from "./balancer.ts";
 import { Host } from "./host.ts";
 import { type Resolution, resolveEndpoints } from "./resolve.ts";
-import { type SecretLookup, tlsOptions, tlsVersion } from "./tls.ts";
+import { type SecretLookup, TlsClient, tlsVersion } from "./tls.ts";
 
 export class ClusterStats {
   upstream_rq_total = 0;
@@ -111,8 +111,8 @@ export class ClusterRuntime {
       if (next.has(key)) continue;
       const known = this.#hosts.get(key);
       if (known === undefined) {
-        const options = tls === undefined ? undefined : tlsOptions(tls, spec, this.#environment.secret);
-        next.set(key, new Host(this, spec.address, spec, options));
+        const client = tls === undefined ? undefined : new TlsClient(tls, spec, this.#environment.secret);
+        next.set(key, new Host(this, spec.address, spec, client));
       } else {
         known.spec = spec;
         next.set(key, known);

@@ -3,6 +3,7 @@
 import { type ConnectionOptions, type PeerCertificate, rootCertificates } from "node:tls";
 import type { EndpointSpec } from "../compile/endpoints.ts";
 import type { Material, UpstreamTls, Validation } from "../compile/upstream-tls.ts";
+import type { PoolProtocol } from "./pool.ts";
 
 /** Secrets that were published: certificates and validation contexts by name. */
 export type SecretLookup = (
@@ -22,7 +23,31 @@ export function tlsVersion(tls: UpstreamTls, spec: EndpointSpec): string {
   return `tls${version} ${tls.autoSni ? spec.hostname : ""}`;
 }
 
-export function tlsOptions(tls: UpstreamTls, spec: EndpointSpec, secret: SecretLookup): ConnectionOptions {
+/** The TLS of one host: the same but for the protocols that are offered. */
+export class TlsClient {
+  readonly #alpn: readonly string[];
+  readonly #options: ConnectionOptions;
+
+  constructor(tls: UpstreamTls, spec: EndpointSpec, secret: SecretLookup) {
+    this.#alpn = tls.alpn;
+    this.#options = tlsOptions(tls, spec, secret);
+  }
+
+  optionsFor(protocol: PoolProtocol): ConnectionOptions {
+    const offered = offeredProtocols(this.#alpn, protocol);
+    return offered.length === 0 ? this.#options : { ...this.#options, ALPNProtocols: offered };
+  }
+}
+
+/** What is configured, as far as it is what will be spoken; as Envoy, without a word of it: HTTP/2 names itself, HTTP/1.1 need not. */
+function offeredProtocols(alpn: readonly string[], protocol: PoolProtocol): string[] {
+  if (protocol === "http2") return ["h2"];
+  if (protocol === "http1") return alpn.filter((each) => each === "http/1.1");
+  const known = alpn.filter((each) => each === "h2" || each === "http/1.1");
+  return known.length > 0 ? known : ["h2", "http/1.1"];
+}
+
+function tlsOptions(tls: UpstreamTls, spec: EndpointSpec, secret: SecretLookup): ConnectionOptions {
   const certificate = tls.certificate ?? (tls.certificateSecret === undefined ? undefined : secret(tls.certificateSecret)?.certificate);
   const validation = (tls.validationSecret === undefined ? undefined : secret(tls.validationSecret)?.validation) ?? tls.validation;
   const names = tls.validation?.subjectNames ?? validation?.subjectNames ?? [];
@@ -32,7 +57,6 @@ export function tlsOptions(tls: UpstreamTls, spec: EndpointSpec, secret: SecretL
     ...(servername !== "" && { servername }),
     ...(certificate && { cert: certificate.certificate, key: certificate.key }),
     ...(validation?.ca !== undefined && { ca: validation.ca === "system" ? [...rootCertificates] : validation.ca }),
-    ...(tls.alpn.length > 0 && { ALPNProtocols: [...tls.alpn] }),
     ...(tls.minVersion && { minVersion: tls.minVersion }),
     ...(tls.maxVersion && { maxVersion: tls.maxVersion }),
     ...tls.suites,
