@@ -57,11 +57,6 @@ export const upstreams = {
     title: "a Service that is only a name elsewhere",
     help: "A Service of type `ExternalName` has no pods and so no addresses: it is an entry in the cluster's DNS. Requests are not sent wherever such an entry points, because whoever may write Services could lead them anywhere. Write an Upstream that says so itself:\n\n    spec:\n      static:\n        hosts:\n        - {addr: api.example.com, port: 443}",
   },
-  KubeExternalName: {
-    code: "HW3025",
-    title: "a Service that is only a name elsewhere",
-    help: "A Service of type `ExternalName` has no pods and so no addresses: it is an entry in the cluster's DNS. Requests are not sent wherever such an entry points, because whoever may write Services could lead them anywhere. Write an Upstream that says so itself:\n\n    spec:\n      static:\n        hosts:\n        - {addr: api.example.com, port: 443}",
-  },
   ServiceAnnotation: {
     code: "HW3024",
     title: "an annotation of a Service that cannot be read",
@@ -214,8 +209,8 @@ export const upstreams = {
   },
   TlsAlpn: {
     code: "HW3069",
-    title: "an ALPN protocol that is too long",
-    help: "The names in `alpnProtocols` are short words of at most 255 bytes: `h2`, `http/1.1`.",
+    title: "an ALPN protocol that is none",
+    help: "The names in `alpnProtocols` are short words of 1 to 255 bytes: `h2`, `http/1.1`. Envoy ends itself when it is given an empty one, so what has one is left out.",
   },
   HashByHostname: {
     code: "HW3049",
