@@ -4,7 +4,7 @@ export { edsCluster } from "./envoy/edsCluster.ts";
 export { packAny } from "./envoy/encode.ts";
 export { pipeAddress, socketAddress } from "./envoy/endpoint.ts";
 export { Cluster_DiscoveryType } from "./gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
-export type { Report } from "./model/problem.ts";
+export { Report } from "./model/problem.ts";
 export { type Config, defineConfig } from "./plugin/config.ts";
 export type { Feature } from "./plugin/feature.ts";
 export type { CustomUpstreamType, TlsDefaults, UpstreamHooks, UpstreamOf, UpstreamWatch } from "./plugin/upstream-type.ts";

@@ -5,6 +5,7 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { builtins } from "../../src/builtins.ts";
 import { SettingsSchema } from "../../src/gen/gloo/gloo/projects/gloo/api/v1/settings_pb.js";
+import { readmeExamples } from "../../src/lib/testing/readme.ts";
 import { upstreamTypeContract } from "../../src/lib/testing/upstreamTypeContract.ts";
 import { resourcesOf } from "../../src/lib/testing/world.ts";
 import { resourceKey } from "../../src/model/ref.ts";
@@ -13,6 +14,8 @@ import type { EdgeContext, UpstreamOf } from "../../src/plugin/upstream-type.ts"
 import { hostsFile } from "./hosts-file.ts";
 
 const yaml = readFileSync(join(import.meta.dirname, "config/till.yaml"), "utf8");
+
+readmeExamples(join(import.meta.dirname, "README.md"), withConfig(builtins, { upstreamTypes: [hostsFile] }));
 
 upstreamTypeContract(hostsFile, {
   good: yaml,

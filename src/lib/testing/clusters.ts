@@ -8,6 +8,7 @@ import { ListenerSchema } from "../../gen/envoy/envoy/config/listener/v3/listene
 import { type EnvoyResource, typeUrls } from "../../model/envoy-resource.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { Resource } from "../../model/resource.ts";
+import { customKinds } from "../../plugin/config.ts";
 import type { Plugins } from "../../plugin/plugins.ts";
 import { clusterOf } from "../../translate/clusters.ts";
 import { endpointsOf } from "../../translate/endpoints.ts";
@@ -22,7 +23,7 @@ export interface ClusterStory {
 }
 
 export function clusterStory(yaml: string, plugins: Plugins = builtins): ClusterStory {
-  const resources = resourcesOf(yaml);
+  const resources = resourcesOf(yaml, customKinds(plugins));
   const world = worldOf(resources);
   const ofKind = <K extends "Upstream" | "Service">(kind: K) => resources.filter((each) => each.kind === kind) as Resource<K>[];
   const upstreams = [...ofKind("Upstream"), ...ofKind("Service").flatMap((service) => inMemoryUpstreams(service))];
