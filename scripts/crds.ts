@@ -6,7 +6,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { crdKinds, crdOf } from "./crds/definition.ts";
-import { yaml } from "./crds/print.ts";
+import { yaml } from "./yaml.ts";
 
 const root = join(import.meta.dirname, "..");
 const folder = "deploy/crds";

@@ -11,6 +11,7 @@ export function yaml(value: object): string {
 /** On new lines, unless it fits on the one that it begins on. */
 function block(value: Json, indent: number): string {
   const pad = `\n${"  ".repeat(indent)}`;
+  if (typeof value === "string") return literal(value, pad);
   if (Array.isArray(value))
     return value.map((each) => `${pad}- ${(fits(each, indent + 1) ?? block(each, indent + 1)).trimStart()}`).join("");
   return entriesOf(value)
@@ -24,8 +25,8 @@ function block(value: Json, indent: number): string {
 function fits(value: Json, indent: number): string | undefined {
   const line = flow(value);
   // An object with fields of its own is easier to read, and to compare, on lines of its own.
-  const isTree = line.includes("properties: {") || line.includes("[{");
-  return isScalar(value) || (!isTree && line.length + 2 * indent + 2 <= width) ? line : undefined;
+  const isTree = line.includes("properties: {") || line.includes("[{") || line.includes("\\n");
+  return (isScalar(value) && !isText(value)) || (!isTree && line.length + 2 * indent + 2 <= width) ? line : undefined;
 }
 
 function flow(value: Json): string {
@@ -33,6 +34,16 @@ function flow(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
   const entries = entriesOf(value).map(([key, each]) => `${scalar(key)}: ${flow(each)}`);
   return entries.length === 0 ? "{}" : `{ ${entries.join(", ")} }`;
+}
+
+/** Of several lines: as they are. */
+function literal(text: string, pad: string): string {
+  const lines = text.replace(/\n$/, "").split("\n");
+  return ` |${text.endsWith("\n") ? "" : "-"}${lines.map((line) => (line === "" ? "\n" : `${pad}${line}`)).join("")}`;
+}
+
+function isText(value: Json): boolean {
+  return typeof value === "string" && value.includes("\n");
 }
 
 function entriesOf(value: Json): [string, Json][] {
