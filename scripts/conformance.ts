@@ -2,7 +2,9 @@
 //
 //   npm run conformance -- [AREA…] [-v] [--aspects states,routes,…] [--json FILE] [--scratch]
 //
-// --scratch calls the stages one after the other instead of the incremental flow (test/corpus/assemble.ts).
+// Cases with Consul, or with services that tell of their functions, are run against such servers (test/corpus/lab.ts); what is missing
+// for that is said, and counts as not yet. --scratch calls the stages one after the other instead of the incremental flow
+// (test/corpus/assemble.ts), and starts no servers.
 // The corpus is in $HEADWORKS_CORPUS, or in ../shared/conformance beside the repository. Where we differ on purpose, the case is
 // listed in test/corpus/differences.md with the reason; a case that is listed and agrees is an error of the list.
 // Exit status 1 when the list is wrong, 2 when there is no corpus.
@@ -11,6 +13,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Case, corpusFolder, readCases } from "../test/corpus/cases.ts";
 import { type Aspect, aspects, type Difference, differences, type Output } from "../test/corpus/compare.ts";
+import { Lab, needOf } from "../test/corpus/lab.ts";
 import { assembleCase, translateCase } from "../test/corpus/translate.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -32,8 +35,10 @@ if (folder === undefined) {
 const wanted = (values.aspects?.split(",") as Aspect[] | undefined) ?? aspects;
 const listed = readListed();
 const results = new Map<Case, readonly Difference[]>();
-for (const each of readCases(folder, positionals)) {
-  const found = await compared(each);
+const missing = new Map<string, number>();
+await using lab = new Lab();
+for (const [each, comparing] of begun(readCases(folder, positionals))) {
+  const found = await comparing();
   results.set(each, found);
   if (values.verbose && found.length > 0) {
     console.log(
@@ -42,16 +47,33 @@ for (const each of readCases(folder, positionals)) {
   }
 }
 print();
+for (const [why, count] of missing) console.error(`not run: ${count} cases; ${why}`);
 if (values.json)
   writeFileSync(values.json, JSON.stringify(Object.fromEntries([...results].map(([{ id }, found]) => [id, found])), undefined, 1));
 const wrong = [...results].filter(([{ id }, found]) => listed.has(id) && found.length === 0 && wanted.length === aspects.length);
 for (const [{ id }] of wrong) console.error(`test/corpus/differences.md lists ${id}, but it agrees`);
-process.exit(wrong.length > 0 ? 1 : 0);
+process.exitCode = wrong.length > 0 ? 1 : 0;
+
+/** Cases with servers mostly wait: those are begun at once. */
+function begun(cases: readonly Case[]): (readonly [Case, () => Promise<readonly Difference[]>])[] {
+  return cases.map((each) => {
+    if (needOf(each) === undefined) return [each, () => compared(each)] as const;
+    const early = compared(each);
+    return [each, () => early] as const;
+  });
+}
 
 async function compared(each: Case): Promise<readonly Difference[]> {
+  const need = needOf(each);
+  const why = need && (values.scratch ? "--scratch starts no servers" : lab.missing(need));
+  if (why !== undefined) {
+    missing.set(why, (missing.get(why) ?? 0) + 1);
+    return [{ aspect: "states", text: `not run: ${why}` }];
+  }
   let output: Output;
   try {
-    output = values.scratch ? assembleCase(each) : await translateCase(each);
+    if (need !== undefined) output = await lab.run(each);
+    else output = values.scratch ? assembleCase(each) : await translateCase(each);
   } catch (error) {
     return [{ aspect: "states", text: `failed: ${(error as Error).stack?.split("\n").slice(0, 4).join(" ")}` }];
   }

@@ -118,6 +118,24 @@ function specJson(resource: Resource, secrets: SecretValues): unknown {
   return info ? redactMessage(info.schema, plainSpec(resource) as JsonObject, secrets, envoyTypes()) : resource.spec;
 }
 
+/** The Upstreams that discovery made, as Gloo writes them. */
+export function discoveredUpstreams(translation: Translation): JsonObject[] {
+  const all = [...translation.resources.values()];
+  return all.filter(({ kind, origin }) => kind === "Upstream" && origin.source === "discovery").map(upstreamJson);
+}
+
+/** With `metadata` and `spec`, secrets as they are. */
+export function upstreamJson(upstream: Resource): JsonObject {
+  const { ref, labels, annotations } = upstream;
+  const metadata = {
+    name: ref.name,
+    namespace: ref.namespace,
+    ...(Object.keys(labels).length > 0 && { labels: { ...labels } }),
+    ...(Object.keys(annotations).length > 0 && { annotations: { ...annotations } }),
+  };
+  return { metadata, spec: plainSpec(upstream) as JsonObject };
+}
+
 /** The spec in proto-JSON, secrets as they are. */
 export function plainSpec(resource: Resource): unknown {
   const info = schemaOf(resource);

@@ -3,7 +3,7 @@
 
 import { type EnvoyKind, envoyKinds } from "../admin/contract.ts";
 import { envoyJson } from "../admin/envoy-json.ts";
-import { defaultProxy, envoyResources, oneView, plainSpec } from "../admin/views.ts";
+import { defaultProxy, discoveredUpstreams, envoyResources, oneView } from "../admin/views.ts";
 import { type Translation, translateOnce } from "../control-plane.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { Status } from "../model/status.ts";
@@ -41,19 +41,13 @@ function outputOf(translation: Translation, proxy: ProxyKey | undefined) {
   return {
     statuses: Object.fromEntries([...translation.statuses].map(([key, status]) => [key, statusJson(status)])),
     ...(Object.fromEntries(envoyKinds.map((kind) => [kind, resources(kind)])) as Record<EnvoyKind, unknown[]>),
-    discovered: discovered(translation),
+    discovered: discoveredUpstreams(translation),
   };
 }
 
 function statusJson({ state, reason, subresourceStatuses }: Status) {
   const parts = Object.entries(subresourceStatuses).map(([name, part]) => [name, { state: part.state, reason: part.reason }] as const);
   return { state, reason, ...(parts.length > 0 && { subresources: Object.fromEntries(parts) }) };
-}
-
-/** Upstreams that discovery made, with `metadata` as Gloo writes it. */
-function discovered(translation: Translation): unknown[] {
-  const found = [...translation.resources.values()].filter((each) => each.kind === "Upstream" && each.origin.source === "discovery");
-  return found.map((each) => ({ metadata: { ...each.ref, labels: each.labels }, spec: plainSpec(each) }));
 }
 
 function chooseProxy(translation: Translation, wanted: string | undefined): ProxyKey | undefined {

@@ -12,6 +12,8 @@ export interface Case {
   readonly input: string;
   /** The Settings as an object of Kubernetes. */
   readonly settings: JsonObject;
+  /** Registered with Consul before: bodies of `PUT /v1/agent/service/register`. */
+  readonly consulServices?: readonly object[];
   readonly expected: Expectation;
 }
 
@@ -42,6 +44,7 @@ function readCase(folder: string, area: string, id: string, base: JsonObject): C
     about: read("about.txt").trim(),
     input: read("input.yaml"),
     settings: { apiVersion: "gloo.solo.io/v1", kind: "Settings", metadata, spec: merged(base, patch) },
+    ...(existsSync(join(folder, "consul-services.json")) && { consulServices: JSON.parse(read("consul-services.json")) as object[] }),
     expected: JSON.parse(read("expect.json")) as Expectation,
   };
 }

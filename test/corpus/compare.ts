@@ -43,10 +43,11 @@ export function differences(expected: Expectation, got: Output, only: readonly A
   const found: Difference[] = [];
   if (only.includes("states")) found.push(...stateDifferences(expected.statuses ?? {}, got.statuses));
   for (const aspect of ["clusters", "endpoints", "listeners", "routes"] as const) {
-    if (only.includes(aspect)) found.push(...resourceDifferences(aspect, expected[aspect], got[aspect], aspect === "clusters"));
+    if (only.includes(aspect))
+      found.push(...resourceDifferences(aspect, expected[aspect], got[aspect], aspect === "clusters" ? "whole where told" : "part"));
   }
   const discovered = expected.afterApply?.upstreams;
-  if (discovered && only.includes("discovered")) found.push(...resourceDifferences("discovered", discovered, got.discovered, true));
+  if (discovered && only.includes("discovered")) found.push(...resourceDifferences("discovered", discovered, got.discovered, "whole"));
   return found;
 }
 
@@ -71,7 +72,7 @@ function resourceDifferences(
   aspect: Aspect,
   expected: readonly JsonObject[] | undefined,
   got: readonly JsonObject[] | undefined,
-  isWhole: boolean,
+  told: "whole" | "whole where told" | "part",
 ): Difference[] {
   const want = byName(expected);
   const have = byName(got);
@@ -80,7 +81,8 @@ function resourceDifferences(
     const texts = have.has(name) ? firstDifferences(value, have.get(name)) : ["missing"];
     if (texts.length > 0) found.push({ aspect, text: `${name} ${texts.join(" ; ")}` });
   }
-  if (isWhole && want.size > 0) for (const name of have.keys()) if (!want.has(name)) found.push({ aspect, text: `${name} is extra` });
+  const isWhole = told === "whole" || (told === "whole where told" && want.size > 0);
+  if (isWhole) for (const name of have.keys()) if (!want.has(name)) found.push({ aspect, text: `${name} is extra` });
   return found;
 }
 

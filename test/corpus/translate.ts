@@ -1,8 +1,9 @@
 // A case as `headworks translate -o json` would print it, in this process: by the flow, or by the stages called one after the other.
 import type { JsonObject } from "@bufbuild/protobuf";
 import { envoyJson } from "../../src/admin/envoy-json.ts";
+import { discoveredUpstreams } from "../../src/admin/views.ts";
 import { builtins } from "../../src/builtins.ts";
-import { translateOnce } from "../../src/control-plane.ts";
+import { type Translation, translateOnce } from "../../src/control-plane.ts";
 import { worldOf } from "../../src/lib/testing/world.ts";
 import { type EnvoyResource, type TypeUrl, typeUrls } from "../../src/model/envoy-resource.ts";
 import type { ResourceKey } from "../../src/model/ref.ts";
@@ -14,14 +15,18 @@ import { assemble } from "./assemble.ts";
 import type { Case } from "./cases.ts";
 import type { Output } from "./compare.ts";
 
-type Input = Pick<Case, "input" | "settings">;
+export type Input = Pick<Case, "input" | "settings">;
 
 const defaultProxy = "gateway-proxy";
 
 export async function translateCase(each: Input, proxyName = defaultProxy): Promise<Output> {
-  const { statuses, proxies } = await translateOnce({ source: memorySource(resourcesOf(each)), plugins: builtins });
-  const served = [...proxies].find(([key]) => key.endsWith(`~${proxyName}`)) ?? [...proxies][0];
-  return outputOf(statuses, served?.[1] ?? []);
+  const translation = await translateOnce({ source: memorySource(resourcesOf(each)), plugins: builtins });
+  return { ...outputOf(translation.statuses, servedBy(translation, proxyName)), discovered: discoveredUpstreams(translation) };
+}
+
+/** What a proxy is served; where there is none of that name, the first. */
+export function servedBy({ proxies }: Translation, proxyName = defaultProxy): readonly EnvoyResource[] {
+  return ([...proxies].find(([key]) => key.endsWith(`~${proxyName}`)) ?? [...proxies][0])?.[1] ?? [];
 }
 
 export function assembleCase(each: Input, proxyName = defaultProxy): Output {
@@ -29,11 +34,11 @@ export function assembleCase(each: Input, proxyName = defaultProxy): Output {
   return outputOf(statuses, proxies.get(proxyName) ?? [...proxies.values()][0] ?? []);
 }
 
-function resourcesOf({ input, settings }: Input): readonly Resource[] {
+export function resourcesOf({ input, settings }: Input): readonly Resource[] {
   return [...readText(JSON.stringify(settings), "settings.json").resources, ...readText(input, "input.yaml").resources];
 }
 
-function outputOf(statuses: ReadonlyMap<ResourceKey, Status>, served: readonly EnvoyResource[]): Output {
+export function outputOf(statuses: ReadonlyMap<ResourceKey, Status>, served: readonly EnvoyResource[]): Output {
   const json = (typeUrl: TypeUrl): JsonObject[] => served.filter((each) => each.typeUrl === typeUrl).map(envoyJson);
   return {
     statuses: Object.fromEntries([...statuses].map(([key, { state, reason }]) => [key, { state, reason }])),
