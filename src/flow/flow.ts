@@ -13,15 +13,16 @@ import type { Kind, Resource, Spec } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import { statusOf } from "../status/status.ts";
+import { discoveredUpstreams, discoverySettings } from "../upstreams/kube/discovered.ts";
 import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
 import { secretProblems } from "../validate/secret.ts";
-import { byKind, createInputs, type Inputs, sameResource } from "./inputs.ts";
+import { byKind, createInputs, type Inputs, sameJson, sameResource } from "./inputs.ts";
 import { type Contributor, type Judged, judge } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
 import { Offers } from "./offers.ts";
 import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
-import { clusterResources, type Endpoints, endpointResources, generatedResources, upstreamsFlow } from "./upstreams.ts";
+import { clusterResources, discoveredInUse, type Endpoints, endpointResources, generatedResources, upstreamsFlow } from "./upstreams.ts";
 import { isWatched, sameWatched, type Watched, watchedNamespaces } from "./watched.ts";
 import { inService, settingsFlow } from "./world.ts";
 
@@ -34,6 +35,10 @@ export class Flow {
   /** Upstreams that could be read, also those that discovery made. */
   readonly upstreams: Collection<Resource<"Upstream">>;
   readonly settings: Single<Spec<"Settings">>;
+  /** The Upstreams of Services, as discovery would have them. */
+  readonly found: Collection<Resource<"Upstream">>;
+  /** Those of them that nobody has written. */
+  readonly discovered: Collection<Resource<"Upstream">>;
   /** Endpoints that travel by EDS, by key of the Upstream. */
   readonly endpoints: readonly Collection<Endpoints>[];
   readonly proxies: () => Iterable<ProxyKey>;
@@ -68,23 +73,42 @@ export class Flow {
       },
       { equals: sameResource },
     );
-    const known = inService(readable, settings, generated);
+    const discovery = graph.value("discovery settings", (read) => discoverySettings(read.value(settings)), { equals: sameJson });
+    const found = graph.deriveMany(
+      "upstreams that discovery finds",
+      readable.Service,
+      (service, _key, read) => discoveredUpstreams(service, read.value(discovery)).map((upstream) => [upstream.key, upstream] as const),
+      { equals: sameResource },
+    );
+    // Who wrote one of that name, or had it written, means that.
+    const discovered = graph.derive(
+      "discovered upstreams",
+      found,
+      (upstream, key, read) => (read.has(readable.Upstream, key) ? undefined : upstream),
+      { equals: sameResource },
+    );
+    const known = inService({ of: readable, settings, generated, discovered });
 
     const upstreams = upstreamsFlow(graph, inputs, known, plugins);
     const routes = routesFlow(graph, inputs, known, upstreams, plugins);
+    const inUse = discoveredInUse(graph, upstreams, { inputs, known, plugins }, routes.users);
 
     const aboutSecrets: Contributor = ({ kind, key }, read) => (kind === "Secret" ? [{ problems: read.get(badSecrets, key) ?? [] }] : []);
 
     this.inputs = inputs;
     this.upstreams = known.of.Upstream;
     this.settings = known.settings;
-    this.endpoints = [upstreams.endpoints, upstreams.generatedEndpoints];
+    this.found = found;
+    this.discovered = discovered;
+    this.endpoints = [upstreams.endpoints, upstreams.generatedEndpoints, inUse.endpoints];
     this.outlets = [
       { collection: upstreams.clusters, resources: clusterResources },
       { collection: upstreams.extras, resources: (each: EnvoyResource) => [each] },
       { collection: upstreams.generatedClusters, resources: generatedResources },
       { collection: upstreams.endpoints, resources: endpointResources },
       { collection: upstreams.generatedEndpoints, resources: endpointResources },
+      { collection: inUse.clusters, resources: generatedResources },
+      { collection: inUse.endpoints, resources: endpointResources },
       ...routes.outlets,
     ] as readonly Outlet[];
     this.proxies = routes.proxies;

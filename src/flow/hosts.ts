@@ -43,6 +43,7 @@ export interface Hosts {
   readonly hosts: Collection<SiteHost>;
   readonly hostsBySite: Index<SiteHost>;
   readonly hostsByOwner: Index<SiteHost>;
+  readonly hostsByUse: Index<SiteHost>;
   readonly sharedDomains: Collection<SharedDomain>;
   readonly sharedDomainsBySite: Index<SharedDomain>;
 }
@@ -56,6 +57,8 @@ export interface SharedDomain {
 /** One virtual host of one site. */
 export interface SiteHost extends Made<EncodedVirtualHost | undefined> {
   readonly attachment: Attachment;
+  /** Discovered Upstreams that it leads to. */
+  readonly uses: readonly ResourceKey[];
 }
 
 export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Hosts {
@@ -81,7 +84,8 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
       const part = gateway && partsOf(gateway, worldOf(read, known)).parts[attachment.part];
       const virtualService = read.get(known.of.VirtualService, attachment.virtualService);
       if (gateway === undefined || part?.kind !== "http" || virtualService === undefined) return undefined;
-      const world = worldOf(read, known);
+      const uses = new Set<ResourceKey>();
+      const world = worldOf(read, known, uses);
       const verdict = judgeDomains(
         virtualService,
         (domain) => claimants(read, byDomain, known, attachment, domain),
@@ -102,7 +106,7 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
             hasCluster(read, upstreams, resourceKey("Upstream", ref)),
           ),
       });
-      return { attachment, ...made };
+      return { attachment, uses: [...uses].sort(), ...made };
     },
     { equals: sameHost },
   );
@@ -128,6 +132,7 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
     hosts,
     hostsBySite: hosts.index("by site", (host) => [siteOf(host.attachment)]),
     hostsByOwner: hosts.index("by owner", (host) => host.reports.keys()),
+    hostsByUse: hosts.index("by use", ({ uses }) => uses),
     sharedDomains: shared,
     sharedDomainsBySite: shared.index("by site", ({ site }) => [site]),
   };
@@ -248,7 +253,7 @@ function sameHost(a: SiteHost, b: SiteHost): boolean {
     sameBytes &&
     a.made?.usesFallback === b.made?.usesFallback &&
     sameJson(a.made?.owners, b.made?.owners) &&
-    sameJson(a.attachment, b.attachment) &&
+    sameJson([a.attachment, a.uses], [b.attachment, b.uses]) &&
     sameJson([...a.reports], [...b.reports])
   );
 }

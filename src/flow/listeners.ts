@@ -41,6 +41,8 @@ export interface SiteListener extends Made<ListenerTranslation> {
   readonly port: number;
   /** The version in service is the newest. */
   readonly isNewest: boolean;
+  /** Discovered Upstreams that it leads to. */
+  readonly uses: readonly ResourceKey[];
 }
 
 export interface SiteRoutes {
@@ -60,6 +62,7 @@ export interface Listeners {
   readonly sites: Collection<Site>;
   readonly listeners: Collection<SiteListener>;
   readonly listenersByOwner: Index<SiteListener>;
+  readonly listenersByUse: Index<SiteListener>;
   /** Those of them that have their port; by proxy and port. */
   readonly bound: Collection<SiteListener>;
   /** What they bring with them, by proxy and name: several may bring the same, which stays until the last of them goes. */
@@ -142,6 +145,7 @@ export function listenersFlow(
     sites,
     listeners,
     listenersByOwner: listeners.index("by owner", (listener) => listener.reports.keys()),
+    listenersByUse: listeners.index("by use", ({ uses }) => uses),
     bound,
     brought,
     routes,
@@ -160,7 +164,8 @@ function siteListener(
   portVerdicts: Collection<PortVerdict>,
   plugins: Plugins,
 ): SiteListener {
-  const world = worldOf(read, known);
+  const uses = new Set<ResourceKey>();
+  const world = worldOf(read, known, uses);
   let used = gateway;
   const made = withLastGood<ListenerTranslation>(read, inputs, world, {
     owner: gateway.key,
@@ -209,6 +214,7 @@ function siteListener(
     gateway: gateway.key,
     port: used.spec?.bindPort ?? 0,
     isNewest: used.version === gateway.version,
+    uses: [...uses].sort(),
     ...made,
   };
 }
@@ -278,7 +284,7 @@ function sameListener(a: SiteListener, b: SiteListener): boolean {
     a.isNewest === b.isNewest &&
     sameEnvoyResource(a.made.listener, b.made.listener) &&
     sameVersions(a.made.extras, b.made.extras) &&
-    sameJson(a.made.routes, b.made.routes) &&
+    sameJson([a.made.routes, a.uses], [b.made.routes, b.uses]) &&
     sameJson([...a.reports], [...b.reports])
   );
 }

@@ -1,5 +1,5 @@
 // The routing half of the flow: Gateways and VirtualServices → virtual hosts → route configurations and listeners.
-import type { Collection, Graph, Read } from "../graph/mod.ts";
+import type { Collection, Graph, Index, Read } from "../graph/mod.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Resource } from "../model/resource.ts";
@@ -20,6 +20,8 @@ export interface Routes {
   readonly outlets: readonly Outlet[];
   readonly proxies: () => Iterable<ProxyKey>;
   readonly contributors: readonly Contributor[];
+  /** What leads to discovered Upstreams, by their keys. */
+  readonly users: readonly Index<unknown>[];
   /** Everything that may have met a fault. */
   readonly made: readonly Collection<Made<unknown>>[];
   /** The listeners and route configurations that a Gateway has a part in. */
@@ -28,7 +30,14 @@ export interface Routes {
 
 export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Routes {
   const hosts = hostsFlow(graph, inputs, known, upstreams, plugins);
-  const { listeners, listenersByOwner, bound, brought, routes, extras } = listenersFlow(graph, inputs, known, upstreams, hosts, plugins);
+  const { listeners, listenersByOwner, listenersByUse, bound, brought, routes, extras } = listenersFlow(
+    graph,
+    inputs,
+    known,
+    upstreams,
+    hosts,
+    plugins,
+  );
   const proxies = graph.value("proxies", (read) => [...new Set(read.list(listeners).map(([, listener]) => listener.proxy))]);
   const aboutHosts: Contributor = (resource, read) =>
     read.lookup(hosts.hostsByOwner, resource.key).map(([, host]) => ({
@@ -57,6 +66,7 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
         });
   return {
     made: [hosts.hosts, listeners],
+    users: [hosts.hostsByUse, listenersByUse],
     sentOf,
     outlets: [
       {

@@ -1,5 +1,5 @@
 // Upstreams → clusters and endpoints. Endpoints take their own path: an address change runs one function for one Upstream.
-import type { Collection, Graph, Read } from "../graph/mod.ts";
+import type { Collection, Graph, Index, Read } from "../graph/mod.ts";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { Resource } from "../model/resource.ts";
 import type { Plugins } from "../plugin/plugins.ts";
@@ -27,6 +27,8 @@ export interface Upstreams {
   /** The same of Upstreams that nobody wrote. */
   readonly generatedClusters: Clusters;
   readonly generatedEndpoints: Collection<Endpoints>;
+  /** Of Upstreams that discovery finds; sent when something uses them. */
+  readonly discoveredClusters: Clusters;
   /** What was found about an Upstream. */
   readonly contribute: Contributor;
 }
@@ -51,6 +53,7 @@ export function upstreamsFlow(graph: Graph, inputs: Inputs, known: InService, pl
     endpoints: ownEndpoints,
     generatedClusters: clusters("generated clusters", known.generated),
     generatedEndpoints: endpoints("generated endpoints", known.generated),
+    discoveredClusters: clusters("discovered clusters", known.discovered),
     contribute({ kind, key }, read) {
       if (kind !== "Upstream") return [];
       return [{ problems: read.get(own, key)?.reports.get(key) ?? [] }, { problems: read.get(ownEndpoints, key)?.problems ?? [] }];
@@ -59,8 +62,31 @@ export function upstreamsFlow(graph: Graph, inputs: Inputs, known: InService, pl
 }
 
 /** Whether a cluster of that Upstream is sent. */
-export function hasCluster(read: Read, { clusters, generatedClusters }: Upstreams, key: string): boolean {
-  return (read.get(clusters, key) ?? read.get(generatedClusters, key))?.made.cluster !== undefined;
+export function hasCluster(read: Read, { clusters, generatedClusters, discoveredClusters }: Upstreams, key: string): boolean {
+  const made = read.get(clusters, key) ?? read.get(generatedClusters, key) ?? read.get(discoveredClusters, key);
+  return made?.made.cluster !== undefined;
+}
+
+/** Of the discovered Upstreams, what those need that are used: a cluster for each Service of a large Kubernetes would be a burden. */
+export function discoveredInUse(
+  graph: Graph,
+  { discoveredClusters }: Upstreams,
+  { inputs, known, plugins }: { readonly inputs: Inputs; readonly known: InService; readonly plugins: Plugins },
+  users: readonly Index<unknown>[],
+): { readonly clusters: Clusters; readonly endpoints: Collection<Endpoints> } {
+  const clusters = graph.derive("discovered clusters in use", discoveredClusters, (made, key, read) =>
+    users.some((index) => read.lookup(index, key).length > 0) ? made : undefined,
+  );
+  const endpoints = graph.derive(
+    "discovered endpoints",
+    clusters,
+    (_, key, read) => {
+      const upstream = read.get(known.discovered, key);
+      return upstream && translateEndpoints(upstream, read, inputs, known, plugins);
+    },
+    { equals: sameEndpoints },
+  );
+  return { clusters, endpoints };
 }
 
 export function clusterResources({ made }: Made<ClusterTranslation>): readonly EnvoyResource[] {

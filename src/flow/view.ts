@@ -23,6 +23,7 @@ export function viewOf(flow: Flow, sources: readonly Source[], fileProblems: () 
       for (const kind of allKinds) {
         for (const [key, resource] of flow.inputs.given[kind].entries()) resources.set(key as ResourceKey, resource as Resource);
       }
+      for (const [key, upstream] of flow.discovered.entries()) resources.set(key as ResourceKey, upstream);
       return resources;
     },
     get findings() {

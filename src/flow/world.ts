@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { SettingsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/settings_pb.js";
 import type { Collection, Graph, Index, Read, Single } from "../graph/mod.ts";
-import { type Ref, resourceKey } from "../model/ref.ts";
+import { type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Kind, Resource, Spec } from "../model/resource.ts";
 import type { Wanted, World } from "../plugin/world.ts";
 import { allKinds } from "./inputs.ts";
@@ -16,6 +16,8 @@ export interface InService {
   readonly bySelection: { readonly [K in Selectable]: Index<Resource> };
   /** Upstreams that nobody wrote: those of Kubernetes Services. */
   readonly generated: Collection<Resource<"Upstream">>;
+  /** Upstreams that discovery finds and nobody has written. */
+  readonly discovered: Collection<Resource<"Upstream">>;
   readonly settings: Single<Spec<"Settings">>;
 }
 
@@ -28,7 +30,12 @@ export function settingsFlow(graph: Graph, settings: Collection<Resource<"Settin
   });
 }
 
-export function inService(of: InService["of"], settings: InService["settings"], generated: Collection<Resource<"Upstream">>): InService {
+export function inService({
+  of,
+  settings,
+  generated,
+  discovered,
+}: Pick<InService, "of" | "settings" | "generated" | "discovered">): InService {
   const byNamespace = Object.fromEntries(
     allKinds.map((kind) => [kind, (of[kind] as Collection<Resource>).index("by namespace", (resource) => [resource.ref.namespace])]),
   ) as unknown as InService["byNamespace"];
@@ -38,20 +45,24 @@ export function inService(of: InService["of"], settings: InService["settings"], 
       (of[kind] as unknown as Collection<Resource>).index("by selection", (resource) => selectionKeys(kind, resource)),
     ]),
   ) as unknown as InService["bySelection"];
-  return { of, byNamespace, bySelection, generated, settings };
+  return { of, byNamespace, bySelection, generated, discovered, settings };
 }
 
 /** What holds where there are no Settings. */
 const defaultSettings = create(SettingsSchema, { discoveryNamespace: "gloo-system" });
 
-/** The World as one running function sees it. */
-export function worldOf(read: Read, known: InService): World {
+/** The World as one running function sees it. `used` is told the discovered Upstreams that it asks for. */
+export function worldOf(read: Read, known: InService, used?: Set<ResourceKey>): World {
   return {
     get<K extends Kind>(kind: K, ref: Ref): Resource<K> | undefined {
       const key = resourceKey(kind, ref);
       const own = read.get(known.of[kind] as unknown as Collection<Resource<K>>, key);
       if (own !== undefined || kind !== "Upstream") return own;
-      return read.get(known.generated, key) as Resource<K> | undefined;
+      const generated = read.get(known.generated, key) as Resource<K> | undefined;
+      if (generated !== undefined) return generated;
+      const discovered = read.get(known.discovered, key) as Resource<K> | undefined;
+      if (discovered !== undefined) used?.add(key);
+      return discovered;
     },
     list<K extends Kind>(kind: K, namespace?: string, labels: Wanted = {}, fields: Wanted = {}): readonly Resource<K>[] {
       const selection = isIndexed(kind) ? selectionOf(kind, namespace, labels, fields) : undefined;

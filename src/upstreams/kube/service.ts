@@ -35,7 +35,7 @@ export function servicePorts(service: Resource<"Service">): ServicePort[] {
 }
 
 /** One for each number. */
-function distinctPorts(service: Resource<"Service">): ServicePort[] {
+export function distinctPorts(service: Resource<"Service">): ServicePort[] {
   const ports = servicePorts(service);
   return ports.filter(({ port }, i) => ports.findIndex((each) => each.port === port) === i);
 }
@@ -64,11 +64,17 @@ export function inMemoryUpstreams(service: Resource<"Service">, defaults: Annota
       labels: {},
       annotations: {},
       spec: upstream,
-      version: service.version,
+      version: versionOfUpstream(service, port, defaults),
       problems,
       origin: { source: "memory" },
     };
   });
+}
+
+/** Equal for what is made of equals. */
+export function versionOfUpstream({ version }: Resource<"Service">, { port }: ServicePort, defaults: Annotations): string {
+  const own = `${version} ${port}`;
+  return Object.keys(defaults).length === 0 ? own : `${own} ${JSON.stringify(defaults)}`;
 }
 
 /** What an Upstream for one port of a Service says, whether it lives in memory or discovery writes it. */
