@@ -123,6 +123,10 @@ export interface Origin {
   readonly file?: string;
   /** For files: which document of the file, from 0. */
   readonly document?: number;
+  /** For Kubernetes: of the object when this content was read. What others have written to its status since does not show here. */
+  readonly uid?: string;
+  readonly generation?: number;
+  readonly resourceVersion?: string;
 }
 
 export interface Resource<K extends Kind = Kind> {

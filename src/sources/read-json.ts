@@ -12,6 +12,8 @@ export interface ReadJsonOptions {
   readonly layout?: Layout;
   /** For messages in a `google.protobuf.Any`; the types of the API unless given. */
   readonly types?: Registry;
+  /** Fields of Upstreams that belong to types of the user. */
+  readonly customKinds?: readonly string[];
 }
 
 /**
@@ -25,6 +27,7 @@ export function readJson(object: unknown, options: ReadJsonOptions): ReadResult 
       origin: { source: options.source },
       ...(options.layout && { layout: options.layout }),
       types: options.types ?? apiTypes(),
+      ...(options.customKinds && { customKinds: options.customKinds }),
       locate: () => undefined,
       versionOf: (node) => hash("sha256", canonical(contentOf(jsonOf(node))), "hex").slice(0, 16),
     },
@@ -49,7 +52,8 @@ function contentOf(object: unknown): unknown {
   if (typeof object !== "object" || object === null) return object;
   const { metadata, status, namespacedStatuses, ...content } = object as Record<string, unknown>;
   const { name, namespace, labels, annotations } = (metadata ?? {}) as Record<string, unknown>;
-  return { ...content, metadata: { name, namespace, labels, annotations } };
+  // Of a Pod, what counts is its address, which is status.
+  return { ...content, ...(content.kind === "Pod" && { status }), metadata: { name, namespace, labels, annotations } };
 }
 
 /** JSON with its keys in order: equal content, equal text. */

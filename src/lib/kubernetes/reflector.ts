@@ -36,6 +36,11 @@ export interface ReflectorOptions extends Selection {
   readonly backoff?: Backoff;
   /** How long a list that lacks most of what was there must stand. Default: 5 s. */
   readonly holdMs?: number;
+  /**
+   * Most objects deleted within a moment are looked for once more before that is believed: a definition that is removed takes all its
+   * objects along. Deletions wait 50 ms for their company then.
+   */
+  readonly doubtsDeletions?: boolean;
   /** The same after the kind itself was not served for a while: who installs it again needs time to bring its objects back. Default: 60 s. */
   readonly holdAfterMissingMs?: number;
 }
@@ -45,6 +50,8 @@ export async function reflect(api: KubeApi, type: ResourceType, sink: ReflectorS
   const reflector = new Reflector(api, type, sink, options);
   while (!options.signal.aborted) await reflector.round();
 }
+
+const companyMs = 50;
 
 /** A server may ask for more; it gets no more than that. */
 const maxRetryAfterMs = 60_000;
@@ -63,6 +70,11 @@ class Reflector {
   /** Since the last list something happened that makes missing objects doubtful. */
   #isSuspect = false;
   #held = 0;
+  /** Deleted a moment ago, and perhaps not alone. */
+  readonly #leaving = new Set<string>();
+  #leavingTimer: NodeJS.Timeout | undefined;
+  /** Ends the watch for the sake of a list. */
+  #look = new AbortController();
   /** The version of the newest list: a list that is older comes from a cluster that was put back to a backup. */
   #newest = 0n;
 
@@ -149,10 +161,32 @@ class Reflector {
 
   #apply(object: KubeObject): void {
     const key = keyOf(object);
+    this.#leaving.delete(key);
     const version = object.metadata.resourceVersion ?? "";
     if (version !== "" && this.#versions.get(key) === version) return;
     this.#versions.set(key, version);
     this.#sink.apply(object);
+  }
+
+  #deleted(key: string): void {
+    if (!this.#options.doubtsDeletions) this.#remove(key, true);
+    else if (this.#versions.has(key)) {
+      this.#leaving.add(key);
+      this.#leavingTimer ??= setTimeout(() => this.#believeDeletions(), companyMs);
+    }
+  }
+
+  #believeDeletions(): void {
+    this.#leavingTimer = undefined;
+    if (this.#options.signal.aborted) return;
+    const leaving = [...this.#leaving];
+    this.#leaving.clear();
+    const isMass = leaving.length >= 5 && leaving.length > this.#versions.size / 2;
+    if (isMass) {
+      this.#isSuspect = true;
+      this.#from = undefined;
+      this.#look.abort();
+    } else for (const key of leaving) this.#remove(key, true);
   }
 
   #removeMissing(seen: ReadonlySet<string>): void {
@@ -173,23 +207,29 @@ class Reflector {
 
   async #watch(): Promise<void> {
     const { signal: outer, pageSize: _, ...selection } = this.#options;
+    const look = new AbortController();
+    this.#look = look;
     // While a list is not believed, another one is wanted soon.
-    const look = this.#guard.isHolding ? AbortSignal.timeout(Math.min(2000, (this.#options.holdMs ?? 5000) / 2)) : undefined;
-    const signal = look ? AbortSignal.any([outer, look]) : outer;
+    const soon = this.#guard.isHolding ? setTimeout(() => look.abort(), Math.min(2000, (this.#options.holdMs ?? 5000) / 2)) : undefined;
+    const stop = () => look.abort();
+    outer.addEventListener("abort", stop, { once: true });
     const begun = performance.now();
     let events = 0;
     try {
-      const from = { ...selection, resourceVersion: this.#from as string, signal, onOpen: () => this.#answered() };
+      const from = { ...selection, resourceVersion: this.#from as string, signal: look.signal, onOpen: () => this.#answered() };
       for await (const { type, object } of this.#api.watch(this.#type, from)) {
         events++;
         this.#from = object.metadata.resourceVersion ?? this.#from;
-        if (type === "DELETED") this.#remove(keyOf(object), true);
+        if (type === "DELETED") this.#deleted(keyOf(object));
         else if (type !== "BOOKMARK") this.#apply(object);
       }
     } catch (error) {
-      if (!look?.aborted || outer.aborted) throw error;
+      if (!look.signal.aborted || outer.aborted) throw error;
       this.#from = undefined;
       return;
+    } finally {
+      clearTimeout(soon);
+      outer.removeEventListener("abort", stop);
     }
     // A server that ends each watch at once shall not be asked all the time.
     if (events === 0 && performance.now() - begun < 1000) await pause(backoffMs(4, this.#backoff), outer);

@@ -42,6 +42,31 @@ export const sources = {
     title: "TLS tagging without a root CA",
     help: "`consulDiscovery.useTlsTagging` makes Upstreams with TLS of services that carry the tag `tlsTagName`. They are verified with the Secret in `consulDiscovery.rootCa`, which is missing. Services with the tag are not discovered until it is there; all others are.",
   },
+  KubernetesUnreachable: {
+    code: "HW6010",
+    title: "the Kubernetes API does not answer",
+    help: "The API server cannot be reached, does not answer in time, or says that it cannot answer now. Everything that was read stays in service, and proxies notice nothing; it is asked again at least every 3 seconds, and what has changed meanwhile is read when it is back. After a start without an answer, what was in service before is served from `--state-dir`; without that, nothing is sent to proxies until the API answers, so that they keep what they have.",
+  },
+  KubernetesDenied: {
+    code: "HW6011",
+    title: "the Kubernetes API refuses a right",
+    help: "The role of the account that Headworks runs as lacks a verb on a kind, or its token is not accepted. The message has the API's own words. What was read before stays in service. Give it the right (`kubectl auth can-i list upstreams.gloo.solo.io --as=…` shows whether it has it); it is noticed by itself, within seconds. The chart's ClusterRole, or one Role in each of `--watch-namespaces`, has all that is needed: get, list and watch.",
+  },
+  KubernetesKindMissing: {
+    code: "HW6012",
+    title: "a kind is no longer served by the cluster",
+    help: "The definition (CRD) of a kind was removed from the cluster, and with it all objects of that kind. That is rarely meant, so what was in service stays there until the definition is back and says what there is. If it is meant, delete the objects before the definition, or restart Headworks without its `--state-dir`.",
+  },
+  KubernetesDeletionHeld: {
+    code: "HW6013",
+    title: "a mass deletion is being checked",
+    help: "Most objects of a kind are missing after an outage of the Kubernetes API, or were deleted within a moment. They stay in service until a second look, at least 5 seconds later (a minute after the kind itself was missing), finds the same.",
+  },
+  KubernetesWithoutDefinitions: {
+    code: "HW6014",
+    title: "a cluster without our kinds",
+    help: "The cluster has none of the definitions (CRDs) of gloo.solo.io and gateway.solo.io, so there is nothing to serve. Install them with the chart, or apply `deploy/crds`; they are noticed by themselves.",
+  },
   FunctionsUnreachable: {
     code: "HW6030",
     title: "a service that cannot be asked for its functions",

@@ -1,0 +1,168 @@
+// What a cluster has, as resources: each object decoded once, when it changes. Pure bookkeeping.
+//
+// An object that cannot be understood keeps the content of its last version that could.
+import type { Registry } from "@bufbuild/protobuf";
+import type { KubeObject } from "../../lib/kubernetes/object.ts";
+import type { Change } from "../../model/change.ts";
+import type { Problem } from "../../model/problem.ts";
+import { type ResourceKey, resourceKey } from "../../model/ref.ts";
+import type { Kind, Resource, Spec } from "../../model/resource.ts";
+import type { Remembered, SourceBatch } from "../../plugin/source.ts";
+import { readJson } from "../read-json.ts";
+import type { ClusterKind } from "./kinds.ts";
+
+export interface InventoryOptions {
+  readonly types?: Registry;
+  readonly customKinds?: readonly string[];
+  /** What was in service before a restart stands in for what cannot be read. */
+  readonly remembered?: readonly Remembered[];
+}
+
+export interface NamedObject {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export class Inventory {
+  readonly #options: InventoryOptions;
+  readonly #resources = new Map<ResourceKey, Resource>();
+  readonly #remembered: ReadonlyMap<ResourceKey, Remembered>;
+  /** What is only remembered, and neither seen nor missed yet. */
+  readonly #standIns = new Set<ResourceKey>();
+  /** Resources whose endpoints are chosen by labels of Pods. */
+  readonly #wantPods = new Set<ResourceKey>();
+  #changes = new Map<ResourceKey, Change>();
+  #problems = new Map<string, readonly Problem[]>();
+  readonly #placesWithProblems = new Set<string>();
+  #noticedAt: number | undefined;
+
+  constructor(options: InventoryOptions) {
+    this.#options = options;
+    const ours = (options.remembered ?? []).filter(({ resource }) => resource.origin.source === "kubernetes");
+    this.#remembered = new Map(ours.map((each) => [each.key, each]));
+  }
+
+  get size(): number {
+    return this.#resources.size;
+  }
+
+  get wantsPods(): boolean {
+    return this.#wantPods.size > 0;
+  }
+
+  has(key: ResourceKey): boolean {
+    return this.#resources.has(key);
+  }
+
+  apply(kind: ClusterKind, object: KubeObject): void {
+    const { namespace = "", name } = object.metadata;
+    const key = keyOf(kind, { namespace, name });
+    const { types, customKinds } = this.#options;
+    const reading = readJson(kind.trim(object), { source: "kubernetes", ...(types && { types }), ...(customKinds && { customKinds }) });
+    this.setProblems(key, reading.problems);
+    const [read] = reading.resources;
+    // Not ours to read: a token of an account, a ConfigMap that is a lock.
+    if (read === undefined && reading.problems.length === 0) this.#remove(key);
+    if (read === undefined) return;
+    const { uid, generation, resourceVersion } = object.metadata;
+    const origin = { ...read.origin, uid, ...(generation !== undefined && { generation }), resourceVersion };
+    this.#put(this.#withLastGood({ ...read, origin }));
+  }
+
+  delete(kind: ClusterKind, object: NamedObject): void {
+    const key = keyOf(kind, object);
+    this.setProblems(key, []);
+    this.#remove(key);
+  }
+
+  /** Puts what is remembered in the place of what is not known yet; returns of which kinds there was something. */
+  standIn(isMissing: (kind: Kind) => boolean): ReadonlySet<Kind> {
+    const stoodIn = new Set<Kind>();
+    for (const [key, { resource }] of this.#remembered) {
+      if (this.#resources.has(key) || !isMissing(resource.kind)) continue;
+      this.#put(resource);
+      this.#standIns.add(key);
+      stoodIn.add(resource.kind);
+    }
+    return stoodIn;
+  }
+
+  /** All objects of a kind have been seen: what stood in for others is gone. */
+  dismissStandIns({ kind }: ClusterKind): void {
+    for (const key of this.#standIns) if (this.#resources.get(key)?.kind === kind) this.#remove(key);
+  }
+
+  get standIns(): number {
+    return this.#standIns.size;
+  }
+
+  setProblems(place: string, problems: readonly Problem[]): void {
+    if (problems.length === 0 && !this.#placesWithProblems.has(place)) return;
+    if (problems.length > 0) this.#placesWithProblems.add(place);
+    else this.#placesWithProblems.delete(place);
+    this.#problems.set(place, problems);
+    this.#noticedAt ??= performance.now();
+  }
+
+  get hasNews(): boolean {
+    return this.#changes.size > 0 || this.#problems.size > 0;
+  }
+
+  /** What changed since the last call. */
+  take(): SourceBatch {
+    const batch = { changes: [...this.#changes.values()], problems: this.#problems, noticedAt: this.#noticedAt ?? performance.now() };
+    this.#forget();
+    return batch;
+  }
+
+  /** All there is. */
+  takeAll(): SourceBatch {
+    const { problems, noticedAt } = this.take();
+    return { changes: [{ kind: "reset", resources: [...this.#resources.values()] }], problems, noticedAt };
+  }
+
+  #forget(): void {
+    this.#changes = new Map();
+    this.#problems = new Map();
+    this.#noticedAt = undefined;
+  }
+
+  #put(resource: Resource): void {
+    this.#standIns.delete(resource.key);
+    this.#noticedAt ??= performance.now();
+    this.#resources.set(resource.key, resource);
+    this.#changes.set(resource.key, { kind: "apply", resource });
+    if (choosesPods(resource)) this.#wantPods.add(resource.key);
+    else this.#wantPods.delete(resource.key);
+  }
+
+  #remove(key: ResourceKey): void {
+    if (!this.#resources.delete(key)) return;
+    this.#standIns.delete(key);
+    this.#noticedAt ??= performance.now();
+    this.#wantPods.delete(key);
+    this.#changes.set(key, { kind: "delete", key });
+  }
+
+  #withLastGood(resource: Resource): Resource {
+    if (resource.spec !== undefined) return resource;
+    const good = this.#resources.get(resource.key) ?? this.#remembered.get(resource.key)?.resource;
+    if (good?.spec === undefined) return resource;
+    const { spec, labels, annotations, custom } = good;
+    return { ...resource, spec, labels, annotations, ...(custom && { custom }), isStale: true };
+  }
+}
+
+export function keyOf({ kind }: ClusterKind, ref: NamedObject): ResourceKey {
+  return resourceKey(kind, ref);
+}
+
+/** Labels of Pods matter to Upstreams with a selector or with subsets, and to a mesh. */
+function choosesPods({ kind, spec, annotations }: Resource): boolean {
+  if (kind === "Service") return /subset/i.test(annotations["gloo.solo.io/upstream_config"] ?? "");
+  if (kind === "Settings") return (spec as Spec<"Settings"> | undefined)?.gloo?.istioOptions?.enableAutoMtls === true;
+  if (kind !== "Upstream") return false;
+  const { upstreamType } = (spec as Spec<"Upstream"> | undefined) ?? {};
+  if (upstreamType?.case !== "kube") return false;
+  return upstreamType.value.subsetSpec !== undefined || Object.keys(upstreamType.value.selector).length > 0;
+}
