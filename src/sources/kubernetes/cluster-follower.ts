@@ -38,6 +38,7 @@ export interface FollowOptions extends InventoryOptions {
 
 /** The place of findings that are about the cluster and none of its objects. */
 const clusterPlace = "kubernetes";
+const firstLook = "the first look at the cluster";
 
 export class ClusterFollower {
   readonly health: Health;
@@ -98,7 +99,11 @@ export class ClusterFollower {
 
   /** All that is there has been read, or what was there before stands in for it. */
   #isWhole(): boolean {
-    return this.#standsIn || (this.#isDiscovered && this.#unread.values().every((namespaces) => namespaces.size === 0));
+    return this.#standsIn || this.#isRead();
+  }
+
+  #isRead(): boolean {
+    return this.#isDiscovered && this.#unread.values().every((namespaces) => namespaces.size === 0);
   }
 
   /** Endpoints chosen by labels nobody knows yet would be none. */
@@ -209,6 +214,7 @@ export class ClusterFollower {
     const unread = this.#unread.get(kind);
     if (unread?.delete(namespace) && unread.size === 0) this.#inventory.dismissStandIns(kind);
     this.health.noteStandIns(this.#inventory.standIns);
+    if (this.#isRead()) this.health.note(firstLook, undefined);
     this.#wakeForNews();
   }
 
@@ -222,6 +228,8 @@ export class ClusterFollower {
     const unread = new Set(this.#unread.entries().flatMap(([{ kind }, namespaces]) => (namespaces.size > 0 ? [kind] : [])));
     const isMissing = (kind: Kind) => unread.has(kind) || !this.#unread.keys().some((each) => each.kind === kind);
     this.#standsIn = this.#inventory.standIn(isMissing).size > 0;
+    // Whoever hangs has not failed yet.
+    this.health.note(firstLook, new KubeError("unreachable", "it has not answered yet", { request: firstLook }));
     this.health.noteStandIns(this.#inventory.standIns);
     this.#wake();
   }
