@@ -1,5 +1,6 @@
 // Where a connection sits: in a filter chain of a listener, for as long as there is one that would take it and asks the same of its client.
 
+import type { Socket } from "node:net";
 import type { ClientAuthentication } from "./compile/downstream-tls.ts";
 import type { CompiledChain } from "./compile/filter-chains.ts";
 import type { CompiledHcm } from "./compile/hcm.ts";
@@ -15,6 +16,7 @@ export interface SeatListener {
   readonly stats: ListenerStats;
   readonly writeLog: (path: string, line: string) => void;
   onClose(connection: ClientConnection): void;
+  onHttp2(connection: ClientConnection, socket: Socket, seat: Seat): void;
 }
 
 export class Seat implements ConnectionOwner {
@@ -52,6 +54,10 @@ export class Seat implements ConnectionOwner {
 
   onClose(connection: ClientConnection): void {
     this.#listener.onClose(connection);
+  }
+
+  onHttp2(connection: ClientConnection, socket: Socket): void {
+    this.#listener.onHttp2(connection, socket, this);
   }
 }
 

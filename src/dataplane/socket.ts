@@ -8,6 +8,7 @@ import type { CompiledChain, FilterChains } from "./compile/filter-chains.ts";
 import type { ListenAddress } from "./compile/listener.ts";
 import type { ClientConnection } from "./downstream/client.ts";
 import { Http1Connection } from "./downstream/http1-connection.ts";
+import { Http2Connection } from "./downstream/http2-connection.ts";
 import { ListenerStats } from "./downstream/listener-stats.ts";
 import type { Tables } from "./exchange/tables.ts";
 import { hasSameTerms, Seat } from "./seat.ts";
@@ -180,7 +181,14 @@ export class ListeningSocket {
       return;
     }
     const seat = new Seat(this, chain, hello);
-    this.#connections.set(new Http1Connection(socket, seat), seat);
+    const isHttp2 = chain.hcm.codec === "http2" || (chain.hcm.codec === "auto" && (socket as TLSSocket).alpnProtocol === "h2");
+    this.#connections.set(isHttp2 ? new Http2Connection(socket, seat) : new Http1Connection(socket, seat), seat);
+  }
+
+  /** A connection that began as HTTP/1.1 is HTTP/2. */
+  onHttp2(connection: ClientConnection, socket: Socket, seat: Seat): void {
+    this.#connections.delete(connection);
+    this.#connections.set(new Http2Connection(socket, seat), seat);
   }
 
   #seatAgain(connection: ClientConnection, seat: Seat): void {

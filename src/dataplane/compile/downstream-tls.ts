@@ -42,7 +42,7 @@ export interface ClientAuthentication {
 /** As Envoy's time for the first bytes; its own time-out of a handshake is none. */
 const defaultHandshakeMs = 15_000;
 
-const spoken = new Set(["http/1.1", "http/1.0"]);
+const spoken = new Set(["h2", "http/1.1", "http/1.0"]);
 
 /**
  * `unusable`: the chain takes its connections and closes them. A certificate that is broken leaves the settings before in service, as an Envoy does

@@ -88,12 +88,12 @@ export const handledFields: HandledFields = {
     "priority",
     "upgrade_configs",
     "max_stream_duration",
-    // no effect here
-    "flush_timeout",
     "max_grpc_timeout",
     "grpc_timeout_offset",
+    // no effect here
+    "flush_timeout",
   ],
-  "envoy.config.route.v3.RouteAction.MaxStreamDuration": ["max_stream_duration"],
+  "envoy.config.route.v3.RouteAction.MaxStreamDuration": ["max_stream_duration", "grpc_timeout_header_max", "grpc_timeout_header_offset"],
   "envoy.config.route.v3.RouteAction.UpgradeConfig": ["upgrade_type", "enabled"],
   "envoy.config.route.v3.WeightedCluster": ["clusters", "total_weight", "runtime_key_prefix"],
   "envoy.config.route.v3.WeightedCluster.ClusterWeight": [
@@ -293,6 +293,7 @@ export const handledFields: HandledFields = {
     "add_user_agent",
     "common_http_protocol_options",
     "http_protocol_options",
+    "http2_protocol_options",
     "server_name",
     "server_header_transformation",
     "max_request_headers_kb",
@@ -320,7 +321,6 @@ export const handledFields: HandledFields = {
     // no effect here
     "drain_timeout",
     "delayed_close_timeout",
-    "http2_protocol_options",
     "http3_protocol_options",
     "proxy_100_continue",
     "access_log_options",

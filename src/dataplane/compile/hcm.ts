@@ -12,11 +12,15 @@ import { timeoutMs } from "./durations.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
 import { compileHttpFilters } from "./http-filters.ts";
+import { type CompiledHttp2, compileHttp2Options } from "./http2-options.ts";
 import { type CompiledRouteConfig, compileRouteConfig } from "./route-config.ts";
 
 export interface CompiledHcm {
   readonly statPrefix: string;
   readonly routes: { readonly kind: "rds"; readonly name: string } | { readonly kind: "inline"; readonly config: CompiledRouteConfig };
+  /** `auto`: as ALPN says, or the first bytes. */
+  readonly codec: "auto" | "http1" | "http2";
+  readonly http2: CompiledHttp2;
   readonly limits: RequestHeadLimits;
   readonly maxHeadBytes: number;
   readonly headTimeoutMs: number;
@@ -55,7 +59,7 @@ export function compileHcm(hcm: HttpConnectionManager, findings: Findings): Comp
   const shallow = routeSpecifier.case === "routeConfig" ? { ...rest, routeSpecifier: { case: undefined } } : hcm;
   for (const path of unhandledFields(HttpConnectionManagerSchema, shallow as HttpConnectionManager, handledFields))
     findings.notExecuted(path);
-  if (hcm.codecType === 2 || hcm.codecType === 3) findings.notExecuted(`codec_type: HTTP${hcm.codecType}`, "; HTTP/1.1 is served");
+  if (hcm.codecType === 3) findings.notExecuted("codec_type: HTTP3", "; HTTP/1.1 and HTTP/2 are served");
   if (hcm.forwardClientCertDetails !== 0 && hcm.forwardClientCertDetails !== 4) findings.notExecuted("forward_client_cert_details");
   const common = hcm.commonHttpProtocolOptions;
   const http1 = hcm.httpProtocolOptions;
@@ -63,6 +67,8 @@ export function compileHcm(hcm: HttpConnectionManager, findings: Findings): Comp
   return {
     statPrefix: hcm.statPrefix,
     routes: compileRoutes(hcm, findings),
+    codec: (["auto", "http1", "http2", "auto"] as const)[hcm.codecType] ?? "auto",
+    http2: compileHttp2Options(hcm.http2ProtocolOptions),
     limits: {
       maxHeaders: common?.maxHeadersCount ?? 100,
       acceptHttp10: http1?.acceptHttp10 ?? false,

@@ -11,6 +11,8 @@ export interface CompiledHttp2 {
   /** Of HPACK. */
   readonly tableSize: number;
   readonly keepalive: { readonly intervalMs: number; readonly timeoutMs: number } | undefined;
+  /** How many streams a client may reset: at once, and in a second. */
+  readonly resets: { readonly streamResetBurst?: number; readonly streamResetRate?: number };
   /** Clients may ask for tunnels (RFC 8441). */
   readonly allowsConnect: boolean;
 }
@@ -31,6 +33,10 @@ export function compileHttp2Options(options: Http2ProtocolOptions | undefined): 
     connectionWindow: options?.initialConnectionWindowSize ?? defaultConnectionWindow,
     tableSize: options?.hpackTableSize ?? 4_096,
     keepalive: intervalMs === undefined || intervalMs <= 0 ? undefined : { intervalMs, timeoutMs: durationMs(keepalive?.timeout) ?? 5_000 },
+    resets: {
+      ...(options?.streamResetBurst !== undefined && { streamResetBurst: Number(options.streamResetBurst) }),
+      ...(options?.streamResetRate !== undefined && { streamResetRate: Number(options.streamResetRate) }),
+    },
     allowsConnect: options?.allowConnect ?? false,
   };
 }

@@ -1,5 +1,6 @@
 // One route: when it matches and what it does with a request.
 
+import type { Duration } from "@bufbuild/protobuf/wkt";
 import type {
   DirectResponseAction,
   RedirectAction,
@@ -8,6 +9,7 @@ import type {
   RouteAction,
   WeightedCluster_ClusterWeight,
 } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import type { GrpcTimeout } from "../exchange/grpc.ts";
 import { compileLambdaRoute, formFilter, type LambdaRoute, lambdaFilter } from "../filters/awsLambda.ts";
 import type { Condition, Matchable, PathTest, RequestView } from "../match.ts";
 import { regex } from "../regex.ts";
@@ -49,7 +51,12 @@ export interface Forward {
   readonly appendXForwardedHost: boolean;
   readonly timeoutMs: number;
   readonly idleTimeoutMs: number | undefined;
-  readonly maxStreamMs: number;
+  /** Undefined: what the connection manager says. */
+  readonly maxStreamMs: number | undefined;
+  /** `grpc-timeout` instead of `timeoutMs`, and how much of it. */
+  readonly maxGrpc: GrpcTimeout | undefined;
+  /** `grpc-timeout` instead of `maxStreamMs`, and how much of it. */
+  readonly grpcHeader: GrpcTimeout | undefined;
   readonly retry: CompiledRetry | undefined;
   readonly isHighPriority: boolean;
   /** By lower-case upgrade type; what the route says overrides what the connection manager says. */
@@ -172,19 +179,27 @@ function compileForward(action: RouteAction, path: PathTest, hostRetry: RetryPol
   const upgrades = new Map<string, boolean>();
   for (const upgrade of action.upgradeConfigs) upgrades.set(upgrade.upgradeType.toLowerCase(), upgrade.enabled ?? true);
   const retry = action.retryPolicy ?? hostRetry;
+  const stream = action.maxStreamDuration;
   return {
     target: compileTarget(action, findings),
     notFoundStatus: [503, 404, 500][action.clusterNotFoundResponseCode] ?? 503,
     rewritePath: compilePathRewrite(action.prefixRewrite, action.regexRewrite, path),
     host: compileHostRewrite(action),
     appendXForwardedHost: action.appendXForwardedHost,
-    timeoutMs: timeoutMs(action.timeout, 15_000),
+    // As in Envoy, a route that limits its streams has no other time-out.
+    timeoutMs: action.maxStreamDuration === undefined ? timeoutMs(action.timeout, 15_000) : Number.POSITIVE_INFINITY,
     idleTimeoutMs: action.idleTimeout === undefined ? undefined : timeoutMs(action.idleTimeout, Number.POSITIVE_INFINITY),
-    maxStreamMs: timeoutMs(action.maxStreamDuration?.maxStreamDuration, Number.POSITIVE_INFINITY),
+    maxStreamMs: stream?.maxStreamDuration === undefined ? undefined : timeoutMs(stream.maxStreamDuration, Number.POSITIVE_INFINITY),
+    maxGrpc: stream === undefined ? grpcTimeout(action.maxGrpcTimeout, action.grpcTimeoutOffset) : undefined,
+    grpcHeader: grpcTimeout(stream?.grpcTimeoutHeaderMax, stream?.grpcTimeoutHeaderOffset),
     retry: retry === undefined ? undefined : compileRetry(retry, findings.at("retry_policy")),
     isHighPriority: action.priority === RoutingPriority.HIGH,
     upgrades,
   };
+}
+
+function grpcTimeout(max: Duration | undefined, offset: Duration | undefined): GrpcTimeout | undefined {
+  return max && { maxMs: durationMs(max), offsetMs: durationMs(offset) ?? 0 };
 }
 
 function compileTarget(action: RouteAction, findings: Findings): ClusterChoice {

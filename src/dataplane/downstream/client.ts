@@ -1,5 +1,6 @@
 // The client's side of an exchange: a connection of HTTP/1.1, or a stream of HTTP/2. And what either needs of its listener.
 
+import type { Socket } from "node:net";
 import type { AccessLogger } from "../compile/access-log.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
 import type { Deadline } from "../deadline.ts";
@@ -63,6 +64,8 @@ export interface ConnectionOwner {
   readonly isDraining: boolean;
   readonly stats: ListenerStats;
   onClose(connection: ClientConnection): void;
+  /** The client turned out to speak HTTP/2: `socket` is as if nothing had been read of it. */
+  onHttp2(connection: ClientConnection, socket: Socket): void;
   writeLog(path: string, line: string): void;
 }
 

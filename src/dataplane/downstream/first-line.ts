@@ -17,3 +17,12 @@ export function hasBareLf(data: Buffer, from: number): boolean {
   for (let at = data.indexOf(0x0a, from); at >= 0; at = data.indexOf(0x0a, at + 1)) if (data[at - 1] !== 0x0d) return true;
   return false;
 }
+
+const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+
+/** Whether bytes are what HTTP/2 begins with (RFC 9113 §3.4); "maybe": more must come to tell. */
+export function isHttp2Preface(data: Buffer, at: number): boolean | "maybe" {
+  const length = Math.min(preface.length, data.length - at);
+  if (data.compare(preface, 0, length, at, at + length) !== 0) return false;
+  return length === preface.length ? true : "maybe";
+}

@@ -82,7 +82,7 @@ const refused: readonly (readonly [string, string, number | readonly number[]])[
   ["a head of 70 KB", get(`X: ${"a".repeat(70_000)}\r\n`), 431],
   ["200 headers", get(Array.from({ length: 200 }, (_, index) => `x${index}: 1\r\n`).join("")), 431],
   ["the first bytes of TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
-  ["the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400],
+  ["the preface of HTTP/2 with another end", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", 400],
 ];
 
 describe("is refused, and the connection ends:", () => {

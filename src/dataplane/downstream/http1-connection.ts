@@ -10,7 +10,7 @@ import { HeadFault, parseRequestHead } from "../http1/request-head.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import { MessageWriter } from "../http1/writer.ts";
 import { type ClientConnection, type ClientStream, type ConnectionOwner, plainAddress } from "./client.ts";
-import { hasBareLf, isPlausible } from "./first-line.ts";
+import { hasBareLf, isHttp2Preface, isPlausible } from "./first-line.ts";
 import { answerText, type Closing, framing, headText, refusalText, tunnelFraming } from "./http1-response.ts";
 import { countStatus } from "./listener-stats.ts";
 
@@ -171,6 +171,7 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing 
     while (at + 1 < data.length && data[at] === 0x0d && data[at + 1] === 0x0a) at += 2;
     if (at >= data.length) return data.length;
     const { hcm, stats } = this.#owner;
+    if (this.#served === 0 && data[at] === 0x50 && this.#mayBeHttp2(data, at)) return data.length;
     const end = data.indexOf("\r\n\r\n", at, "latin1");
     if (end < 0 || end - at > hcm.maxHeadBytes) {
       if (data.length - at > hcm.maxHeadBytes) this.#refuse(new HeadFault(431, "head too large"));
@@ -214,6 +215,27 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing 
     }
     exchange.begin();
     return next;
+  }
+
+  /** The first bytes of a connection: whether they are, or may be, those of HTTP/2. */
+  #mayBeHttp2(data: Buffer, at: number): boolean {
+    if (this.#owner.hcm.codec === "http1") return false;
+    const found = isHttp2Preface(data, at);
+    if (found === "maybe") this.#stash = data.subarray(at);
+    else if (found) this.#handOver(data.subarray(at));
+    return found !== false;
+  }
+
+  #handOver(data: Buffer): void {
+    this.#state = closingState;
+    this.#closeTimers();
+    const { stats } = this.#owner;
+    stats.downstream_cx_total--;
+    stats.downstream_cx_active--;
+    for (const event of ["data", "drain", "error", "end", "close"]) this.#socket.removeAllListeners(event);
+    this.#socket.pause();
+    this.#socket.unshift(data);
+    this.#owner.onHttp2(this, this.#socket);
   }
 
   #endBody(last: Buffer): void {
@@ -399,13 +421,17 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing 
     this.#state = closingState;
     this.#exchange?.onDownstreamClose();
     this.#exchange = undefined;
+    this.#closeTimers();
+    this.#stash = undefined;
+    this.#owner.stats.downstream_cx_active--;
+    this.#owner.onClose(this);
+  }
+
+  #closeTimers(): void {
     this.request.close();
     this.try.close();
     this.idle.close();
     this.#read.close();
-    this.#stash = undefined;
-    this.#owner.stats.downstream_cx_active--;
-    this.#owner.onClose(this);
   }
 
   /** Finishes what is under way and takes no more. */

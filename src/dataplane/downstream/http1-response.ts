@@ -69,7 +69,7 @@ function connectionHeader(exchange: Exchange, closing: Closing): string {
 
 /** The answer to what is not a request. */
 export function refusalText(fault: HeadFault, hcm: CompiledHcm): string {
-  const phrase = phrases[fault.status] ?? "Bad Request";
+  const phrase = refusalPhrase(fault.status);
   const body = fault.hasBody ? phrase : "";
   const headers: Headers = ["content-length", String(body.length)];
   if (body !== "") headers.push("content-type", "text/plain");
@@ -77,6 +77,10 @@ export function refusalText(fault: HeadFault, hcm: CompiledHcm): string {
   let text = `HTTP/1.1 ${fault.status} ${phrase}\r\n`;
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return `${text}connection: close\r\n\r\n${body}`;
+}
+
+export function refusalPhrase(status: number): string {
+  return phrases[status] ?? "Bad Request";
 }
 
 const phrases: Readonly<Record<number, string>> = {

@@ -3,6 +3,7 @@
 export class ListenerStats {
   downstream_cx_total = 0;
   downstream_cx_active = 0;
+  downstream_cx_http2_total = 0;
   downstream_rq_total = 0;
   downstream_rq_active = 0;
   downstream_rq_1xx = 0;

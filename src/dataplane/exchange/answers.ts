@@ -5,10 +5,20 @@ import { sendHeaders } from "../edge.ts";
 import type { Headers } from "../http1/headers.ts";
 import { pathOnly } from "../match.ts";
 import type { Exchange } from "./exchange.ts";
+import { isGrpc, toTrailersOnly } from "./grpc.ts";
 import { mutateResponse, tellRequestId } from "./rewrite.ts";
 
-/** How Envoy begins its texts about an upstream that did not answer. */
-export const beforeHeaders = "upstream connect error or disconnect/reset before headers. ";
+/** Envoy's words for an upstream that did not answer. */
+export function resetText(exchange: Exchange, reason: string): string {
+  const last = exchange.attempts > 1 ? "retried and the latest " : "";
+  return `upstream connect error or disconnect/reset before headers. ${last}reset reason: ${reason}`;
+}
+
+export interface AnswerOptions {
+  readonly headers?: readonly string[];
+  /** For clients of gRPC, where it does not follow from the status. */
+  readonly grpcStatus?: number;
+}
 
 /** An answer of the proxy itself. */
 export function reply(
@@ -17,13 +27,20 @@ export function reply(
   body: string,
   flags: string,
   details: string,
-  extra: readonly string[] = [],
+  { headers: extra = [], grpcStatus }: AnswerOptions = {},
 ): void {
   if (exchange.isDone || exchange.headSent) return;
   exchange.dropUpstream();
   exchange.responseFlags = flags;
   exchange.responseDetails = details;
   const headers = answerHeaders(exchange, body, extra);
+  if (isGrpc(exchange.headers)) {
+    toTrailersOnly(headers, status, exchange.method === "HEAD" ? "" : body, grpcStatus);
+    send(exchange, 200, headers, "");
+  } else send(exchange, status, headers, body);
+}
+
+function send(exchange: Exchange, status: number, headers: Headers, body: string): void {
   // Not before: for Envoy, %RESPONSE_CODE% in the headers of its own answers is 0.
   exchange.responseStatus = status;
   exchange.responseHeaders = headers;
@@ -46,18 +63,18 @@ function answerHeaders(exchange: Exchange, body: string, extra: readonly string[
 }
 
 /** An answer to what went wrong; when the answer has begun, the connection is cut instead. */
-export function fail(exchange: Exchange, status: number, body: string, flag: string, details: string, extra: readonly string[] = []): void {
+export function fail(exchange: Exchange, status: number, body: string, flag: string, details: string, options: AnswerOptions = {}): void {
   if (exchange.headSent) {
     exchange.responseFlags = flag;
     exchange.client.abort();
     exchange.end();
     return;
   }
-  reply(exchange, status, body, exchange.responseFlags === "" ? flag : `${flag},${exchange.responseFlags}`, details, extra);
+  reply(exchange, status, body, exchange.responseFlags === "" ? flag : `${flag},${exchange.responseFlags}`, details, options);
 }
 
 export function redirect(exchange: Exchange, status: number, location: string): void {
-  reply(exchange, status, "", "", "direct_response", ["location", location]);
+  reply(exchange, status, "", "", "direct_response", { headers: ["location", location] });
 }
 
 export function redirectTo(exchange: Exchange, action: Extract<Action, { kind: "redirect" }>): void {

@@ -7,7 +7,7 @@ import type { ClusterRuntime } from "../upstream/cluster.ts";
 import type { Host } from "../upstream/host.ts";
 import type { PoolProtocol } from "../upstream/pool.ts";
 import type { OutgoingRequest, UpstreamStream } from "../upstream/stream.ts";
-import { fail, reply } from "./answers.ts";
+import { fail, reply, resetText } from "./answers.ts";
 import { prepareCall } from "./call.ts";
 import type { Exchange } from "./exchange.ts";
 import { flushRequest } from "./request-body.ts";
@@ -85,8 +85,5 @@ function withoutFragment(request: Exchange): OutgoingRequest {
 
 export function overflow(exchange: Exchange): void {
   exchange.release();
-  fail(exchange, 503, "upstream connect error or disconnect/reset before headers. reset reason: overflow", "UO", "upstream_overflow", [
-    "x-envoy-overloaded",
-    "true",
-  ]);
+  fail(exchange, 503, resetText(exchange, "overflow"), "UO", "upstream_overflow", { headers: ["x-envoy-overloaded", "true"] });
 }

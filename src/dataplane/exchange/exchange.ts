@@ -24,6 +24,7 @@ import { flushRequest, onBodyData, onBodyEnd } from "./request-body.ts";
 import { onResponseData, onResponseEnd, onResponseFlush, onResponseHead } from "./response.ts";
 import type { Tables } from "./tables.ts";
 import { onIdleTimeout, onRouteTimeout, onTryTimeout } from "./timeouts.ts";
+import type { LimitKind } from "./timers.ts";
 
 export class Exchange implements RequestView, FormatContext, ResponseHandler, Waiter, PseudoHeaders, OutgoingRequest {
   // — the request, as matchers see it —
@@ -67,6 +68,10 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   choice: WeightedChoice | undefined;
   retry: CompiledRetry | undefined;
   pathBefore = "";
+  /** For the response; for the whole of it. */
+  timeoutMs = Number.POSITIVE_INFINITY;
+  streamMs = Number.POSITIVE_INFINITY;
+  limitKind: LimitKind = "response";
 
   // — the try under way —
   cluster: ClusterRuntime | undefined;

@@ -3,7 +3,7 @@
 import { shouldRetryFailure } from "../retry.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
 import type { UpstreamFailure, UpstreamStream } from "../upstream/stream.ts";
-import { beforeHeaders, fail, reply } from "./answers.ts";
+import { fail, reply, resetText } from "./answers.ts";
 import { attempt, overflow } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import { scheduleRetry } from "./retries.ts";
@@ -56,31 +56,31 @@ function onFailure(exchange: Exchange, failure: UpstreamFailure, detail: string,
   if (exchange.retry !== undefined && shouldRetryFailure(exchange.retry, failure, wasSent) && scheduleRetry(exchange)) return;
   switch (failure) {
     case "malformed":
-      fail(exchange, 502, `${beforeHeaders}reset reason: protocol error`, "UPE", `upstream_protocol_error{${detail}}`);
+      fail(exchange, 502, resetText(exchange, "protocol error"), "UPE", `upstream_protocol_error{${detail}}`);
       return;
     case "connect":
-      fail(exchange, 503, `${beforeHeaders}reset reason: remote connection failure`, "UF", `upstream_connection_failure{${detail}}`);
+      fail(exchange, 503, resetText(exchange, "remote connection failure"), "UF", `upstream_connection_failure{${detail}}`);
       return;
     case "connectTimeout":
-      fail(exchange, 503, `${beforeHeaders}reset reason: connection timeout`, "UF", "upstream_connection_timeout");
+      fail(exchange, 503, resetText(exchange, "connection timeout"), "UF", "upstream_connection_timeout");
       return;
     case "refused":
       fail(
         exchange,
         503,
-        `${beforeHeaders}reset reason: remote refused stream reset`,
+        resetText(exchange, "remote refused stream reset"),
         "UR",
         "upstream_reset_before_response_started{remote_refused_stream_reset}",
       );
       return;
     case "remoteReset":
-      fail(exchange, 503, `${beforeHeaders}reset reason: remote reset`, "UR", "upstream_reset_before_response_started{remote_reset}");
+      fail(exchange, 503, resetText(exchange, "remote reset"), "UR", "upstream_reset_before_response_started{remote_reset}");
       return;
     default:
       fail(
         exchange,
         503,
-        `${beforeHeaders}reset reason: connection termination`,
+        resetText(exchange, "connection termination"),
         "UC",
         "upstream_reset_before_response_started{connection_termination}",
       );

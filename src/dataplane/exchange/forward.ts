@@ -6,7 +6,7 @@ import { reply } from "./answers.ts";
 import { attempt } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import { rewriteRequest } from "./rewrite.ts";
-import { startRouteTimer, streamIdleMs } from "./timers.ts";
+import { settleLimits, startRouteTimer, startStreamTimer } from "./timers.ts";
 import { mayUpgrade } from "./upgrade.ts";
 
 export function forwardTo(exchange: Exchange, forward: Forward): void {
@@ -27,9 +27,10 @@ export function forwardTo(exchange: Exchange, forward: Forward): void {
   }
   exchange.retry = forward.retry;
   exchange.keepsBody = forward.retry !== undefined;
+  settleLimits(exchange, forward);
   rewriteRequest(exchange, forward);
   if (exchange.requestEnded || exchange.upgrade !== undefined) startRouteTimer(exchange);
-  else exchange.client.idle.set(streamIdleMs(exchange));
+  else startStreamTimer(exchange);
   attempt(exchange);
 }
 

@@ -7,6 +7,7 @@ import { firstValue } from "../formatter.ts";
 import { type Headers, headerValue, setHeader } from "../http1/headers.ts";
 import { pathOnly } from "../match.ts";
 import type { Exchange } from "./exchange.ts";
+import { isGrpc } from "./grpc.ts";
 
 /** Envoy's order: the router's own headers, the mutations of the route, then its rewrites. */
 export function rewriteRequest(exchange: Exchange, forward: Forward): void {
@@ -33,11 +34,13 @@ export function rewriteRequest(exchange: Exchange, forward: Forward): void {
 
 /** Tells the upstream how long somebody waits for it. */
 export function tellTimeout(exchange: Exchange): void {
-  const forward = exchange.forward as Forward;
-  if (!exchange.hcm.envoyHeaders || forward.timeoutMs === Number.POSITIVE_INFINITY) return;
-  const left = exchange.attempts === 0 ? forward.timeoutMs : Math.max(0, forward.timeoutMs - exchange.durationMs);
-  const perTry = forward.retry?.perTryMs ?? Number.POSITIVE_INFINITY;
-  setHeader(exchange.headers, "x-envoy-expected-rq-timeout-ms", String(Math.ceil(Math.min(perTry, left))));
+  const { timeoutMs } = exchange;
+  const perTry = exchange.forward?.retry?.perTryMs ?? Number.POSITIVE_INFINITY;
+  if (timeoutMs === Number.POSITIVE_INFINITY) return;
+  const left = exchange.attempts === 0 ? timeoutMs : Math.max(0, timeoutMs - exchange.durationMs);
+  const expected = Math.ceil(Math.min(perTry, left));
+  if (exchange.hcm.envoyHeaders) setHeader(exchange.headers, "x-envoy-expected-rq-timeout-ms", String(expected));
+  if (exchange.forward?.maxGrpc !== undefined && isGrpc(exchange.headers)) setHeader(exchange.headers, "grpc-timeout", `${expected}m`);
 }
 
 function rewriteHost(exchange: Exchange, forward: Forward): string | undefined {

@@ -4,12 +4,24 @@ import { shouldRetryFailure } from "../retry.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
 import { fail } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
+import { deadlineExceeded } from "./grpc.ts";
 import { scheduleRetry } from "./retries.ts";
 
 export function onRouteTimeout(exchange: Exchange): void {
   const stats = exchange.cluster?.stats;
-  if (stats !== undefined) stats.upstream_rq_timeout++;
-  timedOut(exchange, "UT", "response_timeout");
+  switch (exchange.limitKind) {
+    case "stream":
+      exchange.dropUpstream();
+      fail(exchange, 408, "downstream duration timeout", "DT", "max_duration_timeout", { grpcStatus: deadlineExceeded });
+      break;
+    case "upstreamStream":
+      exchange.dropUpstream();
+      fail(exchange, 504, "upstream max stream duration reached", "UMSDR", "upstream_max_stream_duration_reached");
+      break;
+    default:
+      if (stats !== undefined) stats.upstream_rq_timeout++;
+      timedOut(exchange, "UT", "response_timeout");
+  }
 }
 
 export function onTryTimeout(exchange: Exchange): void {

@@ -1,10 +1,10 @@
 // Upgrades: who may ask for one, and whether the upstream agreed to the one that was asked for.
 
-import { createHash } from "node:crypto";
 import type { Forward } from "../compile/route.ts";
 import { headerValue } from "../http1/headers.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
-import { beforeHeaders, reply } from "./answers.ts";
+import { acceptOf } from "../http1/websocket.ts";
+import { reply, resetText } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 
 export function mayUpgrade(exchange: Exchange, upgrade: string, forward: Forward): boolean {
@@ -16,7 +16,7 @@ export function mayUpgrade(exchange: Exchange, upgrade: string, forward: Forward
 export function acceptUpgrade(exchange: Exchange, head: ResponseHead): boolean {
   if (!isExpectedUpgrade(exchange, head)) {
     exchange.dropUpstream();
-    reply(exchange, 502, `${beforeHeaders}reset reason: protocol error`, "UPE", "upgrade_mismatch");
+    reply(exchange, 502, resetText(exchange, "protocol error"), "UPE", "upgrade_mismatch");
     return false;
   }
   exchange.isTunnel = true;
@@ -31,6 +31,5 @@ function isExpectedUpgrade(exchange: Exchange, head: ResponseHead): boolean {
   if (!exchange.isWebSocket) return true;
   const key = headerValue(exchange.headers, "sec-websocket-key");
   if (key === undefined) return false;
-  const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
-  return headerValue(head.headers, "sec-websocket-accept") === accept;
+  return headerValue(head.headers, "sec-websocket-accept") === acceptOf(key);
 }

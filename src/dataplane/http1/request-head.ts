@@ -77,7 +77,12 @@ const neverNominated = new Set([
 // Hosts repeat: checked once, remembered while there are few.
 const goodHosts = new Set<string>();
 
-function isHost(text: string): boolean {
+/** Path and query that both HTTPs can say. */
+export function isTarget(path: string): boolean {
+  return targetCharacters.test(path) && !path.includes("%00");
+}
+
+export function isHost(text: string): boolean {
   if (goodHosts.has(text)) return true;
   if (!authorityForm.test(text)) return false;
   if (goodHosts.size < 1_000 && text.length < 256) goodHosts.add(text);

@@ -27,18 +27,18 @@ export function requestList(request: OutgoingRequest): string[] {
   return list;
 }
 
-function pushHeaders(list: string[], headers: Headers, isTunnel: boolean): void {
+function pushHeaders(list: string[], headers: Headers, dropsProof: boolean): void {
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     // What the handshake of WebSocket proves is proved by HTTP/2 itself.
-    if (isTunnel && (name === "sec-websocket-key" || name === "sec-websocket-accept")) continue;
+    if (dropsProof && (name === "sec-websocket-key" || name === "sec-websocket-accept")) continue;
     if (!connectionSpecific.has(name)) list.push(name, headers[i + 1] as string);
   }
 }
 
 export function responseList(status: number, headers: Headers): string[] {
   const list = [":status", String(status)];
-  pushHeaders(list, headers, false);
+  pushHeaders(list, headers, true);
   return list;
 }
 

@@ -10,6 +10,7 @@ import { envoyResource } from "../../envoy/encode.ts";
 import { ListenerSchema } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { SecretSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { type Certificates, certificates, type KeyPair } from "../testing/certificates.ts";
+import { http2Client } from "../testing/http2.ts";
 import { type EchoRequest, type RawUpstream, rawRequest, rawUpstream } from "../testing/raw.ts";
 import { allTo, routeConfig, type ServedDataPlane, serve, staticCluster } from "../testing/resources.ts";
 import { askTls, connectTls, inline, shownBy, type TlsChain, tlsListener } from "../testing/tls.ts";
@@ -80,12 +81,16 @@ test("a name that no chain takes is refused; with a default chain it is not", as
   expect(await shown(plane.port, "b.test")).toBe("b.test");
 });
 
-test("HTTP/1.1 is negotiated although h2 is offered, and upstreams learn that the client used https", async () => {
+test("the client chooses between the protocols that are offered, and upstreams learn that it used https", async () => {
   const plane = await served([{ certificate: a, hcm: { useRemoteAddress: true } }]);
-  const outcome = await askTls(plane.port, { ALPNProtocols: ["h2", "http/1.1"] });
+  const outcome = await askTls(plane.port, { ALPNProtocols: ["http/1.1"] });
   expect(outcome).toMatchObject({ status: 200, protocol: "http/1.1", version: "TLSv1.3" });
   const got = JSON.parse(outcome.body) as EchoRequest;
   expect(got.headers).toContainEqual(["x-forwarded-proto", "https"]);
+  await using client = http2Client(plane.port, {});
+  const answer = await client.ask([":scheme", "https"]);
+  expect(answer.status).toBe(200);
+  expect((JSON.parse(answer.body) as EchoRequest).headers).toContainEqual(["x-forwarded-proto", "https"]);
 });
 
 test("a host is not tied to the name in SNI, as in Envoy", async () => {
@@ -94,12 +99,12 @@ test("a host is not tied to the name in SNI, as in Envoy", async () => {
   expect(await askTls(plane.port, { servername: "a.test" }, request)).toMatchObject({ status: 200 });
 });
 
-test("a chain that offers h2 alone is not served, and says so; its neighbour is", async () => {
+test("a chain that offers nothing we speak is not served, and says so; its neighbour is", async () => {
   const plane = await served([
-    { names: ["a.test"], certificate: a, common: { alpnProtocols: ["h2"] } },
+    { names: ["a.test"], certificate: a, common: { alpnProtocols: ["h3"] } },
     { names: ["b.test"], certificate: b },
   ]);
-  expect(messages(plane)).toEqual([expect.stringContaining("alpn_protocols: h2; the filter chain is not served")]);
+  expect(messages(plane)).toEqual([expect.stringContaining("alpn_protocols: h3; the filter chain is not served")]);
   expect(await askTls(plane.port, { servername: "a.test" })).toMatchObject({ status: "refused" });
   expect(await askTls(plane.port, { servername: "b.test" })).toMatchObject({ status: 200 });
 });

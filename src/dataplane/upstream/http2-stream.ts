@@ -1,7 +1,8 @@
 // One request to an upstream on a stream of HTTP/2.
 
 import type { ClientHttp2Stream } from "node:http2";
-import type { Headers } from "../http1/headers.ts";
+import { type Headers, headerValue } from "../http1/headers.ts";
+import { acceptOf } from "../http1/websocket.ts";
 import { requestList, responseHead, trailerList, trailerObject } from "../http2/heads.ts";
 import { endStreamFlag, errorCodes } from "../http2/node-http2.ts";
 import type { Http2Session } from "./http2-session.ts";
@@ -13,7 +14,8 @@ export class Http2Upstream implements UpstreamStream {
   #handler: ResponseHandler | undefined;
   #trailers: Headers | undefined;
   #requestTrailers: Headers | undefined;
-  #isTunnelAsked: string | undefined;
+  /** What was asked for, with the key that HTTP/2 does not carry. */
+  #tunnel: { readonly upgrade: string; readonly key: string | undefined } | undefined;
   #requestEnded = false;
   #headRead = false;
   #isOver = false;
@@ -29,7 +31,7 @@ export class Http2Upstream implements UpstreamStream {
 
   begin(handler: ResponseHandler, request: OutgoingRequest): void {
     this.#handler = handler;
-    this.#isTunnelAsked = request.upgrade;
+    if (request.upgrade !== undefined) this.#tunnel = { upgrade: request.upgrade, key: headerValue(request.headers, "sec-websocket-key") };
     const endStream = !request.isChunked && request.contentLength <= 0 && request.upgrade === undefined;
     this.#requestEnded = endStream;
     // Even where no trailers can come: without it, node:http2 ends a stream cleanly before it resets it, and half a body would look whole.
@@ -97,9 +99,11 @@ export class Http2Upstream implements UpstreamStream {
     }
     this.#headRead = true;
     // A tunnel that was agreed to, in the words of HTTP/1.1.
-    if (this.#isTunnelAsked !== undefined && head.status === 200)
-      handler.onResponseHead({ ...head, status: 101, upgrade: this.#isTunnelAsked });
-    else handler.onResponseHead(head);
+    if (this.#tunnel !== undefined && head.status === 200) {
+      const { upgrade, key } = this.#tunnel;
+      const headers = key === undefined ? head.headers : [...head.headers, "sec-websocket-accept", acceptOf(key)];
+      handler.onResponseHead({ ...head, headers, status: 101, upgrade });
+    } else handler.onResponseHead(head);
     if (!isWhole) handler.onResponseFlush();
   }
 
