@@ -47,6 +47,7 @@ import { stats } from "./features/stats.ts";
 import { subsets } from "./features/subsets.ts";
 import { tcpProxySettings } from "./features/tcpProxySettings.ts";
 import { timeouts } from "./features/timeouts.ts";
+import { transformations } from "./features/transformations.ts";
 import { upgrades } from "./features/upgrades.ts";
 import type { Feature } from "./plugin/feature.ts";
 import type { Plugins } from "./plugin/plugins.ts";
@@ -109,6 +110,7 @@ const routeFeatures: readonly Feature[] = [
   rateLimit,
   dynamicForwardProxy,
   grpcJsonTranscoder,
+  transformations, // before functions, which replace those of the regular stage
   restFunctions,
   grpcFunctions,
   gzip,

@@ -1,6 +1,6 @@
 // `parameters` of a function: patterns of path and headers → what is taken out of a request.
 import type { Parameters } from "../gen/gloo/gloo/projects/gloo/api/v1/options/transformation/parameters_pb.js";
-import type { Extractor } from "../template/lua.ts";
+import type { Extractor } from "../template/transformation.ts";
 
 /** Parameters that cannot be understood; in Gloo's words. */
 export class ParameterFault extends Error {

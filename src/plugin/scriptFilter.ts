@@ -1,23 +1,63 @@
-// Scripts for Envoy's Lua filter, which stands in the place of Gloo's transformation filter.
+// The Lua filters that stand in the place of Gloo's transformation filter, one for each stage. They stand dormant in every listener: nothing
+// is run for routes without a program, and the first route with one does not replace the listener, which would drain its connections.
 import { withFilterConfig } from "../envoy/drafts.ts";
-import { LuaPerRouteSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
+import { packAny } from "../envoy/encode.ts";
+import { LuaPerRouteSchema, LuaSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
+import type { FilterPlace } from "../model/filter-stages.ts";
 import { TemplateFault } from "../template/ast.ts";
-import { luaScripts, type Transformations } from "../template/lua.ts";
-import type { DestinationContext, DestinationDraft } from "./feature.ts";
+import { luaRuntime } from "../template/lua/runtime.ts";
+import { stageProgram } from "../template/program.ts";
+import type { StagePlan, Transformation } from "../template/transformation.ts";
+import type { DestinationContext, DestinationDraft, PlacedFilter } from "./feature.ts";
 import { ParameterFault } from "./functionParameters.ts";
 
-/** The name of Gloo's filter, in whose place the Lua filter stands. */
+export type TransformationStage = "early" | "regular" | "postRouting";
+
+/** The name of Gloo's filter, in whose place the Lua filter of the regular stage stands. */
 export const scriptFilter = "io.solo.transformation";
 
-/** The draft with a script for the filter; without, and a word to the user, where the script cannot be made. */
+export const scriptFilters: Readonly<Record<TransformationStage, { readonly name: string; readonly place: FilterPlace }>> = {
+  early: { name: `${scriptFilter}.early`, place: { stage: "fault", position: "after" } },
+  regular: { name: scriptFilter, place: { stage: "authz", position: "after" } },
+  // Behind all others but the router. Gloo's is among the router's own filters.
+  postRouting: { name: `${scriptFilter}.post_routing`, place: { stage: "route", position: "during" } },
+};
+
+const config = {
+  defaultSourceCode: { specifier: { case: "inlineString", value: luaRuntime } },
+  // One machine for all listeners and filter chains.
+  sharedVmId: scriptFilter,
+  // A changed path must not lead to another route, unless the user asks for it.
+  clearRouteCache: false,
+} as const;
+
+export function dormantScripts(): readonly PlacedFilter[] {
+  return Object.values(scriptFilters).map(({ name, place }) => ({
+    place,
+    filter: { name, disabled: true, configType: { case: "typedConfig", value: packAny(LuaSchema, config) } },
+  }));
+}
+
+/** With the plan of a stage. Throws a `PlanFault` where it cannot be carried out. Returns the program, too. */
+export function withStage<D extends DestinationDraft>(draft: D, stage: TransformationStage, plan: StagePlan): readonly [D, string] {
+  const program = JSON.stringify(stageProgram(plan));
+  return [withFilterConfig(draft, scriptFilters[stage].name, LuaPerRouteSchema, { filterContext: { program, stage } }), program];
+}
+
+/** Without what a less specific level says about the stage. */
+export function withoutStage<D extends DestinationDraft>(draft: D, stage: TransformationStage): D {
+  return withFilterConfig(draft, scriptFilters[stage].name, LuaPerRouteSchema, { override: { case: "disabled", value: true } });
+}
+
+/** The draft with a change of requests and responses that a function asks for; without, and a word to the user, where that cannot be. */
 export function withScript<D extends DestinationDraft>(
   draft: D,
   what: string,
   { refuse, warn }: DestinationContext,
-  transformations: () => Transformations,
+  transformations: () => { readonly request?: Transformation; readonly response?: Transformation },
 ): D {
   try {
-    return withFilterConfig(draft, scriptFilter, LuaPerRouteSchema, { filterContext: { ...luaScripts(transformations()) } });
+    return withStage(draft, "regular", { entries: [transformations()] })[0];
   } catch (fault) {
     if (fault instanceof ParameterFault) refuse("", fault.message);
     else if (fault instanceof TemplateFault)

@@ -132,6 +132,11 @@ export const routing = {
     title: "a secret that does not exist",
     help: "Nothing can be read from a secret that is not there. What needs it is left out until it exists; neighbours stay in service.",
   },
+  TemplateInvalid: {
+    code: "HW2045",
+    title: "a transformation that cannot be used",
+    help: "A template, regular expression or other part of a transformation is wrong. The message says what is wrong and, for a template, at which line and column of its text. A route is served without the transformation, or as it was last good; a virtual host is withheld, as its transformation may protect something. `headworks template test` tries templates out.",
+  },
   GatewayTypeMissing: {
     code: "HW2050",
     title: "a Gateway without type",

@@ -1,0 +1,21 @@
+// The script that Envoy's Lua filter runs: the same for every route. What it executes is data, see ../program.ts.
+import { envoy } from "./envoy.ts";
+import { functions } from "./functions.ts";
+import { json } from "./json.ts";
+import { message } from "./message.ts";
+import { regex } from "./regex.ts";
+import { render } from "./render.ts";
+import { values } from "./values.ts";
+
+/** Everything that does not know of Envoy. */
+export const luaTemplates = [values, json, functions, regex, render, message].join("\n");
+
+export const luaRuntime = withoutComments(`${luaTemplates}\n${envoy}`);
+
+/** It is sent to every Envoy, so it is made smaller. */
+function withoutComments(lua: string): string {
+  return lua
+    .replace(/^ *--.*\n/gm, "")
+    .replace(/^ +/gm, "")
+    .replace(/\n{2,}/g, "\n");
+}
