@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { sign } from "../../src/lib/aws/sigv4.ts";
+import { type AwsCredentials, sign } from "../../src/lib/aws/sigv4.ts";
 import { freePort } from "./ports.ts";
 
 const region = "eu-west-1";
@@ -21,6 +21,12 @@ export interface RunningAws extends AsyncDisposable {
   /** A signed request; the answer's body. */
   call(service: string, method: string, path: string, body?: string, headers?: Readonly<Record<string, string>>): Promise<string>;
   createFunction(name: string): Promise<void>;
+  /** A role that anybody may take, and what it may do: `ec2:DescribeInstances`. */
+  createRole(name: string, actions: readonly string[]): Promise<string>;
+  /** Keys of somebody who may do this and no more. */
+  createUser(name: string, actions: readonly string[]): Promise<AwsCredentials>;
+  /** From now on signatures are verified and policies hold, but for the next calls, so many. */
+  enforcePolicies(but?: number): Promise<void>;
   /** What the next invocations answer, one each. */
   answers(...bodies: readonly string[]): Promise<void>;
   /** SIGSTOP or SIGCONT: it hangs, and comes back. */
@@ -72,8 +78,12 @@ export async function startAws(port?: number): Promise<RunningAws> {
     return text;
   };
   const form = { "content-type": "application/x-www-form-urlencoded" };
-  const policy = encodeURIComponent(JSON.stringify({ Version: "2012-10-17", Statement: [] }));
-  await call("iam", "POST", "/", `Action=CreateRole&Version=2010-05-08&RoleName=fn&AssumeRolePolicyDocument=${policy}`, form);
+  const policy = (actions: readonly string[]) => {
+    const statements = actions.length === 0 ? [] : [{ Effect: "Allow", Action: actions, Resource: "*" }];
+    return encodeURIComponent(JSON.stringify({ Version: "2012-10-17", Statement: statements }));
+  };
+  const iam = (query: string) => call("iam", "POST", "/", `${query}&Version=2010-05-08`, form);
+  await iam(`Action=CreateRole&RoleName=fn&AssumeRolePolicyDocument=${policy([])}`);
   return {
     url,
     call,
@@ -87,6 +97,21 @@ export async function startAws(port?: number): Promise<RunningAws> {
         Code: code,
       };
       await call("lambda", "POST", "/2015-03-31/functions", JSON.stringify(body), { "content-type": "application/json" });
+    },
+    async createRole(name, actions) {
+      await iam(`Action=CreateRole&RoleName=${name}&AssumeRolePolicyDocument=${policy(["sts:AssumeRole"])}`);
+      await iam(`Action=PutRolePolicy&RoleName=${name}&PolicyName=may&PolicyDocument=${policy(actions)}`);
+      return `arn:aws:iam::123456789012:role/${name}`;
+    },
+    async createUser(name, actions) {
+      await iam(`Action=CreateUser&UserName=${name}`);
+      await iam(`Action=PutUserPolicy&UserName=${name}&PolicyName=may&PolicyDocument=${policy(actions)}`);
+      const key = await iam(`Action=CreateAccessKey&UserName=${name}`);
+      const field = (tag: string) => new RegExp(`<${tag}>([^<]+)`).exec(key)?.[1] ?? "";
+      return { accessKeyId: field("AccessKeyId"), secretAccessKey: field("SecretAccessKey") };
+    },
+    async enforcePolicies(but = 0) {
+      await fetch(`${url}/moto-api/reset-auth`, { method: "POST", body: String(but) });
     },
     async answers(...bodies) {
       await post("/moto-api/static/lambda-simple/response", { results: bodies, region });

@@ -6,6 +6,7 @@ import { features } from "../../builtins.ts";
 import { SecretSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/secret_pb.js";
 import { SettingsSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/settings_pb.js";
 import { UpstreamSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
+import type { AwsCredentials } from "../../lib/aws/sigv4.ts";
 import { clusterStory } from "../../lib/testing/clusters.ts";
 import { goldens, readGolden } from "../../lib/testing/golden.ts";
 import { readmeExamples } from "../../lib/testing/readme.ts";
@@ -51,6 +52,19 @@ describe.skipIf(findMoto() === undefined)("instances of an emulated EC2", () => 
     await expect.poll(() => watched.warnings(), { timeout: 15_000 }).toBe("");
     expect(watched.all()).not.toContain("test-key");
   });
+
+  test("the role of the Upstream looks, where the keys themselves may not", { timeout: 30_000 }, async () => {
+    const web = await runInstance(aws, { role: "web" });
+    const keys = await aws.createUser("gateway", ["sts:AssumeRole"]);
+    const roleArn = await aws.createRole("looker", ["ec2:DescribeInstances"]);
+    await aws.enforcePolicies();
+    const filters = [{ key: "role" }];
+    await using watched = watch(aws.url, [upstream("own", { filters }), upstream("role", { filters, roleArn })], keys);
+    await expect.poll(() => watched.addresses("role")).toEqual([`${web.ip}:80`]);
+    await expect.poll(() => watched.warnings()).toContain("not authorized to perform: ec2:DescribeInstances");
+    expect(watched.addresses("own")).toBeUndefined();
+    expect(watched.all()).not.toContain(keys.secretAccessKey);
+  });
 });
 
 async function ec2(aws: RunningAws, form: string): Promise<string> {
@@ -76,14 +90,16 @@ function upstream(name: string, ec2: JsonObject): TypedUpstream<"awsEc2"> {
   return { key: resourceKey("Upstream", ref), ref, name: `${name}_gloo-system`, spec: spec.upstreamType.value, upstream: spec };
 }
 
-function watch(url: string, upstreams: readonly TypedUpstream<"awsEc2">[]) {
+const testKeys = { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "test-key" };
+
+function watch(url: string, upstreams: readonly TypedUpstream<"awsEc2">[], keys: AwsCredentials = testKeys) {
   const ended = new AbortController();
   const latest = new Map<string, EndpointUpdate>();
   const reports = new Map<string, Report>();
   const said: unknown[] = [];
   const log = (fields: object, message: string) => void said.push(fields, message);
-  const secret = fromJson(SecretSchema, { aws: { accessKey: "AKIAEXAMPLE", secretKey: "test-key" } });
-  const type = awsEc2({ AWS_ENDPOINT_URL_EC2: url }, 200);
+  const secret = fromJson(SecretSchema, { aws: { accessKey: keys.accessKeyId, secretKey: keys.secretAccessKey } });
+  const type = awsEc2({ AWS_ENDPOINT_URL: url }, 200);
   const updates = type.endpoints?.(
     (async function* () {
       yield upstreams;

@@ -2,8 +2,8 @@
 // whole sets when they change. While AWS is away, or refuses, it yields nothing: what was known stays in service.
 import { setTimeout as delay } from "node:timers/promises";
 import { AwsError, queryAws } from "../../lib/aws/client.ts";
-import { assumeRole, type CredentialContext, type ExpiringCredentials, environmentCredentials } from "../../lib/aws/credentials.ts";
 import type { AwsEndpoints } from "../../lib/aws/endpoints.ts";
+import { Signer } from "../../lib/aws/signer.ts";
 import type { AwsCredentials } from "../../lib/aws/sigv4.ts";
 import { all, text } from "../../lib/aws/xml.ts";
 import { Latest } from "../../lib/latest.ts";
@@ -69,6 +69,7 @@ function accountKey({ spec: { region, secretRef, roleArn } }: Ec2Upstream): stri
 class Account {
   readonly #context: EdgeContext;
   readonly #world: Ec2World;
+  readonly #signer: Signer;
   readonly #updates: Latest<ResourceKey, EndpointUpdate>;
   readonly #stopped = new AbortController();
   readonly #signal: AbortSignal;
@@ -76,14 +77,13 @@ class Account {
   readonly #reported = new Set<ResourceKey>();
   #users: readonly Ec2Upstream[];
   #instances: readonly Instance[] | undefined;
-  #credentials: ExpiringCredentials | undefined;
-  #credentialsOf = "";
   #failures = 0;
 
   constructor(users: readonly Ec2Upstream[], context: EdgeContext, world: Ec2World, updates: Latest<ResourceKey, EndpointUpdate>) {
     this.#users = users;
     this.#context = context;
     this.#world = world;
+    this.#signer = new Signer(world.env, world.endpoints);
     this.#updates = updates;
     this.#signal = AbortSignal.any([context.signal, this.#stopped.signal]);
     void this.#run();
@@ -110,7 +110,7 @@ class Account {
       } catch (error) {
         if (this.#signal.aborted) return;
         this.#failures++;
-        this.#credentials = undefined;
+        this.#signer.forget();
         this.#reportFault(error as Error);
       }
       await delay(this.#pauseMs(), undefined, { signal: this.#signal }).catch(() => undefined);
@@ -129,7 +129,7 @@ class Account {
     const [first] = this.#users;
     if (first === undefined) return [];
     const { region } = first.spec;
-    const credentials = await this.#signer(first);
+    const credentials = await this.#credentials(first);
     const found: Instance[] = [];
     const tokens = new Set<string>();
     for (let next = ""; tokens.size < mostPages; ) {
@@ -156,18 +156,10 @@ class Account {
     throw new AwsError("TooMany", 200, `EC2 has more than ${mostPages} pages of instances`);
   }
 
-  async #signer({ spec: { region, secretRef, roleArn } }: Ec2Upstream): Promise<AwsCredentials> {
-    const { env, endpoints } = this.#world;
-    const from: CredentialContext = { env, region, endpoints, signal: this.#signal };
-    const ofSecret = secretRef && this.#secretKeys(secretRef);
-    const source = JSON.stringify(ofSecret ?? null);
-    const isFresh = (this.#credentials?.expiresAt ?? Number.POSITIVE_INFINITY) > Date.now() + 60_000;
-    if (this.#credentials && isFresh && source === this.#credentialsOf) return this.#credentials;
-    const base = ofSecret ?? (await environmentCredentials(from));
-    if (base === undefined) throw new AwsError("NoCredentials", 0, "neither a Secret nor the environment has credentials");
-    this.#credentials = roleArn === "" ? base : await assumeRole(roleArn, base, from);
-    this.#credentialsOf = source;
-    return this.#credentials;
+  /** Of the Secret as it is now: a new one counts at once. */
+  #credentials({ spec: { region, secretRef, roleArn } }: Ec2Upstream): Promise<AwsCredentials> {
+    const wish = { region, roleArn, ...(secretRef && { keys: this.#secretKeys(secretRef) }) };
+    return this.#signer.credentials(wish, this.#signal);
   }
 
   #secretKeys(ref: NonNullable<Ec2Upstream["spec"]["secretRef"]>): AwsCredentials {
