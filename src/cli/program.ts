@@ -239,6 +239,21 @@ function addSmall(root: Command): void {
         version(options);
       }),
   );
+  root.addCommand(
+    command("crds", "print the CustomResourceDefinitions of the API")
+      .argument("[kind...]", "only of these: upstreams, virtualservices … or a short name: us, vs")
+      .addHelpText(
+        "before",
+        examples([
+          ["headworks crds | kubectl apply --server-side --force-conflicts -f -", "into a cluster, or over those that are there"],
+          ["headworks crds vs rt", ""],
+        ]),
+      )
+      .action(async (names: string[]) => {
+        const { crds } = await import("./crds.ts");
+        crds(names);
+      }),
+  );
   root.helpCommand(false);
   root.addCommand(
     command("help", "explain a command, or the code of a finding")

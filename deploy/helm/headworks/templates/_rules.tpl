@@ -14,7 +14,7 @@
 {{/* What is written: statuses, and Events about them. */}}
 {{- define "headworks.writeRules" -}}
 - apiGroups: [gloo.solo.io]
-  resources: [upstreams/status, upstreamgroups/status, proxies/status, settings/status]
+  resources: [upstreams/status, upstreamgroups/status, settings/status]
   verbs: [patch, update]
 - apiGroups: [gateway.solo.io]
   resources:
