@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { packageRoot, packageVersion } from "../lib/package-root.ts";
 import type { Petstore } from "./petstore.ts";
 import { openPetstore } from "./petstore-command.ts";
-import { type ServeOptions, type Serving, serve } from "./serve.ts";
+import { folderInput, type ServeOptions, type Serving, serve } from "./serve.ts";
 import { painter, say } from "./terminal.ts";
 
 /** Where examples/petstore looks for it. */
@@ -12,7 +12,7 @@ const petstoreAddress = "127.0.0.1:9090";
 export async function demo(options: ServeOptions): Promise<number> {
   await using store = await openPetstore(petstoreAddress);
   const folder = relative(process.cwd(), join(packageRoot, "examples/petstore"));
-  return await serve(folder, { ...options, log: options.log === "auto" ? "pretty" : options.log }, (serving) =>
+  return await serve(folderInput(folder), { ...options, log: options.log === "auto" ? "pretty" : options.log }, (serving) =>
     introduce(store, serving, folder),
   );
 }

@@ -28,8 +28,8 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
   const narrator: Narrator = {
     level,
     log: { debug: logAt("debug"), info: logAt("info"), warn: logAt("warn"), error: logAt("error") },
-    loaded({ resources, files, milliseconds, findings: found }: Loaded) {
-      line(`loaded ${count(resources, "resource")} from ${count(files, "file")} in ${milliseconds} ms · ${countsOf(found)}`);
+    loaded({ resources, files, from, milliseconds, findings: found }: Loaded) {
+      line(`loaded ${count(resources, "resource")} from ${from ?? count(files, "file")} in ${milliseconds} ms · ${countsOf(found)}`);
       findings(found);
     },
     ready({ gateways, proxy, admin, xds, watching }: Ready) {

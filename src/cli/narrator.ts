@@ -5,6 +5,8 @@ import type { Logger } from "../plugin/upstream-type.ts";
 export interface Loaded {
   readonly resources: number;
   readonly files: number;
+  /** Where they are, instead of in files. */
+  readonly from?: string;
   readonly milliseconds: number;
   readonly findings: readonly Finding[];
 }

@@ -2,6 +2,7 @@
 // `check` does not wait for what only `run` needs.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { packageVersion } from "../lib/package-root.ts";
+import { withWatch } from "./cluster-options.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { endQuietlyOnClosedPipe, painter, say, setColor } from "./terminal.ts";
 
@@ -74,17 +75,24 @@ Data is printed on stdout, everything else on stderr. Options can be set in the 
 Documentation: docs/ in the repository; \`headworks help HW1003\` explains a finding.`;
 
 function addRun(root: Command): void {
-  const run = withServing(command("run", "serve a folder of configuration and follow its changes"))
-    .argument("<folder>", "a folder with YAML or JSON, as Kubernetes objects or in Gloo's file layout")
+  const run = withWatch(withServing(command("run", "serve a folder or a cluster, and follow its changes")))
+    .argument("[folder]", "a folder with YAML or JSON, as Kubernetes objects or in Gloo's file layout")
+    .addOption(
+      new Option("--source <which>", "where the configuration is")
+        .choices(["files", "kubernetes"])
+        .default("files")
+        .env("HEADWORKS_SOURCE"),
+    )
     .addHelpText(
       "before",
       examples([
         ["headworks run ./config", "on the embedded data plane"],
         ["headworks run ./config --proxy envoy", "the same on Envoy, started and watched over"],
         ["headworks run ./config --proxy none", "for Envoys that come by themselves: xDS on 127.0.0.1:9977"],
+        ["headworks run --source kubernetes", "what is in the cluster of the current context"],
       ]),
     )
-    .action(async (folder: string, options) => {
+    .action(async (folder: string | undefined, options) => {
       const { run } = await import("./run.ts");
       process.exitCode = await run(folder, options);
     });

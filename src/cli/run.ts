@@ -1,4 +1,36 @@
-// `headworks run`
-import { type ServeOptions, serve } from "./serve.ts";
+// `headworks run`: a folder, or a cluster.
+import type { WatchFlags } from "./cluster-options.ts";
+import { CommandError } from "./exit.ts";
+import { folderInput, type Input, type ServeOptions, serve } from "./serve.ts";
 
-export const run = (folder: string, options: ServeOptions): Promise<number> => serve(folder, options);
+export interface RunOptions extends ServeOptions, WatchFlags {
+  readonly source?: "files" | "kubernetes";
+}
+
+export async function run(folder: string | undefined, options: RunOptions): Promise<number> {
+  return await serve(inputOf(folder, options), options);
+}
+
+function inputOf(folder: string | undefined, options: RunOptions): Input {
+  if (options.source === "kubernetes") {
+    if (folder !== undefined) throw new CommandError(`--source kubernetes reads a cluster, and ${folder} is a folder; run one of the two`);
+    return clusterInput(options);
+  }
+  if (folder === undefined) throw new CommandError("which folder? Or a cluster: --source kubernetes");
+  return folderInput(folder);
+}
+
+function clusterInput(options: WatchFlags): Input {
+  return async ({ plugins, remembered, log }) => {
+    const { clusterSource, namespacesOf, openCluster } = await import("./cluster.ts");
+    const api = await openCluster(options);
+    const namespaces = namespacesOf(options);
+    const name = api.connection.name;
+    return {
+      source: clusterSource(api, options, { plugins, remembered, log }),
+      name,
+      watching: [namespaces ? `${namespaces.join(", ")} of ${name}` : name],
+      close: () => api[Symbol.dispose](),
+    };
+  };
+}

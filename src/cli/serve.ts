@@ -1,4 +1,4 @@
-// Serving a folder: the control plane, what carries the traffic and the admin server, from their start to their drained end.
+// Serving a folder or a cluster: the control plane, what carries the traffic and the admin server, from their start to their drained end.
 import { readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
@@ -7,6 +7,11 @@ import { type BatchReport, ControlPlane } from "../control-plane.ts";
 import { type ListenAddress, parseListenAddress } from "../lib/listen-address.ts";
 import { releaseMemory } from "../lib/release-memory.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
+import type { ResourceKey } from "../model/ref.ts";
+import type { Resource } from "../model/resource.ts";
+import type { Plugins } from "../plugin/plugins.ts";
+import type { Remembered, Source } from "../plugin/source.ts";
+import type { Logger } from "../plugin/upstream-type.ts";
 import type { ListenSecurity } from "../xds/address.ts";
 import { type Carriers, startCarriers } from "./carriers.ts";
 import { CommandError, exitCodes } from "./exit.ts";
@@ -33,6 +38,24 @@ export interface ServeOptions {
   readonly logLevel: string;
 }
 
+/** Opens what is to be served. Throws a CommandError for what the user can mend. */
+export type Input = (context: InputContext) => Promise<OpenInput> | OpenInput;
+
+export interface InputContext {
+  readonly plugins: Plugins;
+  /** What was in service before a restart. */
+  readonly remembered: readonly Remembered[];
+  readonly log: Logger;
+}
+
+export interface OpenInput {
+  readonly source: Source;
+  /** For people, where it is no folder: where the resources are. */
+  readonly name?: string;
+  readonly watching: readonly string[];
+  close?(): void;
+}
+
 export interface Serving {
   /** Where requests are taken: `http://127.0.0.1:8080`. */
   readonly gateways: readonly string[];
@@ -41,12 +64,16 @@ export interface Serving {
   readonly admin: string | undefined;
 }
 
+export function folderInput(folder: string): Input {
+  return ({ plugins, remembered }) => ({ source: openFolder(folder, plugins, remembered), watching: [folder] });
+}
+
 /**
- * Serves a folder until SIGINT or SIGTERM has come and requests in flight are done; resolves with the exit code. What the user can
+ * Serves its input until SIGINT or SIGTERM has come and requests in flight are done; resolves with the exit code. What the user can
  * mend (a folder that is not there, a port in use) is thrown before anything is served. `onReady` takes the place of the usual
  * lines about the start.
  */
-export async function serve(folder: string, options: ServeOptions, onReady?: (serving: Serving) => void): Promise<number> {
+export async function serve(input: Input, options: ServeOptions, onReady?: (serving: Serving) => void): Promise<number> {
   const started = performance.now();
   const settings = parseSettings(options);
   let kill = () => {};
@@ -59,7 +86,8 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
   // The control plane closes it.
   const store = options.stateDir === undefined ? undefined : await openStore(options.stateDir, narrator);
   const plugins = await loadPlugins(options.config);
-  const source = openFolder(folder, plugins, store?.remembered);
+  const { source, name, watching, close } = await input({ plugins, remembered: store?.remembered ?? [], log });
+  open.defer(() => close?.());
   textOf = (file) => source.text?.(file);
   // From here on there is something to end well. Before, a signal ends us as it ends any program, whatever we wait for.
   const stop = stopSignal(() => kill());
@@ -111,8 +139,9 @@ export async function serve(folder: string, options: ServeOptions, onReady?: (se
     flushCompileCache();
     if (onReady) onReady({ gateways, proxy: carriers.name, admin: admin?.url });
     else {
-      narrator.loaded({ ...scopeOf(resources.values()), findings, milliseconds: Math.round(performance.now() - started) });
-      narrator.ready({ gateways, proxy: carriers.name, admin: admin?.url, xds: carriers.xdsText, watching: [folder] });
+      const scope = name === undefined ? scopeOf(resources.values()) : { resources: countFrom(source, resources), files: 0, from: name };
+      narrator.loaded({ ...scope, findings, milliseconds: Math.round(performance.now() - started) });
+      narrator.ready({ gateways, proxy: carriers.name, admin: admin?.url, xds: carriers.xdsText, watching });
     }
     let said = gateways.join(" ");
     plane.onBatch(async (report) => {
@@ -142,6 +171,10 @@ async function end(
   narrator.draining(grace);
   await carriers.drain(grace * 1000);
   return reason === "SIGINT" ? exitCodes.interrupted : exitCodes.ok;
+}
+
+function countFrom({ name }: Source, resources: ReadonlyMap<ResourceKey, Resource>): number {
+  return resources.values().reduce((count, { origin }) => count + (origin.source === name ? 1 : 0), 0);
 }
 
 /** How long the admin server waits for the first configuration. */

@@ -7,7 +7,7 @@ import { reflect } from "../../lib/kubernetes/reflector.ts";
 import type { ResourceKey } from "../../model/ref.ts";
 import type { Kind } from "../../model/resource.ts";
 import type { SourceBatch } from "../../plugin/source.ts";
-import { Health } from "./health.ts";
+import { Health, type SourceHealth } from "./health.ts";
 import { Inventory, type InventoryOptions, keyOf } from "./inventory.ts";
 import {
   type ClusterKind,
@@ -32,6 +32,8 @@ export interface FollowOptions extends InventoryOptions {
   readonly backoff?: Backoff;
   readonly holdMs?: number;
   readonly holdAfterMissingMs?: number;
+  /** Told whenever it may have changed. */
+  readonly onHealth?: (health: SourceHealth) => void;
   /** Every object of our kinds, whole, whenever it changes (its status, too); undefined: it is gone. For who writes statuses. */
   readonly onObject?: (key: ResourceKey, object: KubeObject | undefined) => void;
 }
@@ -236,6 +238,7 @@ export class ClusterFollower {
 
   #tellHealth(): void {
     this.#inventory.setProblems(clusterPlace, this.health.problems);
+    this.#options.onHealth?.(this.health.now);
     this.#wake();
   }
 }

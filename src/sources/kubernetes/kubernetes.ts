@@ -22,6 +22,7 @@ import {
   serviceKind,
 } from "./kinds.ts";
 
+export type { SourceHealth } from "./health.ts";
 export type KubernetesOptions = FollowOptions;
 
 export interface KubernetesSource extends Source {
