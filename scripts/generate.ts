@@ -1,7 +1,8 @@
-// Generates src/gen from our protos (proto/**/*.proto) and from Envoy's schema (proto/envoy.binpb.gz).
+// Generates src/gen from our protos (proto/**/*.proto) and from Envoy's schema (proto/envoy.binpb.gz), and what is made of src/gen in
+// turn: the definitions in deploy/crds.
 //
 //   npm run generate
-//   node scripts/generate.ts --check    writes nothing; exit 1 when src/gen is not what the protos give
+//   node scripts/generate.ts --check    writes nothing; exit 1 when something is not what the protos give
 //
 // proto/envoy.binpb.gz is one FileDescriptorSet of the v3 API that Envoy 1.40 speaks; scripts/envoy-descriptors/make.ts makes it.
 // The plug-in is fed directly: one request for each tree, so a run takes about two seconds.
@@ -42,6 +43,9 @@ finish(
   "src/gen/envoy",
   generate(envoySchema(), (name) => envoyFiles.some((pattern) => pattern.test(name))),
 );
+// Now that src/gen is what it should be.
+const { crds } = await import("./crds.ts");
+if (crds(finish === compare) !== 0) process.exitCode = 1;
 
 function envoySchema(): FileDescriptorProto[] {
   return fromBinary(FileDescriptorSetSchema, gunzipSync(readFileSync(join(root, "proto/envoy.binpb.gz")))).file;
