@@ -46,3 +46,16 @@ test.each([
   expect(finding?.problem.code).toBe("HW3021");
   expect(finding?.problem.hint).toBe(hint);
 });
+
+test("a Service that a route names, and that is not there, may be another", async () => {
+  const destination = "{single: {kube: {ref: {name: tilll, namespace: shop}, port: 80}}}";
+  const route = `
+---
+apiVersion: gateway.solo.io/v1
+kind: VirtualService
+metadata: {name: b, namespace: gloo-system}
+spec: {virtualHost: {routes: [{matchers: [{prefix: /}], routeAction: ${destination}}]}}`;
+  await using running = await startPlane(read(service("till", "shop") + route));
+  const [finding] = running.plane.current.findings;
+  expect(finding?.problem).toMatchObject({ reason: "UpstreamNotFound", hint: "did you mean till?" });
+});

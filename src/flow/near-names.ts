@@ -43,7 +43,12 @@ interface Missing {
 function missingIn({ reason, message }: Problem): Missing | undefined {
   if (reason === "UpstreamNotFound") {
     const [, kind, namespace, name] = /^\*v1\.(Upstream|UpstreamGroup) \{ ([^.\s]+)\.(\S+) \} not found$/.exec(message) ?? [];
-    return namespace === undefined || name === undefined ? undefined : { kind: kind as Kind, namespace, name };
+    if (namespace === undefined || name === undefined) return undefined;
+    // The Upstream that is imagined for a port of a Service.
+    const isOfService = name.startsWith(`kube-svc:${namespace}-`) && /-\d+$/.test(name);
+    return isOfService
+      ? { kind: "Service", namespace, name: name.slice(`kube-svc:${namespace}-`.length).replace(/-\d+$/, "") }
+      : { kind: kind as Kind, namespace, name };
   }
   if (reason !== "KubeServiceNotFound") return undefined;
   const [, name, namespace] = / references the service '(.*)' which does not exist in namespace '(.*)'$/.exec(message) ?? [];

@@ -14,6 +14,8 @@ export interface Address {
   /** Name of the pod, where the address says so. */
   readonly pod: string;
   readonly zone?: string;
+  /** Kubernetes itself has picked this pod, by the selector of the Service. */
+  readonly isPicked: boolean;
   /** The pod is shutting down and still answers. */
   readonly isLeaving: boolean;
 }
@@ -70,7 +72,9 @@ function addressesOfSlice(slice: JsonObject, service: Resource<"Service">, port:
     const zone = text(endpoint.zone);
     // All addresses of one endpoint are the same pod, and the API says to use the first.
     const [ip] = list(endpoint.addresses).filter(isAddress);
-    return ip === undefined ? [] : [{ ip, port: number, pod: podName(endpoint.targetRef), isLeaving, ...(zone !== "" && { zone }) }];
+    if (ip === undefined) return [];
+    const pod = podName(endpoint.targetRef);
+    return [{ ip, port: number, pod, isPicked: pod !== "", isLeaving, ...(zone !== "" && { zone }) }];
   });
 }
 
@@ -81,7 +85,7 @@ function addressesOfEndpoints(endpoints: Resource<"Endpoints"> | undefined, serv
     if (number === undefined) return [];
     return list(subset.addresses).flatMap((address) => {
       const { ip, targetRef } = object(address) ?? {};
-      return isAddress(ip) ? [{ ip, port: number, pod: podName(targetRef), isLeaving: false }] : [];
+      return isAddress(ip) ? [{ ip, port: number, pod: podName(targetRef), isPicked: false, isLeaving: false }] : [];
     });
   });
   return withoutRepeats(found);

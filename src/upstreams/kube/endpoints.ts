@@ -3,7 +3,7 @@ import type { Resource } from "../../model/resource.ts";
 import type { Endpoint, TypeContext, TypedUpstream } from "../../plugin/upstream-type.ts";
 import type { World } from "../../plugin/world.ts";
 import { type Address, addressesOf } from "./addresses.ts";
-import { list, object, serviceOf, servicePort, text } from "./service.ts";
+import { list, object, selectorOf, serviceOf, servicePort, text } from "./service.ts";
 
 export function endpointsOfService(upstream: TypedUpstream<"kube">, { world }: TypeContext): readonly Endpoint[] {
   const { spec } = upstream;
@@ -14,7 +14,9 @@ export function endpointsOfService(upstream: TypedUpstream<"kube">, { world }: T
   const tellsMesh = world.settings.gloo?.istioOptions?.enableAutoMtls === true;
   const found = addressesOf(service, port, world).flatMap((address) => {
     const labels = podLabels(service.ref.namespace, address, wantsPod, world);
-    return matches(spec.selector, labels) ? [{ address, labels }] : [];
+    // Watching all pods of a cluster is much work for nothing where the selector is the Service's own, as discovery writes it.
+    const fits = labels === undefined && address.isPicked ? matches(spec.selector, selectorOf(service)) : matches(spec.selector, labels);
+    return fits ? [{ address, labels }] : [];
   });
   // As kube-proxy does: pods that are shutting down get requests only where there are no others.
   const ready = found.filter(({ address }) => !address.isLeaving);

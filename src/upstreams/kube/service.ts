@@ -34,6 +34,10 @@ export function servicePorts(service: Resource<"Service">): ServicePort[] {
   return [...all.filter(({ isTcp }) => isTcp), ...all.filter(({ isTcp }) => !isTcp)].map(({ read }) => read);
 }
 
+export function selectorOf(service: Resource<"Service">): Record<string, string> {
+  return texts(object(service.spec?.spec)?.selector);
+}
+
 /** One for each number. */
 export function distinctPorts(service: Resource<"Service">): ServicePort[] {
   const ports = servicePorts(service);
@@ -92,7 +96,7 @@ export function upstreamOfService(
         serviceName: service.ref.name,
         serviceNamespace: service.ref.namespace,
         servicePort: port.port,
-        selector: texts(object(service.spec?.spec)?.selector),
+        selector: selectorOf(service),
       },
     },
     discoveryMetadata: { labels: { ...service.labels } },
