@@ -141,7 +141,7 @@ export class ControlPlane implements AsyncDisposable {
     });
   }
 
-  #functionsOf({ plugins, functionPace }: ControlPlaneOptions, remembered: readonly Resource<"Upstream">[]): Functions {
+  #functionsOf({ plugins, functionPace, store }: ControlPlaneOptions, remembered: readonly Resource<"Upstream">[]): Functions {
     return new Functions({
       flow: this.#flow,
       plugins,
@@ -149,6 +149,7 @@ export class ControlPlane implements AsyncDisposable {
       contextOf: (reporter, signal) => this.#edges.contextOf(reporter, signal),
       schedule: (edit) => this.#schedule(edit),
       ...(functionPace && { pace: functionPace }),
+      ...(store && { store }),
     });
   }
 

@@ -27,8 +27,10 @@ export function functionPlan(
   kinds: readonly FunctionKind[],
   namespaceLabels: (namespace: string) => Labels,
 ): FunctionPlan | undefined {
-  const { spec } = upstream;
-  if (spec === undefined || !takesServiceSpec(spec) || !isChosen(upstream, fdsMode(settings), namespaceLabels)) return undefined;
+  const { spec, ref } = upstream;
+  // A colon is in names of Upstreams that live in memory only, beside one of the same service that is an object.
+  if (spec === undefined || ref.name.includes(":") || !takesServiceSpec(spec) || !isChosen(upstream, fdsMode(settings), namespaceLabels))
+    return undefined;
   const begun = serviceSpecOf(spec);
   if (begun === undefined || begun.pluginType.case === undefined) return { kinds, begun: undefined };
   const completing = kinds.filter((kind) => kind.completes(begun));

@@ -20,6 +20,18 @@ export interface FunctionsFound {
 
 const mark = "+functions:";
 
+/** It is not as its source gives it: functions were found. */
+export function hasFunctions(upstream: Resource<"Upstream">): boolean {
+  return upstream.version.includes(mark);
+}
+
+/** What was found of an Upstream before a restart, and of which version of it. */
+export function rememberedFunctions(upstream: Resource<"Upstream">): { readonly spec: FoundSpec; readonly ofVersion: string } | undefined {
+  const at = upstream.version.indexOf(mark);
+  const spec = serviceSpecOf(upstream.spec) ?? upstream.spec;
+  return at === -1 || spec === undefined ? undefined : { spec, ofVersion: upstream.version.slice(0, at) };
+}
+
 export class FunctionOverlay {
   readonly #found = new Map<ResourceKey, FoundSpec>();
   readonly #bases = new Map<ResourceKey, Resource<"Upstream">>();
@@ -27,7 +39,7 @@ export class FunctionOverlay {
 
   /** `remembered` are Upstreams that were in service before a restart: their functions count until news comes. */
   constructor(remembered: readonly Resource<"Upstream">[] = []) {
-    for (const each of remembered) if (each.version.includes(mark)) this.#remembered.set(each.key, each);
+    for (const each of remembered) if (hasFunctions(each)) this.#remembered.set(each.key, each);
   }
 
   /** Takes note of what was found, and returns the Upstream as it is now, if there is one. */
@@ -60,7 +72,8 @@ export class FunctionOverlay {
 
   #before(upstream: Resource<"Upstream">): FoundSpec | undefined {
     const before = this.#remembered.get(upstream.key);
-    return before?.version.startsWith(upstream.version + mark) ? (serviceSpecOf(before.spec) ?? before.spec) : undefined;
+    const known = before && rememberedFunctions(before);
+    return known?.ofVersion === upstream.version ? known.spec : undefined;
   }
 }
 

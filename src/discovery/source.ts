@@ -87,7 +87,9 @@ class Discovery implements DiscoverySource {
           ]
         : [],
     );
-    for (const resource of options.remembered ?? []) this.#held.set(resource.key, resource);
+    const kinds = new Set<string | undefined>(this.#runs.map(({ kind }) => kind));
+    for (const resource of options.remembered ?? [])
+      if (kinds.has(resource.spec?.upstreamType.case)) this.#held.set(resource.key, resource);
   }
 
   /** Nobody is asked: what is outside is no part of a configuration that is checked or translated once. */

@@ -4,7 +4,7 @@
 //                          └────────► gateways ─► virtual hosts ─► route configurations ──┘
 //                                          └────► listeners ──────────────────────────────┘
 //              each of these says what it found ─► judgements ─► statuses, and what is remembered as good
-import type { FunctionOverlay } from "../discovery/overlay.ts";
+import { type FunctionOverlay, withFunctions } from "../discovery/overlay.ts";
 import { type BatchResult, type Collection, Graph, type Input, type Single } from "../graph/mod.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
@@ -12,10 +12,12 @@ import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
 import type { Kind, Resource, Spec } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";
 import type { Plugins } from "../plugin/plugins.ts";
+import type { Endpoint } from "../plugin/upstream-type.ts";
 import { statusOf } from "../status/status.ts";
 import { discoveredUpstreams, discoverySettings } from "../upstreams/kube/discovered.ts";
 import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
 import { secretProblems } from "../validate/secret.ts";
+import { functionAddresses } from "./function-addresses.ts";
 import { byKind, createInputs, type Inputs, sameJson, sameResource } from "./inputs.ts";
 import { type Contributor, type Judged, judge } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
@@ -41,6 +43,8 @@ export class Flow {
   readonly discovered: Collection<Resource<"Upstream">>;
   /** Endpoints that travel by EDS, by key of the Upstream. */
   readonly endpoints: readonly Collection<Endpoints>[];
+  /** Where services can be asked for their functions, where other resources tell. */
+  readonly functionAddresses: readonly Collection<readonly Endpoint[]>[];
   readonly proxies: () => Iterable<ProxyKey>;
   /** What was thrown in this batch, by what was being made: for the log. */
   readonly faultsOf: (result: BatchResult) => ReadonlyMap<string, unknown>;
@@ -84,7 +88,12 @@ export class Flow {
     const discovered = graph.derive(
       "discovered upstreams",
       found,
-      (upstream, key, read) => (read.has(readable.Upstream, key) ? undefined : upstream),
+      (upstream, key, read) => {
+        if (read.has(readable.Upstream, key)) return undefined;
+        const functions = read.get(inputs.functions, key);
+        const areOfIt = functions !== undefined && (functions.ofVersion ?? upstream.version) === upstream.version;
+        return areOfIt ? withFunctions(upstream, functions.spec) : upstream;
+      },
       { equals: sameResource },
     );
     const known = inService({ of: readable, settings, generated, discovered });
@@ -101,6 +110,10 @@ export class Flow {
     this.found = found;
     this.discovered = discovered;
     this.endpoints = [upstreams.endpoints, upstreams.generatedEndpoints, inUse.endpoints];
+    this.functionAddresses = [
+      functionAddresses(graph, "addresses for functions", known.of.Upstream, known, plugins),
+      functionAddresses(graph, "addresses for functions of discovered upstreams", discovered, known, plugins),
+    ];
     this.outlets = [
       { collection: upstreams.clusters, resources: clusterResources },
       { collection: upstreams.extras, resources: (each: EnvoyResource) => [each] },

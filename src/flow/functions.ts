@@ -2,13 +2,15 @@
 // that sources give.
 import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionUpstream, Pace } from "../discovery/functions.ts";
-import { FunctionOverlay, type FunctionsFound } from "../discovery/overlay.ts";
+import { FunctionOverlay, type FunctionsFound, hasFunctions, rememberedFunctions } from "../discovery/overlay.ts";
+import type { Changes } from "../graph/mod.ts";
 import { Report } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import { resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { EdgeContext, Endpoint } from "../plugin/upstream-type.ts";
+import type { StateStore } from "../state/store.ts";
 import { typedUpstream } from "../translate/clusters.ts";
 import type { Flow } from "./flow.ts";
 
@@ -22,6 +24,8 @@ export interface FunctionsOptions {
   readonly plugins: Plugins;
   /** Upstreams that were in service before a restart. */
   readonly remembered: readonly Resource<"Upstream">[];
+  /** Where functions of Upstreams that nobody has written are remembered; all others are with their Upstreams. */
+  readonly store?: StateStore;
   readonly contextOf: (reporter: string, signal: AbortSignal) => EdgeContext;
   /** Runs an edit of the flow's inputs inside of the next batch. */
   readonly schedule: (edit: () => void) => void;
@@ -43,7 +47,17 @@ export class Functions {
   constructor(options: FunctionsOptions) {
     this.#options = options;
     this.overlay = new FunctionOverlay(options.remembered);
-    options.flow.overlay = this.overlay;
+    const { flow } = options;
+    flow.overlay = this.overlay;
+    const unwritten = options.remembered.filter(({ origin }) => origin.source === "discovery");
+    const known = unwritten.flatMap((each) => {
+      const functions = rememberedFunctions(each);
+      return functions === undefined ? [] : [[each.key, functions] as const];
+    });
+    if (known.length === 0) return;
+    flow.graph.batch(() => {
+      for (const [key, functions] of known) flow.inputs.functions.set(key, functions);
+    });
   }
 
   /** Runs until the signal aborts. */
@@ -59,6 +73,12 @@ export class Functions {
       flow.graph.observe(flow.inputs.given.Upstream, note),
       flow.graph.observe(flow.inputs.given.Namespace, note),
       flow.graph.observe(flow.inputs.addresses, note),
+      flow.graph.observe(flow.found, note),
+      flow.graph.observe(flow.discovered, (changes) => {
+        this.#remember(changes);
+        note();
+      }),
+      ...flow.functionAddresses.map((addresses) => flow.graph.observe(addresses, note)),
       flow.graph.observe(flow.settings, note),
     ];
     signal.addEventListener("abort", note, { once: true });
@@ -111,7 +131,25 @@ export class Functions {
       schedule(() => {
         const next = this.overlay.learn(each);
         if (next) flow.inputs.given.Upstream.set(next.key, next);
+        if (each.spec) flow.inputs.functions.set(each.key, { spec: each.spec });
+        else flow.inputs.functions.delete(each.key);
       });
+    }
+  }
+
+  /** Upstreams as sources deliver them, and those that discovery finds and nobody has written. */
+  #bases(): readonly Resource<"Upstream">[] {
+    const { flow } = this.#options;
+    const unwritten = flow.found.entries().flatMap(([key, upstream]) => (flow.discovered.has(key) ? [upstream] : []));
+    return [...this.overlay.bases.values(), ...unwritten];
+  }
+
+  /** Nobody else remembers what is not written anywhere. */
+  #remember(changes: Changes<Resource<"Upstream">>): void {
+    const { store } = this.#options;
+    for (const [key, { before, after }] of changes) {
+      if (after && hasFunctions(after)) store?.remember(after);
+      else if (before && hasFunctions(before) && !this.overlay.bases.has(key as ResourceKey)) store?.forget(key as ResourceKey);
     }
   }
 
@@ -127,7 +165,7 @@ export class Functions {
           continue;
         }
         look.hasNews = false;
-        yield [...this.overlay.bases.values()].map(of);
+        yield this.#bases().map(of);
         await delay(lookEveryMs, undefined, { signal }).catch(() => undefined);
       }
     } finally {
@@ -140,6 +178,8 @@ export class Functions {
   }
 
   #endpoints(key: ResourceKey): readonly Endpoint[] {
-    return this.#options.flow.inputs.addresses.get(key) ?? none;
+    const { inputs, functionAddresses } = this.#options.flow;
+    const tables = [inputs.addresses, ...functionAddresses];
+    return tables.find((table) => table.has(key))?.get(key) ?? none;
   }
 }

@@ -1,4 +1,5 @@
 // What enters the graph from outside, by kind.
+import type { FoundSpec } from "../discovery/overlay.ts";
 import type { Graph, Index, Input } from "../graph/mod.ts";
 import type { Problem } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
@@ -23,9 +24,17 @@ export interface Inputs {
   readonly addresses: Input<readonly Endpoint[]>;
   /** Addresses of the host names that endpoints asked for. Empty: nothing is known of them. */
   readonly names: Input<readonly string[]>;
+  /** Functions that were found for Upstreams which nobody has written, by key. */
+  readonly functions: Input<KnownFunctions>;
   /** Findings of what talks to the world outside, and warnings of the embedded data plane, by `<reporter> <resource key>`. */
   readonly outside: Input<OutsideFinding>;
   readonly outsideByResource: Index<OutsideFinding>;
+}
+
+export interface KnownFunctions {
+  readonly spec: FoundSpec;
+  /** Found before a restart, for this version of the Upstream. */
+  readonly ofVersion?: string;
 }
 
 export interface OutsideFinding {
@@ -41,6 +50,7 @@ export function createInputs(graph: Graph): Inputs {
     refused: graph.input<Refused>("refused", { equals: sameJson }),
     addresses: graph.input<readonly Endpoint[]>("addresses", { equals: sameJson }),
     names: graph.input<readonly string[]>("names", { equals: sameJson }),
+    functions: graph.input<KnownFunctions>("functions", { equals: (a, b) => a.spec === b.spec && a.ofVersion === b.ofVersion }),
     outside,
     outsideByResource: outside.index("by resource", (finding) => [finding.resource]),
   };

@@ -92,7 +92,9 @@ export class Memory {
 
   /** Remembered, but no longer there: deleted while nobody watched. */
   #vanishedWhileAway(): ResourceKey[] {
-    return (this.#store?.remembered ?? []).map((each) => each.key).filter((key) => this.#flow.given(key) === undefined);
+    return (this.#store?.remembered ?? [])
+      .map((each) => each.key)
+      .filter((key) => this.#flow.given(key) === undefined && !this.#flow.discovered.has(key));
   }
 
   #lastGood(resource: Resource): Input<Resource> {
