@@ -13,6 +13,7 @@ import { Memory } from "./flow/memory.ts";
 import { EndpointNames } from "./flow/names.ts";
 import { type Published, Publisher } from "./flow/publisher.ts";
 import { noteRefusal, releasedWith } from "./flow/refusals.ts";
+import { judgedAnew, verdictsOf } from "./flow/verdicts.ts";
 import { byPlace, findingOf, nearNamesOf, viewOf } from "./flow/view.ts";
 import type { BatchResult, Collection } from "./graph/mod.ts";
 import type { Change } from "./model/change.ts";
@@ -25,6 +26,7 @@ import type { Plugins } from "./plugin/plugins.ts";
 import type { Source, SourceBatch } from "./plugin/source.ts";
 import type { Logger } from "./plugin/upstream-type.ts";
 import type { StateStore } from "./state/store.ts";
+import type { Verdicts } from "./status/kubernetes/writer.ts";
 
 /** A problem with its place, where a source knows it. */
 export interface Finding {
@@ -93,6 +95,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #blame = new Blame();
   readonly #ended = new AbortController();
   readonly #listeners = new Set<(report: BatchReport) => void>();
+  readonly #judgedListeners = new Set<(keys: readonly ResourceKey[]) => void>();
   readonly #fileProblems = new Map<string, readonly Problem[]>();
   readonly #sources: readonly Source[];
   readonly #edges: Edges;
@@ -194,6 +197,17 @@ export class ControlPlane implements AsyncDisposable {
     });
   }
 
+  /** Calls with the resources about which something else is to be said than before; returns what ends that. */
+  onJudged(listener: (keys: readonly ResourceKey[]) => void): () => void {
+    this.#judgedListeners.add(listener);
+    return () => this.#judgedListeners.delete(listener);
+  }
+
+  /** What there is to say about resources at this moment. */
+  get verdicts(): Verdicts {
+    return verdictsOf(this.#flow, () => this.#waitingFor.size === 0);
+  }
+
   /** Replaces what a reporter (the embedded data plane, an edge of a plug-in) has found about resources. */
   report(reporter: string, problems: readonly Problem[]): void {
     this.#schedule(() => this.#flow.report(reporter, problems));
@@ -269,6 +283,7 @@ export class ControlPlane implements AsyncDisposable {
     if (isFirst) this.#blame.note(this.#memory.editedWhileAway, published.sent);
     else this.#blame.note(changedVersions(this.#flow, result), published.sent);
     this.#tell(result, pending, mended, published, noticedAt, isFirst);
+    this.#tellJudged(result, isFirst);
     if (isFirst) this.#ready.resolve();
   }
 
@@ -319,6 +334,19 @@ export class ControlPlane implements AsyncDisposable {
         listener(report);
       } catch (fault) {
         this.#logFault(fault, "a report of a batch was not taken");
+      }
+    }
+  }
+
+  #tellJudged(result: BatchResult, isFirst: boolean): void {
+    if (this.#judgedListeners.size === 0) return;
+    const keys = isFirst ? [...this.verdicts.keys()] : judgedAnew(this.#flow, result);
+    if (keys.length === 0) return;
+    for (const listener of this.#judgedListeners) {
+      try {
+        listener(keys);
+      } catch (fault) {
+        this.#logFault(fault, "a listener for statuses failed");
       }
     }
   }

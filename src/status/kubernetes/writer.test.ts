@@ -1,0 +1,268 @@
+// Statuses on a real API server: on definitions with the subresource (ours) and without it (Gloo's).
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { type RunningKubernetes, startKubernetes } from "../../../test/servers/kubernetes.ts";
+import { findKubernetes } from "../../../test/servers/kubernetes-binaries.ts";
+import { type KubeApi, kubeApi } from "../../lib/kubernetes/api.ts";
+import type { ServedType } from "../../lib/kubernetes/object.ts";
+import { reflect } from "../../lib/kubernetes/reflector.ts";
+import { problem } from "../../model/problem.ts";
+import { type ResourceKey, resourceKey } from "../../model/ref.ts";
+import { statusOf } from "../status.ts";
+import type { Verdict } from "./status-object.ts";
+import type { StoredObject, StoredObjects } from "./stored.ts";
+import { StatusWriter } from "./writer.ts";
+
+const patience = { timeout: 20_000, interval: 20 };
+const upstreams = "upstreams.gloo.solo.io";
+
+describe.skipIf(findKubernetes() === undefined)("statuses in a cluster", () => {
+  let kubernetes: RunningKubernetes;
+  let api: KubeApi;
+  beforeAll(async () => {
+    kubernetes = await startKubernetes({ users: [{ name: "headworks", token: "us", groups: ["system:masters"] }] });
+    api = await kubeApi({ kubeconfig: kubernetes.kubeconfig({ token: "us" }) });
+    const definition = readFileSync(join(import.meta.dirname, "../../../deploy/crds/gloo.solo.io_upstreams.yaml"), "utf8");
+    await kubernetes.apply(definition, withoutSubresource("gateway.solo.io", "VirtualService", "virtualservices"));
+    await kubernetes.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } });
+  });
+  afterAll(async () => {
+    api?.[Symbol.dispose]();
+    await kubernetes?.[Symbol.asyncDispose]();
+  });
+
+  /** Says `verdicts` about the objects that there are. */
+  const writer = async (verdicts: Map<ResourceKey, Verdict>, leadership = { isLeader: true }, namespace = "gloo-system") => {
+    const objects = new Mirror();
+    const followed = new AbortController();
+    const types = [...(await api.discover("gloo.solo.io/v1")), ...(await api.discover("gateway.solo.io/v1"))];
+    const following = types.map((type) => objects.follow(api, type, followed.signal));
+    await vi.waitFor(() => expect(objects.synced).toBe(types.length), patience);
+    const made = new StatusWriter({
+      api,
+      objects,
+      leadership,
+      namespace,
+      instance: "pod-1",
+      log: pino({ level: "silent" }) as never,
+      verdicts: { of: (key) => verdicts.get(key), keys: () => verdicts.keys() },
+    });
+    made.leads(leadership.isLeader);
+    return {
+      writer: made,
+      objects,
+      async [Symbol.asyncDispose]() {
+        await made[Symbol.asyncDispose]();
+        followed.abort();
+        await Promise.all(following);
+      },
+    };
+  };
+  const writesTo = (name: string) => kubernetes.writes().filter((each) => each.user === "headworks" && each.name === name);
+
+  test("a status is written once, with a condition and the columns' fields, and an event when it is bad", async () => {
+    const [made] = await kubernetes.apply(upstream("web"));
+    const key = resourceKey("Upstream", { namespace: "shop", name: "web" });
+    const bad = { ...verdictOf(key, [problem("error", key, "UpstreamTypeMissing", "it has no type")]), generation: 1 };
+    const verdicts = new Map([[key, { ...bad, type: "static" }]]);
+    await using run = await writer(verdicts);
+    const status = () => kubernetes.get(upstreams, "shop", "web").then((object) => object?.status);
+    await vi.waitFor(async () => expect((await status())?.state).toBe("Warning"), patience);
+    expect(await status()).toMatchObject({
+      type: "static",
+      conditions: [{ type: "Accepted", reason: "UpstreamTypeMissing", observedGeneration: 1 }],
+      statuses: { "gloo-system": { state: "Warning", reportedBy: "gloo" } },
+    });
+    const since = (await status())?.conditions[0].lastTransitionTime;
+    // What was written comes back through the watch, and says nothing new.
+    await vi.waitFor(() => expect(run.objects.stored(key)?.status).toMatchObject({ state: "Warning" }), patience);
+    run.writer.note([key]);
+    run.writer.leads(true);
+    await delay(300);
+    expect(writesTo("web").filter(({ resource }) => resource === "upstreams/status")).toHaveLength(1);
+    expect((await kubernetes.get(upstreams, "shop", "web"))?.metadata.generation).toBe(made?.metadata.generation);
+
+    verdicts.set(key, { ...verdictOf(key, []), generation: 1, type: "static" });
+    run.writer.note([key]);
+    await vi.waitFor(async () => expect((await status())?.state).toBe("Accepted"), patience);
+    expect((await status())?.conditions).toEqual([
+      { type: "Accepted", status: "True", reason: "Accepted", message: "", observedGeneration: 1, lastTransitionTime: since },
+    ]);
+    await vi.waitFor(async () => {
+      const events = await kubernetes.list("events", "shop");
+      expect(events.map(({ type, reason }) => `${type} ${reason}`).sort()).toEqual(["Normal Accepted", "Warning UpstreamTypeMissing"]);
+      expect(events[0]?.involvedObject).toMatchObject({ kind: "Upstream", name: "web", uid: made?.metadata.uid });
+    }, patience);
+  });
+
+  test("on Gloo's definitions it is written into the object, and Gloo's own key is taken over", async () => {
+    await kubernetes.apply(virtualService("pets"));
+    await kubernetes.patch("virtualservices.gateway.solo.io", "shop", "pets", {
+      status: {
+        statuses: { "gloo-system": { state: 1, reportedBy: "gateway" }, "gloo-other": { state: "Accepted", reportedBy: "gateway" } },
+      },
+    });
+    const key = resourceKey("VirtualService", { namespace: "shop", name: "pets" });
+    await using run = await writer(
+      new Map([[key, { ...verdictOf(key, [problem("error", key, "DomainConflict", "taken")]), generation: 1 }]]),
+    );
+    const object = () => kubernetes.get("virtualservices.gateway.solo.io", "shop", "pets");
+    await vi.waitFor(async () => expect((await object())?.status.state).toBe("Rejected"), patience);
+    const stored = await object();
+    expect(stored?.spec).toEqual(virtualService("pets").spec);
+    expect(stored?.status.statuses).toMatchObject({ "gloo-system": { state: "Rejected" }, "gloo-other": { state: "Accepted" } });
+    expect(stored?.status.conditions[0]).toMatchObject({ status: "False", reason: "DomainConflict" });
+    expect(stored?.status.conditions[0].observedGeneration).toBeUndefined();
+    // Its own write has made a new generation. That is no reason for another.
+    const { writes } = run.writer;
+    await delay(500);
+    expect(run.writer.writes).toBe(writes);
+  });
+
+  test("who does not lead writes nothing, and who begins to lead writes only what is missing", async () => {
+    await kubernetes.apply(upstream("done"), upstream("open"));
+    const done = resourceKey("Upstream", { namespace: "shop", name: "done" });
+    const still = resourceKey("Upstream", { namespace: "shop", name: "open" });
+    const verdicts = new Map([done, still].map((key) => [key, { ...verdictOf(key, []), type: "static" }]));
+    const first = await writer(new Map([[done, { ...verdictOf(done, []), type: "static" }]]));
+    await vi.waitFor(() => expect(first.writer.writes).toBe(1), patience);
+    await first[Symbol.asyncDispose]();
+
+    const leadership = { isLeader: false };
+    await using follower = await writer(verdicts, leadership);
+    follower.writer.note(verdicts.keys());
+    await delay(200);
+    expect(writesTo("open")).toEqual([]);
+    leadership.isLeader = true;
+    follower.writer.leads(true);
+    await vi.waitFor(() => expect(writesTo("open")).toHaveLength(1), patience);
+    await delay(200);
+    expect(writesTo("done")).toHaveLength(1);
+  });
+
+  test("an object that was deleted meanwhile is not made again", async () => {
+    await kubernetes.apply(upstream("gone"));
+    const key = resourceKey("Upstream", { namespace: "shop", name: "gone" });
+    const verdicts = new Map<ResourceKey, Verdict>();
+    await using run = await writer(verdicts);
+    const before = run.objects.stored(key);
+    await kubernetes.delete(upstreams, "shop", "gone");
+    await vi.waitFor(() => expect(run.objects.stored(key)).toBeUndefined(), patience);
+    run.objects.pretend(key, before as StoredObject);
+    verdicts.set(key, verdictOf(key, []));
+    run.writer.note([key]);
+    await vi.waitFor(() => expect(writesTo("gone").length).toBeGreaterThan(0), patience);
+    expect(await kubernetes.get(upstreams, "shop", "gone")).toBeUndefined();
+  });
+
+  test("two installations have a key each; what is beside them is the first one's", async () => {
+    await kubernetes.apply(upstream("both"));
+    const key = resourceKey("Upstream", { namespace: "shop", name: "both" });
+    await using first = await writer(new Map([[key, verdictOf(key, [])]]));
+    await vi.waitFor(() => expect(first.writer.writes).toBe(1), patience);
+    await using second = await writer(
+      new Map([[key, verdictOf(key, [problem("error", key, "UpstreamTypeMissing", "not for us")])]]),
+      undefined,
+      "edge",
+    );
+    await vi.waitFor(() => expect(second.writer.writes).toBe(1), patience);
+    await delay(300);
+    const status = (await kubernetes.get(upstreams, "shop", "both"))?.status;
+    expect(status).toMatchObject({ state: "Accepted", statuses: { "gloo-system": { state: "Accepted" }, edge: { state: "Warning" } } });
+    expect([first.writer.writes, second.writer.writes]).toEqual([1, 1]);
+  });
+
+  test("a status that somebody else keeps changing is written at most once in a second, and then more seldom", async () => {
+    await kubernetes.apply(upstream("fought"));
+    const key = resourceKey("Upstream", { namespace: "shop", name: "fought" });
+    await using _run = await writer(new Map([[key, verdictOf(key, [])]]));
+    const until = performance.now() + 4_000;
+    while (performance.now() < until) {
+      await kubernetes.patch(upstreams, "shop", "fought", { status: { statuses: { "gloo-system": { state: "Rejected" } } } }, "status");
+      await delay(100);
+    }
+    const went = writesTo("fought").filter(({ status }) => status === 200).length;
+    expect(went).toBeGreaterThan(0);
+    expect(went).toBeLessThanOrEqual(4);
+  });
+
+  test("while the API server is away nothing is lost: what is to be said is said when it is back", async () => {
+    await kubernetes.apply(upstream("later"));
+    const key = resourceKey("Upstream", { namespace: "shop", name: "later" });
+    const verdicts = new Map<ResourceKey, Verdict>();
+    await using run = await writer(verdicts);
+    await kubernetes.apiServer.kill();
+    verdicts.set(key, verdictOf(key, [problem("warning", key, "OptionNotSupported", "no")]));
+    run.writer.note([key]);
+    await delay(500);
+    await kubernetes.apiServer.start();
+    await vi.waitFor(async () => expect((await kubernetes.get(upstreams, "shop", "later"))?.status?.state).toBe("Warning"), patience);
+  });
+});
+
+/** The objects of a cluster, as a source has them. */
+class Mirror implements StoredObjects {
+  readonly #objects = new Map<ResourceKey, StoredObject>();
+  readonly #listeners = new Set<(key: ResourceKey) => void>();
+  synced = 0;
+
+  follow(api: KubeApi, type: ServedType, signal: AbortSignal): Promise<void> {
+    const keyOf = (ref: { namespace: string; name: string }) => resourceKey(type.kind as "Upstream", ref);
+    return reflect(
+      api,
+      type,
+      {
+        apply: ({ metadata, status }) => {
+          const { namespace = "", name, uid = "", resourceVersion = "" } = metadata;
+          this.pretend(keyOf({ namespace, name }), { type, namespace, name, uid, resourceVersion, status });
+        },
+        delete: (ref) => this.#objects.delete(keyOf(ref)),
+        synced: () => this.synced++,
+        fault: () => {},
+      },
+      { signal },
+    );
+  }
+  pretend(key: ResourceKey, object: StoredObject): void {
+    this.#objects.set(key, object);
+    for (const listener of this.#listeners) listener(key);
+  }
+  stored(key: ResourceKey): StoredObject | undefined {
+    return this.#objects.get(key);
+  }
+  onStored(listener: (key: ResourceKey) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+function verdictOf(key: ResourceKey, problems: Verdict["problems"]): Verdict {
+  return { status: statusOf(problems, undefined, key.startsWith("Upstream ") ? "Upstream" : "VirtualService"), problems };
+}
+
+function upstream(name: string) {
+  const spec = { static: { hosts: [{ addr: "127.0.0.1", port: 80 }] } };
+  return { apiVersion: "gloo.solo.io/v1", kind: "Upstream", metadata: { namespace: "shop", name }, spec };
+}
+
+function virtualService(name: string) {
+  const spec = { virtualHost: { domains: ["pets.example.com"] } };
+  return { apiVersion: "gateway.solo.io/v1", kind: "VirtualService", metadata: { namespace: "shop", name }, spec };
+}
+
+/** As Gloo's: anything goes, and the status is a part of the object. */
+function withoutSubresource(group: string, kind: string, plural: string) {
+  const schema = { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } };
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${plural}.${group}` },
+    spec: { group, scope: "Namespaced", names: { kind, plural }, versions: [{ name: "v1", served: true, storage: true, schema }] },
+  };
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
