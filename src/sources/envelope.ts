@@ -4,7 +4,7 @@
 // Where the namespace is not written: `default` for a Kubernetes object, as kubectl would; for an object of Gloo's file mode the
 // folder's (`upstreams/<namespace>/x.yaml`), else `gloo-system`, where Gloo keeps its own.
 import type { Registry } from "@bufbuild/protobuf";
-import { type Place, type Problem, problem } from "../model/problem.ts";
+import { type Place, type Problem, problem, type Severity } from "../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../model/ref.ts";
 import { type ApiKind, type Kind, kinds, type Origin, type Resource } from "../model/resource.ts";
 import { type CustomPart, takeCustomPart } from "./custom-upstream.ts";
@@ -34,6 +34,8 @@ export interface ReadContext {
   readonly types: Registry;
   /** Fields of Upstreams that belong to types of the user. */
   readonly customKinds?: readonly string[];
+  /** How bad a field is that nothing knows; an error unless given. */
+  readonly unknownFields?: Severity;
   readonly locate: (span: Span) => Place | undefined;
   /** Hash of what stands in the text there, without the parts given. */
   readonly versionOf: (node: YamlNode, without: readonly Span[]) => string;
@@ -152,7 +154,7 @@ function readNamed(object: ObjectNode, kind: AnyKind, is: "api" | "kube", findin
   const ref = { namespace: isClusterScoped(kind) ? "" : named.namespace, name: named.name };
   const resultKind: Kind = kind === "ConfigMap" ? "Artifact" : kind;
   const key = resourceKey(resultKind, ref);
-  const reader = new Reader(key, context.locate);
+  const reader = new Reader(key, context.locate, context.unknownFields);
   const metadata = readMetadata(metadataEntry?.value, reader);
   for (const finding of findings) addFinding(reader, finding, object);
   const { spec, custom } =
@@ -270,12 +272,7 @@ function reportStrayKeys(object: ObjectNode, kind: ApiKind, reader: Reader): voi
     const isField = kinds[kind].schema.fields.some((field) => field.jsonName === entry.key || field.name === entry.key);
     reader.path.push(entry.key);
     const span = { start: entry.keyStart, end: entry.keyEnd };
-    reader.error(
-      "UnknownField",
-      `unknown field "${entry.key}" beside kind and metadata`,
-      span,
-      isField ? "it belongs under spec" : undefined,
-    );
+    reader.unknownField(`unknown field "${entry.key}" beside kind and metadata`, span, isField ? "it belongs under spec" : undefined);
     reader.path.pop();
   }
 }

@@ -24,6 +24,20 @@ test("an object of the Kubernetes API is read as a file's would be", () => {
   });
 });
 
+test("a field that nothing knows costs the object, or only itself where it may", () => {
+  const typo = object({ spec: { static: { hosts: [{ addr: "a", port: 80, wieght: 1 }] } }, spce: {} });
+  const [strict] = readJson(typo, { source: "kubernetes" }).resources;
+  expect(strict).toMatchObject({ spec: undefined, problems: [{ severity: "error" }, { severity: "error" }] });
+  const [lenient] = readJson(typo, { source: "kubernetes", unknownFields: "warning" }).resources;
+  expect(lenient?.problems).toMatchObject([
+    { severity: "warning", code: "HW1003", path: "spce" },
+    { severity: "warning", code: "HW1003", path: "static.hosts[0].wieght" },
+  ]);
+  expect(lenient?.spec).toMatchObject({ upstreamType: { value: { hosts: [{ addr: "a", port: 80 }] } } });
+  const wrong = readJson(object({ spec: { static: { hosts: 1, typo: 1 } } }), { source: "kubernetes", unknownFields: "warning" });
+  expect(wrong.resources[0]?.spec).toBeUndefined();
+});
+
 test("mistakes have a path and no place", () => {
   const { resources } = readJson(object({ spec: { static: { hsts: [] } } }), { source: "kubernetes" });
   expect(resources[0]?.problems).toMatchObject([{ code: "HW1003", path: "static.hsts", hint: 'did you mean "hosts"?' }]);

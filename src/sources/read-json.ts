@@ -1,6 +1,7 @@
 // An object of the Kubernetes API, or one kept as JSON elsewhere, to a resource: as a file's, but without places.
 import { hash } from "node:crypto";
 import type { Registry } from "@bufbuild/protobuf";
+import type { Severity } from "../model/problem.ts";
 import { apiTypes } from "./any-types.ts";
 import { type Layout, type ReadResult, readDocument } from "./envelope.ts";
 import { nodeOfJson } from "./yaml-node.ts";
@@ -14,6 +15,8 @@ export interface ReadJsonOptions {
   readonly types?: Registry;
   /** Fields of Upstreams that belong to types of the user. */
   readonly customKinds?: readonly string[];
+  /** How bad a field is that nothing knows; an error unless given. */
+  readonly unknownFields?: Severity;
 }
 
 /**
@@ -28,6 +31,7 @@ export function readJson(object: unknown, options: ReadJsonOptions): ReadResult 
       ...(options.layout && { layout: options.layout }),
       types: options.types ?? apiTypes(),
       ...(options.customKinds && { customKinds: options.customKinds }),
+      ...(options.unknownFields && { unknownFields: options.unknownFields }),
       locate: () => undefined,
       versionOf: (node) => hash("sha256", canonical(contentOf(jsonOf(node))), "hex").slice(0, 16),
     },

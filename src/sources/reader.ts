@@ -14,10 +14,13 @@ export class Reader {
   readonly path: Segment[] = [];
   readonly resource: ResourceKey | undefined;
   readonly #locate: Locator;
+  readonly #unknownFields: Severity;
 
-  constructor(resource: ResourceKey | undefined, locate: Locator) {
+  /** `unknownFields`: how bad a field is that nothing knows. */
+  constructor(resource: ResourceKey | undefined, locate: Locator, unknownFields: Severity = "error") {
     this.resource = resource;
     this.#locate = locate;
+    this.#unknownFields = unknownFields;
   }
 
   error(reason: Reason, message: string, span: Span, hint?: string): void {
@@ -26,6 +29,10 @@ export class Reader {
 
   warn(reason: Reason, message: string, span: Span, hint?: string): void {
     this.#add("warning", reason, message, span, hint);
+  }
+
+  unknownField(message: string, span: Span, hint?: string): void {
+    this.#add(this.#unknownFields, "UnknownField", message, span, hint);
   }
 
   get hasErrors(): boolean {

@@ -10,7 +10,7 @@ export function reportUnknownField(reader: Reader, desc: DescMessage, entry: Map
   const where = reader.here ?? desc.name;
   const hint = hintFor(entry.key, desc, parents);
   reader.path.push(entry.key);
-  reader.error("UnknownField", `unknown field "${entry.key}" in ${where}`, { start: entry.keyStart, end: entry.keyEnd }, hint);
+  reader.unknownField(`unknown field "${entry.key}" in ${where}`, { start: entry.keyStart, end: entry.keyEnd }, hint);
   reader.path.pop();
 }
 

@@ -15,7 +15,7 @@ export const reading = {
   UnknownField: {
     code: "HW1003",
     title: "unknown field",
-    help: "The API has no field of this name at this place, so what stands below it would do nothing. The object keeps its last good version until this is mended. Usual causes: a typo, a field that belongs one level higher or lower, or an option of another product. `docs/reference/` lists the fields of every message.",
+    help: "The API has no field of this name at this place, so what stands below it would do nothing. The object keeps its last good version until this is mended; in a cluster, where API servers used to drop such fields, the rest of it is served. Usual causes: a typo, a field that belongs one level higher or lower, or an option of another product. `docs/reference/` lists the fields of every message.",
   },
   WrongType: {
     code: "HW1004",

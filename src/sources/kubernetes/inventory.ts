@@ -58,7 +58,13 @@ export class Inventory {
     const { namespace = "", name } = object.metadata;
     const key = keyOf(kind, { namespace, name });
     const { types, customKinds } = this.#options;
-    const reading = readJson(kind.trim(object), { source: "kubernetes", ...(types && { types }), ...(customKinds && { customKinds }) });
+    const reading = readJson(kind.trim(object), {
+      source: "kubernetes",
+      // Gloo's definitions have them dropped by the API server; what is in service for years is not to fail for one.
+      unknownFields: "warning",
+      ...(types && { types }),
+      ...(customKinds && { customKinds }),
+    });
     this.setProblems(key, reading.problems);
     const [read] = reading.resources;
     // Not ours to read: a token of an account, a ConfigMap that is a lock.
