@@ -64,6 +64,8 @@ export class StatusWriter implements AsyncDisposable {
   readonly #pace = new Map<ResourceKey, Pace>();
   /** Objects on which another installation has what is beside `statuses`. */
   readonly #shared = new Set<ResourceKey>();
+  /** Objects on which we have it: whoever has changed it since has no say in it. */
+  readonly #owned = new Set<ResourceKey>();
   readonly #inFlight = new Map<ResourceKey, Promise<void>>();
   readonly #ended = new AbortController();
   readonly #stopListening: () => void;
@@ -143,6 +145,7 @@ export class StatusWriter implements AsyncDisposable {
     if (object === undefined || verdict === undefined) {
       this.#pace.delete(key);
       this.#shared.delete(key);
+      this.#owned.delete(key);
       return undefined;
     }
     const wanted = statusObject(versionless(verdict, object), namespace, object.status, new Date().toISOString().replace(/\.\d+Z$/, "Z"));
@@ -187,7 +190,8 @@ export class StatusWriter implements AsyncDisposable {
     const { namespace } = this.#options;
     if (!this.#shared.has(key)) {
       try {
-        await this.#send(object, wanted, false);
+        await this.#send(object, wanted, this.#owned.has(key));
+        this.#owned.add(key);
         return;
       } catch (error) {
         if (!isFieldConflict(error)) throw error;
@@ -199,6 +203,7 @@ export class StatusWriter implements AsyncDisposable {
     if (this.#shared.has(key)) return;
     try {
       await this.#send({ ...object, resourceVersion: after }, wanted, false);
+      this.#owned.add(key);
     } catch (error) {
       if (!isFieldConflict(error)) throw error;
       this.#shared.add(key);
