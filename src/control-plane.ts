@@ -15,6 +15,7 @@ import { type Published, Publisher } from "./flow/publisher.ts";
 import { noteRefusal, releasedWith } from "./flow/refusals.ts";
 import { judgedAnew, verdictsOf } from "./flow/verdicts.ts";
 import { byPlace, findingOf, nearNamesOf, viewOf } from "./flow/view.ts";
+import { type WriteDiscoveredOptions, writeDiscovered } from "./flow/written.ts";
 import type { BatchResult, Collection } from "./graph/mod.ts";
 import type { Change } from "./model/change.ts";
 import type { EnvoyResource, ProxyKey, Refusal, ResourceConsumer } from "./model/envoy-resource.ts";
@@ -206,6 +207,13 @@ export class ControlPlane implements AsyncDisposable {
   /** What there is to say about resources at this moment. */
   get verdicts(): Verdicts {
     return verdictsOf(this.#flow, () => this.#waitingFor.size === 0);
+  }
+
+  /** Has the Upstreams that discovery finds written to the cluster until the signal aborts: while we are the leader. */
+  async writeDiscovered(options: Omit<WriteDiscoveredOptions, "flow" | "log">): Promise<void> {
+    await this.ready;
+    const signal = AbortSignal.any([options.signal, this.#ended.signal]);
+    if (!signal.aborted) writeDiscovered({ ...options, signal, flow: this.#flow, log: this.#options.log });
   }
 
   /** Replaces what a reporter (the embedded data plane, an edge of a plug-in) has found about resources. */
