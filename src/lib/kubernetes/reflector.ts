@@ -113,10 +113,13 @@ class Reflector {
     if (error.fault !== "unreachable" && error.fault !== "busy") this.#from = undefined;
     this.#isSuspect = true;
     this.#sink.fault(error);
-    await pause(
-      Math.max(backoffMs(this.#failures, this.#backoffFor(error)), Math.min(error.retryAfterMs ?? 0, maxRetryAfterMs)),
-      this.#options.signal,
-    );
+    const { signal } = this.#options;
+    const wait = Math.max(backoffMs(this.#failures, this.#backoffFor(error)), Math.min(error.retryAfterMs ?? 0, maxRetryAfterMs));
+    if (error.fault !== "unreachable") return pause(wait, signal);
+    // Somebody else's request may find out sooner that the outage is over.
+    const short = Math.min(wait, this.#backoff.firstMs);
+    await pause(short, signal);
+    if (wait > short) await Promise.race([pause(wait - short, signal), this.#api.answered()]);
   }
 
   /** Somebody has to do something about these, which takes a while. */
