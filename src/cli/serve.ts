@@ -28,6 +28,7 @@ export interface ServeOptions {
   readonly xdsTlsCert?: string;
   readonly xdsTlsKey?: string;
   readonly xdsClientCa?: string;
+  readonly xdsInsecure?: boolean;
   readonly admin: string;
   readonly adminTokenFile?: string;
   readonly stateDir?: string;
@@ -211,11 +212,12 @@ function addressOf(option: string, text: string): ListenAddress {
   return address;
 }
 
-function securityOf({ xdsTlsCert, xdsTlsKey, xdsClientCa }: ServeOptions): ListenSecurity {
-  if (xdsTlsCert === undefined && xdsTlsKey === undefined && xdsClientCa === undefined) return {};
+function securityOf({ xdsTlsCert, xdsTlsKey, xdsClientCa, xdsInsecure = false }: ServeOptions): ListenSecurity {
+  if (xdsTlsCert === undefined && xdsTlsKey === undefined && xdsClientCa === undefined) return { insecure: xdsInsecure };
   if (xdsTlsCert === undefined || xdsTlsKey === undefined)
     throw new CommandError("TLS for xDS needs both --xds-tls-cert and --xds-tls-key");
   return {
+    insecure: xdsInsecure,
     tls: {
       cert: readNamed("--xds-tls-cert", xdsTlsCert),
       key: readNamed("--xds-tls-key", xdsTlsKey),
