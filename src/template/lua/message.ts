@@ -71,9 +71,10 @@ function M.render(change, body, around)
     for _, each in ipairs(change.keys) do
       local text = each.value(s)
       if text ~= "" or each.evenEmpty then
+        local value = J.parse(text)
         if context == null then context = object() end
         if not V.isObject(context) then fail("the body is no JSON object, which the key " .. each.name .. " needs") end
-        context[each.name] = J.parse(text)
+        context[each.name] = value
         s.context, s.root = context, context
       end
     end
