@@ -140,9 +140,10 @@ function withServing(target: Command): Command {
     .addOption(new Option("--xds-tls-key <file>", "its key").env("HEADWORKS_XDS_TLS_KEY"))
     .addOption(new Option("--xds-client-ca <file>", "who signs the certificates that xDS clients must show").env("HEADWORKS_XDS_CLIENT_CA"))
     .addOption(
-      new Option("--xds-insecure", "serve xDS off loopback without that: whoever reaches it can read everything, private keys included").env(
-        "HEADWORKS_XDS_INSECURE",
-      ),
+      new Option(
+        "--xds-insecure",
+        "serve xDS off loopback without that: whoever reaches it can read everything, private keys included",
+      ).env("HEADWORKS_XDS_INSECURE"),
     )
     .addOption(new Option("--proxy-name <name>", "the proxy that is run here").default("gateway-proxy").env("HEADWORKS_PROXY_NAME"))
     .addOption(new Option("--admin <address>", "admin API here, or `none`").default("127.0.0.1:9091").env("HEADWORKS_ADMIN"))
