@@ -85,6 +85,8 @@ export interface ControlPlaneOptions {
   readonly looksOutside?: boolean;
   /** How often services are asked for their functions, where that is not the usual. */
   readonly functionPace?: Pace;
+  /** Where Headworks itself listens on this machine: discovery asks nobody there. */
+  readonly ownPorts?: readonly number[];
 }
 
 /** Follows its sources from the call of `start` until it is disposed. */
@@ -145,7 +147,7 @@ export class ControlPlane implements AsyncDisposable {
     });
   }
 
-  #functionsOf({ plugins, functionPace, store }: ControlPlaneOptions, remembered: readonly Resource<"Upstream">[]): Functions {
+  #functionsOf({ plugins, functionPace, ownPorts, store }: ControlPlaneOptions, remembered: readonly Resource<"Upstream">[]): Functions {
     return new Functions({
       flow: this.#flow,
       plugins,
@@ -153,6 +155,7 @@ export class ControlPlane implements AsyncDisposable {
       contextOf: (reporter, signal) => this.#edges.contextOf(reporter, signal),
       schedule: (edit) => this.#schedule(edit),
       ...(functionPace && { pace: functionPace }),
+      ...(ownPorts && { ownPorts }),
       ...(store && { store }),
     });
   }

@@ -53,7 +53,8 @@ export interface ClosedListener {
   readonly failure?: string;
 }
 
-const defaultXds: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 9977, isLoopback: true };
+/** Where Envoys that others start find us. */
+export const defaultXds: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 9977, isLoopback: true };
 
 export async function startCarriers(options: CarrierOptions): Promise<Carriers> {
   switch (options.proxy) {

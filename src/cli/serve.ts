@@ -13,7 +13,7 @@ import type { Plugins } from "../plugin/plugins.ts";
 import type { Remembered, Source } from "../plugin/source.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
 import type { ListenSecurity } from "../xds/address.ts";
-import { type Carriers, startCarriers } from "./carriers.ts";
+import { type Carriers, defaultXds, startCarriers } from "./carriers.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { openFolder, scopeOf } from "./folders.ts";
 import { gatewayUrls, portOf } from "./gateway-urls.ts";
@@ -108,7 +108,15 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
   );
   kill = () => carriers.kill();
   const plane = open.use(
-    new ControlPlane({ sources: [source], consumers: carriers.consumers, plugins, log, looksOutside: true, ...(store && { store }) }),
+    new ControlPlane({
+      sources: [source],
+      consumers: carriers.consumers,
+      plugins,
+      log,
+      looksOutside: true,
+      ownPorts: [settings.admin, settings.xds ?? defaultXds].flatMap((each) => (each?.kind === "tcp" ? [each.port] : [])),
+      ...(store && { store }),
+    }),
   );
   late.plane = plane;
   const state = { isRead: false, isDraining: false };

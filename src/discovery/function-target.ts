@@ -1,6 +1,7 @@
 // Where the service behind an Upstream can be asked. Names are resolved once and the address is judged; what is dialled is that address.
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
 import type { UpstreamSslConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
 import { addressFault, isLoopback } from "../lib/probe-address.ts";
 import type { Ref } from "../model/ref.ts";
@@ -32,16 +33,19 @@ export function placeOf(upstream: Resource<"Upstream">, endpoints: readonly Endp
   return JSON.stringify(isWritten ? [host, port, authority, tls] : [upstream.key, tls]);
 }
 
-/** Throws {@link AddressRefused}, and when the name cannot be resolved. */
+/** Throws {@link AddressRefused}, and when the name cannot be resolved. `ownPorts`: what listens there on this machine are we. */
 export async function functionTarget(
   upstream: Resource<"Upstream">,
   endpoints: readonly Endpoint[],
   secret: (ref: Ref) => Spec<"Secret"> | undefined,
+  ownPorts: readonly number[] = [],
 ): Promise<FunctionTarget> {
   const where = whereOf(upstream, endpoints);
   if (where === undefined) throw new Error("no address of it is known yet");
   const { host, port, authority, sni, isTls, isWritten } = where;
   const address = port === undefined ? host : await judged(host, isWritten && isLoopback(host));
+  if (port !== undefined && ownPorts.includes(port) && isHere(address))
+    throw new AddressRefused(`${authorityOf(address, port)} is Headworks itself`);
   const tls = isTls ? { ...certificates(upstream.spec?.sslConfig, secret), ...(sni !== undefined && { sni }) } : undefined;
   return { upstream, address, authority, ...(port !== undefined && { port }), ...(tls && { tls }) };
 }
@@ -90,6 +94,12 @@ async function judged(host: string, mayBeLoopback: boolean): Promise<string> {
   const [first] = addresses;
   if (first === undefined) throw new Error(`${host} has no address`);
   return first;
+}
+
+function isHere(address: string): boolean {
+  const plain = address.replace(/^::ffff:/i, "");
+  if (isLoopback(plain)) return true;
+  return Object.values(networkInterfaces()).some((each) => each?.some((own) => own.address === plain));
 }
 
 function certificates(ssl: UpstreamSslConfig | undefined, secret: (ref: Ref) => Spec<"Secret"> | undefined) {

@@ -29,6 +29,8 @@ export interface FunctionDiscoveryOptions {
   readonly secret: (ref: Ref) => Spec<"Secret"> | undefined;
   /** Labels of a Namespace of Kubernetes. */
   readonly namespaceLabels?: (namespace: string) => Readonly<Record<string, string>> | undefined;
+  /** What listens there on this machine are we ourselves, and not asked. */
+  readonly ownPorts?: readonly number[];
   /** Findings about one Upstream; replaces those before. */
   readonly report: (report: Report) => void;
   readonly log: Logger;
@@ -222,7 +224,7 @@ class Job {
 
   async #ask(): Promise<FunctionAnswer> {
     const { resource, endpoints } = this.upstream;
-    const target = await functionTarget(resource, endpoints, this.#options.secret);
+    const target = await functionTarget(resource, endpoints, this.#options.secret, this.#options.ownPorts);
     const kinds = this.#winner ? [this.#winner.kind] : (this.#plan?.kinds ?? []);
     // gRPC speaks HTTP/2: where that is said, it is the likelier one.
     const ordered = resource.spec?.useHttp2 ? kinds.toReversed() : kinds;

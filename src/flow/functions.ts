@@ -31,6 +31,8 @@ export interface FunctionsOptions {
   readonly schedule: (edit: () => void) => void;
   /** How often services are asked, where that is not the usual. */
   readonly pace?: Pace;
+  /** Where we ourselves listen: nobody is asked there. */
+  readonly ownPorts?: readonly number[];
 }
 
 /** Somebody who looks at all Upstreams, now and when one has changed. */
@@ -95,7 +97,7 @@ export class Functions {
       import("../functions/swagger/swagger.ts"),
       import("../functions/grpc/grpc.ts"),
     ]);
-    const { pace } = this.#options;
+    const { pace, ownPorts } = this.#options;
     const upstreams = this.#lists(context.signal, (resource): FunctionUpstream => ({ resource, endpoints: this.#endpoints(resource.key) }));
     await this.#learn(
       discoverFunctions({
@@ -104,6 +106,7 @@ export class Functions {
         kinds: [swagger, grpc],
         namespaceLabels: (name) => this.#namespaceLabels(name),
         ...(pace && { pace }),
+        ...(ownPorts && { ownPorts }),
       }),
     );
   }

@@ -80,6 +80,6 @@ export const sources = {
   FunctionAddressRefused: {
     code: "HW6032",
     title: "an address that discovery does not ask",
-    help: "Discovery of functions asks no link-local address and no metadata service of a cloud, and nothing on this machine unless the Upstream itself names it (`127.0.0.1`, `localhost`). Requests through the gateway are not affected. Describe the functions in `serviceSpec` where they are needed.",
+    help: "Discovery of functions asks no link-local address and no metadata service of a cloud, nothing on this machine unless the Upstream itself names it (`127.0.0.1`, `localhost`), and never Headworks itself (its admin API and xDS). Requests through the gateway are not affected. Describe the functions in `serviceSpec` where they are needed.",
   },
 } as const satisfies Record<string, CatalogEntry>;
