@@ -117,6 +117,8 @@ describe.skipIf(!isThere)("in a cluster", () => {
     expect(await may("POST", upstream("shop"), {})).toBe(false);
     const leases = (namespace: string) => `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
     expect(await may("POST", leases("gloo-system"), {})).toBe(true);
+    expect(await may("GET", `${leases("gloo-system")}/headworks`)).toBe(true);
+    expect(await may("GET", `${leases("gloo-system")}/other`)).toBe(false);
     expect(await may("POST", leases("shop"), {})).toBe(false);
     const webhooks = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
     expect(await may("PATCH", `${webhooks}/headworks-gloo-system`, {})).toBe(true);

@@ -6,7 +6,7 @@ stop Envoy, so it stays on loopback.
 {{- $proxy := .Values.gatewayProxy -}}
 node:
   metadata:
-    role: {{ include "headworks.discoveryNamespace" . }}~{{ $proxy.name }}
+    role: {{ include "headworks.role" . }}
 admin:
   address: { socket_address: { address: 127.0.0.1, port_value: 19000 } }
 dynamic_resources:

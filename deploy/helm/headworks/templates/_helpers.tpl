@@ -42,6 +42,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- printf "%s.%s.svc" (include "headworks.name" .) .Release.Namespace -}}
 {{- end }}
 
+{{/* The role of an Envoy names its Proxy. */}}
+{{- define "headworks.role" -}}
+{{- printf "%s~%s" (include "headworks.discoveryNamespace" .) (.Values.gatewayProxy.proxyName | default .Values.gatewayProxy.name) -}}
+{{- end }}
+
 {{/* Where Proxies are, and discovered Upstreams: with Gloo, the namespace of the installation. */}}
 {{- define "headworks.discoveryNamespace" -}}
 {{- .Values.settings.spec.discoveryNamespace | default .Release.Namespace -}}
