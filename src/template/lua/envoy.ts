@@ -95,7 +95,9 @@ end
 local function change(handle, stage, what, isResponse, text)
   local buffer, body = nil, ""
   local begun = handle:headers()
-  if what.needs and not isWebSocket(isResponse and handle:requestHeaders() or begun) then
+  -- What follows the upgrade to a WebSocket is no body, and has no end.
+  local upgrade = what.needs and isWebSocket(isResponse and handle:requestHeaders() or begun)
+  if what.needs and not upgrade then
     buffer = handle:body()
     if buffer and buffer:length() > 0 then body = buffer:getBytes(0, buffer:length()) end
   end
@@ -120,7 +122,7 @@ local function change(handle, stage, what, isResponse, text)
     refuse(handle, buffer, isResponse, fault)
     return false
   end
-  if written then
+  if written and not upgrade then
     if buffer or written ~= "" then
       buffer = buffer or handle:body(true)
       if buffer then buffer:setBytes(written) end
