@@ -19,10 +19,17 @@ export async function openCluster({ kubeconfig, context }: ClusterFlags): Promis
   }
 }
 
+/** The namespace that Headworks itself is in. */
+export function ownNamespace(api: KubeApi, { namespace }: WatchFlags): string {
+  const { isInCluster, namespace: ofPod } = api.connection;
+  return namespace ?? process.env.POD_NAMESPACE ?? (isInCluster ? ofPod : undefined) ?? "gloo-system";
+}
+
 /** The namespaces to watch; undefined: all. */
-export function namespacesOf({ namespace = "gloo-system", watchNamespaces = [] }: WatchFlags): readonly string[] | undefined {
+export function namespacesOf(api: KubeApi, flags: WatchFlags): readonly string[] | undefined {
+  const { watchNamespaces = [] } = flags;
   if (watchNamespaces.length === 0 || watchNamespaces.includes("*")) return undefined;
-  return [...new Set([namespace, ...watchNamespaces])];
+  return [...new Set([ownNamespace(api, flags), ...watchNamespaces])];
 }
 
 export interface FollowedCluster {
@@ -34,7 +41,7 @@ export interface FollowedCluster {
 
 /** The source of a cluster that is followed. Until it has been read, what keeps it from that is in the log. */
 export function clusterSource(api: KubeApi, flags: WatchFlags, followed: FollowedCluster): KubernetesSource {
-  const namespaces = namespacesOf(flags);
+  const namespaces = namespacesOf(api, flags);
   const { plugins, remembered, log, onObject } = followed;
   let told = "";
   const onHealth = ({ state, faults }: SourceHealth) => {

@@ -1,10 +1,12 @@
 // `headworks run`: a folder, or a cluster.
+import type { ControlPlane } from "../control-plane.ts";
 import type { WatchFlags } from "./cluster-options.ts";
 import { CommandError } from "./exit.ts";
 import { folderInput, type Input, type ServeOptions, serve } from "./serve.ts";
 
 export interface RunOptions extends ServeOptions, WatchFlags {
   readonly source?: "files" | "kubernetes";
+  readonly readOnly?: boolean;
 }
 
 export async function run(folder: string | undefined, options: RunOptions): Promise<number> {
@@ -20,14 +22,22 @@ function inputOf(folder: string | undefined, options: RunOptions): Input {
   return folderInput(folder);
 }
 
-function clusterInput(options: WatchFlags): Input {
+function clusterInput(options: RunOptions): Input {
   return async ({ plugins, remembered, log }) => {
-    const { clusterSource, namespacesOf, openCluster } = await import("./cluster.ts");
+    const [{ clusterSource, namespacesOf, openCluster }, { attend, StoredStatuses }] = await Promise.all([
+      import("./cluster.ts"),
+      import("./cluster-duties.ts"),
+    ]);
+    const { namespace = "gloo-system", readOnly } = options;
     const api = await openCluster(options);
-    const namespaces = namespacesOf(options);
+    const namespaces = namespacesOf(api, options);
     const name = api.connection.name;
+    const objects = new StoredStatuses((kind) => source.typeOf(kind));
+    const onObject = readOnly ? undefined : objects.see.bind(objects);
+    const source = clusterSource(api, options, { plugins, remembered, log, ...(onObject && { onObject }) });
     return {
-      source: clusterSource(api, options, { plugins, remembered, log }),
+      source,
+      ...(!readOnly && { attend: (plane: ControlPlane) => attend({ api, plane, objects, namespace, log }) }),
       name,
       watching: [namespaces ? `${namespaces.join(", ")} of ${name}` : name],
       close: () => api[Symbol.dispose](),

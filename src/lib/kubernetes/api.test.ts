@@ -1,5 +1,6 @@
 // The client against a real API server: every verb, every way in, every kind of refusal.
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -241,6 +242,26 @@ describe.skipIf(findKubernetes() === undefined)("the Kubernetes API", () => {
       await expect.poll(() => faults.at(-1)).toBe(undefined);
     });
 
+    test("a network that drops what the server says, or refuses, is an outage; it goes on when it is mended", async () => {
+      await put("partition", "a");
+      await using network = await startNetwork(Number(new URL(kubernetes.url).port));
+      const kubeconfig = kubernetes.kubeconfig({ server: `https://127.0.0.1:${network.port}` });
+      const { told, faults } = await follow(
+        await api({ kubeconfig, pingEveryMs: 500, pingTimeoutMs: 500, connectTimeoutMs: 500 }),
+        "partition",
+      );
+      for (const [round, fail] of (["drop", "refuse"] as const).entries()) {
+        faults.length = 0;
+        network.mode = fail;
+        await expect.poll(() => faults[0], { timeout: 5000 }).toBe("unreachable");
+        await put("partition", `while-${round}`);
+        network.mode = "pass";
+        await expect.poll(() => told, { timeout: 5000 }).toContain(`+while-${round}`);
+        await expect.poll(() => faults.at(-1)).toBe(undefined);
+      }
+      expect(told).toEqual(["+a", "+while-0", "+while-1"]);
+    });
+
     test("a watch from a revision that is compacted away lists again", async () => {
       await put("compact", "a");
       const kube = await api();
@@ -288,6 +309,42 @@ function definition(kind: string, hasStatus: boolean): object {
       scope: "Namespaced",
       names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
       versions: [{ name: "v1", served: true, storage: true, schema, ...(hasStatus && { subresources: { status: {} } }) }],
+    },
+  };
+}
+
+/** Between us and a server on this machine: passes all on, drops what comes back, or cuts connections and refuses new ones. */
+async function startNetwork(to: number) {
+  const network = { mode: "pass" as "pass" | "drop" | "refuse" };
+  const pairs = new Set<readonly [Socket, Socket]>();
+  const server = createServer((from) => {
+    if (network.mode === "refuse") return from.destroy();
+    const other = connect(to, "127.0.0.1");
+    const pair = [from, other] as const;
+    pairs.add(pair);
+    from.on("data", (chunk) => other.write(chunk));
+    other.on("data", (chunk) => network.mode === "drop" || from.write(chunk));
+    for (const each of pair) {
+      each.on("error", () => undefined);
+      each.on("close", () => {
+        for (const one of pair) one.destroy();
+        pairs.delete(pair);
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const cut = () => {
+    for (const [from] of pairs) from.destroy();
+  };
+  return {
+    port: (server.address() as AddressInfo).port,
+    set mode(mode: "pass" | "drop" | "refuse") {
+      network.mode = mode;
+      if (mode === "refuse") cut();
+    },
+    async [Symbol.asyncDispose]() {
+      cut();
+      await new Promise((resolve) => server.close(resolve));
     },
   };
 }

@@ -1,6 +1,8 @@
 // The source against a real API server: what it reads, and that no outage takes anything away.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { chartRbac } from "../../../test/servers/chart.ts";
 import { looseDefinitions } from "../../../test/servers/definitions.ts";
+import { findHelm } from "../../../test/servers/helm.ts";
 import { type RunningKubernetes, startKubernetes } from "../../../test/servers/kubernetes.ts";
 import { findKubernetes } from "../../../test/servers/kubernetes-binaries.ts";
 import { startKubeProxy } from "../../../test/servers/kubernetes-proxy.ts";
@@ -16,7 +18,7 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
   let kubernetes: RunningKubernetes;
   const open: (() => Promise<void> | void)[] = [];
   beforeAll(async () => {
-    kubernetes = await startKubernetes({ users: [{ name: "gateway", token: "gateway-token" }] });
+    kubernetes = await startKubernetes({ users: ["gateway", "everywhere", "somewhere"].map((name) => ({ name, token: `${name}-token` })) });
     await kubernetes.apply(...looseDefinitions());
   });
   afterEach(async () => {
@@ -275,6 +277,27 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
     await kubernetes.apply(role(["list", "watch"]), upstream(namespace, "u0", 9000));
     await follower.until(() => portOf(follower.resources.get("Upstream rights/u0")) === 9000 && follower.findings.length === 0);
     expect(follower.resources.size).toBe(6);
+  });
+
+  test("with the rights that the chart gives, it reads all namespaces, or those it watches", async (context) => {
+    const watchNamespaces = ["chart-a", "chart-b"];
+    await kubernetes.apply(upstream("chart-a", "a"), upstream("chart-b", "b"), upstream("chart-c", "c"));
+    const kubeconfig = kubernetes.kubeconfig({ token: "everywhere-token" });
+    await kubernetes.apply(...chartRbac({ user: "everywhere" }));
+    const everywhere = await follow({ kubeconfig });
+    await everywhere.first;
+    expect([...everywhere.resources.keys()]).toEqual(
+      expect.arrayContaining(["Upstream chart-a/a", "Upstream chart-c/c", "Namespace /chart-c"]),
+    );
+    expect(everywhere.source.health()).toMatchObject({ state: "following", faults: [] });
+    if (findHelm() === undefined) return context.skip("Helm is not there to render the roles of single namespaces");
+    await kubernetes.apply(...chartRbac({ user: "somewhere", values: { watchNamespaces } }));
+    const namespaces = [...watchNamespaces, "gloo-system"];
+    const somewhere = await follow({ kubeconfig: kubernetes.kubeconfig({ token: "somewhere-token" }), namespaces });
+    await somewhere.first;
+    const upstreamKeys = [...somewhere.resources.keys()].filter((key) => key.startsWith("Upstream "));
+    expect(upstreamKeys.sort()).toEqual(["Upstream chart-a/a", "Upstream chart-b/b"]);
+    expect(somewhere.source.health()).toMatchObject({ state: "following", faults: [] });
   });
 
   test("a definition that is removed takes nothing away; one that comes is noticed", async () => {
