@@ -83,6 +83,7 @@ function addRun(root: Command): void {
         .default("files")
         .env("HEADWORKS_SOURCE"),
     )
+    .addOption(new Option("--read-only", "of a cluster: write nothing to it, no statuses and no Lease").env("HEADWORKS_READ_ONLY"))
     .addHelpText(
       "before",
       examples([

@@ -54,6 +54,8 @@ export interface OpenInput {
   /** For people, where it is no folder: where the resources are. */
   readonly name?: string;
   readonly watching: readonly string[];
+  /** What is done for where the resources are, as long as the control plane runs. */
+  readonly attend?: (plane: ControlPlane) => AsyncDisposable;
   close?(): void;
 }
 
@@ -87,7 +89,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
   // The control plane closes it.
   const store = options.stateDir === undefined ? undefined : await openStore(options.stateDir, narrator);
   const plugins = await loadPlugins(options.config);
-  const { source, name, watching, close } = await input({ plugins, remembered: store?.remembered ?? [], log });
+  const { source, name, watching, attend, close } = await input({ plugins, remembered: store?.remembered ?? [], log });
   open.defer(() => close?.());
   textOf = (file) => source.text?.(file);
   // From here on there is something to end well. Before, a signal ends us as it ends any program, whatever we wait for.
@@ -119,6 +121,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
     }),
   );
   late.plane = plane;
+  if (attend) open.use(attend(plane));
   const state = { isRead: false, isDraining: false };
   const earlier: BatchReport[] = [];
   const noEarlier = plane.onBatch((report) => earlier.push(report));
