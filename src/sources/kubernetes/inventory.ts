@@ -6,10 +6,11 @@ import type { KubeObject } from "../../lib/kubernetes/object.ts";
 import type { Change } from "../../model/change.ts";
 import type { Problem } from "../../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../../model/ref.ts";
-import type { Kind, Resource, Spec } from "../../model/resource.ts";
+import type { Kind, Resource } from "../../model/resource.ts";
 import type { Remembered, SourceBatch } from "../../plugin/source.ts";
 import { readJson } from "../read-json.ts";
 import type { ClusterKind } from "./kinds.ts";
+import { PodWishes } from "./pod-wishes.ts";
 
 export interface InventoryOptions {
   readonly types?: Registry;
@@ -29,8 +30,7 @@ export class Inventory {
   readonly #remembered: ReadonlyMap<ResourceKey, Remembered>;
   /** What is only remembered, and neither seen nor missed yet. */
   readonly #standIns = new Set<ResourceKey>();
-  /** Resources whose endpoints are chosen by labels of Pods. */
-  readonly #wantPods = new Set<ResourceKey>();
+  readonly #podWishes = new PodWishes((key) => this.#resources.get(key));
   #changes = new Map<ResourceKey, Change>();
   #problems = new Map<string, readonly Problem[]>();
   readonly #placesWithProblems = new Set<string>();
@@ -47,7 +47,7 @@ export class Inventory {
   }
 
   get wantsPods(): boolean {
-    return this.#wantPods.size > 0;
+    return this.#podWishes.areThere;
   }
 
   has(key: ResourceKey): boolean {
@@ -138,15 +138,14 @@ export class Inventory {
     this.#noticedAt ??= performance.now();
     this.#resources.set(resource.key, resource);
     this.#changes.set(resource.key, { kind: "apply", resource });
-    if (choosesPods(resource)) this.#wantPods.add(resource.key);
-    else this.#wantPods.delete(resource.key);
+    this.#podWishes.note(resource);
   }
 
   #remove(key: ResourceKey): void {
     if (!this.#resources.delete(key)) return;
     this.#standIns.delete(key);
     this.#noticedAt ??= performance.now();
-    this.#wantPods.delete(key);
+    this.#podWishes.forget(key);
     this.#changes.set(key, { kind: "delete", key });
   }
 
@@ -161,14 +160,4 @@ export class Inventory {
 
 export function keyOf({ kind }: ClusterKind, ref: NamedObject): ResourceKey {
   return resourceKey(kind, ref);
-}
-
-/** Labels of Pods matter to Upstreams with a selector or with subsets, and to a mesh. */
-function choosesPods({ kind, spec, annotations }: Resource): boolean {
-  if (kind === "Service") return /subset/i.test(annotations["gloo.solo.io/upstream_config"] ?? "");
-  if (kind === "Settings") return (spec as Spec<"Settings"> | undefined)?.gloo?.istioOptions?.enableAutoMtls === true;
-  if (kind !== "Upstream") return false;
-  const { upstreamType } = (spec as Spec<"Upstream"> | undefined) ?? {};
-  if (upstreamType?.case !== "kube") return false;
-  return upstreamType.value.subsetSpec !== undefined || Object.keys(upstreamType.value.selector).length > 0;
 }

@@ -94,14 +94,18 @@ export const endpointsKind: ClusterKind = {
   })),
 };
 
-/** Labels of Pods choose endpoints; nothing else of them is read but their address. */
+/** Labels of Pods choose endpoints; nothing else of them is read but their addresses, and whether these are theirs. */
 export const podKind: ClusterKind = {
   kind: "Pod",
   type: core("Pod", "pods"),
   isOurs: false,
   isOnDemand: true,
   isOptional: true,
-  trim: (object) => ({ ...keep([])(object), status: { podIP: objectOf(object.status).podIP } }),
+  trim: (object) => {
+    const { podIP, podIPs, phase } = objectOf(object.status);
+    const isOnHost = objectOf(object.spec).hostNetwork === true;
+    return { ...keep([])(object), ...(isOnHost && { spec: { hostNetwork: true } }), status: { podIP, podIPs, phase } };
+  },
 };
 
 export const namespaceKind: ClusterKind = {

@@ -147,19 +147,33 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
       metadata: { namespace, name, labels: { v: "1" } },
       spec: { containers: [{ name: "c", image: "i" }] },
     });
-    await kubernetes.apply(pod("p1"));
+    const service = {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { namespace, name: "svc" },
+      spec: { ports: [{ port: 80 }], selector: { app: "x" } },
+    };
+    const chosenBy = (name: string, selector: object) => ({
+      ...upstream(namespace, name),
+      spec: { kube: { serviceName: "svc", serviceNamespace: namespace, servicePort: 80, selector } },
+    });
+    await kubernetes.apply(pod("p1"), service, chosenBy("discovered", { app: "x" }));
     const follower = await follow({ namespaces: [namespace] });
     await follower.first;
-    expect([...follower.resources.keys()]).toEqual([]);
-    await kubernetes.apply({
-      ...upstream(namespace, "a"),
-      spec: { kube: { serviceName: "svc", serviceNamespace: namespace, servicePort: 80, selector: { v: "1" } } },
-    });
-    await follower.until(() => follower.resources.size > 0);
+    expect([...follower.resources.keys()].sort()).toEqual(["Service pods/svc", "Upstream pods/discovered"]);
+    await kubernetes.apply(chosenBy("a", { v: "1" }));
+    await follower.until(() => follower.resources.size > 2);
     // At once with who needs them: without, there would be no endpoints for a moment.
-    expect([...follower.resources.keys()].sort()).toEqual(["Pod pods/p1", "Upstream pods/a"]);
+    expect([...follower.resources.keys()].sort()).toEqual([
+      "Pod pods/p1",
+      "Service pods/svc",
+      "Upstream pods/a",
+      "Upstream pods/discovered",
+    ]);
     await kubernetes.patch("pods", namespace, "p1", { status: { podIP: "10.1.1.9", podIPs: [{ ip: "10.1.1.9" }] } }, "status");
-    await follower.until(() => JSON.stringify(follower.resources.get("Pod pods/p1")?.spec) === '{"status":{"podIP":"10.1.1.9"}}');
+    const status = { phase: "Pending", podIP: "10.1.1.9", podIPs: [{ ip: "10.1.1.9" }] };
+    await follower.until(() => JSON.stringify(follower.resources.get("Pod pods/p1")?.spec).includes("10.1.1.9"));
+    expect(follower.resources.get("Pod pods/p1")?.spec).toEqual({ status });
   });
 
   test("an API server that crashes or hangs takes nothing away, and is told; what changed meanwhile comes within 5 s", async () => {
