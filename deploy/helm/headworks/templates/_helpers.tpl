@@ -55,7 +55,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* The namespaces with a Role, as a JSON list; none when there is a ClusterRole. */}}
 {{- define "headworks.namespaces" -}}
 {{- if .Values.watchNamespaces -}}
-{{- append .Values.watchNamespaces .Release.Namespace | uniq | sortAlpha | toJson -}}
+{{- concat .Values.watchNamespaces (list .Release.Namespace (include "headworks.discoveryNamespace" .)) | uniq | sortAlpha | toJson -}}
 {{- else -}}
 []
 {{- end -}}
