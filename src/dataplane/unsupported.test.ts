@@ -46,7 +46,7 @@ test("fields of clusters, listeners and routes that are not executed are named",
       value: {
         clusterSpecifier: { case: "cluster", value: "a" },
         requestMirrorPolicies: [{ cluster: "b" }],
-        hashPolicy: [{ policySpecifier: { case: "header", value: { headerName: "x" } } }],
+        hashPolicy: [{ policySpecifier: { case: "filterState", value: { key: "x" } } }],
       },
     },
     typedPerFilterConfig: { "envoy.filters.http.cors": packAny(CorsPolicySchema, {}) },
@@ -54,22 +54,31 @@ test("fields of clusters, listeners and routes that are not executed are named",
   } as RouteInit;
   await using plane = await serve([
     staticCluster("a", [1], {
-      outlierDetection: {},
+      outlierDetection: { detectDegradedHosts: true },
       lbPolicy: 2,
-      healthChecks: [{ timeout: { seconds: 1n }, interval: { seconds: 1n } }],
+      lbConfig: { case: "ringHashLbConfig", value: { hashFunction: 1 } },
+      commonLbConfig: { consistentHashingLbConfig: { hashBalanceFactor: 120 } },
+      healthChecks: [
+        {
+          timeout: { seconds: 1n },
+          interval: { seconds: 1n },
+          healthChecker: { case: "customHealthCheck", value: { name: "envoy.health_checkers.redis" } },
+        },
+      ],
     } as ClusterInit),
     routeConfig([{ name: "h", domains: ["*"], routes: [route], rateLimits: [{}] } as never]),
     listener(0, { tracing: {}, localReplyConfig: {} } as HcmInit),
   ]);
   const found = messages(plane.plane.unsupported());
   for (const expected of [
-    "health_checks",
-    "outlier_detection",
-    "lb_policy: RING_HASH; requests go round robin",
+    "health_checks[0].custom_health_check; hosts are not checked",
+    "outlier_detection.detect_degraded_hosts",
+    "ring_hash_lb_config.hash_function: MURMUR_HASH_2; keys are hashed with XXH64",
+    "common_lb_config.consistent_hashing_lb_config.hash_balance_factor",
     'virtual_hosts["h"].rate_limits',
     'virtual_hosts["h"].routes[0].match.dynamic_metadata; the route never matches',
     'virtual_hosts["h"].routes[0].route.request_mirror_policies',
-    'virtual_hosts["h"].routes[0].route.hash_policy',
+    'virtual_hosts["h"].routes[0].route.hash_policy[0].filter_state',
     'virtual_hosts["h"].routes[0].typed_per_filter_config["envoy.filters.http.cors"]',
     "filter_chains[0].filters[0].typed_config.tracing",
     "filter_chains[0].filters[0].typed_config.local_reply_config",

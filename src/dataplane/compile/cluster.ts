@@ -12,19 +12,21 @@ import {
   HttpProtocolOptionsSchema,
 } from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { unhandledFields } from "../fields.ts";
+import { type CompiledBalancing, compileBalancing } from "./balancing.ts";
 import { type ClusterFilters, compileClusterFilters, noFilters } from "./cluster-filters.ts";
 import { durationMs, timeoutMs } from "./durations.ts";
 import { compileEndpoints, type EndpointSet, noEndpoints } from "./endpoints.ts";
 import {
   Cluster_DiscoveryType as Discovery,
   Cluster_DnsLookupFamily as Family,
-  Cluster_LbPolicy as LbPolicy,
   Cluster_ClusterProtocolSelection as ProtocolSelection,
   RoutingPriority,
 } from "./enums.ts";
 import { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
+import { type CompiledHealthCheck, compileHealthChecks } from "./health-checks.ts";
 import { type CompiledHttp2, compileHttp2Options } from "./http2-options.ts";
+import { type CompiledOutliers, compileOutliers } from "./outlier-detection.ts";
 import { compileUpstreamTls, type UpstreamTls } from "./upstream-tls.ts";
 
 export interface CompiledCluster {
@@ -34,8 +36,11 @@ export interface CompiledCluster {
   readonly serviceName: string;
   /** Otherwise: the endpoints themselves. */
   readonly inline: EndpointSet;
-  readonly policy: "roundRobin" | "leastRequest" | "random";
-  readonly choices: number;
+  readonly balancing: CompiledBalancing;
+  readonly healthChecks: readonly CompiledHealthCheck[];
+  readonly outliers: CompiledOutliers | undefined;
+  /** A host that is found unwell loses its connections. */
+  readonly closesUnhealthy: boolean;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly requestsPerConnection: number;
@@ -43,8 +48,6 @@ export interface CompiledCluster {
   readonly maxResponseHeadBytes: number;
   readonly maxStreamMs: number;
   readonly limits: { readonly normal: Limits; readonly high: Limits };
-  /** In percent. */
-  readonly panicThreshold: number;
   readonly dns: { readonly refreshMs: number; readonly family: "v4" | "v6" | "auto" | "v4Preferred" | "all" };
   readonly tls: UpstreamTls | undefined;
   readonly tlsMatches: readonly { readonly match: Readonly<Record<string, unknown>>; readonly tls: UpstreamTls | undefined }[];
@@ -63,9 +66,11 @@ export interface Limits {
   readonly pending: number;
   readonly requests: number;
   readonly retries: number;
+  /** Instead of `retries`, a share of the requests that are under way. */
+  readonly retryBudget: { readonly percent: number; readonly least: number } | undefined;
 }
 
-const defaultLimits: Limits = { connections: 1_024, pending: 1_024, requests: 1_024, retries: 3 };
+const defaultLimits: Limits = { connections: 1_024, pending: 1_024, requests: 1_024, retries: 3, retryBudget: undefined };
 
 const httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -87,12 +92,13 @@ export function compileCluster(bytes: Uint8Array): CompiledCluster {
     discovery: compileDiscovery(cluster, fail),
     serviceName: cluster.edsClusterConfig?.serviceName || cluster.name,
     inline: cluster.loadAssignment === undefined ? noEndpoints : compileEndpoints(cluster.loadAssignment, findings.at("load_assignment")),
-    policy: compilePolicy(cluster, findings),
-    choices: cluster.lbConfig.case === "leastRequestLbConfig" ? (cluster.lbConfig.value.choiceCount ?? 2) : 2,
+    balancing: compileBalancing(cluster, findings),
+    healthChecks: compileHealthChecks(cluster, findings),
+    outliers: cluster.outlierDetection && compileOutliers(cluster.outlierDetection),
+    closesUnhealthy: cluster.closeConnectionsOnHostHealthFailure,
     connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5_000,
     ...options,
     limits: compileLimits(cluster),
-    panicThreshold: cluster.commonLbConfig?.healthyPanicThreshold?.value ?? 50,
     dns: { refreshMs: Math.max(1, durationMs(cluster.dnsRefreshRate) ?? 5_000), family: familyOf(cluster.dnsLookupFamily) },
     tls,
     tlsMatches: cluster.transportSocketMatches.map((each, index) => ({
@@ -122,20 +128,6 @@ function compileDiscovery(cluster: Cluster, fail: (path: string) => void): Compi
   }
 }
 
-function compilePolicy(cluster: Cluster, findings: Findings): CompiledCluster["policy"] {
-  switch (cluster.lbPolicy) {
-    case LbPolicy.ROUND_ROBIN:
-      return "roundRobin";
-    case LbPolicy.LEAST_REQUEST:
-      return "leastRequest";
-    case LbPolicy.RANDOM:
-      return "random";
-    default:
-      findings.notExecuted(`lb_policy: ${LbPolicy[cluster.lbPolicy]}`, "; requests go round robin");
-      return "roundRobin";
-  }
-}
-
 function familyOf(family: Family): CompiledCluster["dns"]["family"] {
   switch (family) {
     case Family.V4_ONLY:
@@ -159,6 +151,10 @@ function compileLimits(cluster: Cluster): CompiledCluster["limits"] {
       pending: found?.maxPendingRequests ?? defaultLimits.pending,
       requests: found?.maxRequests ?? defaultLimits.requests,
       retries: found?.maxRetries ?? defaultLimits.retries,
+      retryBudget: found?.retryBudget && {
+        percent: found.retryBudget.budgetPercent?.value ?? 20,
+        least: found.retryBudget.minRetryConcurrency ?? 3,
+      },
     };
   };
   return { normal: of(RoutingPriority.DEFAULT), high: of(RoutingPriority.HIGH) };

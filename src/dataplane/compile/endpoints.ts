@@ -16,8 +16,16 @@ export interface EndpointSpec {
   /** For `auto_host_rewrite` and SNI. */
   readonly hostname: string;
   readonly weight: number;
-  readonly isHealthy: boolean;
+  readonly health: "healthy" | "degraded" | "unhealthy";
   readonly priority: number;
+  /** Its weight is 0 where there is none. */
+  readonly locality: { readonly key: string; readonly weight: number };
+  /** What it is hashed by, where its metadata says so. */
+  readonly hashKey: string | undefined;
+  /** `envoy.lb` metadata. */
+  readonly lbMetadata: Readonly<Record<string, unknown>> | undefined;
+  /** Undefined: it is not checked. */
+  readonly check: { readonly port: number | undefined; readonly hostname: string } | undefined;
   /** `envoy.transport_socket_match` metadata. */
   readonly transportMatch: Readonly<Record<string, unknown>> | undefined;
 }
@@ -34,18 +42,27 @@ export function compileEndpoints(assignment: ClusterLoadAssignment, findings: Fi
   for (const path of unhandledFields(ClusterLoadAssignmentSchema, assignment, handledFields)) findings.notExecuted(path);
   const endpoints: EndpointSpec[] = [];
   assignment.endpoints.forEach((locality, i) => {
+    const { region, zone, subZone } = locality.locality ?? { region: "", zone: "", subZone: "" };
+    const place = { key: JSON.stringify([region, zone, subZone]), weight: locality.loadBalancingWeight ?? 0 };
     locality.lbEndpoints.forEach((each, j) => {
       if (each.hostIdentifier.case !== "endpoint") {
         findings.notExecuted(`endpoints[${i}].lb_endpoints[${j}].endpoint_name`);
         return;
       }
-      const { address, hostname } = each.hostIdentifier.value;
+      const { address, hostname, healthCheckConfig } = each.hostIdentifier.value;
       const kind = address?.address;
-      const status = each.healthStatus;
+      const lbMetadata = each.metadata?.filterMetadata["envoy.lb"];
+      const hashKey = lbMetadata?.hash_key;
       const common = {
         weight: each.loadBalancingWeight ?? 1,
-        isHealthy: status === HealthStatus.UNKNOWN || status === HealthStatus.HEALTHY || status === HealthStatus.DEGRADED,
+        health: healthOf(each.healthStatus),
         priority: locality.priority,
+        locality: place,
+        hashKey: typeof hashKey === "string" ? hashKey : undefined,
+        lbMetadata,
+        check: healthCheckConfig?.disableActiveHealthCheck
+          ? undefined
+          : { port: healthCheckConfig?.portValue || undefined, hostname: healthCheckConfig?.hostname ?? "" },
         transportMatch: each.metadata?.filterMetadata["envoy.transport_socket_match"],
       };
       if (kind?.case === "socketAddress") {
@@ -56,4 +73,9 @@ export function compileEndpoints(assignment: ClusterLoadAssignment, findings: Fi
     });
   });
   return { endpoints, overprovisioning: (assignment.policy?.overprovisioningFactor ?? 140) / 100 };
+}
+
+function healthOf(status: HealthStatus): EndpointSpec["health"] {
+  if (status === HealthStatus.DEGRADED) return "degraded";
+  return status === HealthStatus.UNKNOWN || status === HealthStatus.HEALTHY ? "healthy" : "unhealthy";
 }

@@ -1,6 +1,8 @@
 // One route: when it matches and what it does with a request.
 
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
+import type { Metadata } from "../../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type {
   DirectResponseAction,
   RedirectAction,
@@ -9,14 +11,17 @@ import type {
   RouteAction,
   WeightedCluster_ClusterWeight,
 } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import type { SubsetCriteria } from "../balancing/candidate.ts";
 import type { GrpcTimeout } from "../exchange/grpc.ts";
 import { compileLambdaRoute, formFilter, type LambdaRoute, lambdaFilter } from "../filters/awsLambda.ts";
 import type { Condition, Matchable, PathTest, RequestView } from "../match.ts";
 import { regex } from "../regex.ts";
 import { breaksLines, wireText } from "../text.ts";
+import { subsetCriteria } from "./balancing.ts";
 import { durationMs, timeoutMs } from "./durations.ts";
 import { RedirectAction_RedirectResponseCode as RedirectCode, RoutingPriority } from "./enums.ts";
 import type { Findings } from "./findings.ts";
+import { compileHashPolicies, type RequestHash } from "./hash-policy.ts";
 import { compileHeaderMutations, type HeaderMutations } from "./header-mutations.ts";
 import { compileHeaderMatcher, compileRouteMatch } from "./route-match.ts";
 
@@ -59,6 +64,8 @@ export interface Forward {
   readonly grpcHeader: GrpcTimeout | undefined;
   readonly retry: CompiledRetry | undefined;
   readonly isHighPriority: boolean;
+  readonly hash: RequestHash | undefined;
+  readonly subset: SubsetCriteria | undefined;
   /** By lower-case upgrade type; what the route says overrides what the connection manager says. */
   readonly upgrades: ReadonlyMap<string, boolean>;
 }
@@ -82,6 +89,8 @@ export interface WeightedChoice {
   readonly requestMutations: HeaderMutations | undefined;
   readonly responseMutations: HeaderMutations | undefined;
   readonly lambda: LambdaRoute | undefined;
+  /** Together with that of the route. */
+  readonly subset: SubsetCriteria | undefined;
 }
 
 export interface CompiledRetry {
@@ -194,6 +203,8 @@ function compileForward(action: RouteAction, path: PathTest, hostRetry: RetryPol
     grpcHeader: grpcTimeout(stream?.grpcTimeoutHeaderMax, stream?.grpcTimeoutHeaderOffset),
     retry: retry === undefined ? undefined : compileRetry(retry, findings.at("retry_policy")),
     isHighPriority: action.priority === RoutingPriority.HIGH,
+    hash: compileHashPolicies(action.hashPolicy, findings),
+    subset: subsetCriteria(lbMetadata(action.metadataMatch)),
     upgrades,
   };
 }
@@ -209,7 +220,7 @@ function compileTarget(action: RouteAction, findings: Findings): ClusterChoice {
       return { kind: "header", header: specifier.value.toLowerCase() };
     case "weightedClusters": {
       const choices = specifier.value.clusters.map((each, index) =>
-        compileWeighted(each, findings.at(`weighted_clusters.clusters[${index}]`)),
+        compileWeighted(each, action.metadataMatch, findings.at(`weighted_clusters.clusters[${index}]`)),
       );
       return { kind: "weighted", total: choices.reduce((sum, each) => sum + each.weight, 0), choices };
     }
@@ -221,10 +232,11 @@ function compileTarget(action: RouteAction, findings: Findings): ClusterChoice {
   }
 }
 
-function compileWeighted(cluster: WeightedCluster_ClusterWeight, findings: Findings): WeightedChoice {
+function compileWeighted(cluster: WeightedCluster_ClusterWeight, around: Metadata | undefined, findings: Findings): WeightedChoice {
   const lambda = compileLambda(cluster.typedPerFilterConfig, findings);
   return {
     lambda,
+    subset: subsetCriteria(lbMetadata(around), lbMetadata(cluster.metadataMatch)),
     name: cluster.name,
     header: cluster.clusterHeader.toLowerCase(),
     weight: cluster.weight ?? 0,
@@ -242,6 +254,10 @@ function compileWeighted(cluster: WeightedCluster_ClusterWeight, findings: Findi
       "response_headers_to_add",
     ),
   };
+}
+
+function lbMetadata(metadata: Metadata | undefined): JsonObject | undefined {
+  return metadata?.filterMetadata["envoy.lb"];
 }
 
 /** A literal that goes into a message; throws when it could break one. */

@@ -10,6 +10,7 @@ import type { OutgoingRequest, UpstreamStream } from "../upstream/stream.ts";
 import { fail, reply, resetText } from "./answers.ts";
 import { prepareCall } from "./call.ts";
 import type { Exchange } from "./exchange.ts";
+import { pickContext } from "./pick-context.ts";
 import { flushRequest } from "./request-body.ts";
 import { setAuthority } from "./rewrite.ts";
 
@@ -21,7 +22,11 @@ export function attempt(exchange: Exchange): void {
     reply(exchange, 503, "protocol not executed by the embedded data plane", "UPE", "cluster_not_executed");
     return;
   }
-  const host = cluster.pick(exchange.retry?.avoidPreviousHosts ? exchange.tried : undefined, exchange.retry?.hostAttempts);
+  const host = cluster.pick(
+    pickContext(exchange),
+    exchange.retry?.avoidPreviousHosts ? exchange.tried : undefined,
+    exchange.retry?.hostAttempts,
+  );
   if (host === undefined) {
     cluster.stats.upstream_cx_none_healthy++;
     fail(exchange, 503, "no healthy upstream", "UH", "no_healthy_upstream");

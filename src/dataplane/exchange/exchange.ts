@@ -1,6 +1,7 @@
 // One request and its response: routed, sent to an upstream (again, if a policy says so), answered. This file is its state, what others may see of
 // it, and its end; each thing that can happen to it is a file of this folder, a function of the exchange.
 
+import type { PickContext } from "../balancing/candidate.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
 import type { PseudoHeaders } from "../compile/header-mutations.ts";
 import type { CompiledRetry, CompiledRoute, Forward, WeightedChoice } from "../compile/route.ts";
@@ -25,6 +26,8 @@ import { onResponseData, onResponseEnd, onResponseFlush, onResponseHead } from "
 import type { Tables } from "./tables.ts";
 import { onIdleTimeout, onRouteTimeout, onTryTimeout } from "./timeouts.ts";
 import type { LimitKind } from "./timers.ts";
+
+const noCookies: readonly string[] = [];
 
 export class Exchange implements RequestView, FormatContext, ResponseHandler, Waiter, PseudoHeaders, OutgoingRequest {
   // — the request, as matchers see it —
@@ -77,6 +80,9 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   cluster: ClusterRuntime | undefined;
   pickedHost: Host | undefined;
   tried: Set<Host> | undefined;
+  picksBy: PickContext | undefined;
+  /** That the client gets, so that it finds the same host again. */
+  cookies: readonly string[] = noCookies;
   upstream: UpstreamStream | undefined;
   /** Among the active requests of its cluster and host. */
   isCounted = false;

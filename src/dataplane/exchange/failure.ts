@@ -6,6 +6,7 @@ import type { UpstreamFailure, UpstreamStream } from "../upstream/stream.ts";
 import { fail, reply, resetText } from "./answers.ts";
 import { attempt, overflow } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
+import { reportFailure } from "./host-report.ts";
 import { scheduleRetry } from "./retries.ts";
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
@@ -53,6 +54,7 @@ function onFailure(exchange: Exchange, failure: UpstreamFailure, detail: string,
     return;
   }
   (exchange.cluster as ClusterRuntime).stats.upstream_rq_rx_reset++;
+  reportFailure(exchange, failure);
   if (exchange.retry !== undefined && shouldRetryFailure(exchange.retry, failure, wasSent) && scheduleRetry(exchange)) return;
   switch (failure) {
     case "malformed":

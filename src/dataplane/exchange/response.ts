@@ -6,6 +6,7 @@ import type { ResponseHead } from "../http1/response-head.ts";
 import { shouldRetryResponse } from "../retry.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
 import type { Exchange } from "./exchange.ts";
+import { reportHead, reportTrailers } from "./host-report.ts";
 import { scheduleRetry } from "./retries.ts";
 import { mutateResponse, tellRequestId } from "./rewrite.ts";
 import { streamIdleMs } from "./timers.ts";
@@ -16,6 +17,7 @@ type ClusterStats = ClusterRuntime["stats"];
 export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
   const { stats } = exchange.cluster as ClusterRuntime;
   countStatus(stats, head.status);
+  reportHead(exchange, head);
   if (head.status === 101) {
     if (!acceptUpgrade(exchange, head)) return;
   } else if (exchange.retry !== undefined && shouldRetryResponse(exchange.retry, head, exchange.method) && scheduleRetry(exchange)) return;
@@ -45,6 +47,7 @@ function prepareHeaders(exchange: Exchange, headers: Headers): void {
   }
   if (exchange.virtualHost?.tellsAttempts) setHeader(headers, "x-envoy-attempt-count", String(exchange.attempts));
   mutateResponse(exchange, headers);
+  for (const cookie of exchange.cookies) headers.push("set-cookie", cookie);
   sendHeaders(headers, hcm, false);
   if (hcm.requestIdInResponse) tellRequestId(exchange, headers);
 }
@@ -62,6 +65,7 @@ export function onResponseFlush(exchange: Exchange): void {
 }
 
 export function onResponseEnd(exchange: Exchange, trailers: Headers | undefined): void {
+  if (trailers !== undefined) reportTrailers(exchange, trailers);
   if (exchange.isTunnel) exchange.closesAfter = true;
   else exchange.upstream = undefined;
   exchange.client.sendEnd(trailers);

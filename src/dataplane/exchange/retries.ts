@@ -1,5 +1,6 @@
 // The next try of a request: whether there is one, and when. What counts as a reason for one is in ../retry.ts.
 
+import type { Limits } from "../compile/cluster.ts";
 import type { CompiledRetry } from "../compile/route.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
 import { attempt } from "./attempt.ts";
@@ -35,11 +36,16 @@ function mayRetry(exchange: Exchange): boolean {
     return false;
   }
   const limits = exchange.forward?.isHighPriority ? cluster.config.limits.high : cluster.config.limits.normal;
-  if (cluster.retries >= limits.retries) {
+  if (cluster.retries >= mostRetries(limits, cluster)) {
     cluster.stats.upstream_rq_retry_overflow++;
     return false;
   }
   return true;
+}
+
+function mostRetries({ retries, retryBudget }: Limits, { requests, pending }: ClusterRuntime): number {
+  if (retryBudget === undefined) return retries;
+  return Math.max(retryBudget.least, (retryBudget.percent / 100) * (requests + pending));
 }
 
 function tryAgain(exchange: Exchange, cluster: ClusterRuntime): void {

@@ -5,6 +5,7 @@ import type { ClusterRuntime } from "../upstream/cluster.ts";
 import { fail } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { deadlineExceeded } from "./grpc.ts";
+import { reportFailure } from "./host-report.ts";
 import { scheduleRetry } from "./retries.ts";
 
 export function onRouteTimeout(exchange: Exchange): void {
@@ -20,6 +21,7 @@ export function onRouteTimeout(exchange: Exchange): void {
       break;
     default:
       if (stats !== undefined) stats.upstream_rq_timeout++;
+      reportFailure(exchange, "timeout");
       timedOut(exchange, "UT", "response_timeout");
   }
 }
@@ -27,6 +29,7 @@ export function onRouteTimeout(exchange: Exchange): void {
 export function onTryTimeout(exchange: Exchange): void {
   const cluster = exchange.cluster as ClusterRuntime;
   cluster.stats.upstream_rq_per_try_timeout++;
+  reportFailure(exchange, "timeout");
   if (
     exchange.retry !== undefined &&
     !exchange.headSent &&

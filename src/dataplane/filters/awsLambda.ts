@@ -176,6 +176,8 @@ export class CredentialSource {
 
 async function provided(provider: AwsCredentialProvider | undefined, context: CredentialContext): Promise<ExpiringCredentials> {
   if (provider?.inlineCredential) return plain(provider.inlineCredential);
+  const file = provider?.credentialsFileProvider?.credentialsDataSource?.specifier;
+  if (file?.case === "inlineString") return fromFile(file.value);
   if (provider?.assumeRoleWithWebIdentityProvider) return webIdentity(provider.assumeRoleWithWebIdentityProvider.roleArn, context);
   if (provider?.assumeRoleCredentialProvider) {
     const { roleArn, credentialProvider } = provider.assumeRoleCredentialProvider;
@@ -184,6 +186,12 @@ async function provided(provider: AwsCredentialProvider | undefined, context: Cr
   const found = await environmentCredentials(context);
   if (found === undefined) throw new Error("the environment has no AWS credentials");
   return found;
+}
+
+/** A file of credentials that is in the configuration. */
+function fromFile(text: string): AwsCredentials {
+  const field = (name: string) => new RegExp(`^aws_${name}\\s*=\\s*(\\S+)`, "m").exec(text)?.[1] ?? "";
+  return plain({ accessKeyId: field("access_key_id"), secretAccessKey: field("secret_access_key"), sessionToken: field("session_token") });
 }
 
 function plain({

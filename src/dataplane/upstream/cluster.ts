@@ -1,10 +1,15 @@
 // A cluster in service: its hosts, who gets the next request, and its limits. It outlives changes of its configuration, so that an edit
 // neither drops connections that are still right nor forgets what is under way.
 
+import { Balancer } from "../balancing/balancer.ts";
+import type { PickContext } from "../balancing/candidate.ts";
+import { SubsetBalancer } from "../balancing/subsets.ts";
 import type { CompiledCluster } from "../compile/cluster.ts";
 import { type EndpointSet, type EndpointSpec, noEndpoints } from "../compile/endpoints.ts";
-import { Balancer } from "./balancer.ts";
+import type { CompiledHealthCheck } from "../compile/health-checks.ts";
+import { HealthChecks } from "./health/checks.ts";
 import { Host } from "./host.ts";
+import { type Outcome, OutlierDetector } from "./outliers.ts";
 import { type Resolution, resolveEndpoints } from "./resolve.ts";
 import { type SecretLookup, TlsClient, tlsVersion } from "./tls.ts";
 
@@ -40,6 +45,8 @@ export interface ClusterEnvironment {
 
 const idleSweepMs = 1_000;
 
+const noBalancer = { pick: () => undefined };
+
 export class ClusterRuntime {
   config: CompiledCluster;
   readonly stats = new ClusterStats();
@@ -51,7 +58,12 @@ export class ClusterRuntime {
   #eds: EndpointSet | undefined;
   #hosts = new Map<string, Host>();
   readonly #leaving = new Set<Host>();
-  #balancer = new Balancer([], 1.4, 50, "roundRobin", 2);
+  #balancer: { pick(context: PickContext, attempt: number): Host | undefined } = noBalancer;
+  /** Where round robin stands, over all changes. */
+  readonly #position = { value: 0 };
+  #overprovisioning = 1.4;
+  #checks: HealthChecks | undefined;
+  #outliers: OutlierDetector<Host> | undefined;
   #resolution: Resolution | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
@@ -81,10 +93,16 @@ export class ClusterRuntime {
   }
 
   /** The host for the next request; undefined when there is none. `avoid` are tried before. */
-  pick(avoid?: ReadonlySet<Host>, attempts = 1): Host | undefined {
-    let host = this.#balancer.pick();
-    if (avoid !== undefined) for (let i = 1; i < attempts && host !== undefined && avoid.has(host); i++) host = this.#balancer.pick();
+  pick(context: PickContext, avoid?: ReadonlySet<Host>, attempts = 1): Host | undefined {
+    let host = this.#balancer.pick(context, 0);
+    if (avoid !== undefined)
+      for (let i = 1; i < attempts && host !== undefined && avoid.has(host); i++) host = this.#balancer.pick(context, i);
     return host;
+  }
+
+  /** What became of a request that the host got. */
+  report(host: Host, outcome: Outcome): void {
+    this.#outliers?.report(host, outcome);
   }
 
   #rebuild(): void {
@@ -97,7 +115,10 @@ export class ClusterRuntime {
         onProblem: (problem) => this.#environment.onDns(config.name, problem),
       });
       // Until the answer is there, hosts of before serve.
-      if (this.#hosts.size > 0) this.#rebalance(config.inline.overprovisioning);
+      if (this.#hosts.size > 0) {
+        this.#watchHealth();
+        this.#rebalance();
+      }
       return;
     }
     this.#setHosts(config.discovery === "eds" ? (this.#eds ?? noEndpoints) : config.inline);
@@ -125,7 +146,9 @@ export class ClusterRuntime {
       if (host.isEmpty) this.#leaving.delete(host);
     }
     this.#hosts = next;
-    this.#rebalance(set.overprovisioning);
+    this.#overprovisioning = set.overprovisioning;
+    this.#watchHealth();
+    this.#rebalance();
   }
 
   #tlsFor(spec: EndpointSpec): CompiledCluster["tls"] {
@@ -136,9 +159,41 @@ export class ClusterRuntime {
     return this.config.tls;
   }
 
-  #rebalance(overprovisioning: number): void {
-    const { panicThreshold, policy, choices } = this.config;
-    this.#balancer = new Balancer([...this.#hosts.values()], overprovisioning, panicThreshold, policy, choices, this.#balancer.position);
+  /** Health checks and outlier detection, of these hosts and as the configuration says now. */
+  #watchHealth(): void {
+    const { healthChecks, outliers } = this.config;
+    const hosts = this.hosts;
+    if (outliers === undefined || this.#outliers?.intervalMs !== outliers.intervalMs) {
+      this.#outliers?.close();
+      this.#outliers = outliers && new OutlierDetector(outliers, () => this.#rebalance());
+    } else this.#outliers.configure(outliers);
+    this.#outliers?.setHosts(hosts);
+    if (!isSame(this.#checks?.checks ?? [], healthChecks)) {
+      this.#checks?.close();
+      this.#checks =
+        healthChecks.length === 0
+          ? undefined
+          : new HealthChecks(
+              healthChecks,
+              (host, isHealthy) => this.#onHealth(host, isHealthy),
+              (host) => this.#outliers?.onHealthy(host),
+            );
+    }
+    this.#checks?.setHosts(hosts);
+  }
+
+  #onHealth(host: Host, isHealthy: boolean): void {
+    if (!isHealthy && this.config.closesUnhealthy) host.closeConnections();
+    this.#rebalance();
+  }
+
+  #rebalance(): void {
+    const { subsets, ...balancing } = this.config.balancing;
+    const config = { ...balancing, overprovisioning: this.#overprovisioning };
+    this.#balancer =
+      subsets === undefined
+        ? new Balancer(this.hosts, config, this.#position)
+        : new SubsetBalancer(this.hosts, subsets, config, this.#position);
   }
 
   /** A host that left has no connection any more. */
@@ -165,6 +220,8 @@ export class ClusterRuntime {
   /** The cluster is gone: what is under way finishes. */
   retire(): void {
     this.#resolution?.stop();
+    this.#checks?.close();
+    this.#outliers?.close();
     clearInterval(this.#sweep);
     for (const host of this.#hosts.values()) host.drain();
   }
@@ -183,11 +240,23 @@ export class ClusterRuntime {
       upstream_cx_active: this.connections,
       upstream_rq_pending_active: this.pending,
       membership_total: hosts.length,
-      membership_healthy: hosts.filter((host) => host.spec.isHealthy).length,
+      membership_healthy: hosts.filter((host) => host.isHealthy).length,
+      membership_degraded: hosts.filter((host) => host.isDegraded).length,
+      ...prefixed("health_check.", this.#checks?.stats),
+      ...prefixed("outlier_detection.", this.#outliers?.stats),
     };
   }
 
   get hosts(): readonly Host[] {
     return [...this.#hosts.values()];
   }
+}
+
+function prefixed(prefix: string, stats: object | undefined): Record<string, number> {
+  return Object.fromEntries(Object.entries(stats ?? {}).map(([key, value]) => [prefix + key, value as number]));
+}
+
+/** Whether the checks say the same: then those under way go on. Functions and all were made from the same bytes. */
+function isSame(a: readonly CompiledHealthCheck[], b: readonly CompiledHealthCheck[]): boolean {
+  return a === b || (a.length === b.length && a.every((each, index) => each.source.equals(b[index]?.source as Buffer)));
 }

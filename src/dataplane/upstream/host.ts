@@ -2,13 +2,15 @@
 
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import type { Candidate } from "../balancing/candidate.ts";
 import type { EndpointSpec } from "../compile/endpoints.ts";
 import type { ClusterRuntime } from "./cluster.ts";
+import type { OutlierHost } from "./outliers.ts";
 import { ConnectionPool, type PoolHost, type PoolProtocol, type Waiter } from "./pool.ts";
 import type { UpstreamStream } from "./stream.ts";
 import type { TlsClient } from "./tls.ts";
 
-export class Host implements PoolHost {
+export class Host implements PoolHost, Candidate, OutlierHost {
   readonly cluster: ClusterRuntime;
   readonly address: string;
   readonly port: number;
@@ -17,6 +19,9 @@ export class Host implements PoolHost {
   readonly label: string;
   /** Health, weight, priority: may change while connections stay. */
   spec: EndpointSpec;
+  /** Its active health checks say that it is not well, or have not said anything yet. */
+  failsChecks = false;
+  isEjected = false;
   activeRequests = 0;
   /** For smooth weighted round robin. */
   currentWeight = 0;
@@ -35,6 +40,14 @@ export class Host implements PoolHost {
     this.#tls = tls;
   }
 
+  get isHealthy(): boolean {
+    return this.spec.health === "healthy" && !this.failsChecks && !this.isEjected;
+  }
+
+  get isDegraded(): boolean {
+    return this.spec.health === "degraded" && !this.failsChecks && !this.isEjected;
+  }
+
   /** A connection at once, or undefined: then the waiter is told later (or `overflow` is, at once). */
   acquire(waiter: Waiter, isHighPriority: boolean, protocol: PoolProtocol): UpstreamStream | undefined {
     let pool = this.#pools.get(protocol);
@@ -51,8 +64,9 @@ export class Host implements PoolHost {
     for (const pool of this.#pools.values()) if (pool.cancel(waiter)) return;
   }
 
-  open(protocol: PoolProtocol): { readonly socket: Socket; readonly connected: "connect" | "secureConnect" } {
-    const target = this.isPipe ? { path: this.address } : { host: this.address, port: this.port };
+  /** @param port another than that of the host: health checks */
+  open(protocol: PoolProtocol, port = this.port): { readonly socket: Socket; readonly connected: "connect" | "secureConnect" } {
+    const target = this.isPipe ? { path: this.address } : { host: this.address, port };
     if (this.#tls !== undefined)
       return { socket: connectTls({ ...this.#tls.optionsFor(protocol), ...target }), connected: "secureConnect" };
     return { socket: connectTcp({ ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }), connected: "connect" };
@@ -73,6 +87,11 @@ export class Host implements PoolHost {
     let left = 0;
     for (const pool of this.#pools.values()) left += pool.closeIdle(now);
     return left;
+  }
+
+  /** Whoever was found unwell should not keep what was connected to it. */
+  closeConnections(): void {
+    for (const pool of this.#pools.values()) pool.destroyConnections();
   }
 
   /** Takes no new requests; what is under way finishes. */

@@ -249,6 +249,10 @@ export class ConnectionPool implements ConnectionOwner, SessionOwner {
   /** Closes everything now. */
   destroy(): void {
     this.drain();
+    this.destroyConnections();
+  }
+
+  destroyConnections(): void {
     for (const socket of this.#connecting) socket.destroy();
     for (const connection of this.#all) connection.socket.destroy();
     for (const session of [...this.#sessions]) session.destroy();
