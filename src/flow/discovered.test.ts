@@ -1,6 +1,6 @@
 // Upstreams that discovery finds behind Services: there for whoever names one, and no burden while nobody does.
 import { expect, test } from "vitest";
-import { typeUrls } from "../model/envoy-resource.ts";
+import { type ResourceChanges, typeUrls } from "../model/envoy-resource.ts";
 import { changes, read, startPlane } from "./testing/plane.ts";
 
 const till = `
@@ -79,4 +79,38 @@ test.each([
   await using running = await startPlane(read(till + settings(options)));
   const found = [...running.plane.current.resources.values()].filter(({ origin }) => origin.source === "discovery");
   expect(found.map(({ ref }) => `${ref.namespace}/${ref.name}`)).toEqual(expected);
+});
+
+test("one that a TCP gateway and a route lead to stays until the last of them goes", async () => {
+  const tcp = `
+apiVersion: gateway.solo.io/v1
+kind: Gateway
+metadata: {name: tcp, namespace: gloo-system}
+spec:
+  bindAddress: 127.0.0.1
+  bindPort: 9000
+  tcpGateway: {tcpHosts: [{name: a, destination: {single: {upstream: {name: shop-till-80, namespace: gloo-system}}}}]}
+---
+apiVersion: gateway.solo.io/v1
+kind: Gateway
+metadata: {name: http, namespace: gloo-system}
+spec: {bindAddress: 127.0.0.1, bindPort: 9001, httpGateway: {}}
+`;
+  const removed: string[] = [];
+  const watcher = {
+    publish: (_: unknown, { removals }: ResourceChanges) => void removed.push(...removals.map(({ name }) => name)),
+    retire() {},
+  };
+  await using running = await startPlane(read(till + route("shop-till-80") + tcp), { consumers: [watcher] });
+  const clusters = () => running.client.names(typeUrls.cluster).filter((name) => name.startsWith("shop"));
+  expect(clusters()).toEqual(["shop-till-80_gloo-system"]);
+  const [virtualService] = read(route("shop-till-80"));
+  const [gateway] = read(tcp);
+  await running.say({ kind: "delete", key: virtualService!.key });
+  expect(clusters()).toEqual(["shop-till-80_gloo-system"]);
+  await running.say(...changes(route("shop-till-80")), { kind: "delete", key: gateway!.key });
+  expect(clusters()).toEqual(["shop-till-80_gloo-system"]);
+  expect(removed).not.toContain("shop-till-80_gloo-system");
+  await running.say({ kind: "delete", key: virtualService!.key });
+  expect(clusters()).toEqual([]);
 });

@@ -17,6 +17,7 @@ import { statusOf } from "../status/status.ts";
 import { discoveredUpstreams, discoverySettings } from "../upstreams/kube/discovered.ts";
 import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
 import { secretProblems } from "../validate/secret.ts";
+import { discoveredInUse } from "./discovered.ts";
 import { functionAddresses } from "./function-addresses.ts";
 import { byKind, createInputs, type Inputs, sameJson, sameResource } from "./inputs.ts";
 import { type Contributor, type Judged, judge } from "./judgements.ts";
@@ -24,7 +25,7 @@ import type { Made } from "./last-good.ts";
 import { Offers } from "./offers.ts";
 import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
-import { clusterResources, discoveredInUse, type Endpoints, endpointResources, generatedResources, upstreamsFlow } from "./upstreams.ts";
+import { clusterResources, type Endpoints, endpointResources, generatedResources, upstreamsFlow } from "./upstreams.ts";
 import { isWatched, sameWatched, type Watched, watchedNamespaces } from "./watched.ts";
 import { inService, settingsFlow } from "./world.ts";
 
@@ -100,7 +101,7 @@ export class Flow {
 
     const upstreams = upstreamsFlow(graph, inputs, known, plugins);
     const routes = routesFlow(graph, inputs, known, upstreams, plugins);
-    const inUse = discoveredInUse(graph, upstreams, { inputs, known, plugins }, routes.users);
+    const inUse = discoveredInUse(graph, inputs, known, plugins, routes.users);
 
     const aboutSecrets: Contributor = ({ kind, key }, read) => (kind === "Secret" ? [{ problems: read.get(badSecrets, key) ?? [] }] : []);
 
@@ -109,7 +110,7 @@ export class Flow {
     this.settings = known.settings;
     this.found = found;
     this.discovered = discovered;
-    this.endpoints = [upstreams.endpoints, upstreams.generatedEndpoints, inUse.endpoints];
+    this.endpoints = [upstreams.endpoints, upstreams.generatedEndpoints, ...inUse.map((each) => each.endpoints)];
     this.functionAddresses = [
       functionAddresses(graph, "addresses for functions", known.of.Upstream, known, plugins),
       functionAddresses(graph, "addresses for functions of discovered upstreams", discovered, known, plugins),
@@ -120,8 +121,10 @@ export class Flow {
       { collection: upstreams.generatedClusters, resources: generatedResources },
       { collection: upstreams.endpoints, resources: endpointResources },
       { collection: upstreams.generatedEndpoints, resources: endpointResources },
-      { collection: inUse.clusters, resources: generatedResources },
-      { collection: inUse.endpoints, resources: endpointResources },
+      ...inUse.flatMap(({ clusters, endpoints }) => [
+        { collection: clusters, resources: generatedResources },
+        { collection: endpoints, resources: endpointResources },
+      ]),
       ...routes.outlets,
     ] as readonly Outlet[];
     this.proxies = routes.proxies;

@@ -1,5 +1,5 @@
 // Upstreams → clusters and endpoints. Endpoints take their own path: an address change runs one function for one Upstream.
-import type { Collection, Graph, Index, Read } from "../graph/mod.ts";
+import type { Collection, Graph, Read } from "../graph/mod.ts";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { Resource } from "../model/resource.ts";
 import type { Plugins } from "../plugin/plugins.ts";
@@ -10,7 +10,7 @@ import type { Contributor } from "./judgements.ts";
 import { type Made, withLastGood } from "./last-good.ts";
 import { type InService, worldOf } from "./world.ts";
 
-type Clusters = Collection<Made<ClusterTranslation>>;
+export type Clusters = Collection<Made<ClusterTranslation>>;
 
 /** Endpoints, and the host names whose addresses would be among them. */
 export interface Endpoints extends EndpointsTranslation {
@@ -27,8 +27,8 @@ export interface Upstreams {
   /** The same of Upstreams that nobody wrote. */
   readonly generatedClusters: Clusters;
   readonly generatedEndpoints: Collection<Endpoints>;
-  /** Of Upstreams that discovery finds; sent when something uses them. */
-  readonly discoveredClusters: Clusters;
+  /** The cluster of an Upstream that discovery finds, made where it is asked for: nearly all of them are used by nobody. */
+  readonly ofDiscovered: (key: string, read: Read) => Made<ClusterTranslation> | undefined;
   /** What was found about an Upstream. */
   readonly contribute: Contributor;
 }
@@ -53,7 +53,10 @@ export function upstreamsFlow(graph: Graph, inputs: Inputs, known: InService, pl
     endpoints: ownEndpoints,
     generatedClusters: clusters("generated clusters", known.generated),
     generatedEndpoints: endpoints("generated endpoints", known.generated),
-    discoveredClusters: clusters("discovered clusters", known.discovered),
+    ofDiscovered(key, read) {
+      const upstream = read.get(known.discovered, key);
+      return upstream && translateCluster(upstream, read, inputs, known, plugins);
+    },
     contribute({ kind, key }, read) {
       if (kind !== "Upstream") return [];
       return [{ problems: read.get(own, key)?.reports.get(key) ?? [] }, { problems: read.get(ownEndpoints, key)?.problems ?? [] }];
@@ -62,31 +65,9 @@ export function upstreamsFlow(graph: Graph, inputs: Inputs, known: InService, pl
 }
 
 /** Whether a cluster of that Upstream is sent. */
-export function hasCluster(read: Read, { clusters, generatedClusters, discoveredClusters }: Upstreams, key: string): boolean {
-  const made = read.get(clusters, key) ?? read.get(generatedClusters, key) ?? read.get(discoveredClusters, key);
+export function hasCluster(read: Read, { clusters, generatedClusters, ofDiscovered }: Upstreams, key: string): boolean {
+  const made = read.get(clusters, key) ?? read.get(generatedClusters, key) ?? ofDiscovered(key, read);
   return made?.made.cluster !== undefined;
-}
-
-/** Of the discovered Upstreams, what those need that are used: a cluster for each Service of a large Kubernetes would be a burden. */
-export function discoveredInUse(
-  graph: Graph,
-  { discoveredClusters }: Upstreams,
-  { inputs, known, plugins }: { readonly inputs: Inputs; readonly known: InService; readonly plugins: Plugins },
-  users: readonly Index<unknown>[],
-): { readonly clusters: Clusters; readonly endpoints: Collection<Endpoints> } {
-  const clusters = graph.derive("discovered clusters in use", discoveredClusters, (made, key, read) =>
-    users.some((index) => read.lookup(index, key).length > 0) ? made : undefined,
-  );
-  const endpoints = graph.derive(
-    "discovered endpoints",
-    clusters,
-    (_, key, read) => {
-      const upstream = read.get(known.discovered, key);
-      return upstream && translateEndpoints(upstream, read, inputs, known, plugins);
-    },
-    { equals: sameEndpoints },
-  );
-  return { clusters, endpoints };
 }
 
 export function clusterResources({ made }: Made<ClusterTranslation>): readonly EnvoyResource[] {
@@ -103,7 +84,7 @@ export function endpointResources({ endpoints }: EndpointsTranslation): readonly
   return endpoints === undefined ? [] : [endpoints];
 }
 
-function translateCluster(
+export function translateCluster(
   upstream: Resource<"Upstream">,
   read: Read,
   inputs: Inputs,
@@ -123,7 +104,7 @@ function translateCluster(
 }
 
 /** Live addresses where a type looks outside, else what other resources say. */
-function translateEndpoints(
+export function translateEndpoints(
   upstream: Resource<"Upstream">,
   read: Read,
   inputs: Inputs,
@@ -144,7 +125,7 @@ function translateEndpoints(
   return translated.endpoints === undefined && translated.problems.length === 0 ? undefined : translated;
 }
 
-function sameClusters(a: Made<ClusterTranslation>, b: Made<ClusterTranslation>): boolean {
+export function sameClusters(a: Made<ClusterTranslation>, b: Made<ClusterTranslation>): boolean {
   return (
     sameEnvoyResource(a.made.cluster, b.made.cluster) &&
     sameVersions(a.made.extras, b.made.extras) &&
@@ -152,7 +133,7 @@ function sameClusters(a: Made<ClusterTranslation>, b: Made<ClusterTranslation>):
   );
 }
 
-function sameEndpoints(a: Endpoints, b: Endpoints): boolean {
+export function sameEndpoints(a: Endpoints, b: Endpoints): boolean {
   return sameEnvoyResource(a.endpoints, b.endpoints) && sameJson([a.problems, a.names], [b.problems, b.names]);
 }
 
