@@ -36,6 +36,8 @@ export interface ReflectorOptions extends Selection {
   readonly backoff?: Backoff;
   /** How long a list that lacks most of what was there must stand. Default: 5 s. */
   readonly holdMs?: number;
+  /** What was there before we were: if most of it is missing in the first list, that is doubted like any other mass deletion. */
+  readonly known?: readonly ReflectedRef[];
   /**
    * Most objects deleted within a moment are looked for once more before that is believed: a definition that is removed takes all its
    * objects along. Deletions wait 50 ms for their company then.
@@ -85,6 +87,8 @@ class Reflector {
     this.#options = options;
     this.#backoff = options.backoff ?? usualBackoff;
     this.#guard = new MassDeleteGuard({ holdMs: options.holdMs ?? 5000 });
+    for (const { namespace, name } of options.known ?? []) this.#versions.set(`${namespace}/${name}`, "");
+    this.#isSuspect = this.#versions.size > 0;
   }
 
   /** One list where it takes one, and one watch. */

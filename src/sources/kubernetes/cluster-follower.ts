@@ -178,6 +178,7 @@ export class ClusterFollower {
     const { api, backoff, holdMs, holdAfterMissingMs, onObject } = this.#options;
     const { type, isOurs, fieldSelector } = kind;
     const question = `${resourceName(type)}${namespace && ` in ${namespace}`}`;
+    let held = 0;
     const sink = {
       apply: (object: KubeObject) => {
         this.#inventory.apply(kind, object);
@@ -191,15 +192,20 @@ export class ClusterFollower {
       },
       synced: () => {
         if (isOurs) this.health.noteGone(resourceName(type), false);
-        this.#read(kind, namespace);
+        this.#read(kind, namespace, held === 0);
       },
       fault: (error: KubeError | undefined) => {
         const isGone = isOurs && error?.fault === "missing";
         if (isOurs) this.health.noteGone(resourceName(type), isGone);
         this.health.note(question, isGone ? undefined : error);
-        if (kind.isOptional && error?.fault === "denied") this.#read(kind, namespace);
+        if (kind.isOptional && error?.fault === "denied") this.#read(kind, namespace, true);
       },
-      held: (missing: number) => this.health.noteHeld(question, missing),
+      held: (missing: number) => {
+        held = missing;
+        // At the start, what is doubted to be gone is only remembered.
+        if (missing > 0 && this.#unread.get(kind)?.has(namespace)) this.#inventory.standIn((each) => each === kind.kind);
+        this.health.noteHeld(question, missing);
+      },
     };
     await reflect(api, type, sink, {
       signal: this.#signal,
@@ -209,12 +215,13 @@ export class ClusterFollower {
       ...(holdMs !== undefined && { holdMs }),
       ...(holdAfterMissingMs !== undefined && { holdAfterMissingMs }),
       doubtsDeletions: isOurs,
+      ...(isOurs && { known: this.#inventory.rememberedOf(kind, namespace) }),
     });
   }
 
-  #read(kind: ClusterKind, namespace: string): void {
+  #read(kind: ClusterKind, namespace: string, isBelieved: boolean): void {
     const unread = this.#unread.get(kind);
-    if (unread?.delete(namespace) && unread.size === 0) this.#inventory.dismissStandIns(kind);
+    if (unread?.delete(namespace) && unread.size === 0 && isBelieved) this.#inventory.dismissStandIns(kind);
     this.health.noteStandIns(this.#inventory.standIns);
     if (this.#isRead()) this.health.note(firstLook, undefined);
     this.#wakeForNews();

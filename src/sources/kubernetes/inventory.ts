@@ -27,7 +27,7 @@ export interface NamedObject {
 export class Inventory {
   readonly #options: InventoryOptions;
   readonly #resources = new Map<ResourceKey, Resource>();
-  readonly #remembered: ReadonlyMap<ResourceKey, Remembered>;
+  readonly #remembered: Map<ResourceKey, Remembered>;
   /** What is only remembered, and neither seen nor missed yet. */
   readonly #standIns = new Set<ResourceKey>();
   readonly #podWishes = new PodWishes((key) => this.#resources.get(key));
@@ -93,8 +93,15 @@ export class Inventory {
     return stoodIn;
   }
 
-  /** All objects of a kind have been seen: what stood in for others is gone. */
+  /** Of a kind, what is remembered. */
+  rememberedOf({ kind }: ClusterKind, namespace: string): Resource["ref"][] {
+    const all = [...this.#remembered.values()].map(({ resource }) => resource);
+    return all.filter((each) => each.kind === kind && (namespace === "" || each.ref.namespace === namespace)).map(({ ref }) => ref);
+  }
+
+  /** All objects of a kind have been seen: what stood in for others is gone, and nothing will any more. */
   dismissStandIns({ kind }: ClusterKind): void {
+    for (const [key, { resource }] of this.#remembered) if (resource.kind === kind) this.#remembered.delete(key);
     for (const key of this.#standIns) if (this.#resources.get(key)?.kind === kind) this.#remove(key);
   }
 

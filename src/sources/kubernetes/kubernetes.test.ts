@@ -253,6 +253,21 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
     expect(silent.resources.size).toBe(2);
   });
 
+  test("most of what is remembered is missing at the start: it stays until a second look", async () => {
+    await kubernetes.apply(...several("restored", 7));
+    const read = await (await sourceOf({ namespaces: ["restored"] })).read();
+    const all = read.changes.flatMap((change) => (change.kind === "reset" ? change.resources : []));
+    const remembered: Remembered[] = all.map((resource) => ({ key: resource.key, resource }));
+    for (let i = 1; i < 7; i++) await kubernetes.delete(upstreams, "restored", `u${i}`);
+    const follower = await follow({ namespaces: ["restored"], remembered, holdMs: 1000 });
+    await follower.first;
+    expect(follower.resources.size).toBe(7);
+    await follower.until(() =>
+      follower.findings.some((each) => each.includes("KubernetesDeletionHeld: 6 of upstreams.gloo.solo.io in restored")),
+    );
+    await follower.until(() => follower.resources.size === 1 && follower.findings.length === 0);
+  });
+
   test("a right that is lost is named, takes nothing away, and is noticed when it is back", async () => {
     const namespace = "rights";
     const rules = (verbs: string[]) => [
