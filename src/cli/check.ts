@@ -1,5 +1,6 @@
 // `headworks check`: all findings about folders, and an exit code for scripts.
 import { translateOnce } from "../control-plane.ts";
+import { findingsOfFolder } from "./awaited-functions.ts";
 import { exitCodes } from "./exit.ts";
 import { countOf, countsOf, type Format, formatFindings } from "./findings.ts";
 import { openFolders, scopeOf } from "./folders.ts";
@@ -18,7 +19,8 @@ export async function check(folders: readonly string[], options: CheckOptions): 
   const plugins = await loadPlugins(options.config);
   const source = await openFolders(folders, plugins);
   const translation = await translateOnce({ source, plugins });
-  const { findings, resources } = translation;
+  const { resources } = translation;
+  const findings = findingsOfFolder(translation);
   const scope = scopeOf(resources.values());
   const paint = painter(process.stdout);
   const text = await formatFindings(options.output, { findings, textOf: (file) => translation.textOf(file) }, scope, paint);

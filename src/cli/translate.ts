@@ -7,6 +7,7 @@ import { defaultProxy, discoveredUpstreams, envoyResources, oneView } from "../a
 import { type Translation, translateOnce } from "../control-plane.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { Status } from "../model/status.ts";
+import { findingsOfFolder } from "./awaited-functions.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { countOf } from "./findings.ts";
 import { prettyFindings } from "./findings-pretty.ts";
@@ -30,7 +31,7 @@ export async function translate(folders: readonly string[], options: TranslateOp
     const { yamlText } = await import("../lib/yaml-text.ts");
     print(yamlText(output));
   }
-  const { findings } = translation;
+  const findings = findingsOfFolder(translation);
   if (findings.length > 0) say(prettyFindings({ findings, textOf: (file) => translation.textOf(file) }, painter(process.stderr)).trimEnd());
   return countOf(findings, "error") > 0 ? exitCodes.findings : exitCodes.ok;
 }
