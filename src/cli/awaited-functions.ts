@@ -5,6 +5,7 @@ import { plainSpec } from "../admin/views.ts";
 import type { Finding, Translation } from "../control-plane.ts";
 import { fdsMode, isChosen } from "../discovery/function-plan.ts";
 import { SettingsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/settings_pb.js";
+import type { Problem } from "../model/problem.ts";
 import { type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource, Spec } from "../model/resource.ts";
 import { serviceSpecOf, takesServiceSpec } from "../plugin/serviceSpec.ts";
@@ -17,12 +18,13 @@ export function findingsOfFolder(translation: Translation): readonly Finding[] {
     return upstream !== undefined && awaitsFunctions(upstream, translation);
   });
   if (awaited.length === 0) return findings;
-  const ids = new Set(awaited.map(({ problem }) => `${problem.resource} ${problem.code}`));
-  return findings.map((finding) => {
-    const { problem } = finding;
-    const isRepeated = problem.repeats !== undefined && ids.has(`${problem.repeats} ${problem.code}`);
-    return awaited.includes(finding) || isRepeated ? { ...finding, problem: { ...problem, severity: "warning", hint } } : finding;
-  });
+  const isRepeated = ({ repeats, message }: Problem) =>
+    repeats !== undefined && awaited.some(({ problem }) => problem.resource === repeats && message.startsWith(problem.message));
+  return findings.map((finding) =>
+    awaited.includes(finding) || isRepeated(finding.problem)
+      ? { ...finding, problem: { ...finding.problem, severity: "warning", hint } }
+      : finding,
+  );
 }
 
 const hint = "discovery asks for its functions while Headworks runs; whether this is one of them is not known here";
