@@ -4,7 +4,7 @@ import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { Translation } from "../control-plane.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
-import { type AdminEvent, type EnvoyKind, envoyKinds, schemaVersion } from "./contract.ts";
+import { type AdminEvent, type EnvoyKind, envoyKinds, type SourceView, schemaVersion } from "./contract.ts";
 import type { EventHub } from "./events.ts";
 import { type GuardOptions, guard } from "./guard.ts";
 import type { Metrics } from "./metrics.ts";
@@ -16,6 +16,7 @@ export interface AdminOptions extends GuardOptions {
   readiness(): Readonly<Record<string, boolean>>;
   /** The xDS clients connected. */
   clients(): readonly unknown[];
+  sources?(): readonly SourceView[];
   readonly events: EventHub;
   readonly metrics: Metrics;
   /** The log level, to read and to set. */
@@ -33,6 +34,7 @@ const index = `Headworks, admin API
 /api/v1/proxies
 /api/v1/proxies/KEY/{clusters,endpoints,listeners,routes}
 /api/v1/clients
+/api/v1/sources
 /api/v1/events   (server-sent events)
 /snapshots/{input,edge,proxies,xds}   /logging   (as Gloo has them)
 `;
@@ -79,6 +81,7 @@ export function adminApp(options: AdminOptions): Hono {
     return context.json({ schemaVersion, proxy, resources: envoyViews(translation, proxy, kind) });
   });
   app.get("/api/v1/clients", (context) => context.json({ schemaVersion, clients: clients() }));
+  app.get("/api/v1/sources", (context) => context.json({ schemaVersion, sources: options.sources?.() ?? [] }));
   app.get("/api/v1/events", (context) =>
     streamSSE(context, async (stream) => {
       const send = (event: AdminEvent) => stream.writeSSE({ event: event.kind, data: JSON.stringify(event) });

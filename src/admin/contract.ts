@@ -62,6 +62,21 @@ export interface FindingView {
   readonly place?: { readonly file: string; readonly line: number; readonly column: number; readonly endColumn?: number };
 }
 
+export interface SourceList {
+  readonly schemaVersion: typeof schemaVersion;
+  readonly sources: readonly SourceView[];
+}
+
+/** Where configuration comes from, and how that is doing. */
+export interface SourceView {
+  readonly name: string;
+  /** `starting`: nothing was read yet. `partly`: some kinds cannot be read. `unreachable`: what was read until then is served. */
+  readonly state: "starting" | "following" | "partly" | "unreachable";
+  /** ISO 8601; absent where a source is always there. */
+  readonly since?: string;
+  readonly faults: readonly string[];
+}
+
 export interface ProxyList {
   readonly schemaVersion: typeof schemaVersion;
   readonly proxies: readonly ProxyView[];

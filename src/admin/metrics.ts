@@ -6,12 +6,14 @@ import { packageVersion } from "../lib/package-root.ts";
 import { parseResourceKey } from "../model/ref.ts";
 import type { State } from "../model/status.ts";
 import type { XdsMetrics } from "../xds/metrics.ts";
+import type { SourceView } from "./contract.ts";
 import { envoyStatsText } from "./envoy-stats.ts";
 import { oneView } from "./views.ts";
 
 export interface MetricsOptions {
   current(): Translation;
   isReady(): boolean;
+  sources?(): readonly SourceView[];
   /** What the xDS server has counted, where one runs. */
   xds(): XdsMetrics | undefined;
   /** What the embedded data plane has counted, under Envoy's names. */
@@ -36,7 +38,7 @@ const glooNames: Readonly<Record<string, string>> = {
 
 const stateValues: Readonly<Record<State, number>> = { Accepted: 0, Warning: 1, Rejected: 2, Pending: 3 };
 
-export function metrics({ current, isReady, xds, traffic }: MetricsOptions): Metrics {
+export function metrics({ current, isReady, sources, xds, traffic }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   // One view a scrape: it is computed when asked for, and all gauges of a scrape must agree.
@@ -51,6 +53,9 @@ export function metrics({ current, isReady, xds, traffic }: MetricsOptions): Met
     set({ version: packageVersion, node: process.versions.node }, 1),
   );
   gauge("headworks_ready", "1 when all sources have been read and their configuration is served.", [], (set) => set({}, isReady() ? 1 : 0));
+  gauge("headworks_source_up", "1 when the source is followed; 0 when it, or part of it, cannot be read.", ["source"], (set) => {
+    for (const { name, state } of sources?.() ?? []) set({ source: name }, state === "following" ? 1 : 0);
+  });
   gauge("headworks_resources", "Resources read, by kind.", ["kind"], (set) => {
     for (const [kind, count] of countBy(seen().resources.values(), (each) => each.kind)) set({ kind }, count);
   });

@@ -3,9 +3,9 @@ import { type KubeApi, kubeApi } from "../lib/kubernetes/api.ts";
 import { ConnectionError } from "../lib/kubernetes/connection.ts";
 import { customKinds } from "../plugin/config.ts";
 import type { Plugins } from "../plugin/plugins.ts";
-import type { Remembered } from "../plugin/source.ts";
+import type { Remembered, SourceHealth } from "../plugin/source.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
-import { type KubernetesOptions, type KubernetesSource, kubernetesSource, type SourceHealth } from "../sources/kubernetes/kubernetes.ts";
+import { type KubernetesOptions, type KubernetesSource, kubernetesSource } from "../sources/kubernetes/kubernetes.ts";
 import type { ClusterFlags, WatchFlags } from "./cluster-options.ts";
 import { CommandError } from "./exit.ts";
 

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
+import type { SourceView } from "../admin/contract.ts";
 import type { AdminServer } from "../admin/server.ts";
 import { type BatchReport, ControlPlane } from "../control-plane.ts";
 import { type ListenAddress, parseListenAddress } from "../lib/listen-address.ts";
@@ -135,7 +136,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
   // Requests come first: the admin server's modules take longer to load than a folder to read. Where a source is slow, its probes
   // are answered meanwhile.
   await Promise.race([served, stop.first, delay(adminPatienceMs, undefined, { ref: false })]);
-  const adminParts = { plane, carriers, narrator, state, earlier };
+  const adminParts = { plane, source, carriers, narrator, state, earlier };
   const admin = settings.admin && open.use(await startAdminServer(settings.admin, settings.token, adminParts));
   noEarlier();
   await Promise.race([served, stop.first]);
@@ -259,6 +260,7 @@ async function openStore(folder: string, narrator: Narrator) {
 
 interface AdminParts {
   readonly plane: ControlPlane;
+  readonly source: Source;
   readonly carriers: Carriers;
   readonly narrator: Narrator;
   readonly state: { readonly isRead: boolean; readonly isDraining: boolean };
@@ -267,7 +269,7 @@ interface AdminParts {
 }
 
 async function startAdminServer(address: ListenAddress, token: string | undefined, parts: AdminParts): Promise<AdminServer> {
-  const { plane, carriers, narrator, state, earlier } = parts;
+  const { plane, source, carriers, narrator, state, earlier } = parts;
   const [{ AdminAddressError, startAdmin }, { eventHub }, { metrics }, { batchEvent }] = await Promise.all([
     import("../admin/server.ts"),
     import("../admin/events.ts"),
@@ -276,8 +278,10 @@ async function startAdminServer(address: ListenAddress, token: string | undefine
   ]);
   const current = () => plane.current;
   const events = eventHub();
+  const sources = (): SourceView[] => [{ name: source.name, ...(source.health?.() ?? { state: "following", faults: [] }) }];
   const counts = metrics({
     current,
+    sources,
     isReady: () => state.isRead && !state.isDraining,
     xds: () => carriers.xds?.metrics,
     traffic: () => carriers.stats(),
@@ -290,6 +294,7 @@ async function startAdminServer(address: ListenAddress, token: string | undefine
   try {
     return await startAdmin(address, {
       current,
+      sources,
       readiness: () => ({ "configuration read": state.isRead, "not draining": !state.isDraining }),
       clients: () => carriers.xds?.clients() ?? [],
       events,

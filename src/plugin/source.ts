@@ -16,6 +16,16 @@ export interface SourceBatch {
   readonly noticedAt?: number;
 }
 
+/** How a source that lives elsewhere is doing. */
+export interface SourceHealth {
+  /** `starting`: nothing was said yet. `partly`: some of it cannot be read. `unreachable`: nothing can. */
+  readonly state: "starting" | "following" | "partly" | "unreachable";
+  /** Since when it is in this state; ISO 8601. What is served is from then, where it is `unreachable`. */
+  readonly since: string;
+  /** One sentence for each thing that is wrong. */
+  readonly faults: readonly string[];
+}
+
 export interface Source {
   readonly name: string;
   /** Runs until the signal aborts. Bad input never ends it; an outage yields nothing and is retried. */
@@ -24,6 +34,8 @@ export interface Source {
   read(): Promise<SourceBatch>;
   /** The place of a field of a resource (path as in {@link Problem.path}), or the nearest parent that is written; undefined when unknown. */
   locate(resource: Resource, path?: string): Place | undefined;
+  /** Of a source that can be away. */
+  health?(): SourceHealth;
   /** The text around a place, for code frames. */
   text?(file: string): string | undefined;
 }

@@ -45,6 +45,11 @@ describe.skipIf(!hasKubernetes)(`a cluster, --proxy ${proxy}`, () => {
     for (let round = 0; round < 2; round++) {
       await kubernetes.apiServer.kill();
       await running.said(/HW6010/);
+      const { sources } = (await (await fetch(`http://127.0.0.1:${adminPort}/api/v1/sources`)).json()) as { sources: object[] };
+      expect(sources).toMatchObject([
+        { name: "kubernetes", state: "unreachable", faults: [expect.stringContaining("cannot be used since")] },
+      ]);
+      expect(await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()).toContain('headworks_source_up{source="kubernetes"} 0');
       await kubernetes.apiServer.start();
       const back = performance.now();
       await kubernetes.apply(virtualService("a", round === 0 ? "one" : "two"));

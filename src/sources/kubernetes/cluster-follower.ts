@@ -6,8 +6,8 @@ import { apiVersionOf, type KubeObject, resourceName, type ServedType } from "..
 import { reflect } from "../../lib/kubernetes/reflector.ts";
 import type { ResourceKey } from "../../model/ref.ts";
 import type { Kind } from "../../model/resource.ts";
-import type { SourceBatch } from "../../plugin/source.ts";
-import { Health, type SourceHealth } from "./health.ts";
+import type { SourceBatch, SourceHealth } from "../../plugin/source.ts";
+import { Health } from "./health.ts";
 import { Inventory, type InventoryOptions, keyOf } from "./inventory.ts";
 import {
   type ClusterKind,

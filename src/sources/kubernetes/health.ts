@@ -1,15 +1,7 @@
 // How the cluster is doing, in words: which questions fail since when, and what that means for what is served.
 import type { KubeError } from "../../lib/kubernetes/error.ts";
 import { type Problem, problem } from "../../model/problem.ts";
-
-export interface SourceHealth {
-  /** `starting`: nothing was said yet. `partly`: some kinds cannot be read. `unreachable`: nothing can. */
-  readonly state: "starting" | "following" | "partly" | "unreachable";
-  /** Since when it is in this state; ISO 8601. */
-  readonly since: string;
-  /** One sentence for each thing that is wrong. */
-  readonly faults: readonly string[];
-}
+import type { SourceHealth } from "../../plugin/source.ts";
 
 interface Fault {
   readonly error: KubeError;

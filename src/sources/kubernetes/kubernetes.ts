@@ -6,9 +6,8 @@
 import { KubeError } from "../../lib/kubernetes/error.ts";
 import { apiVersionOf, type ServedType } from "../../lib/kubernetes/object.ts";
 import type { Kind } from "../../model/resource.ts";
-import type { Source, SourceBatch } from "../../plugin/source.ts";
+import type { Source, SourceBatch, SourceHealth } from "../../plugin/source.ts";
 import { ClusterFollower, type FollowOptions } from "./cluster-follower.ts";
-import type { SourceHealth } from "./health.ts";
 import { Inventory } from "./inventory.ts";
 import {
   type ClusterKind,
@@ -22,7 +21,6 @@ import {
   serviceKind,
 } from "./kinds.ts";
 
-export type { SourceHealth } from "./health.ts";
 export type KubernetesOptions = FollowOptions;
 
 export interface KubernetesSource extends Source {
