@@ -28,7 +28,12 @@ export interface RunningEnvoy extends AsyncDisposable {
 }
 
 /** Starts Envoy on a bootstrap (a plain object, written as JSON); `adminPort` must be the port of the bootstrap's admin. */
-export async function startEnvoy(bootstrap: object, adminPort: number, args: readonly string[] = []): Promise<RunningEnvoy> {
+export async function startEnvoy(
+  bootstrap: object,
+  adminPort: number,
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningEnvoy> {
   const binary = findEnvoy();
   if (binary === undefined) throw new Error("Envoy is not there: set ENVOY_BIN");
   const folder = mkdtempSync(join(tmpdir(), "envoy-"));
@@ -36,6 +41,7 @@ export async function startEnvoy(bootstrap: object, adminPort: number, args: rea
   writeFileSync(file, JSON.stringify(bootstrap));
   const child = spawn(binary, ["-c", file, "--use-dynamic-base-id", "--concurrency", "1", "-l", "warning", ...args], {
     stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
   });
   let log = "";
   const keep = (chunk: Buffer) => {

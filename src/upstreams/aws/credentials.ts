@@ -21,7 +21,11 @@ export function credentialProvider(spec: SpecOf<"aws">, world: World, report: Re
   }
   if (spec.secretRef) {
     const keys = secretCredentials(spec, world, report);
-    return keys && withRole({ customCredentialProviderChain: true, inlineCredential: keys }, spec.roleArn);
+    if (keys === undefined || spec.roleArn === "") return keys && { customCredentialProviderChain: true, inlineCredential: keys };
+    // For the role, Envoy (1.40) looks into no inlineCredential: it would ask for it without a signature. It looks into a file, which may
+    // be in the configuration.
+    const credentialsDataSource = { specifier: { case: "inlineString" as const, value: credentialsFile(keys) } };
+    return withRole({ customCredentialProviderChain: true, credentialsFileProvider: { credentialsDataSource } }, spec.roleArn);
   }
   const fetcher = world.settings.gloo?.awsOptions?.credentialsFetcher;
   if (fetcher?.case === "enableCredentialsDiscovey" && fetcher.value) return withRole("default", spec.roleArn);
@@ -58,13 +62,20 @@ function secretCredentials({ secretRef }: SpecOf<"aws">, world: World, report: R
     return undefined;
   }
   const { accessKey, secretKey, sessionToken } = secret.kind.value;
-  for (const [field, value] of Object.entries({ access_key: accessKey, secret_key: secretKey })) {
+  // The token is the only one that may be missing.
+  for (const [field, value] of Object.entries({ access_key: accessKey, secret_key: secretKey, session_token: sessionToken || "-" })) {
     if (!/^[\x21-\x7e]+$/.test(value)) {
       report.error("CloudSecretInvalid", `${field} is not a valid string`, { path: "aws.secretRef", elsewhere: true });
       return undefined;
     }
   }
   return { accessKeyId: accessKey, secretAccessKey: secretKey, sessionToken };
+}
+
+/** As `~/.aws/credentials` has them. */
+function credentialsFile({ accessKeyId, secretAccessKey, sessionToken }: NonNullable<ReturnType<typeof secretCredentials>>): string {
+  const token = sessionToken === "" ? "" : `aws_session_token = ${sessionToken}\n`;
+  return `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n${token}`;
 }
 
 function withRole(provider: CredentialProvider | "default", roleArn: string): CredentialProvider | "default" {
