@@ -13,15 +13,16 @@ import { Memory } from "./flow/memory.ts";
 import { EndpointNames } from "./flow/names.ts";
 import { type Published, Publisher } from "./flow/publisher.ts";
 import { noteRefusal, releasedWith } from "./flow/refusals.ts";
+import { problemsOfTrial } from "./flow/trial.ts";
 import { judgedAnew, verdictsOf } from "./flow/verdicts.ts";
 import { byPlace, findingOf, nearNamesOf, viewOf } from "./flow/view.ts";
 import { type WriteDiscoveredOptions, writeDiscovered } from "./flow/written.ts";
 import type { BatchResult, Collection } from "./graph/mod.ts";
 import type { Change } from "./model/change.ts";
 import type { EnvoyResource, ProxyKey, Refusal, ResourceConsumer } from "./model/envoy-resource.ts";
-import type { Place, Problem } from "./model/problem.ts";
+import { type Place, type Problem, problemKey } from "./model/problem.ts";
 import type { ResourceKey } from "./model/ref.ts";
-import type { Resource } from "./model/resource.ts";
+import type { Resource, Spec } from "./model/resource.ts";
 import type { Status } from "./model/status.ts";
 import type { Plugins } from "./plugin/plugins.ts";
 import type { Source, SourceBatch } from "./plugin/source.ts";
@@ -210,6 +211,18 @@ export class ControlPlane implements AsyncDisposable {
   /** What there is to say about resources at this moment. */
   get verdicts(): Verdicts {
     return verdictsOf(this.#flow, () => this.#waitingFor.size === 0);
+  }
+
+  /**
+   * The findings that a change in a source would bring, of all resources, without making it. Undefined until every source has spoken:
+   * then all would be missing.
+   */
+  tryOut(source: string, change: Exclude<Change, { kind: "reset" }>): readonly Problem[] | undefined {
+    return this.#waitingFor.size > 0 ? undefined : problemsOfTrial(this.#flow, source, change);
+  }
+
+  get settings(): Spec<"Settings"> {
+    return this.#flow.settings.value;
   }
 
   /** Has the Upstreams that discovery finds written to the cluster until the signal aborts: while we are the leader. */
@@ -421,10 +434,6 @@ function changedVersions(flow: Flow, result: BatchResult): ReadonlyMap<ResourceK
       return version === undefined ? [] : [[key, version] as const];
     }),
   );
-}
-
-function problemKey({ severity, code, path, message }: Problem): string {
-  return `${severity} ${code} ${path ?? ""} ${message}`;
 }
 
 function throwFaults(result: BatchResult): void {

@@ -78,6 +78,23 @@ export class Graph {
     return result;
   }
 
+  /**
+   * What a batch would do: carries edits through, lets `look` see what came of them, and takes them back with `undo`, whatever happens.
+   * Nobody is told, and what is computed from the graph afterwards is what it was before.
+   */
+  trial<T>(edit: () => void, look: (result: BatchResult) => T, undo: () => void): T {
+    this.#engine.expectIdle("a trial was started");
+    this.#edit(edit);
+    try {
+      this.#settle(this.#engine.tables);
+      return look(this.#result());
+    } finally {
+      this.#edit(undo);
+      this.#settle(this.#engine.tables);
+      this.#result();
+    }
+  }
+
   /** Runs `action` when the current batch has been observed, at once if there is none: how an observer starts another batch. */
   afterwards(action: () => void): void {
     this.#engine.expectNoComputation("graph.afterwards");

@@ -88,3 +88,8 @@ export function problem(
 ): Problem {
   return { ...(resource && { resource }), severity, code: catalog[reason].code, reason, message, ...details };
 }
+
+/** Equal for findings that say the same of a resource. */
+export function problemKey({ severity, code, path, message }: Problem): string {
+  return `${severity} ${code} ${path ?? ""} ${message}`;
+}

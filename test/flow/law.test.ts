@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Flow } from "../../src/flow/flow.ts";
 import { allKinds } from "../../src/flow/inputs.ts";
+import { problemsOfTrial } from "../../src/flow/trial.ts";
 import type { Change } from "../../src/model/change.ts";
 import { problem } from "../../src/model/problem.ts";
 import type { ResourceKey } from "../../src/model/ref.ts";
@@ -51,13 +52,17 @@ function walk(seedOfWorld: number, count: number, reached: Coverage): number {
   const running = new Running();
   folder.fill();
   running.batch((flow) => apply(flow, folder.take()));
+  const past: Change[] = [];
   let made = 0;
   while (made < count) {
+    if (past.length > 0 && random.chance(0.3)) tryOut(running.flow, past, random);
     const size = random.chance(0.4) ? 1 : random.below(20) + 1;
     const edited: string[] = [];
     running.batch((flow) => {
       for (let i = 0; i < size; i++) edited.push(random.chance(0.06) ? editOutside(running, random) : folder.edit(random));
-      apply(flow, folder.take());
+      const changes = folder.take();
+      past.push(...changes);
+      apply(flow, changes);
     });
     made += size;
     const where = `seed ${seedOfWorld}, edit ${made}, last batch: ${edited.join(", ")}`;
@@ -69,6 +74,14 @@ function walk(seedOfWorld: number, count: number, reached: Coverage): number {
     reached.note(running.flow);
   }
   return made;
+}
+
+/** What is only tried leaves no trace: the next comparison would show it. */
+function tryOut(flow: Flow, past: readonly Change[], random: Random): void {
+  const change = random.one(past);
+  if (change.kind === "reset") return;
+  const key = change.kind === "apply" ? change.resource.key : change.key;
+  problemsOfTrial(flow, "files", random.chance(0.3) ? { kind: "delete", key } : change);
 }
 
 /** Lines that differ, with the seed that leads there. Comparing before printing: the matcher takes longer than the flow. */

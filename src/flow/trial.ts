@@ -1,0 +1,27 @@
+// What a change would do, without doing it: for those who may still say no to it.
+import type { Change } from "../model/change.ts";
+import { type Problem, problemKey } from "../model/problem.ts";
+import type { ResourceKey } from "../model/ref.ts";
+import type { Flow } from "./flow.ts";
+import { allKinds } from "./inputs.ts";
+
+/** The findings that would hold after the change and do not hold now, of all resources. */
+export function problemsOfTrial(flow: Flow, source: string, change: Exclude<Change, { kind: "reset" }>): readonly Problem[] {
+  const key = change.kind === "apply" ? change.resource.key : change.key;
+  const before = flow.given(key);
+  const edit = () => (change.kind === "apply" ? flow.apply(source, change.resource) : flow.delete(source, key));
+  const undo = () => (before?.origin.source === source ? flow.apply(source, before) : flow.delete(source, key));
+  return flow.graph.trial(
+    edit,
+    (result) =>
+      allKinds.flatMap((kind) =>
+        [...result.changesOf(flow.judged[kind])].flatMap(([resource, { before, after }]) => {
+          const had = new Set(before?.problems.map(problemKey));
+          return (after?.problems ?? [])
+            .filter((each) => !had.has(problemKey(each)))
+            .map((each) => (each.resource ? each : { ...each, resource: resource as ResourceKey }));
+        }),
+      ),
+    undo,
+  );
+}
