@@ -64,7 +64,14 @@ function refTo(random: Random, names: readonly string[]) {
 const named = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
 
 function upstreamRef(random: Random) {
+  if (random.chance(0.1)) return discovered(random);
   return random.chance(0.08) ? { name: "missing", namespace: "shop" } : random.one(upstreams);
+}
+
+/** As discovery names what it finds behind a Service. */
+function discovered(random: Random) {
+  const service = `kube-${random.below(3)}`;
+  return { name: `${spaceOf(service, random)}-${service}-${random.one([80, 81])}`, namespace: "gloo-system" };
 }
 
 // ---- Upstreams
@@ -354,6 +361,7 @@ function endpointSlice(random: Random, name: string) {
     endpoints: Array.from({ length: random.below(3) }, () => ({
       addresses: [`10.2.0.${random.below(5) + 1}`],
       conditions: { ready: random.chance(0.8) },
+      ...(random.chance(0.5) && { targetRef: { kind: "Pod", name: `pod-${random.below(2)}` }, zone: random.one(["a", "b"]) }),
     })),
     ports: [{ name: "http", port: 8080 }],
   };
@@ -368,6 +376,11 @@ function base64(text: string): string {
 /** All files that there ever are, by weight: routing is edited more often than Settings. */
 export const plans: readonly FilePlan[] = [
   ...many(10, "Upstream", (i) => upstreamAt(i)),
+  // Somebody writes what discovery finds, too.
+  ...many(1, "Upstream", () => (random) => {
+    const { name, namespace } = discovered(fixed);
+    return object("gloo", "Upstream", random, name, upstream(random), namespace);
+  }),
   ...many(8, "VirtualService", (i) => (random) => virtualService(random, `site-${i}`)),
   ...many(4, "VirtualService", (i) => (random) => virtualService(random, `own-${i}`)),
   ...many(6, "RouteTable", (i) => (random) => routeTable(random, `table-${i}`)),
