@@ -50,6 +50,20 @@ export interface HeaderValueFault {
   readonly hint: string;
 }
 
+/** Why Envoy would refuse to add a header. */
+export function addedHeaderFault(name: string, value: string): HeaderValueFault | undefined {
+  return headerNameFault(name) ?? headerValueFault(value);
+}
+
+/** Why Envoy would refuse to add or remove a header of this name. */
+export function headerNameFault(name: string): HeaderValueFault | undefined {
+  if (!/^:|^host$/i.test(name)) return undefined;
+  return {
+    message: `${name} is no header that Envoy lets anybody change`,
+    hint: "the host and what begins with a colon have fields of their own",
+  };
+}
+
 /** Why Envoy would refuse a value. */
 export function headerValueFault(value: string): HeaderValueFault | undefined {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what the rule is about

@@ -7,6 +7,8 @@ import { HeaderMutationSchema } from "../gen/envoy/envoy/extensions/filters/http
 import { LuaSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { UpstreamCodecSchema } from "../gen/envoy/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js";
 import { TcpProxySchema } from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import { RedisSchema } from "../gen/envoy/envoy/extensions/health_checkers/redis/v3/redis_pb.js";
+import { ThriftSchema } from "../gen/envoy/envoy/extensions/health_checkers/thrift/v3/thrift_pb.js";
 import { PreserveCaseFormatterConfigSchema } from "../gen/envoy/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.js";
 import { ProxyProtocolUpstreamTransportSchema } from "../gen/envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
 import { RawBufferSchema } from "../gen/envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
@@ -25,7 +27,9 @@ export const clusterTypes: Registry = createRegistry(
   PreserveCaseFormatterConfigSchema,
   ProxyProtocolUpstreamTransportSchema,
   RawBufferSchema,
+  RedisSchema,
   TcpProxySchema,
+  ThriftSchema,
   UpstreamCodecSchema,
   UpstreamTlsContextSchema,
 );

@@ -1,7 +1,12 @@
 // `healthChecks` and `ignoreHealthOnHostRemoval`: Envoy asks the hosts themselves whether they are well.
-import type { Message, MessageInitShape } from "@bufbuild/protobuf";
+import { fromBinary, type Message, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
+import { packAny } from "../envoy/encode.ts";
+import { addedHeaderFault, headerNameFault } from "../envoy/header-format.ts";
 import type { HeaderValueOptionSchema } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { HealthCheckSchema } from "../gen/envoy/envoy/config/core/v3/health_check_pb.js";
+import { RedisSchema } from "../gen/envoy/envoy/extensions/health_checkers/redis/v3/redis_pb.js";
+import { ThriftSchema } from "../gen/envoy/envoy/extensions/health_checkers/thrift/v3/thrift_pb.js";
 import { CodecClientType } from "../gen/envoy/envoy/type/v3/http_pb.js";
 import type {
   HealthCheck,
@@ -111,17 +116,15 @@ function checker({ healthChecker }: HealthCheck, path: string, context: Context)
         });
         return undefined;
       }
-      if (configType.case === undefined || !customCheckers.includes(configType.value.typeUrl)) {
+      const typedConfig = configType.case && customConfig(configType.value);
+      if (!typedConfig) {
         context.report.error("HealthCheckUnknown", `Envoy has no health checker ${configType.case ? configType.value.typeUrl : name}`, {
           path: `${path}.customHealthCheck`,
-          hint: `typedConfig with one of ${customCheckers.join(", ")}`,
+          hint: `typedConfig with one of ${customCheckers.map(({ typeName }) => `type.googleapis.com/${typeName}`).join(", ")}`,
         });
         return undefined;
       }
-      return {
-        case: "customHealthCheck",
-        value: { name, configType },
-      };
+      return { case: "customHealthCheck", value: { name, configType: { case: "typedConfig", value: typedConfig } } };
     }
     default:
       return undefined;
@@ -129,10 +132,15 @@ function checker({ healthChecker }: HealthCheck, path: string, context: Context)
 }
 
 /** The health checkers of a stock Envoy besides those that have fields of their own. */
-const customCheckers: readonly string[] = [
-  "type.googleapis.com/envoy.extensions.health_checkers.redis.v3.Redis",
-  "type.googleapis.com/envoy.extensions.health_checkers.thrift.v3.Thrift",
-];
+const customCheckers = [RedisSchema, ThriftSchema] as const;
+
+/** Packed anew, so that Envoy's rules about what is in it are checked. */
+function customConfig(config: Any): Any | undefined {
+  for (const schema of customCheckers) {
+    if (config.typeUrl === `type.googleapis.com/${schema.typeName}`) return packAny(schema, fromBinary(schema, config.value));
+  }
+  return undefined;
+}
 
 function httpChecker(check: HealthCheck_HttpHealthCheck, path: string, context: Context): Checker | undefined {
   if (check.responseAssertions) {
@@ -151,12 +159,16 @@ function httpChecker(check: HealthCheck_HttpHealthCheck, path: string, context: 
     });
     return undefined;
   }
+  for (const name of check.requestHeadersToRemove) {
+    const fault = headerNameFault(name);
+    if (fault) context.report.error("HeaderRefused", fault.message, { path: `${path}.requestHeadersToRemove`, hint: fault.hint });
+  }
   return {
     case: "httpHealthCheck",
     value: {
       host: check.host,
       path: check.path,
-      requestHeadersToAdd: headers(check.requestHeadersToAdd, path, context),
+      requestHeadersToAdd: headers(check.requestHeadersToAdd, `${path}.requestHeadersToAdd`, context),
       requestHeadersToRemove: check.requestHeadersToRemove,
       expectedStatuses: check.expectedStatuses.map(({ start, end }) => ({ start, end })),
       // The numbers of both enums are the same.
@@ -180,7 +192,10 @@ type HeaderOptions = HealthCheck_HttpHealthCheck["requestHeadersToAdd"];
 function headers(options: HeaderOptions, path: string, { world, report }: Context): MessageInitShape<typeof HeaderValueOptionSchema>[] {
   return options.flatMap(({ headerOption, append }) => {
     if (headerOption.case === "header") {
-      return [{ header: { key: headerOption.value.key, value: headerOption.value.value }, ...(append !== undefined && { append }) }];
+      const { key, value } = headerOption.value;
+      const fault = addedHeaderFault(key, value);
+      if (fault) report.error("HeaderRefused", `the header ${key}: ${fault.message}`, { path, hint: fault.hint });
+      return [{ header: { key, value }, ...(append !== undefined && { append }) }];
     }
     if (headerOption.case !== "headerSecretRef") return [];
     const { namespace, name } = headerOption.value;
@@ -191,7 +206,17 @@ function headers(options: HeaderOptions, path: string, { world, report }: Contex
     }
     return Object.entries(kind.value.headers)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, value]) => ({ header: { key, value }, ...(append !== undefined && { append }) }));
+      .map(([key, value]) => {
+        const fault = addedHeaderFault(key, value);
+        // What is in a secret is nothing to show.
+        if (fault)
+          report.error("HeaderRefused", `the header ${key} of secret ${namespace}.${name} cannot be sent`, {
+            path,
+            hint: fault.hint,
+            elsewhere: true,
+          });
+        return { header: { key, value }, ...(append !== undefined && { append }) };
+      });
   });
 }
 

@@ -9,10 +9,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { packAny, versionOf } from "../envoy/encode.ts";
 import { pipeAddress } from "../envoy/endpoint.ts";
+import { addedHeaderFault, headerValueFault } from "../envoy/header-format.ts";
 import { Cluster_DiscoveryType, ClusterSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { TcpProxySchema } from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { Upstream } from "../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
+import type { Report } from "../model/problem.ts";
 import type { Feature } from "../plugin/feature.ts";
 import type { ClusterDraft } from "../plugin/upstream-type.ts";
 import { tlsSocket, upstreamTlsContext } from "../plugin/upstreamTls.ts";
@@ -30,6 +32,7 @@ export const httpConnect: Feature = {
       if (orphan) report.warn("HttpConnectWithoutHostname", `${orphan} has no effect without httpProxyHostname`, { path: orphan });
       return cluster;
     }
+    judgeTunnel(hostname, upstream, report);
     const { transportSocket, transportSocketMatches: _, ...plain } = cluster;
     const toProxy =
       upstream.httpConnectSslConfig && upstreamTlsContext(upstream.httpConnectSslConfig, "httpConnectSslConfig", world, report);
@@ -39,6 +42,16 @@ export const httpConnect: Feature = {
     return entrance(cluster, transportSocket);
   },
 };
+
+/** Both are formats to Envoy, and a bad one makes it refuse the listener. */
+function judgeTunnel(hostname: string, { httpConnectHeaders }: Upstream, report: Report): void {
+  const fault = headerValueFault(hostname);
+  if (fault) report.error("HttpConnectHostname", `httpProxyHostname: ${fault.message}`, { path: "httpProxyHostname", hint: fault.hint });
+  httpConnectHeaders.forEach(({ key, value }, i) => {
+    const fault = addedHeaderFault(key, value);
+    if (fault) report.error("HeaderRefused", `the header ${key}: ${fault.message}`, { path: `httpConnectHeaders[${i}]`, hint: fault.hint });
+  });
+}
 
 /** Linux takes 107 bytes; the name of a cluster can be longer. */
 function selfAddress(name: string) {

@@ -15,7 +15,7 @@ export const proxyProtocol: Feature = {
   upstream(cluster, { upstream }, { report }) {
     const wanted = upstream.proxyProtocolVersion;
     if (wanted === undefined) return cluster;
-    if (!(wanted in versions)) {
+    if (!Object.hasOwn(versions, wanted)) {
       report.error("ProxyProtocolVersion", `proxy protocol version ${wanted} is not supported`, {
         path: "proxyProtocolVersion",
         hint: "V1 or V2",

@@ -47,6 +47,16 @@ function context(ssl: JsonObject, tls?: JsonObject, needsCertificate = false) {
 
 const secretRef = { secretRef: ref };
 
+// The process of Envoy ends at such a list, and nobody can refuse anything any more.
+test.each([
+  [["h2", ""], "an ALPN protocol has at least one character; one of these is empty"],
+  [["h2,,http/1.1"], "an ALPN protocol has at least one character; one of these is empty"],
+  [["x".repeat(256)], `an ALPN protocol has at most 255 bytes; "${"x".repeat(20)}…" is longer`],
+  [Array.from({ length: 300 }, (_, i) => `${i}`.padEnd(250, "x")), "ALPN protocols have at most 65535 bytes together; these have 75300"],
+])("ALPN protocols that are no list are an error", (alpnProtocols, message) => {
+  expect(context({ alpnProtocols })).toEqual({ problems: [`TlsAlpn sslConfig.alpnProtocols: ${message}`] });
+});
+
 describe("a TLS secret", () => {
   test("is sent with its key, and Envoy takes it", () => {
     const { json, problems } = context(secretRef, { certChain: pem("till.crt"), privateKey: pem("till.key"), rootCa: pem("till.crt") });

@@ -45,11 +45,9 @@ export interface TlsOptions {
 export function commonTlsContext(settings: TlsSettings, options: TlsOptions, world: World, report: Report): CommonTlsContext | undefined {
   const tlsParams = tlsParameters(settings.parameters ?? options.defaultParameters, `${options.path}.parameters`, report);
   if (tlsParams === "bad") return undefined;
-  const longest = settings.alpnProtocols.find((protocol) => Buffer.byteLength(protocol) > 255);
-  if (longest !== undefined) {
-    report.error("TlsAlpn", `an ALPN protocol has at most 255 bytes; "${longest.slice(0, 20)}…" is longer`, {
-      path: `${options.path}.alpnProtocols`,
-    });
+  const alpnFault = faultOfAlpn(settings.alpnProtocols);
+  if (alpnFault !== undefined) {
+    report.error("TlsAlpn", alpnFault, { path: `${options.path}.alpnProtocols` });
     return undefined;
   }
   const shared: CommonTlsContext = {
@@ -73,6 +71,16 @@ export function commonTlsContext(settings: TlsSettings, options: TlsOptions, wor
     return undefined;
   }
   return { ...shared, ...certificate, ...validationOf(rootCa, settings.verifySubjectAltName) };
+}
+
+/** Envoy joins the list with commas and takes it apart again; one that is then no list in the sense of TLS ends its process (seen with 1.40). */
+function faultOfAlpn(protocols: readonly string[]): string | undefined {
+  const names = protocols.flatMap((protocol) => protocol.split(","));
+  const longest = names.find((name) => Buffer.byteLength(name) > 255);
+  if (longest !== undefined) return `an ALPN protocol has at most 255 bytes; "${longest.slice(0, 20)}…" is longer`;
+  if (names.includes("")) return "an ALPN protocol has at least one character; one of these is empty";
+  const bytes = names.reduce((sum, name) => sum + 1 + Buffer.byteLength(name), 0);
+  return bytes > 65_535 ? `ALPN protocols have at most 65535 bytes together; these have ${bytes}` : undefined;
 }
 
 type DataSource = MessageInitShape<typeof DataSourceSchema>;

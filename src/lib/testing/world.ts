@@ -8,6 +8,7 @@ import { UpstreamSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/upstrea
 import { formatRef, type Ref, resourceKey } from "../../model/ref.ts";
 import { type ApiKind, type Kind, type KubeKind, kinds, kubeKinds, type Resource, type Spec } from "../../model/resource.ts";
 import type { World } from "../../plugin/world.ts";
+import { apiTypes } from "../../sources/any-types.ts";
 
 export function worldOf(resources: readonly Resource[], settings?: JsonObject): World {
   const own = resources.find((each) => each.kind === "Settings") as Resource<"Settings"> | undefined;
@@ -69,7 +70,7 @@ function specOf(kind: string, body: JsonObject, annotations: JsonObject): Spec<K
   if ((kubeKinds as readonly string[]).includes(kind)) return body as Spec<KubeKind>;
   if (kind === "Secret") return fromJson(kinds.Secret.schema, secretJson(body, annotations));
   const known = kinds[kind as ApiKind];
-  return known && (fromJson(known.schema, (body.spec ?? {}) as JsonObject) as Spec<ApiKind>);
+  return known && (fromJson(known.schema, (body.spec ?? {}) as JsonObject, { registry: apiTypes() }) as Spec<ApiKind>);
 }
 
 /** Secrets of Kubernetes in the forms that cases use. */

@@ -222,6 +222,16 @@ export const upstreams = {
     title: "options of a tunnel without a destination",
     help: "`httpConnectHeaders` and `httpConnectSslConfig` belong to a tunnel through an HTTP proxy. The tunnel is there once `httpProxyHostname` names its destination, host and port: `httpProxyHostname: api.example.com:443`.",
   },
+  HttpConnectHostname: {
+    code: "HW3090",
+    title: "a destination of a tunnel that Envoy cannot ask for",
+    help: "`httpProxyHostname` is the host and port that the HTTP proxy is asked for: `api.example.com:443`. To Envoy it is a format, in which `%` begins a command: write `%%` for a percent sign.",
+  },
+  HeaderRefused: {
+    code: "HW3091",
+    title: "a header that Envoy cannot send",
+    help: "Headers of health checks and of tunnels are formats to Envoy: `%START_TIME%` is a command, and `%%` a percent sign. A command that Envoy does not know, a line break, and the names `host` and `:path` and their like would make it refuse everything that is sent along, so the Upstream is left out.",
+  },
   TcpKeepalive: {
     code: "HW3058",
     title: "a TCP keep-alive that no system can do",
