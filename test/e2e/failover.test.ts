@@ -1,11 +1,10 @@
-// Failover through a real Envoy: the Upstream's own endpoint dies, requests go to the other place, and come back with it.
+// Failover through both data planes: the Upstream's own endpoint dies, requests go to the other place, and come back with it.
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 import { certificates } from "../../src/dataplane/testing/certificates.ts";
-import { findEnvoy } from "../servers/envoy.ts";
-import { ask, type Folder, folder, object, run, until, untilAnswers, virtualService } from "./gateway.ts";
+import { ask, type Folder, folder, object, proxies, run, until, untilAnswers, virtualService } from "./gateway.ts";
 
 const healthChecks = [
   {
@@ -18,7 +17,7 @@ const healthChecks = [
   },
 ];
 
-describe.skipIf(findEnvoy() === undefined)("failover", () => {
+describe.each(proxies)("--proxy %s", (proxy) => {
   test("an address with TLS of its own takes over from a static host, and gives back", async () => {
     using made = certificates();
     const authority = made.selfSigned("backup.test");
@@ -42,7 +41,7 @@ describe.skipIf(findEnvoy() === undefined)("failover", () => {
       }),
       virtualService("till", "till"),
     ]);
-    await using running = await run(config, "--proxy", "envoy");
+    await using running = await run(config, "--proxy", proxy);
     await goesAndComesBack(config, own);
     expect(running.stderr()).not.toMatch(/HW3\d\d\d/);
   });
@@ -65,7 +64,7 @@ describe.skipIf(findEnvoy() === undefined)("failover", () => {
       }),
       virtualService("till", "till"),
     ]);
-    await using running = await run(config, "--proxy", "envoy");
+    await using running = await run(config, "--proxy", proxy);
     await goesAndComesBack(config, own);
     config.write("service.yaml", [
       { apiVersion: "v1", kind: "Service", metadata: { name: "till", namespace: "shop" }, spec: { ports: [{ port: 80 }] } },
