@@ -23,25 +23,33 @@ export const scriptFilters: Readonly<Record<TransformationStage, { readonly name
   postRouting: { name: `${scriptFilter}.post_routing`, place: { stage: "route", position: "during" } },
 };
 
-const config = {
-  defaultSourceCode: { specifier: { case: "inlineString", value: luaRuntime } },
-  // One machine for all listeners and filter chains.
-  sharedVmId: scriptFilter,
-  // A changed path must not lead to another route, unless the user asks for it.
-  clearRouteCache: false,
-} as const;
+/** One machine of each worker for all listeners and routes: Envoy shares those of one name and one script. */
+const sharedVmId = scriptFilter;
+const script = { specifier: { case: "inlineString" as const, value: luaRuntime } };
+
+/**
+ * The script is large, and there may be a thousand filter chains: only the filter of the regular stage, which most transformations use, has
+ * it. Of the others each route brings it along.
+ */
+const hasScript = (stage: TransformationStage) => stage === "regular";
 
 export function dormantScripts(): readonly PlacedFilter[] {
-  return Object.values(scriptFilters).map(({ name, place }) => ({
-    place,
-    filter: { name, disabled: true, configType: { case: "typedConfig", value: packAny(LuaSchema, config) } },
-  }));
+  return (Object.keys(scriptFilters) as TransformationStage[]).map((stage) => {
+    const { name, place } = scriptFilters[stage];
+    // A changed path must not lead to another route, unless the user asks for it.
+    const value = packAny(LuaSchema, { ...(hasScript(stage) && { defaultSourceCode: script, sharedVmId }), clearRouteCache: false });
+    return { place, filter: { name, disabled: true, configType: { case: "typedConfig", value } } };
+  });
 }
 
 /** With the plan of a stage. Throws a `PlanFault` where it cannot be carried out. Returns the program, too. */
 export function withStage<D extends DestinationDraft>(draft: D, stage: TransformationStage, plan: StagePlan): readonly [D, string] {
   const program = JSON.stringify(stageProgram(plan));
-  return [withFilterConfig(draft, scriptFilters[stage].name, LuaPerRouteSchema, { filterContext: { program, stage } }), program];
+  const config = {
+    filterContext: { program, stage },
+    ...(!hasScript(stage) && { override: { case: "sourceCode" as const, value: script }, sharedVmId }),
+  };
+  return [withFilterConfig(draft, scriptFilters[stage].name, LuaPerRouteSchema, config), program];
 }
 
 /** Without what a less specific level says about the stage. */

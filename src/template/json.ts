@@ -228,6 +228,8 @@ const short: Readonly<Record<string, string>> = {
 
 /** As it stands between the quotes of JSON. */
 export function escaped(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are escaped
+  if (!/[\x00-\x1f"\\\x80-\xff]/.test(text)) return text;
   if (!isUtf8(text)) throw new TemplateFault("a text is not valid UTF-8");
   return text.replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are escaped

@@ -3,8 +3,13 @@
 export function formatFloat(value: number): string {
   if (!Number.isFinite(value)) return "null";
   if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
+  const size = Math.abs(value);
+  if (size >= 0.001 && size < 1e13) {
+    const text = String(value);
+    if (text.length <= 15) return text.includes(".") ? text : `${text}.0`;
+  }
   const sign = value < 0 ? "-" : "";
-  const [digits, exponent] = shortest(Math.abs(value));
+  const [digits, exponent] = shortest(size);
   // Where the point stands, counted from the first digit.
   const point = exponent + 1;
   if (digits.length <= point && point <= 15) return `${sign}${digits.padEnd(point, "0")}.0`;

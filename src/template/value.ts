@@ -73,7 +73,7 @@ export function kindOf(value: Value): string {
 }
 
 export function sortedKeys(object: JsonObject): string[] {
-  return [...object.keys()].sort((a, b) => (a < b ? -1 : 1));
+  return [...object.keys()].sort();
 }
 
 /** What `for`, `in`, `join`, `max` walk through: items, values in the order of their keys, or the one value. */

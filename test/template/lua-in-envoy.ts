@@ -3,6 +3,7 @@
 
 import { dumpJson } from "../../src/template/json.ts";
 import { luaTemplates } from "../../src/template/lua/runtime.ts";
+import { smaller } from "../../src/template/lua/smaller.ts";
 import type { ChangeProgram } from "../../src/template/program.ts";
 import { type Message, type Outcome, prepareChange } from "../../src/template/stage.ts";
 import type { Value } from "../../src/template/value.ts";
@@ -173,7 +174,7 @@ function bootstrap(port: number, adminPort: number): object {
     statPrefix: "http",
     routeConfig: { virtualHosts: [{ name: "all", domains: ["*"], routes: [{ match: { prefix: "/" }, directResponse: { status: 500 } }] }] },
     httpFilters: [
-      typed("lua", "http.lua.v3.Lua", { defaultSourceCode: { inlineString: source } }),
+      typed("lua", "http.lua.v3.Lua", { defaultSourceCode: { inlineString: smaller(source) } }),
       typed("router", "http.router.v3.Router", {}),
     ],
   });

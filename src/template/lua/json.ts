@@ -37,23 +37,42 @@ local function numberOf(text, isFloat)
   return float(value)
 end
 
-local escapes = {b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ["\""] = "\"", ["\\"] = "\\", ["/"] = "/"}
+local escapes = {[98] = "\b", [102] = "\f", [110] = "\n", [114] = "\r", [116] = "\t", [34] = "\"", [92] = "\\", [47] = "/"}
+local isDigit, isHex = {}, {}
+for code = 48, 57 do isDigit[code], isHex[code] = true, code - 48 end
+for code = 0, 5 do isHex[65 + code], isHex[97 + code] = 10 + code, 10 + code end
+
+-- Loops over bytes: LuaJIT compiles those, and does not compile patterns.
 function J.parse(text)
-  local at = 1
+  local at, length = 1, #text
   local value
   local function invalid() fail("this is not valid JSON, at byte " .. at) end
+  local function skip()
+    local c = byte(text, at)
+    while c == 32 or c == 10 or c == 13 or c == 9 do
+      at = at + 1
+      c = byte(text, at)
+    end
+    return c
+  end
   local function unit()
-    local digits, next = match(text, "^\\u(%x%x%x%x)()", at)
-    if not digits then invalid() end
-    at = next
-    return tonumber(digits, 16)
+    if byte(text, at) ~= 92 or byte(text, at + 1) ~= 117 then invalid() end
+    local code = 0
+    for i = at + 2, at + 5 do
+      local digit = isHex[byte(text, i) or 0]
+      if not digit then invalid() end
+      code = code * 16 + digit
+    end
+    at = at + 6
+    return code
   end
   local function escape()
-    local e = sub(text, at + 1, at + 1)
-    if e ~= "u" then
-      if not escapes[e] then invalid() end
+    local e = byte(text, at + 1)
+    if e ~= 117 then
+      local known = escapes[e or 0]
+      if not known then invalid() end
       at = at + 2
-      return escapes[e]
+      return known
     end
     local code = unit()
     if code >= 0xDC00 and code < 0xE000 then invalid() end
@@ -68,11 +87,16 @@ function J.parse(text)
     at = at + 1
     local parts, n
     while true do
-      local stop = find(text, "[\"\\%z\1-\31]", at) or #text + 1
-      local chunk = sub(text, at, stop - 1)
-      if find(chunk, "[\128-\255]") and not isUtf8(chunk) then invalid() end
-      at = stop
+      local stop, isAscii = at, true
       local c = byte(text, stop)
+      while c and c ~= 34 and c ~= 92 and c >= 32 do
+        if c >= 128 then isAscii = false end
+        stop = stop + 1
+        c = byte(text, stop)
+      end
+      local chunk = sub(text, at, stop - 1)
+      if not isAscii and not isUtf8(chunk) then invalid() end
+      at = stop
       if c == 34 then
         at = stop + 1
         if not parts then return chunk end
@@ -87,8 +111,7 @@ function J.parse(text)
     end
   end
   local function goesOn(closing)
-    at = match(text, "^[ \t\r\n]*()", at)
-    local c = byte(text, at)
+    local c = skip()
     if c ~= closing and c ~= 44 then invalid() end
     at = at + 1
     return c == 44
@@ -98,21 +121,49 @@ function J.parse(text)
     at = at + #name
     return constant
   end
+  local function digitsFrom(from)
+    while isDigit[byte(text, from) or 0] do from = from + 1 end
+    return from
+  end
+  local function number()
+    local begin, stop = at, at
+    if byte(text, stop) == 45 then stop = stop + 1 end
+    local c = byte(text, stop)
+    if c == 48 then stop = stop + 1
+    elseif c and isDigit[c] then stop = digitsFrom(stop + 1)
+    else invalid() end
+    local isFloat = false
+    if byte(text, stop) == 46 and isDigit[byte(text, stop + 1) or 0] then
+      isFloat = true
+      stop = digitsFrom(stop + 2)
+    end
+    c = byte(text, stop)
+    if c == 101 or c == 69 then
+      local from = stop + 1
+      c = byte(text, from)
+      if c == 43 or c == 45 then from = from + 1 end
+      if isDigit[byte(text, from) or 0] then
+        isFloat = true
+        stop = digitsFrom(from + 1)
+      end
+    end
+    at = stop
+    local result = numberOf(sub(text, begin, stop - 1), isFloat)
+    if result == nil then fail("this number is too large, at byte " .. begin) end
+    return result
+  end
   function value(depth)
     if depth > maxDepth then fail("this JSON is nested too deeply") end
-    at = match(text, "^[ \t\r\n]*()", at)
-    local c = byte(text, at)
+    local c = skip()
     if c == 34 then return str() end
     if c == 123 then
       local result = object()
-      at = match(text, "^[ \t\r\n]*()", at + 1)
-      if byte(text, at) == 125 then at = at + 1 return result end
+      at = at + 1
+      if skip() == 125 then at = at + 1 return result end
       repeat
-        at = match(text, "^[ \t\r\n]*()", at)
-        if byte(text, at) ~= 34 then invalid() end
+        if skip() ~= 34 then invalid() end
         local key = str()
-        at = match(text, "^[ \t\r\n]*()", at)
-        if byte(text, at) ~= 58 then invalid() end
+        if skip() ~= 58 then invalid() end
         at = at + 1
         result[key] = value(depth + 1)
       until not goesOn(125)
@@ -120,8 +171,8 @@ function J.parse(text)
     end
     if c == 91 then
       local result, n = array(), 0
-      at = match(text, "^[ \t\r\n]*()", at + 1)
-      if byte(text, at) == 93 then at = at + 1 return result end
+      at = at + 1
+      if skip() == 93 then at = at + 1 return result end
       repeat
         n = n + 1
         result[n] = value(depth + 1)
@@ -131,36 +182,37 @@ function J.parse(text)
     if c == 116 then return word("true", true) end
     if c == 102 then return word("false", false) end
     if c == 110 then return word("null", null) end
-    local whole, stop = match(text, "^(%-?[1-9]%d*)()", at)
-    if not whole then whole, stop = match(text, "^(%-?0)()", at) end
-    if not whole then invalid() end
-    local fraction, after = match(text, "^(%.%d+)()", stop)
-    local exponent, last = match(text, "^([eE][+-]?%d+)()", after or stop)
-    local begin = at
-    at = last or after or stop
-    local number = numberOf(sub(text, begin, at - 1), fraction ~= nil or exponent ~= nil)
-    if number == nil then fail("this number is too large, at byte " .. begin) end
-    return number
+    return number()
   end
   if sub(text, 1, 3) == "\239\187\191" then at = 4 end
   local result = value(0)
-  at = match(text, "^[ \t\r\n]*()", at)
-  if at <= #text then invalid() end
+  skip()
+  if at <= length then invalid() end
   return result
 end
 
 local short = {["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\""] = "\\\"", ["\\"] = "\\\\"}
 local function escapeOf(c) return short[c] or format("\\u%04x", byte(c)) end
+local function needsNothing(text)
+  for i = 1, #text do
+    local c = byte(text, i)
+    if c < 32 or c >= 128 or c == 34 or c == 92 then return false end
+  end
+  return true
+end
 function J.escaped(text)
+  if needsNothing(text) then return text end
   if find(text, "[\128-\255]") and not isUtf8(text) then fail("a text is not valid UTF-8") end
-  if not find(text, "[%z\1-\31\"\\]") then return text end
   return (gsub(text, "[%z\1-\31\"\\]", escapeOf))
 end
-local function write(value, out, n)
+local function write(value, out, n, keyTexts)
   local kind = type(value)
-  if kind == "string" then out[n + 1] = "\"" .. J.escaped(value) .. "\"" return n + 1 end
+  if kind == "string" then
+    out[n + 1], out[n + 2], out[n + 3] = "\"", J.escaped(value), "\""
+    return n + 3
+  end
   if kind == "number" then out[n + 1] = format("%.0f", value) return n + 1 end
-  if kind == "boolean" then out[n + 1] = tostring(value) return n + 1 end
+  if kind == "boolean" then out[n + 1] = value and "true" or "false" return n + 1 end
   if value == null then out[n + 1] = "null" return n + 1 end
   local meta = getmetatable(value)
   if meta == Float then out[n + 1] = V.formatFloat(value.f) return n + 1 end
@@ -170,7 +222,7 @@ local function write(value, out, n)
     out[n] = "["
     for i = 1, #value do
       if i > 1 then n = n + 1 out[n] = "," end
-      n = write(value[i], out, n)
+      n = write(value[i], out, n, keyTexts)
     end
     out[n + 1] = "]"
     return n + 1
@@ -179,15 +231,22 @@ local function write(value, out, n)
   out[n] = "{"
   local keys = V.keys(value)
   for i = 1, #keys do
-    out[n + 1] = (i > 1 and ",\"" or "\"") .. J.escaped(keys[i]) .. "\":"
-    n = write(value[keys[i]], out, n + 1)
+    local key = keys[i]
+    local text = keyTexts[key]
+    if not text then
+      text = "\"" .. J.escaped(key) .. "\":"
+      keyTexts[key] = text
+    end
+    if i > 1 then n = n + 1 out[n] = "," end
+    out[n + 1] = text
+    n = write(value[key], out, n + 1, keyTexts)
   end
   out[n + 1] = "}"
   return n + 1
 end
 function J.dump(value)
   local out = {}
-  write(value, out, 0)
+  write(value, out, 0, {})
   return concat(out)
 end
 `;

@@ -5,17 +5,10 @@ import { json } from "./json.ts";
 import { message } from "./message.ts";
 import { regex } from "./regex.ts";
 import { render } from "./render.ts";
+import { smaller } from "./smaller.ts";
 import { values } from "./values.ts";
 
 /** Everything that does not know of Envoy. */
 export const luaTemplates = [values, json, functions, regex, render, message].join("\n");
 
-export const luaRuntime = withoutComments(`${luaTemplates}\n${envoy}`);
-
-/** It is sent to every Envoy, so it is made smaller. */
-function withoutComments(lua: string): string {
-  return lua
-    .replace(/^ *--.*\n/gm, "")
-    .replace(/^ +/gm, "")
-    .replace(/\n{2,}/g, "\n");
-}
+export const luaRuntime = smaller(`${luaTemplates}\n${envoy}`);

@@ -52,7 +52,15 @@ end
 function V.keys(value)
   local keys, n = {}, 0
   for key in pairs(value) do n = n + 1 keys[n] = key end
-  sort(keys)
+  if n > 12 then sort(keys) return keys end
+  for i = 2, n do
+    local key, j = keys[i], i - 1
+    while j > 0 and keys[j] > key do
+      keys[j + 1] = keys[j]
+      j = j - 1
+    end
+    keys[j + 1] = key
+  end
   return keys
 end
 function V.items(value)
@@ -163,6 +171,11 @@ end
 function V.formatFloat(value)
   if value ~= value or value == huge or value == -huge then return "null" end
   if value == 0 then return 1 / value < 0 and "-0.0" or "0.0" end
+  local size = math.abs(value)
+  if size >= 0.001 and size < 1e13 then
+    local text = format("%.14g", value)
+    if tonumber(text) == value then return find(text, ".", 1, true) and text or text .. ".0" end
+  end
   local sign = value < 0 and "-" or ""
   local d, exponent = shortest(math.abs(value))
   local point = exponent + 1
