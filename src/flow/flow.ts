@@ -12,13 +12,11 @@ import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
 import type { Kind, Resource, Spec } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";
 import type { Plugins } from "../plugin/plugins.ts";
-import type { Endpoint } from "../plugin/upstream-type.ts";
 import { statusOf } from "../status/status.ts";
 import { discoveredUpstreams, discoverySettings } from "../upstreams/kube/discovered.ts";
 import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
 import { secretProblems } from "../validate/secret.ts";
 import { discoveredInUse } from "./discovered.ts";
-import { functionAddresses } from "./function-addresses.ts";
 import { byKind, createInputs, type Inputs, sameJson, sameResource } from "./inputs.ts";
 import { type Contributor, type Judged, judge } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
@@ -27,7 +25,7 @@ import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
 import { clusterResources, type Endpoints, endpointResources, generatedResources, upstreamsFlow } from "./upstreams.ts";
 import { isWatched, sameWatched, type Watched, watchedNamespaces } from "./watched.ts";
-import { inService, settingsFlow } from "./world.ts";
+import { type InService, inService, settingsFlow } from "./world.ts";
 
 export class Flow {
   readonly graph = new Graph();
@@ -44,8 +42,8 @@ export class Flow {
   readonly discovered: Collection<Resource<"Upstream">>;
   /** Endpoints that travel by EDS, by key of the Upstream. */
   readonly endpoints: readonly Collection<Endpoints>[];
-  /** Where services can be asked for their functions, where other resources tell. */
-  readonly functionAddresses: readonly Collection<readonly Endpoint[]>[];
+  /** For what is computed only where Headworks runs. */
+  readonly known: InService;
   readonly proxies: () => Iterable<ProxyKey>;
   /** What was thrown in this batch, by what was being made: for the log. */
   readonly faultsOf: (result: BatchResult) => ReadonlyMap<string, unknown>;
@@ -111,10 +109,7 @@ export class Flow {
     this.found = found;
     this.discovered = discovered;
     this.endpoints = [upstreams.endpoints, upstreams.generatedEndpoints, ...inUse.map((each) => each.endpoints)];
-    this.functionAddresses = [
-      functionAddresses(graph, "addresses for functions", known.of.Upstream, known, plugins),
-      functionAddresses(graph, "addresses for functions of discovered upstreams", discovered, known, plugins),
-    ];
+    this.known = known;
     this.outlets = [
       { collection: upstreams.clusters, resources: clusterResources },
       { collection: upstreams.extras, resources: (each: EnvoyResource) => [each] },

@@ -13,15 +13,16 @@ import { type InService, worldOf } from "./world.ts";
 
 export function functionAddresses(
   graph: Graph,
-  name: string,
   of: Collection<Resource<"Upstream">>,
   known: InService,
   plugins: Plugins,
 ): Collection<readonly Endpoint[]> {
   return graph.derive(
-    name,
+    `addresses for functions of ${of.name}`,
     of,
     (upstream, _key, read) => {
+      const kind = upstream.custom?.kind ?? upstream.spec?.upstreamType.case;
+      if (kind === undefined || plugins.upstreamTypes[kind]?.assignment === undefined) return undefined;
       const labelsOf = (namespace: string) =>
         read.get(known.of.Namespace, resourceKey("Namespace", { namespace: "", name: namespace }))?.labels;
       if (!isChosen(upstream, fdsMode(read.value(known.settings)), labelsOf)) return undefined;

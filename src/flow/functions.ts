@@ -3,7 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FunctionUpstream, Pace } from "../discovery/functions.ts";
 import { FunctionOverlay, type FunctionsFound, hasFunctions, rememberedFunctions } from "../discovery/overlay.ts";
-import type { Changes } from "../graph/mod.ts";
+import type { Changes, Collection } from "../graph/mod.ts";
 import { Report } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import { resourceKey } from "../model/ref.ts";
@@ -13,6 +13,7 @@ import type { EdgeContext, Endpoint } from "../plugin/upstream-type.ts";
 import type { StateStore } from "../state/store.ts";
 import { typedUpstream } from "../translate/clusters.ts";
 import type { Flow } from "./flow.ts";
+import { functionAddresses } from "./function-addresses.ts";
 
 /** Changes are looked at together: a list of all Upstreams is made for each look. */
 const lookEveryMs = 500;
@@ -44,13 +45,16 @@ interface Look {
 export class Functions {
   readonly overlay: FunctionOverlay;
   readonly #options: FunctionsOptions;
+  /** Where services can be asked, where other resources tell. */
+  readonly #addresses: readonly Collection<readonly Endpoint[]>[];
   readonly #looks = new Set<Look>();
 
   constructor(options: FunctionsOptions) {
     this.#options = options;
     this.overlay = new FunctionOverlay(options.remembered);
-    const { flow } = options;
+    const { flow, plugins } = options;
     flow.overlay = this.overlay;
+    this.#addresses = [flow.upstreams, flow.discovered].map((upstreams) => functionAddresses(flow.graph, upstreams, flow.known, plugins));
     const unwritten = options.remembered.filter(({ origin }) => origin.source === "discovery");
     const known = unwritten.flatMap((each) => {
       const functions = rememberedFunctions(each);
@@ -80,7 +84,7 @@ export class Functions {
         this.#remember(changes);
         note();
       }),
-      ...flow.functionAddresses.map((addresses) => flow.graph.observe(addresses, note)),
+      ...this.#addresses.map((addresses) => flow.graph.observe(addresses, note)),
       flow.graph.observe(flow.settings, note),
     ];
     signal.addEventListener("abort", note, { once: true });
@@ -181,8 +185,7 @@ export class Functions {
   }
 
   #endpoints(key: ResourceKey): readonly Endpoint[] {
-    const { inputs, functionAddresses } = this.#options.flow;
-    const tables = [inputs.addresses, ...functionAddresses];
+    const tables = [this.#options.flow.inputs.addresses, ...this.#addresses];
     return tables.find((table) => table.has(key))?.get(key) ?? none;
   }
 }
