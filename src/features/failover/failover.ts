@@ -22,6 +22,7 @@ export const failover: Feature = {
     // Those of EDS travel with the others: the hook below.
     if (discovery?.case !== "type" || !loadAssignment) return cluster;
     const places = placesOf(upstream.failover);
+    if (places.length === 0) return cluster;
     const isNamed = places.some(({ members }) => members.some(({ endpoint }) => !isIpAddress(endpoint.address)));
     const dials = discovery.value === Discovery.STATIC && !(isNamed && canResolve(cluster)) ? Discovery.STATIC : Discovery.STRICT_DNS;
     const asWritten = (name: string) => (dials === Discovery.STRICT_DNS ? [name] : undefined);
