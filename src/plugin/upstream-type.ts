@@ -149,7 +149,11 @@ export interface UpstreamHooks<U> {
   readonly endpoints?: (upstreams: UpstreamWatch<U>, context: EdgeContext) => AsyncIterable<EndpointUpdate>;
   /** Edge. Looks outward and yields, each time, the whole list of Upstreams that should exist. */
   readonly discover?: (context: EdgeContext) => AsyncIterable<readonly DiscoveredUpstream[]>;
-  /** Edge. Functions behind an Upstream of this type (Lambda); other kinds of functions are in functions/. */
+  /**
+   * Edge. Functions behind Upstreams of this type (Lambda); other kinds of functions are in functions/. Follows those Upstreams that are
+   * to be asked, without functions found before, and yields an Upstream with its functions when they change. An outage yields nothing:
+   * what was found stays.
+   */
   readonly functions?: (
     upstreams: UpstreamWatch<U>,
     context: EdgeContext,
