@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { envoyResource, packAny } from "../envoy/encode.ts";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { FileAccessLogSchema } from "../gen/envoy/envoy/extensions/access_loggers/file/v3/file_pb.js";
-import { CorsPolicySchema, CorsSchema } from "../gen/envoy/envoy/extensions/filters/http/cors/v3/cors_pb.js";
+import { CorsSchema } from "../gen/envoy/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { HTTPFaultSchema } from "../gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { LocalRateLimitSchema } from "../gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
 import { LuaSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
@@ -49,7 +49,7 @@ test("fields of clusters, listeners and routes that are not executed are named",
         hashPolicy: [{ policySpecifier: { case: "filterState", value: { key: "x" } } }],
       },
     },
-    typedPerFilterConfig: { "envoy.filters.http.cors": packAny(CorsPolicySchema, {}) },
+    typedPerFilterConfig: { "envoy.filters.http.fault": packAny(HTTPFaultSchema, {}) },
     requestHeadersToAdd: [{ header: { key: "x", value: "%NO_SUCH_THING%" } }],
   } as RouteInit;
   await using plane = await serve([
@@ -79,7 +79,7 @@ test("fields of clusters, listeners and routes that are not executed are named",
     'virtual_hosts["h"].routes[0].match.dynamic_metadata; the route never matches',
     'virtual_hosts["h"].routes[0].route.request_mirror_policies',
     'virtual_hosts["h"].routes[0].route.hash_policy[0].filter_state',
-    'virtual_hosts["h"].routes[0].typed_per_filter_config["envoy.filters.http.cors"]',
+    'virtual_hosts["h"].routes[0].typed_per_filter_config["envoy.filters.http.fault"]',
     "filter_chains[0].filters[0].typed_config.tracing",
     "filter_chains[0].filters[0].typed_config.local_reply_config",
   ]) {

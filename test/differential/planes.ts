@@ -6,7 +6,9 @@ import { type HcmInit, listenerMessage, testProxy } from "../../src/dataplane/te
 import { envoyResource } from "../../src/envoy/encode.ts";
 import { ClusterSchema } from "../../src/gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import { ListenerSchema } from "../../src/gen/envoy/envoy/config/listener/v3/listener_pb.js";
+import { FilterConfigSchema } from "../../src/gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import { RouteConfigurationSchema } from "../../src/gen/envoy/envoy/config/route/v3/route_pb.js";
+import { CorsPolicySchema, CorsSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { RouterSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { TlsInspectorSchema } from "../../src/gen/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
 import { HttpConnectionManagerSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
@@ -27,6 +29,9 @@ const registry = createRegistry(
   DownstreamTlsContextSchema,
   TlsInspectorSchema,
   HttpProtocolOptionsSchema,
+  CorsSchema,
+  CorsPolicySchema,
+  FilterConfigSchema,
 );
 
 export interface Planes extends AsyncDisposable {

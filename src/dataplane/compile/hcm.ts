@@ -11,11 +11,11 @@ import { type AccessLogger, compileAccessLogs } from "./access-log.ts";
 import { timeoutMs } from "./durations.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
-import { compileHttpFilters } from "./http-filters.ts";
+import { type CompiledFilters, compileHttpFilters } from "./http-filters.ts";
 import { type CompiledHttp2, compileHttp2Options } from "./http2-options.ts";
 import { type CompiledRouteConfig, compileRouteConfig } from "./route-config.ts";
 
-export interface CompiledHcm {
+export interface CompiledHcm extends CompiledFilters {
   readonly statPrefix: string;
   readonly routes: { readonly kind: "rds"; readonly name: string } | { readonly kind: "inline"; readonly config: CompiledRouteConfig };
   /** `auto`: as ALPN says, or the first bytes. */
@@ -49,7 +49,6 @@ export interface CompiledHcm {
   readonly stripPort: "none" | "matching" | "any";
   readonly stripTrailingDot: boolean;
   readonly userAgent: boolean;
-  readonly envoyHeaders: boolean;
   readonly upgrades: ReadonlyMap<string, boolean>;
   readonly accessLogs: readonly AccessLogger[];
 }
@@ -101,7 +100,7 @@ export function compileHcm(hcm: HttpConnectionManager, findings: Findings): Comp
       hcm.stripPortMode.case === "stripAnyHostPort" && hcm.stripPortMode.value ? "any" : hcm.stripMatchingHostPort ? "matching" : "none",
     stripTrailingDot: hcm.stripTrailingHostDot,
     userAgent: hcm.addUserAgent ?? false,
-    envoyHeaders: compileHttpFilters(hcm.httpFilters, findings).envoyHeaders,
+    ...compileHttpFilters(hcm.httpFilters, findings),
     upgrades,
     accessLogs: compileAccessLogs(hcm.accessLog, findings),
   };

@@ -12,9 +12,11 @@ import { type Finding, Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
 import { compileHeaderMutations, type HeaderMutations } from "./header-mutations.ts";
 import { type CompiledRoute, compileRoute } from "./route.ts";
+import { compileRouteFilters, type RouteFilters } from "./route-filters.ts";
 
 export interface CompiledVirtualHost extends VirtualHostEntry<CompiledRoute> {
   readonly bytes: Uint8Array;
+  readonly filters: RouteFilters;
   readonly findings: readonly Finding[];
   readonly requestMutations: HeaderMutations | undefined;
   readonly responseMutations: HeaderMutations | undefined;
@@ -26,6 +28,7 @@ export interface CompiledVirtualHost extends VirtualHostEntry<CompiledRoute> {
 
 export interface CompiledRouteConfig {
   readonly name: string;
+  readonly filters: RouteFilters;
   readonly hosts: readonly CompiledVirtualHost[];
   readonly domains: DomainTable<CompiledRoute>;
   readonly requestMutations: HeaderMutations | undefined;
@@ -42,11 +45,11 @@ export function compileRouteConfig(bytes: Uint8Array, previous: CompiledRouteCon
   const message = fromBinary(RouteConfigurationSchema, rest);
   const findings = new Findings();
   for (const path of unhandledFields(RouteConfigurationSchema, message, handledFields)) findings.notExecuted(path);
-  for (const name of Object.keys(message.typedPerFilterConfig)) findings.notExecuted(`typed_per_filter_config[${JSON.stringify(name)}]`);
   const known = previousHosts(slices, previous);
   const hosts = slices.map((slice, index) => known(slice, index) ?? compileVirtualHost(slice));
   return {
     name: message.name,
+    filters: compileRouteFilters(message.typedPerFilterConfig, findings),
     hosts,
     domains: new DomainTable(hosts, message.ignorePortInHostMatching),
     requestMutations: compileHeaderMutations(
@@ -131,7 +134,6 @@ function compileVirtualHost(bytes: Uint8Array): CompiledVirtualHost {
   const findings = new Findings().at(`virtual_hosts[${JSON.stringify(host.name)}]`, host.name);
   const shallow = { ...host, routes: [] };
   for (const path of unhandledFields(VirtualHostSchema, shallow, handledFields)) findings.notExecuted(path);
-  for (const name of Object.keys(host.typedPerFilterConfig)) findings.notExecuted(`typed_per_filter_config[${JSON.stringify(name)}]`);
   const routes = host.routes.map((route, index) => {
     const place = findings.at(`routes[${index}]`, `${host.name} ${route.name}`);
     const { match, ...rest } = route;
@@ -142,6 +144,7 @@ function compileVirtualHost(bytes: Uint8Array): CompiledVirtualHost {
   return {
     ...virtualHostEntry(host.name, host.domains, routes),
     bytes,
+    filters: compileRouteFilters(host.typedPerFilterConfig, findings),
     requestMutations: compileHeaderMutations(host.requestHeadersToAdd, host.requestHeadersToRemove, findings, "request_headers_to_add"),
     responseMutations: compileHeaderMutations(host.responseHeadersToAdd, host.responseHeadersToRemove, findings, "response_headers_to_add"),
     requiresTls: host.requireTls !== TlsRequirement.NONE,

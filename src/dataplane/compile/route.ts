@@ -23,14 +23,19 @@ import { RedirectAction_RedirectResponseCode as RedirectCode, RoutingPriority } 
 import type { Findings } from "./findings.ts";
 import { compileHashPolicies, type RequestHash } from "./hash-policy.ts";
 import { compileHeaderMutations, type HeaderMutations } from "./header-mutations.ts";
+import { compileRouteFilters, type RouteFilters } from "./route-filters.ts";
 import { compileHeaderMatcher, compileRouteMatch } from "./route-match.ts";
 
-export interface CompiledRoute extends Matchable {
+interface FiltersOfRoute {
+  /** The function that is called, where the cluster is Lambda. */
+  readonly lambda: LambdaRoute | undefined;
+  readonly filters: RouteFilters;
+}
+
+export interface CompiledRoute extends Matchable, FiltersOfRoute {
   readonly action: Action;
   readonly requestMutations: HeaderMutations | undefined;
   readonly responseMutations: HeaderMutations | undefined;
-  /** The function that is called, where the cluster is Lambda. */
-  readonly lambda: LambdaRoute | undefined;
   /** How much of a body is kept for retries. */
   readonly bufferLimit: number | undefined;
 }
@@ -81,14 +86,13 @@ export type ClusterChoice =
   | { readonly kind: "header"; readonly header: string }
   | { readonly kind: "weighted"; readonly total: number; readonly choices: readonly WeightedChoice[] };
 
-export interface WeightedChoice {
+export interface WeightedChoice extends FiltersOfRoute {
   readonly name: string;
   readonly header: string;
   readonly weight: number;
   readonly host: string | undefined;
   readonly requestMutations: HeaderMutations | undefined;
   readonly responseMutations: HeaderMutations | undefined;
-  readonly lambda: LambdaRoute | undefined;
   /** Together with that of the route. */
   readonly subset: SubsetCriteria | undefined;
 }
@@ -127,7 +131,6 @@ const retryConditions = new Set([
 
 export function compileRoute(route: Route, hostRetry: RetryPolicy | undefined, findings: Findings): CompiledRoute {
   const match = compileRouteMatch(route.match ?? emptyMatch, findings.at("match"));
-  const lambda = compileLambda(route.typedPerFilterConfig, findings);
   const requestMutations = compileHeaderMutations(
     route.requestHeadersToAdd,
     route.requestHeadersToRemove,
@@ -147,19 +150,15 @@ export function compileRoute(route: Route, hostRetry: RetryPolicy | undefined, f
     action: compileAction(route, match.path, hostRetry, findings),
     requestMutations,
     responseMutations,
-    lambda,
+    ...compileFilters(route.typedPerFilterConfig, findings),
     bufferLimit: limit === undefined ? undefined : Number(limit),
   };
 }
 
-/** Which Lambda function is called; what else is there is reported. */
-function compileLambda(filters: Route["typedPerFilterConfig"], findings: Findings): LambdaRoute | undefined {
-  const lambda = compileLambdaRoute(filters);
-  for (const name of Object.keys(filters)) {
-    if (lambda !== undefined && (name === formFilter || name === lambdaFilter)) continue;
-    findings.notExecuted(`typed_per_filter_config[${JSON.stringify(name)}]`);
-  }
-  return lambda;
+/** What is said of filters; those of Lambda are of the cluster. */
+function compileFilters(configs: Route["typedPerFilterConfig"], findings: Findings): FiltersOfRoute {
+  const lambda = compileLambdaRoute(configs);
+  return { lambda, filters: compileRouteFilters(configs, findings, lambda === undefined ? [] : [formFilter, lambdaFilter]) };
 }
 
 const emptyMatch = { $typeName: "envoy.config.route.v3.RouteMatch" } as never;
@@ -233,9 +232,8 @@ function compileTarget(action: RouteAction, findings: Findings): ClusterChoice {
 }
 
 function compileWeighted(cluster: WeightedCluster_ClusterWeight, around: Metadata | undefined, findings: Findings): WeightedChoice {
-  const lambda = compileLambda(cluster.typedPerFilterConfig, findings);
   return {
-    lambda,
+    ...compileFilters(cluster.typedPerFilterConfig, findings),
     subset: subsetCriteria(lbMetadata(around), lbMetadata(cluster.metadataMatch)),
     name: cluster.name,
     header: cluster.clusterHeader.toLowerCase(),

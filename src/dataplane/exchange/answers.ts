@@ -5,6 +5,7 @@ import { sendHeaders } from "../edge.ts";
 import type { Headers } from "../http1/headers.ts";
 import { pathOnly } from "../match.ts";
 import type { Exchange } from "./exchange.ts";
+import { filterResponse } from "./filter-chain.ts";
 import { isGrpc, toTrailersOnly } from "./grpc.ts";
 import { mutateResponse, tellRequestId } from "./rewrite.ts";
 
@@ -33,7 +34,7 @@ export function reply(
   exchange.dropUpstream();
   exchange.responseFlags = flags;
   exchange.responseDetails = details;
-  const headers = answerHeaders(exchange, body, extra);
+  const headers = answerHeaders(exchange, status, body, extra);
   if (isGrpc(exchange.headers)) {
     toTrailersOnly(headers, status, exchange.method === "HEAD" ? "" : body, grpcStatus);
     send(exchange, 200, headers, "");
@@ -52,11 +53,12 @@ function send(exchange: Exchange, status: number, headers: Headers, body: string
   exchange.end();
 }
 
-function answerHeaders(exchange: Exchange, body: string, extra: readonly string[]): Headers {
+function answerHeaders(exchange: Exchange, status: number, body: string, extra: readonly string[]): Headers {
   const headers: Headers = [...extra];
   if (body !== "") headers.push("content-type", "text/plain");
   if (exchange.virtualHost?.tellsAttempts && exchange.attempts > 0) headers.push("x-envoy-attempt-count", String(exchange.attempts));
-  if (exchange.route !== undefined) mutateResponse(exchange, headers);
+  if (exchange.route !== undefined && !exchange.isInFilters) mutateResponse(exchange, headers);
+  if (exchange.filters !== undefined) filterResponse(exchange, status, headers);
   sendHeaders(headers, exchange.hcm, true);
   if (exchange.hcm.requestIdInResponse) tellRequestId(exchange, headers);
   return headers;

@@ -7,6 +7,7 @@ import type { ResponseHead } from "../http1/response-head.ts";
 import type { OutgoingRequest } from "../upstream/stream.ts";
 import { fail, reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
+import { holdBody } from "./request-body.ts";
 import { onResponseData, onResponseEnd, onResponseHead } from "./response.ts";
 
 /** Of the request that is sent in the place of the client's. */
@@ -32,11 +33,7 @@ export function prepareCall(exchange: Exchange, again: () => void): boolean {
     reply(exchange, 500, "no function is named for this route", "", "lua_response");
     return false;
   }
-  exchange.keepsBody = true;
-  if (!exchange.requestEnded) {
-    exchange.whenWhole = again;
-    return false;
-  }
+  if (!holdBody(exchange, again)) return false;
   const credentials = lambda.credentials.now;
   if (credentials === undefined) {
     lambda.credentials.ask().then(

@@ -7,6 +7,7 @@ import type { PseudoHeaders } from "../compile/header-mutations.ts";
 import type { CompiledRetry, CompiledRoute, Forward, WeightedChoice } from "../compile/route.ts";
 import type { CompiledRouteConfig, CompiledVirtualHost } from "../compile/route-config.ts";
 import type { ClientStream } from "../downstream/client.ts";
+import type { FilterRun } from "../filters/http-filter.ts";
 import type { FormatContext } from "../formatter.ts";
 import type { Headers } from "../http1/headers.ts";
 import type { Protocol, RequestHead } from "../http1/request-head.ts";
@@ -20,6 +21,7 @@ import type { OutgoingRequest, ResponseHandler, UpstreamFailure, UpstreamStream 
 import { onConnection } from "./attempt.ts";
 import { type Call, onCallData, onCallEnd, onCallHead } from "./call.ts";
 import { onDownstreamClose, onNoConnection, onRequestMalformed, onUpstreamFailure } from "./failure.ts";
+import { endFilters } from "./filter-chain.ts";
 import { receive } from "./receive.ts";
 import { flushRequest, onBodyData, onBodyEnd } from "./request-body.ts";
 import { onResponseData, onResponseEnd, onResponseFlush, onResponseHead } from "./response.ts";
@@ -70,6 +72,10 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   forward: Forward | undefined;
   choice: WeightedChoice | undefined;
   retry: CompiledRetry | undefined;
+  /** HTTP filters at work on it, in their order; undefined when there are none. */
+  filters: readonly FilterRun[] | undefined;
+  /** The route has not acted yet: an answer is a filter's, and not the route's to change. */
+  isInFilters = false;
   pathBefore = "";
   /** For the response; for the whole of it. */
   timeoutMs = Number.POSITIVE_INFINITY;
@@ -98,6 +104,8 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   requestEnded: boolean;
   requestTrailers: Headers | undefined;
 
+  /** How much of a body is kept, where it is held for a reason of its own. */
+  holdLimit: number | undefined;
   /** Waits for the whole body before it goes on. */
   whenWhole: (() => void) | undefined;
   /** What is sent in the place of the request: the call of a function. */
@@ -263,6 +271,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     if (this.retryTimer !== undefined) (this.cluster as ClusterRuntime).retries--;
     this.release();
     this.bodyParts = [];
+    if (this.filters !== undefined) endFilters(this);
     for (const log of this.hcm.accessLogs) this.client.log(log, this);
     this.client.onExchangeEnd(this, this.closesAfter);
   }

@@ -34,20 +34,23 @@ export function forwardTo(exchange: Exchange, forward: Forward): void {
   attempt(exchange);
 }
 
-function chooseCluster(exchange: Exchange, { target }: Forward): string {
+/** Before filters, which the choice may say something of. */
+export function chooseWeighted(exchange: Exchange, { target }: Forward): void {
+  if (target.kind !== "weighted") return;
+  let point = exchange.random * target.total;
+  exchange.choice = target.choices.find((each) => {
+    point -= each.weight;
+    return point < 0;
+  });
+}
+
+function chooseCluster({ choice, headers }: Exchange, { target }: Forward): string {
   switch (target.kind) {
     case "cluster":
       return target.name;
     case "header":
-      return headerValue(exchange.headers, target.header) ?? "";
-    case "weighted": {
-      let point = exchange.random * target.total;
-      const choice = target.choices.find((each) => {
-        point -= each.weight;
-        return point < 0;
-      });
-      exchange.choice = choice;
-      return choice === undefined ? "" : choice.name || (headerValue(exchange.headers, choice.header) ?? "");
-    }
+      return headerValue(headers, target.header) ?? "";
+    case "weighted":
+      return choice === undefined ? "" : choice.name || (headerValue(headers, choice.header) ?? "");
   }
 }

@@ -7,7 +7,8 @@ import { matchRoute, pathOnly } from "../match.ts";
 import { preparePath } from "../path.ts";
 import { redirect, redirectTo, reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
-import { forwardTo } from "./forward.ts";
+import { runFilters } from "./filter-chain.ts";
+import { chooseWeighted, forwardTo } from "./forward.ts";
 
 export function receive(exchange: Exchange): void {
   const hcm = exchange.hcm;
@@ -83,7 +84,10 @@ function takeRoute(exchange: Exchange): void {
   }
   exchange.virtualHost = host;
   exchange.route = route;
-  act(exchange, route.action);
+  const { action } = route;
+  if (action.kind === "forward") chooseWeighted(exchange, action);
+  if (exchange.hcm.filters.length === 0) act(exchange, action);
+  else runFilters(exchange, () => act(exchange, action));
 }
 
 function act(exchange: Exchange, action: Action): void {

@@ -11,6 +11,18 @@ const defaultBufferLimit = 1_048_576;
 /** While there is no connection, how much is read before the client has to wait. */
 const heldLimit = 65_536;
 
+/**
+ * Keeps the whole body before the request goes on. True when it is here; otherwise `again` is called when it is, or the client gets 413 because it is
+ * larger than `limit` (the route's buffer limit where there is none).
+ */
+export function holdBody(exchange: Exchange, again: () => void, limit?: number): boolean {
+  exchange.keepsBody = true;
+  exchange.holdLimit = limit;
+  if (exchange.requestEnded) return true;
+  exchange.whenWhole = again;
+  return false;
+}
+
 /** Request body from the client. */
 export function onBodyData(exchange: Exchange, data: Buffer): void {
   if (exchange.isDone) return;
@@ -23,7 +35,7 @@ export function onBodyData(exchange: Exchange, data: Buffer): void {
   if (exchange.upstream === undefined || exchange.keepsBody) {
     exchange.bodyParts.push(data);
     exchange.bodySize += data.length;
-    const limit = exchange.route?.bufferLimit ?? exchange.virtualHost?.bufferLimit ?? defaultBufferLimit;
+    const limit = exchange.holdLimit ?? exchange.route?.bufferLimit ?? exchange.virtualHost?.bufferLimit ?? defaultBufferLimit;
     if (exchange.keepsBody && exchange.bodySize > limit) exchange.keepsBody = false;
   }
   if (exchange.upstream === undefined) {

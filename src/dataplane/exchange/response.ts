@@ -6,6 +6,7 @@ import type { ResponseHead } from "../http1/response-head.ts";
 import { shouldRetryResponse } from "../retry.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
 import type { Exchange } from "./exchange.ts";
+import { filterResponse } from "./filter-chain.ts";
 import { reportHead, reportTrailers } from "./host-report.ts";
 import { scheduleRetry } from "./retries.ts";
 import { mutateResponse, tellRequestId } from "./rewrite.ts";
@@ -26,7 +27,7 @@ export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
   exchange.responseStatus = head.status;
   exchange.responseDetails = "via_upstream";
   exchange.responseHeaders = head.headers;
-  prepareHeaders(exchange, head.headers);
+  prepareHeaders(exchange, head);
   exchange.client.sendHead(exchange, head);
   exchange.headSent = true;
   if (exchange.isTunnel) exchange.client.idle.set(streamIdleMs(exchange));
@@ -40,13 +41,14 @@ function countStatus(stats: ClusterStats, status: number): void {
   else stats.upstream_rq_5xx++;
 }
 
-function prepareHeaders(exchange: Exchange, headers: Headers): void {
+function prepareHeaders(exchange: Exchange, { status, headers }: ResponseHead): void {
   const { hcm } = exchange;
   if (hcm.envoyHeaders) {
     setHeader(headers, "x-envoy-upstream-service-time", String(Math.floor(performance.now() - exchange.sentAt)));
   }
   if (exchange.virtualHost?.tellsAttempts) setHeader(headers, "x-envoy-attempt-count", String(exchange.attempts));
   mutateResponse(exchange, headers);
+  if (exchange.filters !== undefined) filterResponse(exchange, status, headers);
   for (const cookie of exchange.cookies) headers.push("set-cookie", cookie);
   sendHeaders(headers, hcm, false);
   if (hcm.requestIdInResponse) tellRequestId(exchange, headers);
