@@ -56,7 +56,9 @@ export function readme(): [path: string, text: string] {
 
 /** What one `kubectl apply` takes, by part; with certificates of xDS that the user makes, because a file for everybody can hold none. */
 export function manifests(helm: string): Map<string, string> {
-  const args = ["--namespace", "gloo-system", "--kube-version", kubeVersion, "--set", "crds.install=false,xds.tls.mode=existing"];
+  const known = ["gloo.solo.io/v1/Settings", "gateway.solo.io/v1/Gateway"].flatMap((kind) => ["--api-versions", kind]);
+  const values = ["--set", "crds.install=false,xds.tls.mode=existing"];
+  const args = ["--namespace", "gloo-system", "--kube-version", kubeVersion, ...known, ...values];
   const text = execFileSync(helm, ["template", "headworks", chart, ...args], { encoding: "utf8", maxBuffer: 1 << 26 });
   const rendered = (loadAll(text) as (Manifest | null)[]).filter((each) => each !== null);
   const objects: Manifest[] = [namespace, ...rendered.map(withoutHelm)];

@@ -1,14 +1,20 @@
 // Definitions and chart on a real API server: what lies there stays valid, what kubectl shows, what Helm installs.
 
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get as httpsGet } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { load } from "js-yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chartFolder, chartRbac, crdManifests, plainManifests, renderChart, valueArgs } from "../servers/chart.ts";
+import { findEnvoy, startEnvoy } from "../servers/envoy.ts";
 import { findHelm, helm } from "../servers/helm.ts";
 import { type RunningKubernetes, startKubernetes } from "../servers/kubernetes.ts";
 import { findKubernetes } from "../servers/kubernetes-binaries.ts";
 import type { KubeObject } from "../servers/kubernetes-client.ts";
+import { freePorts } from "../servers/ports.ts";
+import { start } from "./headworks.ts";
 
 const isThere = findKubernetes() !== undefined && findHelm() !== undefined;
 let cluster: RunningKubernetes;
@@ -125,6 +131,45 @@ describe.skipIf(!isThere)("in a cluster", () => {
     expect(await may("PATCH", `${webhooks}/someone-elses`, {})).toBe(false);
   });
 
+  test.skipIf(findEnvoy() === undefined)(
+    "what the chart starts, with the rights that it gives, answers a request",
+    async () => {
+      const [xds, admin, envoyAdmin, metrics, gateway] = (await freePorts(5)) as [number, number, number, number, number];
+      const route = { matchers: [{ prefix: "/" }], directResponseAction: { status: 200, body: "hello" } };
+      const upstream = stored("Upstream", "judged", { static: { hosts: [{ addr: "127.0.0.1", port: 80 }] }, conectTimeout: "5s" });
+      for (const object of [
+        upstream,
+        stored("Gateway", "here", { bindAddress: "127.0.0.1", bindPort: gateway, httpGateway: {}, proxyNames: ["gateway-proxy"] }),
+        stored("VirtualService", "hello", { virtualHost: { domains: ["*"], routes: [route] } }),
+      ])
+        expect((await put(object)).status).toBe(201);
+      const folder = mkdtempSync(join(tmpdir(), "headworks-chart-"));
+      try {
+        const pods = renderPods(folder, { xds, admin, envoyAdmin, metrics });
+        pods.runInitContainer();
+        await using headworks = start([...pods.headworks.args, `--kubeconfig=${cluster.kubeconfig({ token: limited.token })}`]);
+        await headworks.said(/"ready"/);
+        const probe = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined))?.status;
+        expect(await probe(admin, pods.headworks.readiness)).toBe(200);
+        expect(await probe(admin, "/metrics")).toBe(401);
+        await using _envoy = await startEnvoy(pods.envoy.bootstrap, envoyAdmin, pods.envoy.args);
+        await expect.poll(() => probe(metrics, pods.envoy.readiness), { timeout: 20_000 }).toBe(200);
+        expect(await (await fetch(`http://127.0.0.1:${gateway}/`)).text()).toBe("hello");
+        await expect.poll(() => row(upstream)).toMatchObject({ Type: "static", State: "Warning", Reason: "UnknownField" });
+        expect(await probe(metrics, "/metrics")).toBe(200);
+        expect(await probe(metrics, "/quitquitquit")).toBe(404);
+        // The end of a Pod: not ready any more, while requests are still answered.
+        pods.envoy.preStop();
+        expect(await probe(metrics, pods.envoy.readiness)).toBe(503);
+        expect(await probe(gateway, "/")).toBe(200);
+        expect(headworks.stderr()).not.toContain("orbidden");
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+    90_000,
+  );
+
   test("its Pods meet the restricted standard of pod security", async () => {
     const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
     await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "restricted", labels } });
@@ -145,7 +190,7 @@ describe.skipIf(!isThere)("in a cluster", () => {
     for (const object of plainManifests()) expect((await cluster.apply(object))[0]?.metadata.name).toBe(object.metadata.name);
   });
 
-  test("Helm installs it into an empty cluster, definitions and first objects in one go; an upgrade leaves alone what is the user's", async () => {
+  test("Helm installs it into an empty cluster, and an upgrade makes the first objects; then it leaves alone what is the user's", async () => {
     await cluster.delete("clusterroles.rbac.authorization.k8s.io", "", "headworks-gloo-system");
     for (const { metadata } of definitions) await cluster.delete("customresourcedefinitions.apiextensions.k8s.io", "", metadata.name);
     await expect.poll(() => cluster.list("customresourcedefinitions.apiextensions.k8s.io"), { timeout: 30_000 }).toEqual([]);
@@ -154,7 +199,9 @@ describe.skipIf(!isThere)("in a cluster", () => {
       helm(command, "edge", ...args, "--kubeconfig", cluster.kubeconfigPath, "--namespace", "edge");
     // Nobody answers at the webhook here.
     const values = valueArgs({ crds: { install: true }, webhook: { timeoutSeconds: 1 } });
-    run("install", chartFolder, "--create-namespace", ...values);
+    expect(run("install", chartFolder, "--create-namespace", ...values)).toContain("helm upgrade edge");
+    await expect.poll(() => cluster.request("GET", "/apis/gateway.solo.io/v1")).toMatchObject({ status: 200 });
+    await expect.poll(() => run("upgrade", chartFolder, ...values), { timeout: 30_000, interval: 500 }).not.toContain("helm upgrade edge");
     const settings = await cluster.get("settings.gloo.solo.io", "edge", "default");
     expect(settings?.spec).toEqual({ discoveryNamespace: "edge" });
     expect((await cluster.list("gateways.gateway.solo.io", "edge")).map(({ spec }) => spec.bindPort)).toEqual([8080, 8443]);
@@ -167,7 +214,9 @@ describe.skipIf(!isThere)("in a cluster", () => {
     await cluster.patch("validatingwebhookconfigurations.admissionregistration.k8s.io", "", "edge-edge", {
       webhooks: [{ ...webhooks[0], clientConfig: { ...webhooks[0].clientConfig, caBundle } }],
     });
-    run("upgrade", chartFolder, ...values, "--set", "replicas=3");
+    // Without the definitions, which stay all the same.
+    const withoutDefinitions = valueArgs({ webhook: { timeoutSeconds: 1 } });
+    run("upgrade", chartFolder, ...withoutDefinitions, "--set", "replicas=3");
     expect((await cluster.get("deployments.apps", "edge", "edge"))?.spec.replicas).toBe(3);
     expect((await cluster.get("gateways.gateway.solo.io", "edge", "gateway-proxy"))?.spec.bindPort).toBe(9080);
     expect((await cluster.get("secrets", "edge", "edge-xds"))?.data).toEqual(certificate?.data);
@@ -177,10 +226,66 @@ describe.skipIf(!isThere)("in a cluster", () => {
     expect(await cluster.get("deployments.apps", "edge", "edge")).toBeUndefined();
     expect((await cluster.get("gateways.gateway.solo.io", "edge", "gateway-proxy"))?.spec.bindPort).toBe(9080);
     // And again, over what is left.
-    run("install", chartFolder, ...values);
+    run("install", chartFolder, ...withoutDefinitions);
     expect((await cluster.get("gateways.gateway.solo.io", "edge", "gateway-proxy"))?.spec.bindPort).toBe(9080);
   }, 180_000);
 });
+
+interface Ports {
+  readonly xds: number;
+  readonly admin: number;
+  readonly envoyAdmin: number;
+  readonly metrics: number;
+}
+
+/** What a kubelet would start, with files in a folder and ports of this machine. */
+function renderPods(folder: string, ports: Ports) {
+  const objects = renderChart();
+  const find = (kind: string, name: string) => objects.find((each) => each.kind === kind && each.metadata.name === name) as KubeObject;
+  for (const [name, mount] of [
+    ["headworks-xds", "etc/headworks/xds"],
+    ["gateway-proxy-xds", "etc/xds"],
+  ] as const) {
+    mkdirSync(join(folder, mount), { recursive: true });
+    for (const [key, value] of Object.entries(find("Secret", name).data as Record<string, string>))
+      writeFileSync(join(folder, mount, key), Buffer.from(value, "base64"));
+  }
+  for (const path of ["run/headworks", "var/lib/headworks"]) mkdirSync(join(folder, path), { recursive: true });
+  const here = (text: string) =>
+    text
+      .replace("$(POD_NAMESPACE)", "gloo-system")
+      .replace(/\/(etc|run|var)\/(headworks|xds|lib)/g, `${folder}/$1/$2`)
+      .replace("=:9977", `=127.0.0.1:${ports.xds}`)
+      // As in the Pod, where it needs the token.
+      .replace("=:9091", `=0.0.0.0:${ports.admin}`);
+  const podOf = (name: string) => find("Deployment", name).spec.template.spec;
+  const [init] = podOf("headworks").initContainers;
+  const [headworks] = podOf("headworks").containers;
+  const [envoy] = podOf("gateway-proxy").containers;
+  const config = find("ConfigMap", "gateway-proxy-envoy-config").data["envoy.yaml"] as string;
+  const bootstrap = here(config)
+    .replace(/address: headworks\.gloo-system\.svc, port_value: 9977/, `address: 127.0.0.1, port_value: ${ports.xds}`)
+    .replaceAll("port_value: 19000", `port_value: ${ports.envoyAdmin}`)
+    .replace('address: "::", port_value: 8081, ipv4_compat: true', `address: 127.0.0.1, port_value: ${ports.metrics}`);
+  return {
+    runInitContainer() {
+      const [, ...args] = (init.command as string[]).map(here);
+      execFileSync(process.execPath, args);
+    },
+    headworks: { args: (headworks.args as string[]).map(here), readiness: headworks.readinessProbe.httpGet.path as string },
+    envoy: {
+      bootstrap: load(bootstrap) as object,
+      args: ["--service-cluster", "gateway-proxy", "--service-node", "a.b", "--drain-time-s", "1"],
+      readiness: envoy.readinessProbe.httpGet.path as string,
+      preStop() {
+        const [shell, ...args] = (envoy.lifecycle.preStop.exec.command as string[]).map((each) =>
+          each.replace("/19000", `/${ports.envoyAdmin}`).replace(/sleep \d+/, "true"),
+        );
+        execFileSync(shell as string, args);
+      },
+    },
+  };
+}
 
 const rejected = {
   state: "Rejected",
@@ -193,6 +298,8 @@ const rejected = {
   statuses: { "gloo-system": { state: "Rejected", reason: "1 error occurred", reportedBy: "gloo", subresourceStatuses: {} } },
 };
 
+const odd = { weight: 1, options: { odd: 1 }, destination: { upstream: { name: "status-of-gloo", namespace: "gloo-system" } } };
+
 /** What a cluster may hold under Gloo's definitions, the odd things that they let in among it. */
 const earlier: readonly KubeObject[] = [
   stored("Upstream", "enum-of-another-name", { static: { hosts: [] }, loadBalancerConfig: {}, protocolSelection: "use_downstream" }),
@@ -203,8 +310,8 @@ const earlier: readonly KubeObject[] = [
   stored("Upstream", "status-of-2019", { pipe: { path: "/a" } }, { status: { state: 1, reported_by: "gloo" } }),
   stored("VirtualService", "of-everything", {
     virtualHost: {
-      domains: ["*"],
-      routes: [{ matchers: [{ prefix: "/" }], routeAction: { multi: { destinations: [{ weight: 1, options: { odd: 1 } }] } } }],
+      domains: ["odd.example"],
+      routes: [{ matchers: [{ prefix: "/" }], routeAction: { multi: { destinations: [odd] } } }],
       options: { extensions: { configs: { a: { b: [1] } } } },
     },
   }),

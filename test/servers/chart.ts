@@ -12,6 +12,8 @@ export const chartFolder = join(deploy, "helm/headworks");
 /** Without a cluster, Helm takes an old version for granted. */
 export const kubeVersion = ["--kube-version", "1.36.3"];
 
+const knownKinds = ["gloo.solo.io/v1/Settings", "gateway.solo.io/v1/Gateway"].flatMap((kind) => ["--api-versions", kind]);
+
 export interface ChartOptions {
   readonly release?: string;
   readonly namespace?: string;
@@ -19,9 +21,9 @@ export interface ChartOptions {
   readonly values?: Readonly<Record<string, unknown>>;
 }
 
-/** The objects of the chart, in the order of Helm. */
+/** The objects of the chart, in the order of Helm, for a cluster that has the definitions. */
 export function renderChart({ release = "headworks", namespace = "gloo-system", values = {} }: ChartOptions = {}): KubeObject[] {
-  const text = helm("template", release, chartFolder, "--namespace", namespace, ...kubeVersion, ...valueArgs(values));
+  const text = helm("template", release, chartFolder, "--namespace", namespace, ...kubeVersion, ...knownKinds, ...valueArgs(values));
   return objectsIn(text);
 }
 
