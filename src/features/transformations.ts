@@ -67,7 +67,7 @@ function withSources<D extends { readonly typedPerFilterConfig?: unknown }>(
     return next;
   } catch (fault) {
     if (!(fault instanceof PlanFault)) throw fault;
-    context.refuse(made.fieldOf(fault.field), fault.message, { reason: "TemplateInvalid" });
+    for (const { field, message } of [fault, ...fault.more]) context.refuse(made.fieldOf(field), message, { reason: "TemplateInvalid" });
     return undefined;
   }
 }

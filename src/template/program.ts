@@ -89,18 +89,23 @@ export interface HeaderMatchProgram extends ValueMatchProgram {
 export class PlanFault extends TemplateFault {
   /** Below the plan: `entries[0].request.headers.x-user`. */
   readonly field: string;
+  /** Faults of other fields. */
+  readonly more: readonly PlanFault[];
 
-  constructor(field: string, { message, at }: TemplateFault) {
+  constructor(field: string, { message, at }: TemplateFault, more: readonly PlanFault[] = []) {
     super(message);
     this.field = field;
+    this.more = more;
     Object.defineProperty(this, "at", { value: at });
   }
 }
 
 /** Throws a {@link PlanFault} for what is wrong or cannot be done. */
 export function stageProgram(plan: StagePlan): StageProgram {
-  const entries = plan.entries.map((each, i) => within(`entries[${i}]`, () => entryProgram(each)));
-  const responses = (plan.responses ?? []).map((each, i) => within(`responses[${i}]`, () => responseProgram(each)));
+  const faults = new Faults();
+  const entries = faults.each("entries", plan.entries, (each) => entryProgram(each));
+  const responses = faults.each("responses", plan.responses ?? [], (each) => responseProgram(each));
+  faults.end();
   return { entries, ...(responses.length > 0 && { responses }), ...(plan.logs && { logs: true }) };
 }
 
@@ -108,18 +113,57 @@ export function within<T>(field: string, run: () => T): T {
   try {
     return run();
   } catch (fault) {
-    if (fault instanceof PlanFault)
-      throw new PlanFault(fault.field.startsWith("[") ? field + fault.field : `${field}.${fault.field}`, fault);
+    if (fault instanceof PlanFault) throw prefixed(field, fault);
     throw fault instanceof TemplateFault ? new PlanFault(field, fault) : fault;
   }
 }
 
+function prefixed(prefix: string, fault: PlanFault): PlanFault {
+  const field = fault.field.startsWith("[") ? prefix + fault.field : `${prefix}.${fault.field}`;
+  return new PlanFault(
+    field,
+    fault,
+    fault.more.map((each) => prefixed(prefix, each)),
+  );
+}
+
+/** Goes on after a fault, so that a user is told of all of them at once. */
+class Faults {
+  readonly #found: PlanFault[] = [];
+
+  try<T>(field: string, run: () => T): T | undefined {
+    try {
+      return within(field, run);
+    } catch (fault) {
+      if (!(fault instanceof PlanFault)) throw fault;
+      this.#found.push(fault, ...fault.more);
+      return undefined;
+    }
+  }
+
+  each<T, R>(field: string, list: readonly T[], run: (each: T) => R, nameOf?: (each: T) => string): R[] {
+    return list.flatMap((each, i) => this.try(nameOf ? `${field}.${nameOf(each)}` : `${field}[${i}]`, () => run(each)) ?? []) as R[];
+  }
+
+  end(): void {
+    const [first, ...more] = this.#found;
+    if (first) throw new PlanFault(first.field, first, more);
+  }
+}
+
 function entryProgram({ match, clearsRoute, request, response }: Entry): EntryProgram {
+  const faults = new Faults();
+  const made = {
+    match: match && faults.try("match", () => requestMatch(match)),
+    request: request && faults.try("request", () => changeProgram(request, "request")),
+    response: response && faults.try("response", () => changeProgram(response, "response")),
+  };
+  faults.end();
   return {
-    ...(match && { match: within("match", () => requestMatch(match)) }),
+    ...(made.match && { match: made.match }),
     ...(clearsRoute && { clearsRoute: true }),
-    ...(request && { request: within("request", () => changeProgram(request, "request")) }),
-    ...(response && { response: within("response", () => changeProgram(response, "response")) }),
+    ...(made.request && { request: made.request }),
+    ...(made.response && { response: made.response }),
   };
 }
 
@@ -132,19 +176,21 @@ function responseProgram({ headers, response }: ResponseEntry) {
 
 export type Side = "request" | "response";
 
+/** Throws a {@link PlanFault}. */
 export function changeProgram(change: Change, side: Side): ChangeProgram {
   if ("kind" in change) return { envelope: change.tellsRequest && side === "request" ? "request" : "plain", needs: "text" };
   const { body, advanced } = change;
+  const faults = new Faults();
   const parse = (template: string) => parseTemplate(template, { advanced });
-  const header = ([name, template]: readonly [string, string]): HeaderProgram =>
-    within(name, () => ({ name: headerName(name, side), value: parse(template) }));
-  const set = within("headers", () => change.headers.map(header));
-  const append = within("append", () => change.append.map((each, i) => within(`[${i}]`, () => header(each))));
-  const remove = within("remove", () => change.remove.map((name, i) => within(`[${i}]`, () => headerName(name, side))));
-  const extract = within("extractors", () => change.extractors.map((each) => within(each.name, () => extractorProgram(each))));
-  const written = body.kind === "template" ? within("body", () => parse(body.template)) : undefined;
-  const keys = body.kind === "mergeKeys" ? within("keys", () => keyPrograms(body.keys, change, parse)) : [];
-  const metadata = within("metadata", () => (change.metadata ?? []).map((each, i) => within(`[${i}]`, () => metadataProgram(each, parse))));
+  const header = ([name, template]: readonly [string, string]): HeaderProgram => ({ name: headerName(name, side), value: parse(template) });
+  const set = faults.each("headers", change.headers, header, ([name]) => name);
+  const append = faults.each("append", change.append, header);
+  const remove = faults.each("remove", change.remove, (name) => headerName(name, side));
+  const extract = faults.each("extractors", change.extractors, extractorProgram, ({ name }) => name);
+  const written = body.kind === "template" ? faults.try("body", () => parse(body.template)) : undefined;
+  const keys = body.kind === "mergeKeys" ? (faults.try("keys", () => keyPrograms(body.keys, change, parse)) ?? []) : [];
+  const metadata = faults.each("metadata", change.metadata ?? [], (each) => metadataProgram(each, parse));
+  faults.end();
   const blocks = [...[...set, ...append, ...keys, ...metadata].map(({ value }) => value), ...(written ? [written] : [])];
   const isMerged = body.kind === "mergeExtractors" || body.kind === "mergeKeys";
   const needs = bodyNeeds(change, blocks, isMerged);

@@ -221,7 +221,7 @@ test("a fault names the part of the plan that it is in", () => {
   };
   expect(fieldOf({ headers: [["x-a", "{{"]] })).toBe("entries[0].request.headers.x-a: an expression is missing before the end (at 1:3)");
   expect(fieldOf({ headers: [["a b", ""]] })).toBe('entries[0].request.headers.a b: "a b" is no header of a request');
-  expect(fieldOf({ append: [["x", "{{ a"]] })).toBe("entries[0].request.append[0].x: expected }}, got the end (at 1:5)");
+  expect(fieldOf({ append: [["x", "{{ a"]] })).toBe("entries[0].request.append[0]: expected }}, got the end (at 1:5)");
   expect(fieldOf({ extractors: [{ name: "e", header: "a", regex: "(", subgroup: 0 }] })).toContain(
     "extractors.e.regex: the regular expression",
   );
@@ -229,6 +229,28 @@ test("a fault names the part of the plan that it is in", () => {
   expect(fieldOf({ body: { kind: "mergeKeys", keys: [{ name: "a.b", template: "", evenEmpty: false }] } })).toContain(
     "keys.a.b: Invalid key name",
   );
+});
+
+test("all faults of a plan are found at once", () => {
+  const request: Transformation = {
+    ...plain,
+    headers: [
+      ["a", "{{"],
+      ["b", "{{"],
+    ],
+    body: { kind: "template", template: "{%" },
+  };
+  try {
+    stageProgram({ entries: [{ request }, { response: request }] });
+    expect.unreachable();
+  } catch (fault) {
+    const { field, more } = fault as PlanFault;
+    const first = "entries[0].request";
+    const second = "entries[1].response";
+    expect([field, ...more.map((each) => each.field)]).toEqual(
+      [first, second].flatMap((each) => [`${each}.headers.a`, `${each}.headers.b`, `${each}.body`]),
+    );
+  }
 });
 
 test("the body is held only if something looks at it", () => {
