@@ -1,7 +1,8 @@
-// Functions that a service tells of are found and can be called, through a real Envoy; what nobody asked to be discovered is not asked.
+// Functions that a service tells of are found and can be called, through a real Envoy. Who is not asked: src/discovery/functions.test.ts.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
+import { startTill } from "../servers/till.ts";
 import { ask, folder, object, proxies, run, until } from "./gateway.ts";
 
 const document = {
@@ -38,18 +39,18 @@ test.skipIf(!proxies.includes("envoy"))("an operation of a Swagger document beco
   server.close();
 });
 
-test("an Upstream without the label is not asked", { timeout: 30_000 }, async () => {
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    asked.push(request.url ?? "");
-    response.end("ok");
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
+test.skipIf(!proxies.includes("envoy"))("methods that a gRPC server reflects are called with JSON", { timeout: 60_000 }, async () => {
+  await using till = await startTill();
   using files = await folder();
-  files.write("pets.yaml", object("Upstream", "pets", { static: { hosts: [{ addr: "127.0.0.1", port }] } }));
-  await using _ = await run(files, "--proxy", "embedded");
-  await new Promise((resolve) => setTimeout(resolve, 4_000));
-  expect(asked).toEqual([]);
-  server.close();
+  const hosts = [{ addr: "127.0.0.1", port: till.ports.get(28091) }];
+  // What discovery finds, and that each method has a path.
+  const begun = { grpcJsonTranscoder: { autoMapping: true } };
+  const spec = object("Upstream", "till", { useHttp2: true, static: { hosts, serviceSpec: begun } });
+  const labelled = { ...spec, metadata: { ...spec.metadata, labels: { "discovery.solo.io/function_discovery": "enabled" } } };
+  const routes = [{ matchers: [{ prefix: "/" }], routeAction: { single: { upstream: { name: "till", namespace: "gloo-system" } } } }];
+  files.write("till.yaml", [labelled, object("VirtualService", "till", { virtualHost: { domains: ["*"], routes } })]);
+  await using _ = await run(files, "--proxy", "envoy");
+  const call = () =>
+    ask(files.port, "any", "/till.v1.Till/Get", { method: "POST", body: '{"id":"7"}', headers: { "content-type": "application/json" } });
+  await until("the method is called", async () => (await call())?.body === '{"id":"7"}', 20_000);
 });

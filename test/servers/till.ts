@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { FieldDescriptorProto_Label, FieldDescriptorProto_Type, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 
 export interface Till extends AsyncDisposable {
   /** Where a service of the recording is now, by the port it had there. */
@@ -119,7 +119,7 @@ function service(name: string, ...methods: string[]) {
   return { name, method: methods.map((each) => ({ name: each, inputType: ".till.v1.Ask", outputType: ".till.v1.Ask" })) };
 }
 
-/** v1alpha, as Gloo asks; by hand, since no library of ours serves it. */
+/** Reflection v1alpha, as Gloo asks, by hand, since no library of ours serves it; and a method that answers what it is asked. */
 function reflecting(note: (question: string) => void): Server {
   const server = new Server();
   const asIs = (bytes: Buffer) => bytes;
@@ -133,8 +133,9 @@ function reflecting(note: (question: string) => void): Server {
     responseDeserialize: asIs,
   } as const;
   server.addService(
-    { info },
+    { info, get: { ...info, path: "/till.v1.Till/Get", requestStream: false, responseStream: false } },
     {
+      get: ({ request }: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => answer(null, request),
       info(stream: ServerDuplexStream<Buffer, Buffer>) {
         stream.on("data", (bytes: Buffer) => {
           const question = questionIn(bytes);
