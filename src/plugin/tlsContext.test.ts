@@ -47,6 +47,13 @@ function context(ssl: JsonObject, tls?: JsonObject, needsCertificate = false) {
 
 const secretRef = { secretRef: ref };
 
+test("a client that asks for TLS 1.3 at least may speak it", () => {
+  const parameters = { minimumProtocolVersion: "TLSv1_3" };
+  expect(context({ parameters }).json).toEqual({
+    tlsParams: { tlsMinimumProtocolVersion: "TLSv1_3", tlsMaximumProtocolVersion: "TLSv1_3" },
+  });
+});
+
 // The process of Envoy ends at such a list, and nobody can refuse anything any more.
 test.each([
   [["h2", ""], "an ALPN protocol has at least one character; one of these is empty"],

@@ -43,7 +43,7 @@ export interface TlsOptions {
 
 /** The context, or undefined after an error. */
 export function commonTlsContext(settings: TlsSettings, options: TlsOptions, world: World, report: Report): CommonTlsContext | undefined {
-  const tlsParams = tlsParameters(settings.parameters ?? options.defaultParameters, `${options.path}.parameters`, report);
+  const tlsParams = tlsParameters(settings.parameters ?? options.defaultParameters, options, report);
   if (tlsParams === "bad") return undefined;
   const alpnFault = faultOfAlpn(settings.alpnProtocols);
   if (alpnFault !== undefined) {
@@ -274,10 +274,11 @@ const versions = {
 
 function tlsParameters(
   parameters: SslParameters | undefined,
-  path: string,
+  { path: settingsPath, needsCertificate }: TlsOptions,
   report: Report,
 ): MessageInitShape<typeof TlsParametersSchema> | undefined | "bad" {
   if (!parameters) return undefined;
+  const path = `${settingsPath}.parameters`;
   const { minimumProtocolVersion, maximumProtocolVersion, cipherSuites, ecdhCurves } = parameters;
   for (const version of [minimumProtocolVersion, maximumProtocolVersion]) {
     if (!(version in versions)) {
@@ -302,7 +303,13 @@ function tlsParameters(
   if (cipher !== undefined || curve !== undefined) return "bad";
   return {
     tlsMinimumProtocolVersion: versions[minimumProtocolVersion],
-    tlsMaximumProtocolVersion: versions[maximumProtocolVersion],
+    // As a client Envoy goes up to TLS 1.2 unless it is told: with a minimum of 1.3 alone, no handshake would ever succeed.
+    tlsMaximumProtocolVersion:
+      !needsCertificate &&
+      maximumProtocolVersion === SslParameters_ProtocolVersion.TLS_AUTO &&
+      minimumProtocolVersion === SslParameters_ProtocolVersion.TLSv1_3
+        ? TlsParameters_TlsProtocol.TLSv1_3
+        : versions[maximumProtocolVersion],
     cipherSuites,
     ecdhCurves,
   };
