@@ -7,7 +7,8 @@
 //   ```text                   after ```sh: its lines are in what the commands printed, in this order
 //
 // Another block is an error: nobody would execute it. `<!-- ports: 8080, 9000 -->` gives a run free ports in the place of these
-// numbers, wherever they are written.
+// numbers, wherever they are written. A guide whose blocks need more than a checkout (a cluster, say) names the test that tries them:
+// `<!-- tried by: test/e2e/x.test.ts -->`.
 import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,6 +19,11 @@ export type Step =
   | { readonly kind: "file"; readonly line: number; readonly path: string; readonly text: string }
   | { readonly kind: "commands"; readonly line: number; readonly commands: readonly string[] }
   | { readonly kind: "output"; readonly line: number; readonly lines: readonly string[] };
+
+/** The test of its own that tries what a guide says; undefined: it is executed here. */
+export function ownTest(markdown: string): string | undefined {
+  return /^<!-- tried by: (\S+) -->$/m.exec(markdown)?.[1];
+}
 
 /** What a guide says to do. Throws where a block is none of the above. */
 export function stepsOf(markdown: string): Step[] {
