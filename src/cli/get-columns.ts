@@ -81,18 +81,31 @@ function upstreamDetails(spec: Spec): string {
   const own = type === undefined ? {} : (spec[type] ?? {});
   switch (type) {
     case "static":
-      return firstOf(list(own.hosts).map((host) => `${host?.addr}:${host?.port ?? 0}`));
+      return firstOf(list(own.hosts).map((host) => `${host?.addr}:${host?.port ?? 0}`)) + functionsText(own);
     case "kube":
-      return `${own.serviceNamespace}/${own.serviceName}:${own.servicePort}`;
+      return `${own.serviceNamespace}/${own.serviceName}:${own.servicePort}${functionsText(own)}`;
     case "consul":
-      return [own.serviceName, ...list(own.instanceTags)].join(" ");
+      return [own.serviceName, ...list(own.instanceTags)].join(" ") + functionsText(own);
     case "aws":
-      return `${own.region ?? ""} ${list(own.lambdaFunctions).length} functions`.trim();
+      return `${own.region ?? ""} ${countText(list(own.lambdaFunctions).length, "function")}`.trim();
     case "pipe":
       return own.path ?? "";
     default:
       return "";
   }
+}
+
+/** What is behind the service, where it is known. */
+function functionsText({ serviceSpec }: Spec): string {
+  const { rest, grpcJsonTranscoder } = serviceSpec ?? {};
+  const functions = Object.keys(rest?.transformations ?? {}).length;
+  if (functions > 0) return ` ${countText(functions, "function")}`;
+  const services = list(grpcJsonTranscoder?.services).length;
+  return services > 0 ? ` ${countText(services, "gRPC service")}` : "";
+}
+
+function countText(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 function sslText(ssl: Spec): string {

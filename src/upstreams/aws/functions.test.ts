@@ -168,6 +168,16 @@ test("a list that is empty of a sudden, or lacks most after an outage, is believ
   await eventually(() => story.warnings(), "");
 });
 
+test("a first list that is empty takes nothing away at once: there may have been functions before a restart", async () => {
+  const { url, asked, current } = await lambda(gives());
+  const story = discover(url, [upstream("fn")]);
+  await eventually(() => asked.length > 2, true);
+  expect([story.names(), story.warnings()]).toEqual([undefined, ""]);
+  await eventually(() => story.names(), []);
+  current.answer = gives("a");
+  await eventually(() => story.names(), ["a=$LATEST"]);
+});
+
 test("names that no route could use are left out and named, and 10,000 functions are enough", async () => {
   const names = ["../../x", "a b", "\u00e4", "ok", "", "x".repeat(200), "bad:version"];
   const { url, current } = await lambda((_, response) =>

@@ -198,14 +198,24 @@ class Account {
 
   #take(listed: ListedFunctions): void {
     const names = namesOf(listed);
-    const isSuspect = this.#failures > 0 || names.size === 0;
-    if (this.#listed && !this.#guard.believes(namesOf(this.#listed), names, isSuspect))
-      throw new AwsError("Suspect", 200, "most functions are gone at once; if that stays so for a minute, it is believed");
-    this.#listed = listed;
-    this.#tell();
+    const before = this.#listed && namesOf(this.#listed);
+    if (before !== undefined) {
+      const isSuspect = this.#failures > 0 || names.size === 0;
+      if (!this.#guard.believes(before, names, isSuspect))
+        throw new AwsError("Suspect", 200, "most functions are gone at once; if that stays so for a minute, it is believed");
+    }
+    // There may have been functions before a restart, and credentials of another account list none.
+    if (before !== undefined || names.size > 0 || this.#guard.believes(someFunction, names, true)) {
+      this.#listed = listed;
+      this.#tell();
+    }
+    this.#reportFine(listed);
+  }
+
+  #reportFine({ leftOut }: ListedFunctions): void {
     for (const { key } of this.#users) {
       const report = new Report(key);
-      if (listed.leftOut.length > 0) report.warn("FunctionsLeftOut", `left out: ${listed.leftOut.join(", ")}`, { path: "aws" });
+      if (leftOut.length > 0) report.warn("FunctionsLeftOut", `left out: ${leftOut.join(", ")}`, { path: "aws" });
       this.#context.report(report);
     }
   }
@@ -254,6 +264,8 @@ function keysOf(secret: Spec<"Secret"> | undefined): AwsCredentials | undefined 
 function isDenied(fault: Error): boolean {
   return fault instanceof AwsError && fault.code.startsWith("AccessDenied");
 }
+
+const someFunction: ReadonlySet<string> = new Set(["some"]);
 
 function namesOf({ functions }: ListedFunctions): ReadonlySet<string> {
   return new Set(functions.map(({ logicalName }) => logicalName));
