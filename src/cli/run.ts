@@ -1,10 +1,11 @@
 // `headworks run`: a folder, or a cluster.
 import type { ControlPlane } from "../control-plane.ts";
-import type { WatchFlags } from "./cluster-options.ts";
+import type { KubeObject } from "../lib/kubernetes/object.ts";
+import type { WatchFlags, WebhookFlags } from "./cluster-options.ts";
 import { CommandError } from "./exit.ts";
 import { folderInput, type Input, type ServeOptions, serve } from "./serve.ts";
 
-export interface RunOptions extends ServeOptions, WatchFlags {
+export interface RunOptions extends ServeOptions, WatchFlags, WebhookFlags {
   readonly source?: "files" | "kubernetes";
   readonly readOnly?: boolean;
 }
@@ -24,12 +25,12 @@ function inputOf(folder: string | undefined, options: RunOptions): Input {
 
 function clusterInput(options: RunOptions): Input {
   return async ({ plugins, remembered, log }) => {
-    const [{ clusterSource, namespacesOf, openCluster }, { attend, StoredStatuses }] = await Promise.all([
-      import("./cluster.ts"),
-      import("./cluster-duties.ts"),
-    ]);
-    const { namespace = "gloo-system", readOnly } = options;
+    const [{ clusterSource, namespacesOf, openCluster, ownNamespace }, { attend, StoredStatuses }, { serveWebhook, webhookAddress }] =
+      await Promise.all([import("./cluster.ts"), import("./cluster-duties.ts"), import("./cluster-webhook.ts")]);
+    const webhook = webhookAddress(options);
+    const { readOnly } = options;
     const api = await openCluster(options);
+    const namespace = ownNamespace(api, options);
     const namespaces = namespacesOf(api, options);
     const name = api.connection.name;
     const objects = new StoredStatuses((kind) => source.typeOf(kind));
@@ -37,7 +38,17 @@ function clusterInput(options: RunOptions): Input {
     const source = clusterSource(api, options, { plugins, remembered, log, ...(onObject && { onObject }) });
     return {
       source,
-      ...(!readOnly && { attend: (plane: ControlPlane) => attend({ api, plane, objects, namespace, log }) }),
+      attend(plane: ControlPlane) {
+        const duties = new AsyncDisposableStack();
+        if (!readOnly) duties.use(attend({ api, plane, objects, namespace, log }));
+        const judging = () => ({
+          resourceOf: (object: KubeObject) => source.resourceOf(object),
+          tryOut: (change: Parameters<ControlPlane["tryOut"]>[1]) => plane.tryOut(source.name, change),
+          settings: plane.settings,
+        });
+        if (webhook) duties.use(serveWebhook(webhook, { api, namespace, flags: options, judging, log }));
+        return duties;
+      },
       name,
       watching: [namespaces ? `${namespaces.join(", ")} of ${name}` : name],
       close: () => api[Symbol.dispose](),

@@ -144,9 +144,12 @@ export function kubeClient(server: { readonly url: string; readonly ca: () => st
   const isServed = async ({ spec }: KubeObject) => {
     for (const { name, served } of spec.versions as { name: string; served: boolean }[]) {
       if (!served) continue;
-      const path = `${root(`${spec.group}/${name}`)}/${spec.names.plural}?limit=1`;
-      for (let tries = 0; (await request("GET", path)).status !== 200; tries++) {
-        if (tries > 600) throw new Error(`${path} is not served`);
+      // What it serves and what it says to serve come from two places, and one may be late.
+      const at = root(`${spec.group}/${name}`);
+      const isListed = async () =>
+        ((await request("GET", at)).body as { resources?: { kind: string }[] }).resources?.some(({ kind }) => kind === spec.names.kind);
+      for (let tries = 0; !(await isListed()) || (await request("GET", `${at}/${spec.names.plural}?limit=1`)).status !== 200; tries++) {
+        if (tries > 600) throw new Error(`${spec.names.plural}.${spec.group} is not served`);
         await delay(25);
       }
     }

@@ -92,6 +92,8 @@ export interface KubeApi extends Disposable {
   /** Server-side apply. */
   apply(type: ResourceType, object: KubeObject, options?: ApplyOptions): Promise<KubeObject>;
   delete(type: ResourceType, ref: ObjectRef, options?: DeleteOptions): Promise<void>;
+  /** Asks for something that answers in plain words: `/readyz`. */
+  probe(path: string, options?: CallOptions): Promise<string>;
   /** Anything else: `/version`, a SelfSubjectAccessReview. */
   request(method: string, path: string, body?: unknown, options?: CallOptions): Promise<unknown>;
 }
@@ -111,7 +113,7 @@ export function kubeApiOn(connection: Connection, options: TransportOptions = {}
   const send = async (call: Call, { signal = never, timeoutMs = 30_000 }: CallOptions): Promise<TransportAnswer> => {
     const { body, contentType = "application/json" } = call;
     const headers = {
-      accept: "application/json",
+      accept: "application/json, */*",
       "user-agent": `headworks/${packageVersion}`,
       ...(body !== undefined && { "content-type": contentType }),
     };
@@ -200,6 +202,10 @@ export function kubeApiOn(connection: Connection, options: TransportOptions = {}
       const body = preconditions && { apiVersion: "v1", kind: "DeleteOptions", preconditions };
       const path = pathOf(type, ref.namespace, ref.name);
       await ask({ method: "DELETE", path, ...(body && { body }), words: wordsOf("delete", type, ref) }, options);
+    },
+    async probe(path, options = {}) {
+      const words = `get ${path}`;
+      return textOf(await send({ method: "GET", path, words }, options), words, options.signal ?? never);
     },
     request: (method, path, body, options = {}) =>
       ask({ method, path, ...(body !== undefined && { body }), words: `${method} ${path.replace(/\?.*/, "")}` }, options),

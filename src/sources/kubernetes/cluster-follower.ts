@@ -25,7 +25,7 @@ export interface FollowOptions extends InventoryOptions {
   readonly api: KubeApi;
   /** Only these; all, unless given. */
   readonly namespaces?: readonly string[];
-  /** How often it is asked whether kinds have come. */
+  /** How often it is asked whether kinds have come; five times as often for the first minute, in which somebody may be installing them. */
   readonly discoverEveryMs?: number;
   /** After so long without an answer at the start, what is remembered is served. */
   readonly standInAfterMs?: number;
@@ -127,15 +127,25 @@ export class ClusterFollower {
   async #discover(): Promise<void> {
     const { api, discoverEveryMs = 10_000, backoff = usualBackoff } = this.#options;
     const versions = new Set([...ownKinds, endpointSliceKind].map(({ type }) => apiVersionOf(type)));
+    const begun = performance.now();
     let failures = 0;
+    let missingBefore: string | undefined;
     while (!this.#signal.aborted) {
       try {
         const all = await Promise.all([...versions].map((version) => api.discover(version, { signal: this.#signal })));
         failures = 0;
         this.health.note("discovery", undefined);
-        this.#learn(all.flat());
+        const served = all.flat();
+        const missing = missingIn(served);
+        if (!this.#isDiscovered && missing !== "" && missing !== missingBefore) {
+          missingBefore = (await this.#isServerReady()) ? missing : undefined;
+          await pause(Math.min(discoverEveryMs, 1000), this.#signal);
+          continue;
+        }
+        this.#learn(served);
         // Not all replicas at the same moment.
-        await pause(discoverEveryMs * (0.8 + Math.random() * 0.4), this.#signal);
+        const isEarly = performance.now() - begun < 60_000;
+        await pause((isEarly ? discoverEveryMs / 5 : discoverEveryMs) * (0.8 + Math.random() * 0.4), this.#signal);
       } catch (error) {
         if (this.#signal.aborted) return;
         if (!(error instanceof KubeError)) throw error;
@@ -145,16 +155,29 @@ export class ClusterFollower {
     }
   }
 
+  /**
+   * An API server that has just started does not know its definitions yet. Believing it would empty the configuration, so what it does not
+   * serve at first has to be missing once more after the server was ready.
+   */
+  async #isServerReady(): Promise<boolean> {
+    try {
+      await this.#options.api.probe("/readyz", { signal: this.#signal });
+      return true;
+    } catch (error) {
+      // Who may not ask learns nothing.
+      return error instanceof KubeError && (error.fault === "denied" || error.fault === "missing");
+    }
+  }
+
   #learn(all: readonly ServedType[]): void {
-    const isServed = ({ type }: ClusterKind) => all.find((each) => each.group === type.group && each.plural === type.plural);
     for (const kind of ownKinds) {
-      const served = isServed(kind);
+      const served = servedAs(kind, all);
       if (!served) continue;
       this.#served.set(kind.kind, served);
       this.#follow(kind);
     }
     if (!this.#isDiscovered) {
-      this.#follow(isServed(endpointSliceKind) ? endpointSliceKind : endpointsKind);
+      this.#follow(servedAs(endpointSliceKind, all) ? endpointSliceKind : endpointsKind);
       // A definition that was removed while we were away takes nothing out of service either.
       const gone = this.#inventory.standIn((kind) => ownKinds.some((each) => each.kind === kind && !this.#served.has(kind)));
       for (const { kind, type } of ownKinds) if (gone.has(kind)) this.health.noteGone(resourceName(type), true);
@@ -248,4 +271,13 @@ export class ClusterFollower {
     this.#options.onHealth?.(this.health.now);
     this.#wake();
   }
+}
+
+function servedAs({ type }: ClusterKind, served: readonly ServedType[]): ServedType | undefined {
+  return served.find(({ group, plural }) => group === type.group && plural === type.plural);
+}
+
+/** The kinds of ours that are not served, as one text. */
+function missingIn(served: readonly ServedType[]): string {
+  return ownKinds.flatMap((kind) => (servedAs(kind, served) ? [] : [resourceName(kind.type)])).join();
 }

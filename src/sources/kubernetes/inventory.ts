@@ -9,7 +9,7 @@ import { type ResourceKey, resourceKey } from "../../model/ref.ts";
 import type { Kind, Resource } from "../../model/resource.ts";
 import type { Remembered, SourceBatch } from "../../plugin/source.ts";
 import { readJson } from "../read-json.ts";
-import type { ClusterKind } from "./kinds.ts";
+import { type ClusterKind, ownKinds } from "./kinds.ts";
 import { PodWishes } from "./pod-wishes.ts";
 
 export interface InventoryOptions {
@@ -57,22 +57,13 @@ export class Inventory {
   apply(kind: ClusterKind, object: KubeObject): void {
     const { namespace = "", name } = object.metadata;
     const key = keyOf(kind, { namespace, name });
-    const { types, customKinds } = this.#options;
-    const reading = readJson(kind.trim(object), {
-      source: "kubernetes",
-      // Gloo's definitions have them dropped by the API server; what is in service for years is not to fail for one.
-      unknownFields: "warning",
-      ...(types && { types }),
-      ...(customKinds && { customKinds }),
-    });
+    const reading = readObject(kind, object, this.#options);
     this.setProblems(key, reading.problems);
     const [read] = reading.resources;
     // Not ours to read: a token of an account, a ConfigMap that is a lock.
     if (read === undefined && reading.problems.length === 0) this.#remove(key);
     if (read === undefined) return;
-    const { uid, generation, resourceVersion } = object.metadata;
-    const origin = { ...read.origin, uid, ...(generation !== undefined && { generation }), resourceVersion };
-    this.#put(this.#withLastGood({ ...read, origin }));
+    this.#put(this.#withLastGood(originated(read, object)));
   }
 
   delete(kind: ClusterKind, object: NamedObject): void {
@@ -163,6 +154,31 @@ export class Inventory {
     const { spec, labels, annotations, custom } = good;
     return { ...resource, spec, labels, annotations, ...(custom && { custom }), isStale: true };
   }
+}
+
+/** As it would be read if it were in the cluster; undefined where it would not be. */
+export function resourceOfObject(object: KubeObject, options: InventoryOptions): Resource | undefined {
+  const group = object.apiVersion?.split("/")[0];
+  const kind = ownKinds.find(({ type }) => type.group === group && type.kind === object.kind);
+  const [read] = kind ? readObject(kind, object, options).resources : [];
+  return read && originated(read, object);
+}
+
+function readObject(kind: ClusterKind, object: KubeObject, { types, customKinds }: InventoryOptions): ReturnType<typeof readJson> {
+  return readJson(kind.trim(object), {
+    source: "kubernetes",
+    // Gloo's definitions have them dropped by the API server; what is in service for years is not to fail for one.
+    unknownFields: "warning",
+    ...(types && { types }),
+    ...(customKinds && { customKinds }),
+  });
+}
+
+function originated(read: Resource, { metadata: { uid, generation, resourceVersion } }: KubeObject): Resource {
+  return {
+    ...read,
+    origin: { ...read.origin, uid, ...(generation !== undefined && { generation }), resourceVersion } as Resource["origin"],
+  };
 }
 
 export function keyOf({ kind }: ClusterKind, ref: NamedObject): ResourceKey {

@@ -253,6 +253,23 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
     expect(silent.resources.size).toBe(2);
   });
 
+  test("an API server that has just started and does not know its definitions yet is asked once more", async () => {
+    await kubernetes.apply(...several("young", 2));
+    await using proxy = await startKubeProxy(kubernetes);
+    let discoveries = 0;
+    const notFound = { status: 404, body: "404 page not found" };
+    proxy.behaviour = {
+      answer: ({ url }) => {
+        if (url === "/readyz") return discoveries > 2 ? undefined : { status: 500, body: "not ready" };
+        return url === "/apis/gloo.solo.io/v1" && ++discoveries <= 3 ? notFound : undefined;
+      },
+    };
+    const follower = await follow({ kubeconfig: proxy.kubeconfigPath, namespaces: ["young"] });
+    await follower.first;
+    expect(follower.resources.size).toBe(2);
+    expect(discoveries).toBeGreaterThan(3);
+  });
+
   test("most of what is remembered is missing at the start: it stays until a second look", async () => {
     await kubernetes.apply(...several("restored", 7));
     const read = await (await sourceOf({ namespaces: ["restored"] })).read();

@@ -4,11 +4,11 @@
 // that is removed leaves what was read, and a mass deletion is looked at twice. What it leaves to others: what the objects mean, and
 // writing to them.
 import { KubeError } from "../../lib/kubernetes/error.ts";
-import { apiVersionOf, type ServedType } from "../../lib/kubernetes/object.ts";
-import type { Kind } from "../../model/resource.ts";
+import { apiVersionOf, type KubeObject, type ServedType } from "../../lib/kubernetes/object.ts";
+import type { Kind, Resource } from "../../model/resource.ts";
 import type { Source, SourceBatch, SourceHealth } from "../../plugin/source.ts";
 import { ClusterFollower, type FollowOptions } from "./cluster-follower.ts";
-import { Inventory } from "./inventory.ts";
+import { Inventory, resourceOfObject } from "./inventory.ts";
 import {
   type ClusterKind,
   configMapKind,
@@ -28,6 +28,8 @@ export interface KubernetesSource extends Source {
   health(): SourceHealth;
   /** A kind as the cluster serves it (with a status subresource or without); undefined where it does not, or is not watched. */
   typeOf(kind: Kind): ServedType | undefined;
+  /** An object as it would be read if it were stored; undefined for a kind, or a namespace, that is not read. */
+  resourceOf(object: KubeObject): Resource | undefined;
 }
 
 export function kubernetesSource(options: KubernetesOptions): KubernetesSource {
@@ -43,6 +45,11 @@ export function kubernetesSource(options: KubernetesOptions): KubernetesSource {
     locate: () => undefined,
     health: () => follower?.health.now ?? { state: "starting", since: begun, faults: [] },
     typeOf: (kind) => follower?.served.get(kind),
+    resourceOf: (object) => {
+      const { namespaces = [] } = options;
+      const isRead = namespaces.length === 0 || namespaces.includes(object.metadata.namespace ?? "");
+      return isRead ? resourceOfObject(object, options) : undefined;
+    },
   };
 }
 
