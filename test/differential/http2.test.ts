@@ -1,17 +1,26 @@
 // HTTP/2 on both sides, in the embedded data plane and in Envoy: the same heads, bodies and trailers, the same outcome.
 
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Http2TestUpstream, http2Client, http2Upstream } from "../../src/dataplane/testing/http2.ts";
 import { type RawUpstream, rawRequest, rawUpstream } from "../../src/dataplane/testing/raw.ts";
-import { type HcmInit, type RouteInit, staticCluster, toCluster } from "../../src/dataplane/testing/resources.ts";
+import { type ClusterInit, type HcmInit, type RouteInit, staticCluster, toCluster } from "../../src/dataplane/testing/resources.ts";
+import { packAny } from "../../src/envoy/encode.ts";
+import { HttpProtocolOptionsSchema } from "../../src/gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { findEnvoy } from "../servers/envoy.ts";
 import { freePort } from "../servers/ports.ts";
 import { differences } from "./compare.ts";
-import { inline } from "./configs.ts";
+import { inline, randomManager } from "./configs.ts";
 import { type Planes, startPlanes } from "./planes.ts";
+import { randomRequest } from "./requests.ts";
 
 const isRequired = process.env.HEADWORKS_REQUIRE_SERVERS === "1";
 if (findEnvoy() === undefined && !isRequired) console.warn("SKIPPED: HTTP/2 against Envoy: no Envoy here (set ENVOY_BIN)");
+
+const isLong = process.env.HEADWORKS_LONG === "1";
+const seed = Number(process.env.HEADWORKS_SEED ?? Date.now() % 1_000_000);
+const configs = isLong ? 40 : 8;
+const requestsEach = isLong ? 100 : 25;
 
 const second = { seconds: 1n };
 const timed = (prefix: string, cluster: string, value: object): RouteInit =>
@@ -87,6 +96,7 @@ const asks: Readonly<Record<string, Ask>> = {
   "status 500": { head: [":path", "/modern/500"] },
   "answer with trailers": { head: [":path", "/modern/trailers"] },
   "reset before the head": { head: [":path", "/modern/reset"] },
+  "reset as no request": { head: [":path", "/modern/protocol-error"] },
   "refused stream": { head: [":path", "/modern/refuse"] },
   "refused once": { head: [":path", "/modern/retry/refuse-once"] },
   "refused for ever": { head: [":path", "/modern/retry/refuse"] },
@@ -208,6 +218,9 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("HTTP/2 in the embedde
         case "reset":
           stream.close(2);
           return;
+        case "protocol-error":
+          stream.close(1);
+          return;
         case "refuse":
           stream.close(7);
           return;
@@ -237,6 +250,32 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("HTTP/2 in the embedde
     await old?.[Symbol.asyncDispose]();
     await modern?.[Symbol.asyncDispose]();
   });
+
+  test(`agree on ${configs} random configurations over HTTP/2, ${requestsEach} requests each (seed ${seed})`, async () => {
+    const randomManagers = fc.sample(randomManager, { numRuns: configs, seed });
+    const requests = fc.sample(randomRequest, { numRuns: configs * requestsEach, seed: seed + 1 }).map(asHttp2);
+    const followsClient = {
+      typedExtensionProtocolOptions: {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packAny(HttpProtocolOptionsSchema, {
+          upstreamProtocolOptions: { case: "useDownstreamProtocolConfig", value: { httpProtocolOptions: {}, http2ProtocolOptions: {} } },
+        }),
+      },
+    } as ClusterInit;
+    await using three = await startPlanes(randomManagers, [
+      staticCluster("a", [old.port]),
+      staticCluster("b", [modern.port], { http2ProtocolOptions: {} }),
+      staticCluster("c", [modern.port], followsClient),
+      staticCluster("dead", [await freePort()]),
+    ]);
+    const found: string[] = [];
+    for (const [index, { envoy, embedded }] of three.ports.entries())
+      for (const ask of requests.slice(index * requestsEach, (index + 1) * requestsEach)) {
+        const lines = differences((await outcomeOf(envoy, ask)) as never, (await outcomeOf(embedded, ask)) as never);
+        if (lines.length > 0 && found.length < 20)
+          found.push(`seed ${seed}, configuration ${index}: ${JSON.stringify(ask)}\n  ${lines.join("\n  ")}`);
+      }
+    expect(found).toEqual([]);
+  }, 600_000);
 
   async function compare(name: string, ask: (port: number) => Promise<unknown>, index: number): Promise<string[]> {
     const ports = planes.ports[index] as { envoy: number; embedded: number };
@@ -273,6 +312,17 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("HTTP/2 in the embedde
     expect(found).toEqual([]);
   }, 120_000);
 });
+
+/** A request of HTTP/1.1, in HTTP/2. */
+function asHttp2(text: string): Ask {
+  const [head = "", body = ""] = text.split("\r\n\r\n");
+  const [line = "", ...lines] = head.split("\r\n");
+  const [method = "", path = ""] = line.split(" ");
+  const headers = lines.map((each) => [each.slice(0, each.indexOf(":")).toLowerCase(), each.slice(each.indexOf(":") + 1).trim()] as const);
+  const authority = headers.find(([name]) => name === "host")?.[1] ?? "";
+  const rest = headers.filter(([name]) => name !== "host").flat();
+  return { head: [":method", method, ":path", path, ":authority", authority, ...rest], ...(body !== "" && { body }) };
+}
 
 async function rawOutcome(port: number, text: string): Promise<unknown> {
   const response = await rawRequest(port, text, { isHead: text.startsWith("HEAD ") });

@@ -133,6 +133,7 @@ export class Http2Upstream implements UpstreamStream {
     this.#leave();
     if (handler === undefined) return;
     if (code === errorCodes.refusedStream) handler.onUpstreamFailure("refused", "refused stream");
+    else if (code === errorCodes.protocolError) handler.onUpstreamFailure("malformed", "stream reset: protocol error");
     else if (this.#session.isLost) handler.onUpstreamFailure("closed", "connection closed");
     else handler.onUpstreamFailure("remoteReset", `stream reset ${code}`);
   }
