@@ -2,7 +2,7 @@
 // `check` does not wait for what only `run` needs.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { packageVersion } from "../lib/package-root.ts";
-import { withWatch } from "./cluster-options.ts";
+import { withWatch, withWebhook } from "./cluster-options.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { endQuietlyOnClosedPipe, painter, say, setColor } from "./terminal.ts";
 
@@ -61,6 +61,7 @@ export function program(argv: readonly string[] = []): Command {
   addCheck(root);
   addTranslate(root);
   addGet(root);
+  addTemplate(root);
   addSmall(root);
   if (argv.includes("--help")) {
     root.addHelpText("after", longHelp);
@@ -75,7 +76,7 @@ Data is printed on stdout, everything else on stderr. Options can be set in the 
 Documentation: docs/ in the repository; \`headworks help HW1003\` explains a finding.`;
 
 function addRun(root: Command): void {
-  const run = withWatch(withServing(command("run", "serve a folder or a cluster, and follow its changes")))
+  const run = withWebhook(withWatch(withServing(command("run", "serve a folder or a cluster, and follow its changes"))))
     .argument("[folder]", "a folder with YAML or JSON, as Kubernetes objects or in Gloo's file layout")
     .addOption(
       new Option("--source <which>", "where the configuration is")
@@ -243,6 +244,41 @@ function addGet(root: Command): void {
         process.exitCode = await get(kind, name, options);
       }),
   );
+}
+
+function addTemplate(root: Command): void {
+  const list = (value: string, before: readonly string[] = []) => [...before, value];
+  const template = command("template", "templates of transformations").helpCommand(false);
+  template.addCommand(
+    command("test", "run a template, or the transformations of a route, on a sample")
+      .argument("[template]", "text, @file, or - for stdin")
+      .addOption(new Option("-d, --data <body>", "body of the request: text, @file, or - for stdin"))
+      .addOption(new Option("-H, --header <header>", "header of the request, `name: value`; may be repeated").argParser(list))
+      .addOption(new Option("-X, --method <method>", "method of the request").default("GET"))
+      .addOption(new Option("--path <path>", "path of the request").default("/"))
+      .addOption(new Option("--advanced", "variables are JSON pointers, as with advancedTemplates"))
+      .addOption(new Option("--escape", "escape texts, as with escapeCharacters"))
+      .addOption(new Option("-f, --folder <folder...>", "run the transformations of a route of this configuration instead"))
+      .addOption(new Option("--virtual-service <name>", "of this VirtualService: name, or namespace.name"))
+      .addOption(new Option("--route <number>", "which of its routes, from 0 (default: the first that is transformed)").argParser(Number))
+      .addOption(new Option("--status <code>", "show a response, too: its status"))
+      .addOption(new Option("--response-header <header>", "header of the response; may be repeated").argParser(list))
+      .addOption(new Option("--response-data <body>", "body of the response: text, @file, or -"))
+      .addOption(new Option("-o, --output <format>", "").choices(["text", "json"]).default("text"))
+      .addOption(new Option("--config <file>", "settings in TypeScript: own Upstream types").env("HEADWORKS_CONFIG"))
+      .addHelpText(
+        "before",
+        examples([
+          ["headworks template test '{{ upper(name) }}' -d '{\"name\": \"Rex\"}'", "a template"],
+          ["headworks template test -f ./config --virtual-service store -X POST -d @body.json", "what a route sends on"],
+        ]),
+      )
+      .action(async (text: string | undefined, options) => {
+        const { templateTest } = await import("./template.ts");
+        process.exitCode = await templateTest(text, options);
+      }),
+  );
+  root.addCommand(template);
 }
 
 function addSmall(root: Command): void {
