@@ -16,7 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ["upstreams", "functions", "features"],
   ["builtins.ts"],
   ["flow"],
-  ["admin"],
+  ["admin", "admission"],
   ["cli", "index.ts"],
   ["main.ts"],
 ];

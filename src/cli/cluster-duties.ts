@@ -22,7 +22,7 @@ export interface DutiesOptions {
   readonly log: Logger;
 }
 
-export function attend({ api, plane, objects, namespace, log }: DutiesOptions): AsyncDisposable & { readonly lease: Lease } {
+export function attend({ api, plane, objects, namespace, log }: DutiesOptions): AsyncDisposable {
   const instance = hostname();
   let term = new AbortController();
   const lease = new Lease(api, {
@@ -50,7 +50,6 @@ export function attend({ api, plane, objects, namespace, log }: DutiesOptions): 
   // Who has nothing to say yet need not lead.
   void plane.ready.then(() => lease.start()).catch(() => undefined);
   return {
-    lease,
     async [Symbol.asyncDispose]() {
       noJudged();
       term.abort();

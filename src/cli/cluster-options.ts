@@ -40,3 +40,35 @@ export function withWatch(target: Command): Command {
         ),
     );
 }
+
+export interface WebhookFlags {
+  readonly webhook?: string;
+  readonly webhookService?: string;
+  readonly webhookSecret?: string;
+  readonly webhookConfiguration?: string;
+}
+
+/** For who also says what may be applied. */
+export function withWebhook(target: Command): Command {
+  return target
+    .addOption(
+      new Option("--webhook <address>", "serve the admission webhook there, host:port or :port (default: not at all)").env(
+        "HEADWORKS_WEBHOOK",
+      ),
+    )
+    .addOption(
+      new Option("--webhook-service <name>", "the Service in front of it, for its certificate")
+        .default("headworks")
+        .env("HEADWORKS_WEBHOOK_SERVICE"),
+    )
+    .addOption(
+      new Option("--webhook-secret <name>", "where its certificate is kept; made where it is not there")
+        .default("headworks-webhook")
+        .env("HEADWORKS_WEBHOOK_SECRET"),
+    )
+    .addOption(
+      new Option("--webhook-configuration <name>", "the ValidatingWebhookConfiguration that is to trust it (default: none)").env(
+        "HEADWORKS_WEBHOOK_CONFIGURATION",
+      ),
+    );
+}
