@@ -23,6 +23,7 @@ import { formatRef, type Ref, type ResourceKey, resourceKey } from "../model/ref
 import type { Resource } from "../model/resource.ts";
 import type { ModelRoute, Written } from "../model/virtual-host.ts";
 import type { World } from "../plugin/world.ts";
+import { withInheritedTransformations } from "./inherited-transformations.ts";
 import { compareSpecificity, delegatingMatcher, everyPath, inherited, outsideParent } from "./matchers.ts";
 import { mergeOptions, type PlacedOptions } from "./options.ts";
 import { byWeight, selectTables } from "./table-selection.ts";
@@ -222,7 +223,9 @@ class Visit {
       const where = { resource: resourceKey("RouteOption", ref), path: "options" };
       merged = mergeOptions(RouteOptionsSchema, merged, { options: found.spec.options, at: new Map() }, where);
     }
-    return branch.optionsAt ? mergeOptions(RouteOptionsSchema, merged, branch.options, branch.optionsAt) : merged;
+    if (!branch.optionsAt) return merged;
+    const { options, at: places } = mergeOptions(RouteOptionsSchema, merged, branch.options, branch.optionsAt);
+    return { options: withInheritedTransformations(options, branch.options.options), at: places };
   }
 
   warn(list: List, via: string, reason: Reason, message: string, details: ProblemDetails): void {

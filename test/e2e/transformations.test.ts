@@ -164,6 +164,30 @@ const levels = {
   },
 };
 
+const delegating = {
+  virtualHost: {
+    domains: ["delegating.test"],
+    routes: [
+      {
+        ...route("/", regular({ requestTransformation: order("parent") })),
+        routeAction: undefined,
+        delegateAction: { ref: { name: "table", namespace: "gloo-system" } },
+      },
+    ],
+  },
+};
+const inheriting = {
+  inheritTransformation: true,
+  regular: { requestTransforms: [{ matcher: { prefix: "/leaf/own" }, requestTransformation: order("leaf") }] },
+};
+const table = {
+  routes: [
+    route("/leaf", { stagedTransformations: inheriting }),
+    route("/alone", regular({ requestTransformation: order("alone") })),
+    route("/", {}),
+  ],
+};
+
 let files: Folder;
 let gateway: Running;
 
@@ -178,9 +202,16 @@ beforeAll(async () => {
       virtualHost: { domains: ["*"], routes: [...routes, weighted, route("/", {})] },
     }),
     object("VirtualService", "levels", levels),
+    object("VirtualService", "delegating", delegating),
+    object("RouteTable", "table", table),
   ]);
   gateway = await run(files, "--proxy", "envoy");
-  await until("the gateway answers", async () => (await ask("/")).status === 200);
+  await until("the gateway answers", () =>
+    ask("/").then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
 });
 
 afterAll(async () => {
@@ -315,6 +346,14 @@ here("the most specific level counts as a whole, unless it inherits", async () =
   expect(await which("/own")).toEqual(["route"]);
   expect(await which("/inherits/own")).toEqual(["host-early", "route"]);
   expect(await which("/inherits")).toEqual(["host-early", "host"]);
+});
+
+here("a delegated route may take the list of the delegating one after its own", async () => {
+  const which = async (path: string) => valuesOf((await ask(path, { headers: { host: "delegating.test" } })).seen, "x-order");
+  expect(await which("/leaf/own")).toEqual(["leaf"]);
+  expect(await which("/leaf")).toEqual(["parent"]);
+  expect(await which("/alone")).toEqual(["alone"]);
+  expect(await which("/")).toEqual(["parent"]);
 });
 
 here("a weighted destination has its own", async () => {
