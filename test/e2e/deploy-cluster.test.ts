@@ -5,8 +5,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { get as httpsGet } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { load } from "js-yaml";
+import { load, loadAll } from "js-yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { corpusFolder, readCases } from "../corpus/cases.ts";
 import { chartFolder, chartRbac, crdManifests, plainManifests, renderChart, valueArgs } from "../servers/chart.ts";
 import { findEnvoy, startEnvoy } from "../servers/envoy.ts";
 import { findHelm, helm } from "../servers/helm.ts";
@@ -16,6 +17,7 @@ import type { KubeObject } from "../servers/kubernetes-client.ts";
 import { freePorts } from "../servers/ports.ts";
 import { start } from "./headworks.ts";
 
+const corpus = corpusFolder(join(import.meta.dirname, "../.."));
 const isThere = findKubernetes() !== undefined && findHelm() !== undefined;
 let cluster: RunningKubernetes;
 const limited = { name: "headworks-test", token: "limited-token-of-the-test" };
@@ -56,6 +58,33 @@ describe.skipIf(!isThere)("in a cluster", () => {
       expect(applied.status, JSON.stringify(applied.body)).toBe(200);
     }
   }, 120_000);
+
+  test.skipIf(corpus === undefined)(
+    "every recorded object that Gloo's definitions admit is admitted",
+    async () => {
+      const refused = new Set<string>();
+      const wanted = new Set<string>();
+      const all = readCases(corpus as string).flatMap(({ id, input, expected }) => {
+        // A number where text belongs, in plain YAML; how it was recorded, it was text.
+        const isNumber = id === "upstreams/opt-healthcheck-tcp";
+        if (isNumber || (expected as { apiServerRejected?: object }).apiServerRejected) wanted.add(id);
+        return (loadAll(input) as KubeObject[]).map((object) => ({ id, object }));
+      });
+      const ours = all.filter(({ object }) => definitions.some(({ spec }) => spec.names.kind === object?.kind));
+      expect(ours.length).toBeGreaterThan(500);
+      const next = ours.values();
+      const worker = async () => {
+        for (const { id, object } of next) {
+          const copy = { ...object, metadata: { ...object.metadata, namespace: "gloo-system", name: "tried" } };
+          const answer = await put(copy, "?dryRun=All");
+          if (answer.status !== 201) refused.add(id);
+        }
+      };
+      await Promise.all([worker(), worker(), worker(), worker()]);
+      expect([...refused].sort()).toEqual([...wanted].sort());
+    },
+    180_000,
+  );
 
   test("a typo is kept, whoever writes it, so that it can be reported", async () => {
     const spec = { static: { hosts: [{ addr: "a", prot: 80 }] }, conectTimeout: "5s" };
