@@ -151,6 +151,25 @@ describe.skipIf(address === undefined)("functions of a Service", () => {
     await eventually(running.functions, undefined);
   });
 
+  test("are not asked for in a namespace that is not watched", async () => {
+    const settings = (watchNamespaces: string[]) => ({
+      apiVersion: "gloo.solo.io/v1",
+      kind: "Settings",
+      metadata: { name: "default", namespace: "gloo-system" },
+      spec: { watchNamespaces },
+    });
+    const elsewhere = {
+      ...written,
+      metadata: { ...written.metadata, namespace: "far" },
+      spec: { static: { hosts: [{ addr: address, port }] } },
+    };
+    await using running = await start([settings(["gloo-system"]), elsewhere]);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(asked).toEqual([]);
+    running.source.say(...changes(yaml([settings(["gloo-system", "far"])])));
+    await eventually(() => asked.length > 0, true);
+  });
+
   test("are asked for where the Namespace says so", async () => {
     const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop", labels: isAsked } };
     await using running = await start([...service(port, {}), namespace]);

@@ -14,6 +14,7 @@ import type { StateStore } from "../state/store.ts";
 import { typedUpstream } from "../translate/clusters.ts";
 import type { Flow } from "./flow.ts";
 import { functionAddresses } from "./function-addresses.ts";
+import { isWatched, watchedNamespaces } from "./watched.ts";
 
 /** Changes are looked at together: a list of all Upstreams is made for each look. */
 const lookEveryMs = 500;
@@ -147,8 +148,10 @@ export class Functions {
   /** Upstreams as sources deliver them, and those that discovery finds and nobody has written. */
   #bases(): readonly Resource<"Upstream">[] {
     const { flow } = this.#options;
+    const watched = watchedNamespaces(flow.settings.value);
+    const given = [...this.overlay.bases.values()].filter((upstream) => isWatched(upstream, watched));
     const unwritten = flow.found.entries().flatMap(([key, upstream]) => (flow.discovered.has(key) ? [upstream] : []));
-    return [...this.overlay.bases.values(), ...unwritten];
+    return [...given, ...unwritten];
   }
 
   /** Nobody else remembers what is not written anywhere. */
