@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { builtins } from "../../src/builtins.ts";
 import { type BatchReport, ControlPlane } from "../../src/control-plane.ts";
 import { object } from "../../src/lib/testing/surroundings.ts";
-import type { ProxyKey, Refusal, ResourceConsumer } from "../../src/model/envoy-resource.ts";
+import type { EnvoyResource, ProxyKey, Refusal, ResourceConsumer } from "../../src/model/envoy-resource.ts";
 import type { Resource } from "../../src/model/resource.ts";
 import type { Plugins } from "../../src/plugin/plugins.ts";
 import { memorySource } from "../../src/sources/memory.ts";
@@ -41,6 +41,8 @@ export interface InProcessOptions {
   readonly objects: readonly object[];
   readonly plugins?: Plugins;
   readonly consumers?: readonly ResourceConsumer[];
+  /** Changes what is sent: the address of a server that is not to be had here. */
+  readonly rewrite?: (resource: EnvoyResource) => EnvoyResource;
   /** How long a type waits for the acknowledgement of the one before. */
   readonly holdMs?: number;
   /** Changes Envoy's bootstrap. */
@@ -51,7 +53,14 @@ export interface Bootstrap {
   readonly static_resources: { readonly clusters: readonly { readonly name: string; readonly load_assignment: object }[] };
 }
 
-export async function inProcess({ objects, plugins = builtins, consumers = [], bootstrap, holdMs }: InProcessOptions): Promise<InProcess> {
+export async function inProcess({
+  objects,
+  plugins = builtins,
+  consumers = [],
+  bootstrap,
+  holdMs,
+  rewrite = (resource) => resource,
+}: InProcessOptions): Promise<InProcess> {
   const [port = 0, adminPort = 0] = await freePorts(2);
   const gateway = object("gateway.solo.io/v1", "Gateway", "gateway-proxy", "gloo-system", {
     bindAddress: "127.0.0.1",
@@ -68,7 +77,7 @@ export async function inProcess({ objects, plugins = builtins, consumers = [], b
   const plane = open.use(
     new ControlPlane({
       sources: [source],
-      consumers: [server, ...consumers],
+      consumers: [rewriting(server, rewrite), ...consumers],
       plugins,
       looksOutside: true,
       log: { debug: quiet, info: quiet, warn: quiet, error: (fields, message) => faults.push(`${message}: ${JSON.stringify(fields)}`) },
@@ -124,6 +133,13 @@ export async function inProcess({ objects, plugins = builtins, consumers = [], b
       };
     },
     [Symbol.asyncDispose]: () => stays[Symbol.asyncDispose](),
+  };
+}
+
+function rewriting(server: XdsServer, rewrite: (resource: EnvoyResource) => EnvoyResource): ResourceConsumer {
+  return {
+    publish: (key, { upserts, removals }) => server.publish(key, { upserts: upserts.map(rewrite), removals }),
+    retire: (key) => server.retire(key),
   };
 }
 
