@@ -2,7 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { get as httpsGet } from "node:https";
+import { get as httpsGet, request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { load, loadAll } from "js-yaml";
@@ -163,7 +163,7 @@ describe.skipIf(!isThere)("in a cluster", () => {
   test.skipIf(findEnvoy() === undefined)(
     "what the chart starts, with the rights that it gives, answers a request",
     async () => {
-      const [xds, admin, envoyAdmin, metrics, gateway] = (await freePorts(5)) as [number, number, number, number, number];
+      const [xds, admin, envoyAdmin, metrics, webhook, gateway] = (await freePorts(6)) as [number, number, number, number, number, number];
       const route = { matchers: [{ prefix: "/" }], directResponseAction: { status: 200, body: "hello" } };
       const upstream = stored("Upstream", "judged", { static: { hosts: [{ addr: "127.0.0.1", port: 80 }] }, conectTimeout: "5s" });
       for (const object of [
@@ -174,13 +174,27 @@ describe.skipIf(!isThere)("in a cluster", () => {
         expect((await put(object)).status).toBe(201);
       const folder = mkdtempSync(join(tmpdir(), "headworks-chart-"));
       try {
-        const pods = renderPods(folder, { xds, admin, envoyAdmin, metrics });
+        const pods = renderPods(folder, { xds, admin, envoyAdmin, metrics, webhook });
         pods.runInitContainer();
-        await using headworks = start([...pods.headworks.args, `--kubeconfig=${cluster.kubeconfig({ token: limited.token })}`]);
+        const rights = `--kubeconfig=${cluster.kubeconfig({ token: limited.token })}`;
+        await using headworks = start([...pods.headworks.args, rights], { env: pods.headworks.env });
         await headworks.said(/"ready"/);
         const probe = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined))?.status;
         expect(await probe(admin, pods.headworks.readiness)).toBe(200);
         expect(await probe(admin, "/metrics")).toBe(401);
+        // Its webhook: the certificate is made and trusted with these rights.
+        await cluster.apply(...plainManifests().filter(({ kind }) => kind === "ValidatingWebhookConfiguration"));
+        const caBundle = async () =>
+          (await cluster.get("validatingwebhookconfigurations.admissionregistration.k8s.io", "", "headworks-gloo-system"))?.webhooks[0]
+            .clientConfig.caBundle as string | undefined;
+        await expect.poll(caBundle).toBeTypeOf("string");
+        const answer = await review(
+          webhook,
+          Buffer.from((await caBundle()) as string, "base64"),
+          stored("Upstream", "next", upstream.spec),
+        );
+        expect(answer).toMatchObject({ allowed: true, warnings: [expect.stringContaining("HW1003")] });
+        await cluster.delete("validatingwebhookconfigurations.admissionregistration.k8s.io", "", "headworks-gloo-system");
         await using _envoy = await startEnvoy(pods.envoy.bootstrap, envoyAdmin, pods.envoy.args);
         await expect.poll(() => probe(metrics, pods.envoy.readiness), { timeout: 20_000 }).toBe(200);
         expect(await (await fetch(`http://127.0.0.1:${gateway}/`)).text()).toBe("hello");
@@ -260,11 +274,37 @@ describe.skipIf(!isThere)("in a cluster", () => {
   }, 180_000);
 });
 
+/** What an API server would ask at the Service of the chart. */
+function review(port: number, ca: Buffer, object: KubeObject): Promise<unknown> {
+  const { apiVersion, kind, metadata } = object;
+  const [group, version] = apiVersion.split("/");
+  const request = {
+    ...{ uid: "1", kind: { group, version, kind }, resource: { group, version, resource: "upstreams" }, operation: "CREATE" },
+    ...{ name: metadata.name, namespace: metadata.namespace, object, oldObject: null, userInfo: {}, options: null },
+  };
+  const asked = JSON.stringify({ apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request });
+  return new Promise((resolve, reject) => {
+    const options = { port, path: "/validation", method: "POST", ca, servername: "headworks.gloo-system.svc" };
+    httpsRequest(options, (response) => {
+      let body = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => {
+        body += chunk;
+      });
+      response.on("end", () => resolve((load(body) as { response: unknown }).response));
+    })
+      .setHeader("content-type", "application/json")
+      .on("error", reject)
+      .end(asked);
+  });
+}
+
 interface Ports {
   readonly xds: number;
   readonly admin: number;
   readonly envoyAdmin: number;
   readonly metrics: number;
+  readonly webhook: number;
 }
 
 /** What a kubelet would start, with files in a folder and ports of this machine. */
@@ -301,7 +341,15 @@ function renderPods(folder: string, ports: Ports) {
       const [, ...args] = (init.command as string[]).map(here);
       execFileSync(process.execPath, args);
     },
-    headworks: { args: (headworks.args as string[]).map(here), readiness: headworks.readinessProbe.httpGet.path as string },
+    headworks: {
+      args: (headworks.args as string[]).map(here),
+      env: Object.fromEntries(
+        (headworks.env as { name: string; value?: string }[]).flatMap(({ name, value }) =>
+          value === undefined ? [] : [[name, value.replace(":8443", `127.0.0.1:${ports.webhook}`)]],
+        ),
+      ),
+      readiness: headworks.readinessProbe.httpGet.path as string,
+    },
     envoy: {
       bootstrap: load(bootstrap) as object,
       args: ["--service-cluster", "gateway-proxy", "--service-node", "a.b", "--drain-time-s", "1"],
