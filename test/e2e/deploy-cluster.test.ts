@@ -21,6 +21,7 @@ const corpus = corpusFolder(join(import.meta.dirname, "../.."));
 const isThere = findKubernetes() !== undefined && findHelm() !== undefined;
 let cluster: RunningKubernetes;
 const limited = { name: "headworks-test", token: "limited-token-of-the-test" };
+const watching = { name: "headworks-watching", token: "another-token-of-the-test" };
 
 const definitions = crdManifests().map((text) => JSON.parse(text));
 const pathOf = ({ apiVersion, kind, metadata }: KubeObject) => {
@@ -35,7 +36,7 @@ const stored = (kind: string, name: string, spec: unknown, more: object = {}): K
 
 describe.skipIf(!isThere)("in a cluster", () => {
   beforeAll(async () => {
-    cluster = await startKubernetes({ users: [limited] });
+    cluster = await startKubernetes({ users: [limited, watching] });
     await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "gloo-system" } });
   }, 90_000);
   afterAll(async () => cluster?.[Symbol.asyncDispose]());
@@ -206,12 +207,36 @@ describe.skipIf(!isThere)("in a cluster", () => {
         expect(await probe(metrics, pods.envoy.readiness)).toBe(503);
         expect(await probe(gateway, "/")).toBe(200);
         expect(headworks.stderr()).not.toContain("orbidden");
+        // It gives the Lease back.
+        headworks.process.kill("SIGTERM");
+        expect((await headworks.ended).code).toBe(0);
       } finally {
         rmSync(folder, { recursive: true });
       }
     },
     90_000,
   );
+
+  test("with watched namespaces, the roles of those are enough", async () => {
+    const values = { watchNamespaces: ["shop"], webhook: { enabled: false } };
+    await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } }, ...chartRbac({ user: watching.name, values }));
+    const there = { ...stored("Upstream", "there", { static: { hosts: [{ addr: "127.0.0.1", port: 80 }] } }) };
+    const upstream = { ...there, metadata: { ...there.metadata, namespace: "shop" } };
+    expect((await put(upstream)).status).toBe(201);
+    const [xds, admin] = (await freePorts(2)) as [number, number];
+    const folder = mkdtempSync(join(tmpdir(), "headworks-chart-"));
+    try {
+      const pods = renderPods(folder, { xds, admin, envoyAdmin: 0, metrics: 0, webhook: 0 }, values);
+      pods.runInitContainer();
+      const rights = `--kubeconfig=${cluster.kubeconfig({ token: watching.token })}`;
+      await using headworks = start([...pods.headworks.args, rights], { env: pods.headworks.env });
+      await headworks.said(/"ready"/);
+      await expect.poll(() => row(upstream)).toMatchObject({ Type: "static", State: "Accepted", Reason: "Accepted" });
+      expect(headworks.stderr()).not.toContain("orbidden");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }, 60_000);
 
   test("its Pods meet the restricted standard of pod security", async () => {
     const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
@@ -308,8 +333,8 @@ interface Ports {
 }
 
 /** What a kubelet would start, with files in a folder and ports of this machine. */
-function renderPods(folder: string, ports: Ports) {
-  const objects = renderChart();
+function renderPods(folder: string, ports: Ports, values: object = {}) {
+  const objects = renderChart({ values: { ...values } });
   const find = (kind: string, name: string) => objects.find((each) => each.kind === kind && each.metadata.name === name) as KubeObject;
   for (const [name, mount] of [
     ["headworks-xds", "etc/headworks/xds"],
