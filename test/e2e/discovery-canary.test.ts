@@ -2,6 +2,7 @@
 // while the services that are meant are asked.
 import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { builtins } from "../../src/builtins.ts";
 import { ControlPlane } from "../../src/control-plane.ts";
@@ -40,9 +41,9 @@ afterEach(() => {
 /** An URL of the canary. */
 const at = (path: string, scheme = "http") => `${scheme}://127.0.0.1:${port}${path}`;
 
-async function listen(server: Server | HttpServer): Promise<number> {
+async function listen(server: Server | HttpServer, host = "127.0.0.1"): Promise<number> {
   servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   return (server.address() as AddressInfo).port;
 }
 
@@ -51,13 +52,13 @@ interface Service {
   readonly asked: string[];
 }
 
-async function service(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<Service> {
+async function service(answer: (request: IncomingMessage, response: ServerResponse) => void, host?: string): Promise<Service> {
   const asked: string[] = [];
   const server = createHttpServer((request, response) => {
     asked.push(request.url ?? "");
     answer(request, response);
   });
-  return { port: await listen(server), asked };
+  return { port: await listen(server, host), asked };
 }
 
 const labels = { "discovery.solo.io/function_discovery": "enabled" };
@@ -202,12 +203,19 @@ describe.skipIf(findConsul() === undefined)("a catalog", () => {
       name: "localhost",
     }))
       await consul.register({ ID: name, Name: name, Address: address, Port: port });
+    // Not on loopback: asked.
+    const outside = Object.values(networkInterfaces())
+      .flatMap((each) => each ?? [])
+      .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
+    const fine = outside === undefined ? undefined : await service((_, response) => void response.writeHead(404).end(), outside);
+    if (fine) await consul.register({ ID: "fine", Name: "fine", Address: outside, Port: fine.port });
     const settings = object("Settings", "default", {
       discovery: { fdsMode: "BLACKLIST" },
       consul: { httpAddress: consul.url, dnsAddress: `127.0.0.1:${consul.dnsPort}`, serviceDiscovery: {} },
     });
     await using plane = await discover([settings]);
     for (const name of ["loop", "mapped", "metadata"]) await until(`${name} was judged`, () => plane.refused(name));
+    if (fine) await until("the service outside was asked", () => fine.asked.includes("/swagger.json"));
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(hits).toBe(0);
   });
