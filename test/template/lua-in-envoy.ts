@@ -6,7 +6,6 @@ import { luaTemplates } from "../../src/template/lua/runtime.ts";
 import { smaller } from "../../src/template/lua/smaller.ts";
 import type { ChangeProgram } from "../../src/template/program.ts";
 import { type Message, type Outcome, prepareChange } from "../../src/template/stage.ts";
-import type { Value } from "../../src/template/value.ts";
 import { type RunningEnvoy, startEnvoy } from "../servers/envoy.ts";
 import { freePorts } from "../servers/ports.ts";
 
@@ -68,7 +67,9 @@ local function run(sample)
     local done = M.render(change, body, around)
     written = done.body
     for i, each in ipairs(done.metadata) do
-      result.metadata[i] = encode64(J.dump(object({key = each.key, namespace = each.namespace, value = each.value})), standard, "=")
+      local value = each.value
+      if type(value) ~= "string" then value = "json " .. J.dump(value) end
+      result.metadata[i] = encode64(each.namespace .. " " .. each.key .. " " .. value, standard, "=")
     end
     M.apply(change, done, headers)
     if written == "" then headers:remove("content-type") end
@@ -149,15 +150,7 @@ function resultOf(outcome: Outcome): Result {
     ...(outcome.body !== undefined && { body: base64(outcome.body) }),
     headers: outcome.headers.map(encoded),
     metadata: outcome.metadata.map(({ namespace, key, value }) =>
-      base64(
-        dumpJson(
-          new Map<string, Value>([
-            ["namespace", namespace],
-            ["key", key],
-            ["value", value],
-          ]),
-        ),
-      ),
+      base64(`${namespace} ${key} ${typeof value === "string" ? value : `json ${dumpJson(value)}`}`),
     ),
   };
 }
