@@ -68,7 +68,7 @@ export interface BatchReport {
 
 /** Translates what a source has at this moment. Reads nothing else and keeps nothing. */
 export async function translateOnce(options: { readonly source: Source; readonly plugins: Plugins }): Promise<Translation> {
-  const flow = new Flow(options.plugins);
+  const flow = new Flow(options.plugins, { encodesLater: true });
   const batch = await options.source.read();
   throwFaults(flow.graph.batch(() => apply(flow, options.source.name, batch.changes)));
   const outside = new Map<string, readonly Problem[]>(batch.problems ?? []);

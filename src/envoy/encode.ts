@@ -22,6 +22,25 @@ export function envoyResource<S extends DescMessage>(
   );
 }
 
+export type Encode = typeof envoyResource;
+
+/** The same, encoded when somebody asks for its bytes or its version: who only wants to hear findings asks for neither. */
+export const encodedWhenAsked: Encode = (schema, name, message, owners) => {
+  let made: EnvoyResource | undefined;
+  const resource = () => (made ??= envoyResource(schema, name, message, owners));
+  return {
+    typeUrl: `type.googleapis.com/${schema.typeName}`,
+    name,
+    owners,
+    get version() {
+      return resource().version;
+    },
+    get bytes() {
+      return resource().bytes;
+    },
+  };
+};
+
 /** A resource whose bytes were put together from encoded parts. */
 export function resourceOfBytes(typeUrl: TypeUrl, name: string, bytes: Uint8Array, owners: readonly ResourceKey[]): EnvoyResource {
   return { typeUrl, name, version: versionOf(bytes), bytes, owners };

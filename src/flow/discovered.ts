@@ -2,8 +2,8 @@
 // a burden for us and for every Envoy.
 import type { Collection, Graph, Index } from "../graph/mod.ts";
 import type { Resource } from "../model/resource.ts";
-import type { Plugins } from "../plugin/plugins.ts";
 import type { Inputs } from "./inputs.ts";
+import type { Making } from "./making.ts";
 import { type Clusters, type Endpoints, sameClusters, sameEndpoints, translateCluster, translateEndpoints } from "./upstreams.ts";
 import type { InService } from "./world.ts";
 
@@ -17,7 +17,7 @@ export function discoveredInUse(
   graph: Graph,
   inputs: Inputs,
   known: InService,
-  plugins: Plugins,
+  making: Making,
   users: readonly Index<unknown>[],
 ): DiscoveredInUse[] {
   const before: Collection<Resource<"Upstream">>[] = [];
@@ -31,13 +31,13 @@ export function discoveredInUse(
       clusters: graph.derive(
         `discovered clusters of ${index.name}`,
         used,
-        (upstream, _key, read) => translateCluster(upstream, read, inputs, known, plugins),
+        (upstream, _key, read) => translateCluster(upstream, read, inputs, known, making),
         { equals: sameClusters },
       ),
       endpoints: graph.derive(
         `discovered endpoints of ${index.name}`,
         used,
-        (upstream, _key, read) => translateEndpoints(upstream, read, inputs, known, plugins),
+        (upstream, _key, read) => translateEndpoints(upstream, read, inputs, known, making),
         { equals: sameEndpoints },
       ),
     };

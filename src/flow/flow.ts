@@ -20,6 +20,7 @@ import { discoveredInUse } from "./discovered.ts";
 import { byKind, createInputs, type Inputs, sameJson, sameResource } from "./inputs.ts";
 import { type Contributor, type Judged, judge } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
+import { makingWith } from "./making.ts";
 import { Offers } from "./offers.ts";
 import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
@@ -53,8 +54,9 @@ export class Flow {
   /** What each reporter has said last, by resource. */
   readonly #reported = new Map<string, readonly ResourceKey[]>();
 
-  constructor(plugins: Plugins) {
+  constructor(plugins: Plugins, options: { readonly encodesLater?: boolean } = {}) {
     const { graph } = this;
+    const making = makingWith(plugins, options);
     const inputs = createInputs(graph);
     const allSettings = newestReadable(graph, inputs, "Settings") as Collection<Resource<"Settings">>;
     const settings = settingsFlow(graph, allSettings);
@@ -97,9 +99,9 @@ export class Flow {
     );
     const known = inService({ of: readable, settings, generated, discovered });
 
-    const upstreams = upstreamsFlow(graph, inputs, known, plugins);
-    const routes = routesFlow(graph, inputs, known, upstreams, plugins);
-    const inUse = discoveredInUse(graph, inputs, known, plugins, routes.users);
+    const upstreams = upstreamsFlow(graph, inputs, known, making);
+    const routes = routesFlow(graph, inputs, known, upstreams, making);
+    const inUse = discoveredInUse(graph, inputs, known, making, routes.users);
 
     const aboutSecrets: Contributor = ({ kind, key }, read) => (kind === "Secret" ? [{ problems: read.get(badSecrets, key) ?? [] }] : []);
 

@@ -5,7 +5,6 @@ import type { Problem } from "../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import { domainKey } from "../model/virtual-host.ts";
-import type { Plugins } from "../plugin/plugins.ts";
 import type { World } from "../plugin/world.ts";
 import { claimedDomains, type DomainVerdict, judgeDomains } from "../routing/domains.ts";
 import { defaultGateway, isRead, partsOf, proxiesOf } from "../routing/gateways.ts";
@@ -14,6 +13,7 @@ import { virtualHostOf } from "../routing/virtual-host.ts";
 import { type EncodedVirtualHost, envoyVirtualHost } from "../translate/virtual-host.ts";
 import { type Inputs, sameJson } from "./inputs.ts";
 import { type Made, withLastGood } from "./last-good.ts";
+import type { Making } from "./making.ts";
 import { hasCluster, type Upstreams } from "./upstreams.ts";
 import { type InService, worldOf } from "./world.ts";
 
@@ -61,7 +61,7 @@ export interface SiteHost extends Made<EncodedVirtualHost | undefined> {
   readonly uses: readonly ResourceKey[];
 }
 
-export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Hosts {
+export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, making: Making): Hosts {
   const gateways = graph.value("gateways", (read) => gatewaysOf(read, known), { equals: sameGateways });
   const gatewayOf = graph.deriveMany("gateways by key", gateways, (all) => all.map((each) => [each.key, each] as const));
   const attachments = graph.deriveMany(
@@ -102,7 +102,7 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
         owner: virtualService.key,
         nothing: undefined,
         make: (version, inUse) =>
-          hostIn(version, virtualService, inUse(virtualService), gateway, part, attachment.proxy, verdict, lostByOlder, plugins, (ref) =>
+          hostIn(version, virtualService, inUse(virtualService), gateway, part, attachment.proxy, verdict, lostByOlder, making, (ref) =>
             hasCluster(read, upstreams, resourceKey("Upstream", ref)),
           ),
       });
@@ -176,7 +176,7 @@ function hostIn(
   proxy: string,
   verdict: DomainVerdict,
   lostByOlder: (older: Resource<"VirtualService">) => readonly string[],
-  plugins: Plugins,
+  making: Making,
   has: (ref: { namespace: string; name: string }) => boolean,
 ): { made: EncodedVirtualHost | undefined; reports: Map<ResourceKey, readonly Problem[]> } {
   if (virtualService === undefined) return { made: undefined, reports: new Map() };
@@ -190,7 +190,8 @@ function hostIn(
   const options = gateway.spec?.routeOptions;
   const encoded = envoyVirtualHost(routed.host, {
     world,
-    plugins,
+    plugins: making,
+    encodesLater: making.encodesLater,
     ...(part.http.options && { http: part.http.options }),
     requireTls: part.takesTls,
     lostDomains: virtualService.version === newest.version ? verdict.lost : new Set([...verdict.lost, ...lostByOlder(virtualService)]),

@@ -3,7 +3,6 @@ import type { Collection, Graph, Index, Read } from "../graph/mod.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Resource } from "../model/resource.ts";
-import type { Plugins } from "../plugin/plugins.ts";
 import { controlNamespace } from "../routing/gateways.ts";
 import { gatewayNotRead, notServed } from "../routing/unserved.ts";
 import { upstreamGroupProblems } from "../validate/upstream-group.ts";
@@ -12,6 +11,7 @@ import type { Inputs } from "./inputs.ts";
 import type { Contributor, SentOf } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
 import { type Brought, listenersFlow, type ProxyExtras, type SiteListener, type SiteRoutes } from "./listeners.ts";
+import type { Making } from "./making.ts";
 import type { Outlet } from "./publisher.ts";
 import type { Upstreams } from "./upstreams.ts";
 import { type InService, worldOf } from "./world.ts";
@@ -28,15 +28,15 @@ export interface Routes {
   readonly sentOf: SentOf;
 }
 
-export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, plugins: Plugins): Routes {
-  const hosts = hostsFlow(graph, inputs, known, upstreams, plugins);
+export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, making: Making): Routes {
+  const hosts = hostsFlow(graph, inputs, known, upstreams, making);
   const { listeners, listenersByOwner, listenersByUse, bound, brought, routes, extras } = listenersFlow(
     graph,
     inputs,
     known,
     upstreams,
     hosts,
-    plugins,
+    making,
   );
   const proxies = graph.value("proxies", (read) => [...new Set(read.list(listeners).map(([, listener]) => listener.proxy))]);
   const aboutHosts: Contributor = (resource, read) =>

@@ -8,6 +8,7 @@ import { type EndpointsTranslation, endpointsOf, loadAssignmentOf } from "../tra
 import { type Inputs, sameJson } from "./inputs.ts";
 import type { Contributor } from "./judgements.ts";
 import { type Made, withLastGood } from "./last-good.ts";
+import type { Making } from "./making.ts";
 import { type InService, worldOf } from "./world.ts";
 
 export type Clusters = Collection<Made<ClusterTranslation>>;
@@ -33,11 +34,11 @@ export interface Upstreams {
   readonly contribute: Contributor;
 }
 
-export function upstreamsFlow(graph: Graph, inputs: Inputs, known: InService, plugins: Plugins): Upstreams {
+export function upstreamsFlow(graph: Graph, inputs: Inputs, known: InService, making: Making): Upstreams {
   const clusters = (name: string, of: Collection<Resource<"Upstream">>): Clusters =>
-    graph.derive(name, of, (upstream, _key, read) => translateCluster(upstream, read, inputs, known, plugins), { equals: sameClusters });
+    graph.derive(name, of, (upstream, _key, read) => translateCluster(upstream, read, inputs, known, making), { equals: sameClusters });
   const endpoints = (name: string, of: Collection<Resource<"Upstream">>) =>
-    graph.derive(name, of, (upstream, _key, read) => translateEndpoints(upstream, read, inputs, known, plugins), { equals: sameEndpoints });
+    graph.derive(name, of, (upstream, _key, read) => translateEndpoints(upstream, read, inputs, known, making), { equals: sameEndpoints });
   const own = clusters("clusters", known.of.Upstream);
   const ownEndpoints = endpoints("endpoints", known.of.Upstream);
   return {
@@ -55,7 +56,7 @@ export function upstreamsFlow(graph: Graph, inputs: Inputs, known: InService, pl
     generatedEndpoints: endpoints("generated endpoints", known.generated),
     ofDiscovered(key, read) {
       const upstream = read.get(known.discovered, key);
-      return upstream && translateCluster(upstream, read, inputs, known, plugins);
+      return upstream && translateCluster(upstream, read, inputs, known, making);
     },
     contribute({ kind, key }, read) {
       if (kind !== "Upstream") return [];
@@ -89,14 +90,14 @@ export function translateCluster(
   read: Read,
   inputs: Inputs,
   known: InService,
-  plugins: Plugins,
+  making: Making,
 ): Made<ClusterTranslation> {
   return withLastGood<ClusterTranslation>(read, inputs, worldOf(read, known), {
     owner: upstream.key,
     nothing: { extras: [], problems: [] },
     make: (world, inUse) => {
       const version = inUse(upstream);
-      const made: ClusterTranslation = version ? clusterOf(version, world, plugins) : { extras: [], problems: [] };
+      const made: ClusterTranslation = version ? clusterOf(version, world, making, making.encode) : { extras: [], problems: [] };
       return { made, reports: new Map([[upstream.key, made.problems]]), ...(made.fault !== undefined && { fault: made.fault }) };
     },
     sent: ({ cluster }) => (cluster ? [cluster] : []),

@@ -5,7 +5,7 @@
 // everything down that travels with it. Addresses are another matter and another file: endpoints.ts.
 import { create } from "@bufbuild/protobuf";
 import { violationsOf } from "../envoy/constraints.ts";
-import { envoyResource } from "../envoy/encode.ts";
+import { type Encode, envoyResource } from "../envoy/encode.ts";
 import { clusterName } from "../envoy/names.ts";
 import { type Cluster, ClusterSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
@@ -28,7 +28,12 @@ export interface ClusterTranslation {
   readonly fault?: unknown;
 }
 
-export function clusterOf(resource: Resource<"Upstream">, world: World, plugins: Plugins): ClusterTranslation {
+export function clusterOf(
+  resource: Resource<"Upstream">,
+  world: World,
+  plugins: Plugins,
+  encode: Encode = envoyResource,
+): ClusterTranslation {
   const report = new Report(resource.key);
   try {
     const typed = typedUpstream(resource, plugins, report);
@@ -37,8 +42,10 @@ export function clusterOf(resource: Resource<"Upstream">, world: World, plugins:
     if (!typed || !cluster || report.hasErrors) return { extras: [], problems: report.problems };
     const extras = [...sent, ...(typed.type.extras?.(typed.upstream, { world, report }) ?? [])];
     if (report.hasErrors) return { extras: [], problems: report.problems };
+    // A type of the user may make what cannot be encoded, and that is found here and now.
+    const encodeNow = resource.custom ? envoyResource : encode;
     return {
-      cluster: envoyResource(ClusterSchema, cluster.name, cluster, [resource.key]),
+      cluster: encodeNow(ClusterSchema, cluster.name, cluster, [resource.key]),
       extras,
       problems: report.problems,
     };

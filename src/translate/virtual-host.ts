@@ -31,6 +31,8 @@ export interface HostContext {
   readonly lostDomains?: ReadonlySet<string>;
   /** False for an Upstream whose cluster is not sent. */
   readonly hasCluster?: (upstream: Ref) => boolean;
+  /** Nobody may ask for the bytes: they are made when somebody does. */
+  readonly encodesLater?: boolean;
   /** The Gateway's `routeOptions.maxDirectResponseBodySizeBytes`. */
   readonly maxDirectResponseBytes?: number;
 }
@@ -91,7 +93,13 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
     });
     return done();
   }
-  return done(toBinary(VirtualHostSchema, message), routes.some(usesFallback));
+  const fallsBack = routes.some(usesFallback);
+  if (!context.encodesLater) return done(toBinary(VirtualHostSchema, message), fallsBack);
+  let bytes: Uint8Array | undefined;
+  return Object.defineProperty(done(undefined, fallsBack), "bytes", {
+    enumerable: true,
+    get: () => (bytes ??= toBinary(VirtualHostSchema, message)),
+  });
 }
 
 function usesFallback({ action }: Route): boolean {

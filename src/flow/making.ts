@@ -1,0 +1,13 @@
+// What resources are made with: the plug-ins, and when what comes of it is encoded.
+import { type Encode, encodedWhenAsked, envoyResource } from "../envoy/encode.ts";
+import type { Plugins } from "../plugin/plugins.ts";
+
+export interface Making extends Plugins {
+  readonly encode: Encode;
+  readonly encodesLater: boolean;
+}
+
+/** `encodesLater`: for an answer that may be about findings only. What is served is encoded as it is made, and its messages are let go. */
+export function makingWith(plugins: Plugins, { encodesLater = false }: { readonly encodesLater?: boolean } = {}): Making {
+  return { ...plugins, encode: encodesLater ? encodedWhenAsked : envoyResource, encodesLater };
+}
