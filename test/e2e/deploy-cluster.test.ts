@@ -167,8 +167,10 @@ describe.skipIf(!isThere)("in a cluster", () => {
       const [xds, admin, envoyAdmin, metrics, webhook, gateway] = (await freePorts(6)) as [number, number, number, number, number, number];
       const route = { matchers: [{ prefix: "/" }], directResponseAction: { status: 200, body: "hello" } };
       const upstream = stored("Upstream", "judged", { static: { hosts: [{ addr: "127.0.0.1", port: 80 }] }, conectTimeout: "5s" });
+      const stray = stored("RouteTable", "stray", { routes: [] }, { weight: 1 });
       for (const object of [
         upstream,
+        stray,
         stored("Gateway", "here", { bindAddress: "127.0.0.1", bindPort: gateway, httpGateway: {}, proxyNames: ["gateway-proxy"] }),
         stored("VirtualService", "hello", { virtualHost: { domains: ["*"], routes: [route] } }),
       ])
@@ -200,6 +202,9 @@ describe.skipIf(!isThere)("in a cluster", () => {
         await expect.poll(() => probe(metrics, pods.envoy.readiness), { timeout: 20_000 }).toBe(200);
         expect(await (await fetch(`http://127.0.0.1:${gateway}/`)).text()).toBe("hello");
         await expect.poll(() => row(upstream)).toMatchObject({ Type: "static", State: "Warning", Reason: "UnknownField" });
+        await expect
+          .poll(() => row(stray))
+          .toMatchObject({ State: "Warning", Message: expect.stringContaining("beside kind and metadata") });
         expect(await probe(metrics, "/metrics")).toBe(200);
         expect(await probe(metrics, "/quitquitquit")).toBe(404);
         // The end of a Pod: not ready any more, while requests are still answered.

@@ -26,7 +26,7 @@ export const ownKinds: readonly ClusterKind[] = (Object.keys(kinds) as ApiKind[]
   .filter((kind) => !notRead.has(kind))
   .map((kind) => {
     const { group, version, plural } = kinds[kind];
-    return { kind, type: { group, version, plural, kind, isNamespaced: true }, isOurs: true, trim: keep(["spec"]) };
+    return { kind, type: { group, version, plural, kind, isNamespaced: true }, isOurs: true, trim: withoutStatus };
   });
 
 const core = (kind: KubeKind | "Secret" | "ConfigMap", plural: string, isNamespaced = true): ResourceType => ({
@@ -122,6 +122,11 @@ const noisyAnnotations = new Set([
   "endpoints.kubernetes.io/last-change-trigger-time",
   "deployment.kubernetes.io/revision",
 ]);
+
+/** Not only `spec`: what stands beside it belongs into it, and is to be reported. */
+function withoutStatus(object: KubeObject): KubeObject {
+  return keep(Object.keys(object).filter((field) => field !== "metadata" && field !== "status"))(object);
+}
 
 type Fields = Readonly<Record<string, unknown>>;
 
