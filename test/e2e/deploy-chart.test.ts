@@ -97,6 +97,17 @@ withHelm("with watched namespaces there is a Role in each, and nothing for the w
   expect(reading.map(({ metadata }) => metadata.namespace)).toEqual(["gloo-system", "shop"]);
 });
 
+withHelm("objects themselves may be written only where their statuses have to be", () => {
+  const mayWriteObjects = (values: object) =>
+    chartRbac({ user: "x", values: { ...values } })
+      .flatMap(({ rules = [] }) => rules as { resources: string[]; verbs: string[]; apiGroups: string[] }[])
+      .some(
+        ({ apiGroups, resources, verbs }) => apiGroups.includes("gateway.solo.io") && resources.includes("*") && verbs.includes("patch"),
+      );
+  expect(mayWriteObjects({})).toBe(false);
+  expect(mayWriteObjects({ rbac: { statusInObject: true } })).toBe(true);
+});
+
 withHelm("an alias for Envoys of Gloo is plain text, and has to be asked for as such", () => {
   expect(() => renderChart({ values: { xds: { glooService: true } } })).toThrow(/xds.tls.mode=none/);
   const service = one(renderChart({ values: { xds: { glooService: true, tls: { mode: "none" } } } }), "Service", "gloo");
