@@ -13,6 +13,8 @@ export interface KubeProxy extends AsyncDisposable {
   behaviour: Behaviour;
   /** `GET /api/v1/services`, in order. */
   readonly requests: string[];
+  /** Cuts off all that is under way. */
+  cut(): void;
 }
 
 export interface Behaviour {
@@ -35,6 +37,7 @@ export async function startKubeProxy(kubernetes: RunningKubernetes): Promise<Kub
     const headers = { ...request.headers, authorization: `Bearer ${kubernetes.adminToken}` };
     const sent = httpsRequest(`${kubernetes.url}${request.url}`, { method: request.method, headers, agent }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
+      response.flushHeaders();
       const cut = cutAfterMs === undefined ? undefined : setTimeout(() => response.destroy(), cutAfterMs);
       response.on("close", () => {
         clearTimeout(cut);
@@ -68,6 +71,7 @@ export async function startKubeProxy(kubernetes: RunningKubernetes): Promise<Kub
   return {
     kubeconfigPath: kubernetes.kubeconfig({ server: `http://127.0.0.1:${port}` }),
     requests,
+    cut: () => server.closeAllConnections(),
     get behaviour() {
       return proxy.behaviour;
     },

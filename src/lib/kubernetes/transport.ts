@@ -85,8 +85,9 @@ export class Transport implements Disposable {
 
   async #credentials(request: TransportRequest, forget: boolean): Promise<Credentials> {
     try {
-      return await this.#connection.credentials(forget);
+      return await unlessAborted(this.#connection.credentials(forget), request.signal);
     } catch (cause) {
+      request.signal.throwIfAborted();
       throw new KubeError("unreachable", `there are no credentials: ${(cause as Error).message}`, { request: request.words, cause });
     }
   }
@@ -111,7 +112,7 @@ export class Transport implements Disposable {
       this.#opening ??= this.#open(credentials, key).finally(() => {
         this.#opening = undefined;
       });
-      const opened = await this.#opening;
+      const opened = await unlessAborted(this.#opening, signal);
       if (opened === "http1") return opened;
     }
   }
@@ -286,6 +287,19 @@ class Session {
   /** Why the streams of this connection ended, where it is known. */
   get reason(): Error | undefined {
     return this.#reason;
+  }
+}
+
+/** What is shared goes on without who has left. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: left, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  promise.catch(() => undefined);
+  try {
+    return await Promise.race([promise, left]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 

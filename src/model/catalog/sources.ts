@@ -67,6 +67,11 @@ export const sources = {
     title: "a cluster without our kinds",
     help: "The cluster has none of the definitions (CRDs) of gloo.solo.io and gateway.solo.io, so there is nothing to serve. Install them with the chart, or apply `deploy/crds`; they are noticed by themselves.",
   },
+  KubernetesObjectFault: {
+    code: "HW6015",
+    title: "an object that Headworks fails to read",
+    help: "Reading this object ended in a fault of Headworks itself. Its last version that could be read stays in service, and everything else is untouched. Please report it, with the object.",
+  },
   FunctionsUnreachable: {
     code: "HW6030",
     title: "a service that cannot be asked for its functions",

@@ -83,15 +83,21 @@ export class Health {
   }
 
   get problems(): Problem[] {
-    const told = [...this.#faults.values()].filter(({ since }) => Date.now() - since >= tellAfterMs * 0.9);
+    const told = this.#told();
     return [
-      ...this.#unreachable(told.filter(({ error }) => error.isTransient || error.fault === "expired")),
+      ...this.#unreachable(told.filter(({ error }) => !isAnswer(error))),
+      ...this.#unanswered(told.filter(({ error }) => isAnswer(error) && (error.isTransient || error.fault === "expired"))),
       ...told.filter(({ error }) => error.fault === "denied").map(({ error }) => this.#denied(error)),
       ...told.filter(({ error }) => error.fault === "invalid" || error.fault === "conflict").map(({ error }) => this.#refused(error)),
       ...[...this.#gone].map((kind) => this.#kindGone(kind)),
       ...[...this.#held].map(([question, missing]) => this.#deletionHeld(question, missing)),
       ...(this.#hasDefinitions ? [] : [this.#noDefinitions()]),
     ];
+  }
+
+  /** Those that last. */
+  #told(): Fault[] {
+    return [...this.#faults.values()].filter(({ since }) => Date.now() - since >= tellAfterMs * 0.9);
   }
 
   /** One finding for all questions: they share their cause. */
@@ -101,6 +107,15 @@ export class Health {
     const since = new Date(first.since).toISOString().replace(/\.\d+/, "");
     const serving = this.#standIns > 0 ? "what was in service before the start is served" : "what was read stays in service";
     const message = `the Kubernetes API at ${this.#name} cannot be used since ${since} (${first.error.message}); ${serving}, and it is asked again all the time`;
+    return [problem("warning", undefined, "KubernetesUnreachable", message)];
+  }
+
+  /** It is there, and cannot answer: one kind whose conversion fails, or all of them. */
+  #unanswered(faults: readonly Fault[]): Problem[] {
+    const [first] = faults.toSorted((a, b) => a.since - b.since);
+    if (!first) return [];
+    const others = faults.length > 1 ? `, and ${faults.length - 1} more questions` : "";
+    const message = `the Kubernetes API at ${this.#name} cannot answer: ${first.error.message}${others}; what was read of it stays in service`;
     return [problem("warning", undefined, "KubernetesUnreachable", message)];
   }
 
@@ -151,12 +166,17 @@ export class Health {
   }
 
   #stateNow(): SourceHealth["state"] {
-    const reasons = this.problems.map(({ reason }) => reason);
-    if (reasons.includes("KubernetesUnreachable")) return "unreachable";
-    return reasons.length > 0 ? "partly" : "following";
+    const { problems } = this;
+    if (problems.length === 0) return "following";
+    return this.#told().some(({ error }) => !isAnswer(error)) ? "unreachable" : "partly";
   }
 
   stop(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
   }
+}
+
+/** Somebody has answered, if only to complain. */
+function isAnswer({ status }: KubeError): boolean {
+  return status > 0;
 }

@@ -4,7 +4,7 @@
 import type { Registry } from "@bufbuild/protobuf";
 import type { KubeObject } from "../../lib/kubernetes/object.ts";
 import type { Change } from "../../model/change.ts";
-import type { Problem } from "../../model/problem.ts";
+import { type Problem, problem } from "../../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../../model/ref.ts";
 import type { Kind, Resource } from "../../model/resource.ts";
 import type { Remembered, SourceBatch } from "../../plugin/source.ts";
@@ -57,13 +57,23 @@ export class Inventory {
   apply(kind: ClusterKind, object: KubeObject): void {
     const { namespace = "", name } = object.metadata;
     const key = keyOf(kind, { namespace, name });
-    const reading = readObject(kind, object, this.#options);
+    const reading = this.#readSafely(key, kind, object);
     this.setProblems(key, reading.problems);
     const [read] = reading.resources;
     // Not ours to read: a token of an account, a ConfigMap that is a lock.
     if (read === undefined && reading.problems.length === 0) this.#remove(key);
     if (read === undefined) return;
     this.#put(this.#withLastGood(originated(read, object)));
+  }
+
+  /** A fault of ours costs the object that shows it. */
+  #readSafely(key: ResourceKey, kind: ClusterKind, object: KubeObject): ReturnType<typeof readJson> {
+    try {
+      return readObject(kind, object, this.#options);
+    } catch (fault) {
+      const message = `${key} cannot be read, by a fault of ours (${(fault as Error).message}); what was read of it before stays in service`;
+      return { resources: [], problems: [problem("error", key, "KubernetesObjectFault", message)] };
+    }
   }
 
   delete(kind: ClusterKind, object: NamedObject): void {

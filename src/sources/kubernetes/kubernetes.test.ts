@@ -238,6 +238,10 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
       await knowing.until(() => knowing.findings.some((each) => each.includes("what was in service before the start is served")));
       expect(silent.batches).toEqual([]);
       expect(silent.source.health().state).toBe("starting");
+      const leaving = await follow({ namespaces: ["start"] });
+      const from = performance.now();
+      await leaving.end();
+      expect(performance.now() - from).toBeLessThan(1000);
     } finally {
       kubernetes.apiServer.resume();
     }
@@ -344,6 +348,24 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
     const upstreamKeys = [...somewhere.resources.keys()].filter((key) => key.startsWith("Upstream "));
     expect(upstreamKeys.sort()).toEqual(["Upstream chart-a/a", "Upstream chart-b/b"]);
     expect(somewhere.source.health()).toMatchObject({ state: "following", faults: [] });
+  });
+
+  test("one kind that the server cannot answer for is named; the others are followed", async () => {
+    await kubernetes.apply(...several("conversion", 2));
+    await using proxy = await startKubeProxy(kubernetes);
+    const follower = await follow({ kubeconfig: proxy.kubeconfigPath, namespaces: ["conversion"] });
+    await follower.first;
+    const body = JSON.stringify({ kind: "Status", code: 500, message: "conversion webhook for gloo.solo.io/v1, Kind=Upstream failed" });
+    proxy.behaviour = { answer: ({ url }) => (url?.includes("/upstreams?") ? { status: 500, body } : undefined) };
+    proxy.cut();
+    await follower.until(() =>
+      follower.findings.some((each) => each.includes("cannot answer: watch upstreams.gloo.solo.io in conversion: conversion webhook")),
+    );
+    await expect.poll(() => follower.source.health().state).toBe("partly");
+    await kubernetes.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "conversion", name: "map" }, data: { a: "b" } });
+    await follower.until(() => follower.resources.size === 3);
+    proxy.behaviour = {};
+    await follower.until(() => follower.findings.length === 0 && follower.source.health().state === "following");
   });
 
   test("a definition that is removed takes nothing away; one that comes is noticed", async () => {
