@@ -183,9 +183,9 @@ export function changeProgram(change: Change, side: Side): ChangeProgram {
   const faults = new Faults();
   const parse = (template: string) => parseTemplate(template, { advanced });
   const header = ([name, template]: readonly [string, string]): HeaderProgram => ({ name: headerName(name, side), value: parse(template) });
-  const set = faults.each("headers", change.headers, header, ([name]) => name);
-  const append = faults.each("append", change.append, header);
-  const remove = faults.each("remove", change.remove, (name) => headerName(name, side));
+  const set = faults.each("headers", change.headers, header, ([name]) => name).filter(({ name }) => !framing.has(name));
+  const append = faults.each("append", change.append, header).filter(({ name }) => !framing.has(name));
+  const remove = faults.each("remove", change.remove, (name) => removable(name, side));
   const extract = faults.each("extractors", change.extractors, extractorProgram, ({ name }) => name);
   const written = body.kind === "template" ? faults.try("body", () => parse(body.template)) : undefined;
   const keys = body.kind === "mergeKeys" ? (faults.try("keys", () => keyPrograms(body.keys, change, parse)) ?? []) : [];
@@ -237,6 +237,15 @@ function extractorProgram({ name, header, regex, subgroup, mode = "extract", rep
     group: subgroup,
     ...(mode !== "extract" && { mode, replacement: replacement ?? "" }),
   };
+}
+
+/** They say where a message ends, which is for the proxy to say: what a template makes of them has no effect. */
+export const framing: ReadonlySet<string> = new Set(["content-length", "transfer-encoding"]);
+
+function removable(name: string, side: Side): string {
+  const lower = headerName(name, side);
+  if (lower.startsWith(":")) throw new TemplateFault(`${lower} cannot be removed from a ${side}`);
+  return lower;
 }
 
 function headerName(name: string, side: Side): string {

@@ -224,7 +224,10 @@ function extracted({ regex, mode, group, replacement = "" }: ExtractorProgram, s
 
 /** A variable must not be able to end a header line, or the request line. */
 export function clean(name: string, value: string): string {
-  if (value === "") return value;
+  if (value === "") {
+    if (name.startsWith(":")) throw new TemplateFault(`the header ${name} would be empty`);
+    return value;
+  }
   if (name === ":path") {
     if (!value.startsWith("/")) throw new TemplateFault("the path does not begin with /");
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are encoded

@@ -44,6 +44,8 @@ const plans: Readonly<Record<string, StagePlan>> = {
       },
     ],
   },
+  "/bare": { entries: [{ response: { ...plain, headers: [["x-a", "b"]], body: { kind: "template", template: "new" } } }] },
+  "/broken": {} as StagePlan,
   "/logs": { entries: [{ request: bodyOf("new") }], logs: true },
 };
 
@@ -70,8 +72,8 @@ afterAll(async () => {
   backend.close();
 });
 
-const ask = async (path: string, body?: string) => {
-  const answer = await fetch(`http://127.0.0.1:${port}${path}`, { ...(body !== undefined && { method: "POST", body }) });
+const ask = async (path: string, body?: string, method = body === undefined ? "GET" : "POST") => {
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method, ...(body !== undefined && { body }) });
   return { status: answer.status, headers: answer.headers, text: await answer.text() };
 };
 const counter = async (name: string) => Number(/: (\d+)/.exec(await envoy.admin(`/stats?filter=${name}`))?.[1] ?? -1);
@@ -111,6 +113,16 @@ here("what goes in and comes out is logged where that is asked for", async () =>
   await expect.poll(() => envoy.log()).toMatch(/body before transformation: secret[\s\S]*body after transformation: new/);
 });
 
+here("a response that has no body gets none", async () => {
+  expect((await ask("/bare")).text).toBe("new");
+  const { status, headers, text } = await ask("/bare", undefined, "HEAD");
+  expect([status, headers.get("x-a"), text]).toEqual([200, "b", ""]);
+});
+
+here("a fault of the script lets nothing pass", async () => {
+  expect(await ask("/broken", "{}")).toMatchObject({ status: 500, text: "the transformation failed" });
+});
+
 here("an upgrade does not wait for a body that never ends", async () => {
   const socket = connect(port, "127.0.0.1");
   socket.write(
@@ -136,7 +148,7 @@ function bootstrap(listen: number, admin: number, to: number): object {
     typedPerFilterConfig: {
       transformation: {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute",
-        filterContext: { stage: "regular", program: JSON.stringify(stageProgram(plan)) },
+        filterContext: { stage: "regular", program: plan.entries ? JSON.stringify(stageProgram(plan)) : "{" },
       },
     },
   });

@@ -2,6 +2,7 @@
 import type { Transformation } from "../../gen/gloo/gloo/projects/gloo/api/v1/options/transformation/transformation_pb.js";
 import type { OptionContext } from "../../plugin/feature.ts";
 import type { TransformationStage } from "../../plugin/scriptFilter.ts";
+import { framing } from "../../template/program.ts";
 import type { Source } from "./plan.ts";
 
 export function warnOfLimits(stage: TransformationStage, sources: readonly Source[], program: string, { warn }: OptionContext): void {
@@ -36,10 +37,18 @@ export function warnOfLimits(stage: TransformationStage, sources: readonly Sourc
 
 function warnOfChange(change: Transformation | undefined, at: string, tell: (field: string, message: string, hint?: string) => void): void {
   const type = change?.transformationType;
-  if (type?.case !== "transformationTemplate" || !type.value.spanTransformer) return;
-  tell(
-    `${at}.transformationTemplate.spanTransformer`,
-    "Envoy's scripts cannot name spans: the span keeps its name",
-    "`tracing.routeDescriptor` of the route names its spans",
-  );
+  if (type?.case !== "transformationTemplate") return;
+  const template = `${at}.transformationTemplate`;
+  const written = [
+    ...Object.keys(type.value.headers).map((name) => ({ name, field: `${template}.headers.${name}` })),
+    ...type.value.headersToAppend.map(({ key }, i) => ({ name: key, field: `${template}.headersToAppend[${i}].key` })),
+  ];
+  for (const { name, field } of written)
+    if (framing.has(name.toLowerCase())) tell(field, `${name} is set by the proxy, as the body needs it; this has no effect`);
+  if (type.value.spanTransformer)
+    tell(
+      `${template}.spanTransformer`,
+      "Envoy's scripts cannot name spans: the span keeps its name",
+      "`tracing.routeDescriptor` of the route names its spans",
+    );
 }

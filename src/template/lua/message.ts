@@ -3,12 +3,13 @@
 export const message = String.raw`
 -- A variable must not be able to end a header line, or the request line.
 function M.clean(name, value)
-  if name == ":path" and value ~= "" then
+  if value == "" and byte(name) == 58 then fail("the header " .. name .. " would be empty") end
+  if name == ":path" then
     if sub(value, 1, 1) ~= "/" then fail("the path does not begin with /") end
     return (gsub(value, "[%z\1-\32\"#<>\\^{|}\127-\255]", function(c) return format("%%%02X", byte(c)) end))
   end
-  if name == ":method" and value ~= "" and not find(value, "^%u+$") then fail("the method is none") end
-  if name == ":status" and value ~= "" and not find(value, "^[2-5]%d%d$") then fail("the status is none") end
+  if name == ":method" and not find(value, "^%u+$") then fail("the method is none") end
+  if name == ":status" and not find(value, "^[2-5]%d%d$") then fail("the status is none") end
   if find(value, "[%z\1-\8\10-\31\127]") then fail("the header " .. name .. " would have a control character") end
   return value
 end
