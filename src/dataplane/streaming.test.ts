@@ -5,6 +5,7 @@ import { connect, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { http2Client, http2Upstream } from "./testing/http2.ts";
 import { rawRequest, rawUpstream } from "./testing/raw.ts";
 import { allTo, listener, routeConfig, serve, staticCluster } from "./testing/resources.ts";
 
@@ -254,3 +255,77 @@ test("a 101 with a wrong Sec-WebSocket-Accept is not believed", async () => {
   await using plane = await serve([staticCluster("a", [upstream.port]), routeConfig([allTo("a")]), listener(0, withWebSocket)]);
   expect((await rawRequest(plane.port, upgrade))?.status).toBe(502);
 });
+
+test(`HTTP/2 on both sides: ${size / 1_048_576} MiB down and up wait for who is slow`, async () => {
+  let sent = 0;
+  let received = 0;
+  let go = () => {};
+  await using upstream = await http2Upstream("a");
+  upstream.onStream = (stream, head) => {
+    if (head.includes("POST")) {
+      stream.pause();
+      go = () => void stream.resume();
+      stream.on("data", (data: Buffer) => {
+        received += data.length;
+      });
+      stream.on("end", () => {
+        stream.respond([":status", "200"] as never);
+        stream.end();
+      });
+      return;
+    }
+    stream.respond([":status", "200"] as never);
+    const more = () => {
+      while (sent < size) {
+        sent += piece.length;
+        if (!stream.write(piece)) return;
+      }
+      stream.end();
+    };
+    stream.on("drain", more);
+    more();
+  };
+  await using plane = await serve([
+    staticCluster("a", [upstream.port], { http2ProtocolOptions: {} }),
+    routeConfig([allTo("a")]),
+    listener(0),
+  ]);
+  await using client = http2Client(plane.port);
+
+  const down = client.session.request([":method", "GET", ":path", "/", ":scheme", "http", ":authority", "a"] as never);
+  down.pause();
+  await delay(300);
+  // Windows of the client, of the data plane and of what is between them.
+  expect(sent).toBeLessThan(16 * 1_048_576);
+  const before = process.memoryUsage().rss;
+  let peak = 0;
+  let got = 0;
+  await new Promise<void>((resolve) => {
+    down.on("data", (data: Buffer) => {
+      got += data.length;
+      peak = Math.max(peak, process.memoryUsage().rss);
+    });
+    down.on("end", resolve);
+    down.resume();
+  });
+  expect(got).toBe(size);
+
+  const up = client.session.request([":method", "POST", ":path", "/", ":scheme", "http", ":authority", "a"] as never, { endStream: false });
+  let written = 0;
+  const more = () => {
+    while (written < size) {
+      written += piece.length;
+      if (!up.write(piece)) return;
+    }
+    up.end();
+  };
+  up.on("drain", more);
+  more();
+  await delay(300);
+  expect(written).toBeLessThan(16 * 1_048_576);
+  expect(received).toBe(0);
+  go();
+  await new Promise<void>((resolve) => up.on("response", () => resolve()));
+  expect(received).toBe(size);
+  expect(peak - before).toBeLessThan(128 * 1_048_576);
+}, 120_000);

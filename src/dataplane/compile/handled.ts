@@ -122,7 +122,6 @@ export const handledFields: HandledFields = {
     "retry_on",
     "num_retries",
     "per_try_timeout",
-    "per_try_idle_timeout",
     "retriable_status_codes",
     "retry_back_off",
     "retriable_headers",

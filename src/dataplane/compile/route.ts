@@ -101,7 +101,6 @@ export interface CompiledRetry {
   readonly on: ReadonlySet<string>;
   readonly count: number;
   readonly perTryMs: number;
-  readonly perTryIdleMs: number;
   readonly statusCodes: ReadonlySet<number>;
   readonly baseMs: number;
   readonly maxMs: number;
@@ -336,7 +335,6 @@ function compileRetry(policy: RetryPolicy, findings: Findings): CompiledRetry {
     on,
     count: policy.numRetries ?? 1,
     perTryMs: timeoutMs(policy.perTryTimeout, Number.POSITIVE_INFINITY),
-    perTryIdleMs: timeoutMs(policy.perTryIdleTimeout, Number.POSITIVE_INFINITY),
     statusCodes: new Set(policy.retriableStatusCodes),
     baseMs,
     maxMs: durationMs(policy.retryBackOff?.maxInterval) ?? baseMs * 10,

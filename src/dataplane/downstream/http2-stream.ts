@@ -58,7 +58,11 @@ export class Http2ClientStream implements ClientStream {
     const { hcm, stats, tables } = this.#connection.owner;
     const endsHere = (flags & endStreamFlag) !== 0;
     this.#isBodyEnded = endsHere;
-    const head = parseRequestList(list, endsHere, { ...hcm.limits, allowsConnect: hcm.http2.allowsConnect });
+    const head = parseRequestList(list, endsHere, {
+      ...hcm.limits,
+      maxHeadBytes: hcm.maxHeadBytes,
+      allowsConnect: hcm.http2.allowsConnect,
+    });
     stats.downstream_rq_total++;
     if (head instanceof HeadFault) {
       this.#refuse(head);

@@ -106,6 +106,13 @@ test("what is refused in HTTP/1.1 is refused here, and the connection lives", as
   expect(await client.ask([])).toMatchObject({ status: 200 });
 });
 
+test("a head of 70 KiB costs its stream, and no memory", async () => {
+  await using client = http2Client(plane.port);
+  const many = Array.from({ length: 40 }, (_, i) => [`x-${i}`, "v".repeat(2_000)]).flat();
+  expect([431, "reset"]).toContain((await client.ask(many)).status);
+  expect(await client.ask([])).toMatchObject({ status: 200 });
+});
+
 function connectAnswer(session: Parameters<typeof askHttp2>[0]): Promise<number> {
   return new Promise((resolve) => {
     const stream = session.request([":method", "CONNECT", ":authority", "a:1"] as never);

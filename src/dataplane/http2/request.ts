@@ -7,6 +7,8 @@ import type { Headers } from "../http1/headers.ts";
 import { HeadFault, isHost, isTarget, type RequestHead, type RequestHeadLimits } from "../http1/request-head.ts";
 
 export interface Http2Limits extends RequestHeadLimits {
+  /** Of all names and values together. */
+  readonly maxHeadBytes: number;
   /** Tunnels may be asked for. */
   readonly allowsConnect: boolean;
 }
@@ -25,9 +27,12 @@ export function parseRequestList(list: readonly string[], endsHere: boolean, lim
   let contentLength = -1;
   let expect: string | undefined;
   let count = 0;
+  let size = 0;
   for (let i = 0; i < list.length; i += 2) {
     const name = list[i] as string;
     const value = list[i + 1] as string;
+    size += name.length + value.length;
+    if (size > limits.maxHeadBytes) return new HeadFault(431, "head too large");
     if (name.charCodeAt(0) === 0x3a) {
       if (name === ":method") method = value;
       else if (name === ":path") path = value;

@@ -147,6 +147,7 @@ export interface Http2TestClient extends AsyncDisposable {
 export function http2Client(port: number, tls?: { readonly servername?: string }): Http2TestClient {
   const session = connect(`${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`, {
     rejectUnauthorized: false,
+    maxSendHeaderBlockLength: 1_048_576,
     ...(tls?.servername !== undefined && { servername: tls.servername }),
   });
   session.on("error", () => undefined);
