@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { Agent, request as httpsRequest } from "node:https";
+import { Agent, createServer as createSecureServer, request as httpsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { RunningKubernetes } from "./kubernetes.ts";
 
@@ -28,7 +28,12 @@ export interface Behaviour {
   readonly cutAfterMs?: number;
 }
 
-export async function startKubeProxy(kubernetes: RunningKubernetes): Promise<KubeProxy> {
+export interface KubeProxyOptions {
+  /** With the certificate of the API server, and HTTP/1.1 all the same. */
+  readonly tls?: boolean;
+}
+
+export async function startKubeProxy(kubernetes: RunningKubernetes, { tls = false }: KubeProxyOptions = {}): Promise<KubeProxy> {
   const agent = new Agent({ keepAlive: true, ca: readFileSync(kubernetes.caFile) });
   const requests: string[] = [];
   const proxy = { behaviour: {} as Behaviour };
@@ -56,7 +61,7 @@ export async function startKubeProxy(kubernetes: RunningKubernetes): Promise<Kub
     response.on("close", () => sent.destroy());
     request.pipe(sent);
   };
-  const server = createServer((request, response) => {
+  const take = (request: IncomingMessage, response: ServerResponse) => {
     requests.push(`${request.method} ${request.url}`);
     const { answer, delayMs = 0 } = proxy.behaviour;
     setTimeout(() => {
@@ -65,11 +70,13 @@ export async function startKubeProxy(kubernetes: RunningKubernetes): Promise<Kub
       response.writeHead(own.status, own.headers);
       response.end(own.body);
     }, delayMs);
-  });
+  };
+  const key = () => readFileSync(kubernetes.caFile.replace(/crt$/, "key"));
+  const server = tls ? createSecureServer({ cert: readFileSync(kubernetes.caFile), key: key() }, take) : createServer(take);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    kubeconfigPath: kubernetes.kubeconfig({ server: `http://127.0.0.1:${port}` }),
+    kubeconfigPath: kubernetes.kubeconfig({ server: `${tls ? "https" : "http"}://127.0.0.1:${port}` }),
     requests,
     cut: () => server.closeAllConnections(),
     get behaviour() {

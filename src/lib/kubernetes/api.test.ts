@@ -1,11 +1,13 @@
 // The client against a real API server: every verb, every way in, every kind of refusal.
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type RunningKubernetes, startKubernetes } from "../../../test/servers/kubernetes.ts";
 import { findKubernetes } from "../../../test/servers/kubernetes-binaries.ts";
+import { startKubeProxy } from "../../../test/servers/kubernetes-proxy.ts";
 import { type KubeApi, type KubeApiOptions, kubeApi } from "./api.ts";
 import { ConnectionError, connectionTo } from "./connection.ts";
 import type { KubeError } from "./error.ts";
@@ -164,6 +166,28 @@ describe.skipIf(findKubernetes() === undefined)("the Kubernetes API", () => {
     }
   });
 
+  test("where there is no HTTP/2, HTTP/1.1 does: behind a proxy of the kubeconfig, or one that ends TLS", async () => {
+    await using ending = await startKubeProxy(kubernetes, { tls: true });
+    await using tunnel = await startTunnel();
+    const config = JSON.parse(readFileSync(kubernetes.kubeconfigPath, "utf8"));
+    config.clusters[0].cluster["proxy-url"] = `http://127.0.0.1:${tunnel.port}`;
+    writeFileSync(join(folder, "through-tunnel"), JSON.stringify(config));
+    for (const [name, kubeconfig] of Object.entries({ ending: ending.kubeconfigPath, tunnel: join(folder, "through-tunnel") })) {
+      await kubernetes.apply(configMap("http1", `before-${name}`));
+      const kube = await api({ kubeconfig });
+      const { items, resourceVersion } = await kube.list(configMaps, { namespace: "http1" });
+      expect(items.map(({ metadata }) => metadata.name)).toContain(`before-${name}`);
+      const abort = new AbortController();
+      const watch = kube.watch(configMaps, { namespace: "http1", resourceVersion, signal: abort.signal });
+      await kubernetes.apply(configMap("http1", `after-${name}`));
+      expect((await watch.next()).value).toMatchObject({ type: "ADDED", object: { metadata: { name: `after-${name}` } } });
+      abort.abort(new Error("left"));
+      await expect(watch.next()).rejects.toThrow("left");
+    }
+    expect(ending.requests.some((each) => each.includes("watch=true"))).toBe(true);
+    expect(tunnel.connects()).toBeGreaterThan(0);
+  });
+
   describe("a reflector", () => {
     const endings: (() => Promise<void>)[] = [];
     afterEach(async () => {
@@ -309,6 +333,30 @@ function definition(kind: string, hasStatus: boolean): object {
       scope: "Namespaced",
       names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
       versions: [{ name: "v1", served: true, storage: true, schema, ...(hasStatus && { subresources: { status: {} } }) }],
+    },
+  };
+}
+
+/** An HTTP proxy, which passes connections on. */
+async function startTunnel() {
+  let connects = 0;
+  const sockets = new Set<Socket>();
+  const server = createHttpServer();
+  server.on("connect", ({ url = "" }, from: Socket) => {
+    connects++;
+    const to = connect(Number(url.split(":")[1]), "127.0.0.1", () => {
+      from.write("HTTP/1.1 200 OK\r\n\r\n");
+      from.pipe(to).pipe(from);
+    });
+    for (const each of [from, to]) sockets.add(each.on("error", () => undefined));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    connects: () => connects,
+    async [Symbol.asyncDispose]() {
+      for (const each of sockets) each.destroy();
+      await new Promise((resolve) => server.close(resolve));
     },
   };
 }
