@@ -1,6 +1,6 @@
 // `npm run bench`: everything we measure, as a table and JSON, with the goals beside the numbers.
 //
-//   npm run bench -- [--quick] [--only translation,live,memory,start,check,requests,xds,graph] [--json FILE]
+//   npm run bench -- [--quick] [--only translation,live,memory,start,check,requests,xds,consul,graph] [--json FILE]
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -15,6 +15,7 @@ const parts: Record<string, (quick: boolean) => Promise<readonly BenchRow[]>> = 
   memory: async (quick) => (await import("./processes.ts")).benchMemory(quick ? [10_000] : undefined),
   requests: async () => requestRows(),
   xds: async (quick) => xdsRows(quick),
+  consul: async (quick) => (await import("./consul.ts")).benchConsul(quick ? 500 : undefined, quick ? 8 : undefined),
   graph: async (quick) => (quick ? [] : graphRows()),
 };
 

@@ -1,0 +1,103 @@
+// A large Consul: 5,000 services with four instances each. What following it costs when nothing changes, and how long a flap takes from the
+// write until a request through a real Envoy is answered by the new instance.
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import type { PlainResource } from "../src/lib/testing/realistic.ts";
+import { envoyBootstrap } from "../src/xds/bootstrap.ts";
+import { ask, backend, object as objectOf } from "../test/e2e/gateway.ts";
+import { start } from "../test/e2e/headworks.ts";
+import { findConsul, type RunningConsul, startConsul } from "../test/servers/consul.ts";
+import { type CatalogInstance, writeCatalog, writeNodes } from "../test/servers/consul-catalog.ts";
+import { findEnvoy, startEnvoy } from "../test/servers/envoy.ts";
+import { freePorts } from "../test/servers/ports.ts";
+import { folder } from "./folder.ts";
+import { type BenchRow, median, spread } from "./row.ts";
+
+const instances = 4;
+const quietMs = 20_000;
+
+/** Empty where there is no Consul or no Envoy. */
+export async function benchConsul(services = 5_000, flaps = 20): Promise<BenchRow[]> {
+  if (findConsul() === undefined || findEnvoy() === undefined) return [];
+  await using one = await backend("one");
+  await using two = await backend("two");
+  await using consul = await startConsul();
+  const followed = Array.from({ length: flaps }, (_, i) => `svc-${Math.floor((i * services) / flaps)}`);
+  await fill(consul, services, followed, one.port);
+  const [port = 0, xds = 0, admin = 0] = await freePorts(3);
+  using files = folder();
+  files.write("gateway.yaml", object("Gateway", "gateway-proxy", { bindAddress: "127.0.0.1", bindPort: port, httpGateway: {} }));
+  files.write("settings.yaml", settings(consul));
+  for (const service of followed) files.write(`${service}.yaml`, toService(service));
+
+  const from = performance.now();
+  await using running = start(["run", files.path, "--proxy", "none", "--xds", `127.0.0.1:${xds}`, "--admin", "none", "--log", "pretty"]);
+  await running.said(/ ready {2}/);
+  const bootstrap = envoyBootstrap({ proxy: "gloo-system~gateway-proxy", xds: { host: "127.0.0.1", port: xds }, admin: { port: admin } });
+  await using _envoy = await startEnvoy(bootstrap, admin);
+  const answers = async (service: string, name: string) => (await ask(port, `${service}.test`))?.body.startsWith(name) === true;
+  for (const service of followed) while (!(await answers(service, "one"))) await delay(20);
+  const firstMs = performance.now() - from;
+
+  await delay(5_000);
+  const before = cpuMs(running.process.pid);
+  await delay(quietMs);
+  const quiet = ((cpuMs(running.process.pid) - before) / quietMs) * 100;
+
+  const samples: number[] = [];
+  for (const service of followed) {
+    await delay(300);
+    const flapped = performance.now();
+    // One instance goes, the others move: one write, as a flap that nothing announced.
+    await writeCatalog(
+      consul,
+      [0, 1, 2].map((i) => ({ service, id: `${service}-${i}`, port: two.port })),
+      [{ service, id: `${service}-3` }],
+    );
+    while (!(await answers(service, "two"))) await delay(1);
+    samples.push(performance.now() - flapped);
+  }
+  const what = `${services.toLocaleString("en")} services, ${(services * instances).toLocaleString("en")} instances`;
+  return [
+    { area: "Consul", what: `${what}: start → answered by Envoy`, value: firstMs, unit: "ms" },
+    { area: "Consul", what: `${what}: nothing changes`, value: quiet, unit: "% of a core", goal: 2 },
+    { area: "Consul", what: `${what}: a flap → live in Envoy`, value: median(samples), unit: "ms", goal: 200, note: spread(samples, 0) },
+  ];
+}
+
+/** Those that are asked have all their instances at one place; what the others have is never dialled. */
+async function fill(consul: RunningConsul, services: number, followed: readonly string[], port: number): Promise<void> {
+  await writeNodes(consul);
+  const all: CatalogInstance[] = [];
+  for (let i = 0; i < services; i++) {
+    for (let j = 0; j < instances; j++) {
+      const service = `svc-${i}`;
+      all.push({ service, id: `${service}-${j}`, port, ...(!followed.includes(service) && { address: `10.${j}.${i >> 8}.${i & 255}` }) });
+    }
+  }
+  await writeCatalog(consul, all);
+}
+
+const object = (...parts: Parameters<typeof objectOf>) => objectOf(...parts) as PlainResource;
+
+function settings(consul: RunningConsul): PlainResource {
+  return object("Settings", "default", {
+    consul: { httpAddress: `127.0.0.1:${consul.httpPort}`, serviceDiscovery: {} },
+    discovery: { fdsMode: "DISABLED", udsOptions: { enabled: true } },
+  });
+}
+
+function toService(serviceName: string) {
+  return object("VirtualService", serviceName, {
+    virtualHost: {
+      domains: [`${serviceName}.test`],
+      routes: [{ matchers: [{ prefix: "/" }], routeAction: { single: { consul: { serviceName } } } }],
+    },
+  });
+}
+
+/** User and system time of a process, in clock ticks of 10 ms (Linux). */
+function cpuMs(pid: number | undefined): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
