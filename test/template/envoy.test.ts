@@ -23,7 +23,11 @@ const plain: Transformation = {
 };
 const bodyOf = (template: string): Change => ({ ...plain, body: { kind: "template", template } });
 const plans: Readonly<Record<string, StagePlan>> = {
-  "/request": { entries: [{ request: bodyOf("{{ name }}") }] },
+  "/request": {
+    entries: [
+      { request: bodyOf("{{ name }}"), response: { ...plain, body: { kind: "passthrough" }, headers: [["x-transformed", "yes"]] } },
+    ],
+  },
   "/response": { entries: [{ response: bodyOf("{{ missing }}") }] },
   "/passing": { entries: [{ response: { ...plain, body: { kind: "passthrough" }, headers: [["x-a", "{{ at([], 1) }}"]] } }] },
   "/random": {
@@ -80,7 +84,9 @@ const counter = async (name: string) => Number(/: (\d+)/.exec(await envoy.admin(
 
 here("a request that is refused is counted, and the log says why and on which route", async () => {
   expect(await ask("/request", "{}")).toMatchObject({ status: 400, text: "bad request: variable 'name' not found (at 1:4)" });
-  await expect.poll(() => counter("transformation.request_error")).toBe(1);
+  expect((await ask("/request", "{}")).headers.get("x-transformed")).toBeNull();
+  expect((await ask("/request", '{"name": "a"}')).headers.get("x-transformed")).toBe("yes");
+  await expect.poll(() => counter("transformation.request_error")).toBe(2);
   expect(envoy.log()).toContain("transformation of the request failed on route /request: variable 'name' not found (at 1:4)");
 });
 
@@ -90,6 +96,11 @@ here("a response that cannot be transformed becomes the refusal, nothing of it g
   expect(answer.headers.get("content-type")).toBeNull();
   expect(await ask("/passing")).toMatchObject({ status: 400, text: "bad request: the array has no item 1 (at 1:4)" });
   await expect.poll(() => counter("transformation.response_error")).toBe(2);
+});
+
+here("an answer of a filter before is not transformed", async () => {
+  const answer = await fetch(`http://127.0.0.1:${port}/bare`, { headers: { "x-deny": "1" } });
+  expect([answer.status, await answer.text()]).toEqual([403, "denied"]);
 });
 
 here("a body beyond the limit of the listener is refused with 413", async () => {
@@ -157,6 +168,12 @@ function bootstrap(listen: number, admin: number, to: number): object {
     upgradeConfigs: [{ upgradeType: "websocket" }],
     routeConfig: { virtualHosts: [{ name: "all", domains: ["*"], routes: Object.entries(plans).map(route) }] },
     httpFilters: [
+      // One that answers by itself, before.
+      typed("denies", "http.lua.v3.Lua", {
+        defaultSourceCode: {
+          inlineString: 'function envoy_on_request(h) if h:headers():get("x-deny") then h:respond({[":status"] = "403"}, "denied") end end',
+        },
+      }),
       {
         ...typed("transformation", "http.lua.v3.Lua", { defaultSourceCode: { inlineString: luaRuntime }, clearRouteCache: false }),
         disabled: true,

@@ -78,7 +78,11 @@ local function refuse(handle, buffer, isResponse, fault)
   local side = isResponse and "response" or "request"
   handle:logWarn("transformation of the " .. side .. " failed on route " .. tostring(handle:streamInfo():routeName()) .. ": " .. (type(fault) == "table" and fault.why or tostring(fault)))
   pcall(function() handle:stats():counter("transformation." .. side .. "_error"):inc() end)
-  if not isResponse then return handle:respond({[":status"] = "400", ["content-type"] = "text/plain"}, why) end
+  if not isResponse then
+    -- Our own answer is not transformed. Nothing of a script runs after respond().
+    metadata:set(state, handle:filterContext():get("stage") or "regular", -1)
+    return handle:respond({[":status"] = "400", ["content-type"] = "text/plain"}, why)
+  end
   buffer = buffer or handle:body(true)
   local headers = handle:headers()
   headers:replace(":status", "400")
@@ -177,7 +181,7 @@ local function onResponse(handle)
   local text = context:get("program")
   local remembered = handle:streamInfo():dynamicMetadata():get(state)
   -- The request did not come this far: the response is that of a filter before.
-  if remembered == nil or remembered[name] == nil then return end
+  if remembered == nil or remembered[name] == nil or remembered[name] < 0 then return end
   text = remembered[name .. ".program"] or text
   if text == nil then return end
   local stage = stageOf(text)
