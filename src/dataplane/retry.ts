@@ -1,6 +1,6 @@
 // Which outcomes a retry policy takes for a reason to try again; the words are those of Envoy's `x-envoy-retry-on`.
 
-import type { CompiledRetry } from "./compile/route.ts";
+import type { CompiledRetry } from "./compile/retry-policy.ts";
 import { headerValue } from "./http1/headers.ts";
 import type { ResponseHead } from "./http1/response-head.ts";
 import type { UpstreamFailure } from "./upstream/stream.ts";

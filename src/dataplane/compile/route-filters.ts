@@ -2,6 +2,7 @@
 
 import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { FilterConfigSchema } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import { compileLambdaRoute, formFilter, type LambdaRoute, lambdaFilter } from "../filters/awsLambda.ts";
 import { httpFilters } from "../filters/builtins.ts";
 import type { Findings } from "./findings.ts";
 
@@ -14,6 +15,13 @@ export interface RouteFilter {
   readonly config: unknown;
   /** Message name of the configuration. */
   readonly type: string;
+}
+
+/** Of a route or a weighted cluster. */
+export interface FiltersOfRoute {
+  /** The function that is called, where the cluster is Lambda. */
+  readonly lambda: LambdaRoute | undefined;
+  readonly filters: RouteFilters;
 }
 
 export const noRouteFilters: RouteFilters = new Map();
@@ -52,4 +60,10 @@ function compileRouteFilter(any: Any, findings: Findings): RouteFilter | undefin
 
 export function messageName({ typeUrl }: Any): string {
   return typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
+}
+
+/** What is said of filters; those of Lambda are of the cluster. */
+export function compileFiltersOfRoute(configs: Readonly<Record<string, Any>>, findings: Findings): FiltersOfRoute {
+  const lambda = compileLambdaRoute(configs);
+  return { lambda, filters: compileRouteFilters(configs, findings, lambda === undefined ? [] : [formFilter, lambdaFilter]) };
 }

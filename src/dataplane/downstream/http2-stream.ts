@@ -2,6 +2,7 @@
 
 import type { ServerHttp2Stream } from "node:http2";
 import type { AccessLogger } from "../compile/access-log.ts";
+import type { CompiledHcm } from "../compile/hcm.ts";
 import { Deadline } from "../deadline.ts";
 import { sendHeaders } from "../edge.ts";
 import { Exchange } from "../exchange/exchange.ts";
@@ -72,13 +73,14 @@ export class Http2ClientStream implements ClientStream {
     if (head.expectsContinue) this.#stream.additionalHeaders({ ":status": 100 });
     const exchange = new Exchange(head, this, hcm, tables);
     this.#exchange = exchange;
-    if (!endsHere && head.upgrade === undefined) this.#readBody(hcm.requestTimeoutMs, hcm.explicitStreamIdle);
+    if (!endsHere && head.upgrade === undefined) this.#readBody(hcm);
     exchange.begin();
   }
 
-  #readBody(requestTimeoutMs: number, hasOwnIdle: boolean): void {
+  #readBody(hcm: CompiledHcm): void {
     const stream = this.#stream;
-    this.#body = new SlowBodyWatch(requestTimeoutMs, hasOwnIdle, () => this.#exchange?.onIdleTimeout());
+    this.#body = new SlowBodyWatch(() => this.#exchange?.onIdleTimeout());
+    this.#body.start(hcm);
     this.#listen();
     stream.on("trailers", (...[, , list = []]: [unknown, number, string[]?]) => {
       this.#requestTrailers = trailerList(list);

@@ -1,25 +1,31 @@
 // Whether a client sends its request too slowly. Where the configuration has a time for requests, that is it; otherwise a body needs a pace.
 
+import type { CompiledHcm } from "../compile/hcm.ts";
 import { Deadline } from "../deadline.ts";
 
 /** This long without enough bytes ends the request. */
-export const slowBodyMs = 30_000;
-export const slowBodyBytes = 240 * (slowBodyMs / 1_000);
+const slowBodyMs = 30_000;
+const slowBodyBytes = 240 * (slowBodyMs / 1_000);
 
 export class SlowBodyWatch {
   readonly #deadline: Deadline;
-  readonly #hasOwnTime: boolean;
-  readonly #hasOwnIdle: boolean;
   readonly #onSlow: () => void;
+  #hasOwnTime = false;
+  /** The configuration says how long a stream may be idle, and that is watched elsewhere. */
+  #hasOwnIdle = false;
   #sinceMark = 0;
   #isPaused = false;
 
-  /** @param hasOwnIdle the configuration says how long a stream may be idle, and that is watched elsewhere */
-  constructor(requestTimeoutMs: number, hasOwnIdle: boolean, onSlow: () => void) {
-    this.#hasOwnTime = requestTimeoutMs !== Number.POSITIVE_INFINITY;
-    this.#hasOwnIdle = hasOwnIdle;
+  constructor(onSlow: () => void) {
     this.#onSlow = onSlow;
     this.#deadline = new Deadline(() => this.#onDeadline());
+  }
+
+  /** A body begins. */
+  start({ requestTimeoutMs, explicitStreamIdle }: CompiledHcm): void {
+    this.#hasOwnTime = requestTimeoutMs !== Number.POSITIVE_INFINITY;
+    this.#hasOwnIdle = explicitStreamIdle;
+    this.#sinceMark = 0;
     this.#deadline.set(this.#hasOwnTime ? requestTimeoutMs : slowBodyMs);
   }
 
@@ -37,14 +43,20 @@ export class SlowBodyWatch {
     this.#sinceMark = slowBodyBytes;
   }
 
+  /** The body is whole, or of no interest any more. */
+  stop(): void {
+    this.#deadline.clear();
+  }
+
+  /** Leaves no timer behind. */
+  close(): void {
+    this.#deadline.close();
+  }
+
   #onDeadline(): void {
     const isSlow = this.#hasOwnTime || (!this.#isPaused && !this.#hasOwnIdle && this.#sinceMark < slowBodyBytes);
     this.#sinceMark = 0;
     if (isSlow) this.#onSlow();
     else this.#deadline.set(slowBodyMs);
-  }
-
-  close(): void {
-    this.#deadline.close();
   }
 }

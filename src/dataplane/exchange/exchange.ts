@@ -2,9 +2,11 @@
 // it, and its end; each thing that can happen to it is a file of this folder, a function of the exchange.
 
 import type { PickContext } from "../balancing/candidate.ts";
+import type { Forward, WeightedChoice } from "../compile/forward.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
 import type { PseudoHeaders } from "../compile/header-mutations.ts";
-import type { CompiledRetry, CompiledRoute, Forward, WeightedChoice } from "../compile/route.ts";
+import type { CompiledRetry } from "../compile/retry-policy.ts";
+import type { CompiledRoute } from "../compile/route.ts";
 import type { CompiledRouteConfig, CompiledVirtualHost } from "../compile/route-config.ts";
 import type { ClientStream } from "../downstream/client.ts";
 import type { FilterRun } from "../filters/http-filter.ts";

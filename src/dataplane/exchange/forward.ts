@@ -1,6 +1,6 @@
 // A request that goes to an upstream: to which cluster, and whether it may be an upgrade.
 
-import type { Forward } from "../compile/route.ts";
+import type { Forward } from "../compile/forward.ts";
 import { headerValue } from "../http1/headers.ts";
 import { reply } from "./answers.ts";
 import { attempt } from "./attempt.ts";

@@ -1,7 +1,7 @@
 // The next try of a request: whether there is one, and when. What counts as a reason for one is in ../retry.ts.
 
 import type { Limits } from "../compile/cluster.ts";
-import type { CompiledRetry } from "../compile/route.ts";
+import type { CompiledRetry } from "../compile/retry-policy.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
 import { attempt } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";

@@ -1,7 +1,7 @@
 // What routes change: headers, host and path of a request on its way to the upstream, headers of a response on its way back.
 
+import type { Forward } from "../compile/forward.ts";
 import { mutateHeaders } from "../compile/header-mutations.ts";
-import type { Forward } from "../compile/route.ts";
 import type { CompiledVirtualHost } from "../compile/route-config.ts";
 import { firstValue } from "../formatter.ts";
 import { type Headers, headerValue, setHeader } from "../http1/headers.ts";

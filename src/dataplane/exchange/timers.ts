@@ -1,6 +1,6 @@
 // The deadlines of an exchange: when they start. What happens when one is reached is in timeouts.ts.
 
-import type { Forward } from "../compile/route.ts";
+import type { Forward } from "../compile/forward.ts";
 import type { Exchange } from "./exchange.ts";
 import { isGrpc, routeTimeoutMs, streamDurationMs } from "./grpc.ts";
 

@@ -1,6 +1,6 @@
 // Upgrades: who may ask for one, and whether the upstream agreed to the one that was asked for.
 
-import type { Forward } from "../compile/route.ts";
+import type { Forward } from "../compile/forward.ts";
 import { headerValue } from "../http1/headers.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import { acceptOf } from "../http1/websocket.ts";
