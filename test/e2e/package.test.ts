@@ -26,7 +26,7 @@ test("it is at most 4 MB, and brings only what it needs", () => {
   expect(statSync(tarball).size).toBeLessThan(4_000_000);
   expect(readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(["@bufbuild", "headworks"]);
   const files = readdirSync(join(folder, "node_modules/headworks")).sort();
-  expect(files).toEqual(["LICENSE", "README.md", "THIRD-PARTY-NOTICES", "bin", "dist", "examples", "package.json", "proto"]);
+  expect(files).toEqual(["LICENSE", "README.md", "THIRD-PARTY-NOTICES", "bin", "deploy", "dist", "examples", "package.json", "proto"]);
 });
 
 test("check finds a typo, translate prints Envoy's resources", async () => {
