@@ -1,4 +1,4 @@
-// A large Consul: 5,000 services with four instances each. What following it costs when nothing changes, and how long a flap takes from the
+// A large Consul: 5,000 services with four instances each. What following it costs when nothing changes, and how long a change takes from the
 // write until a request through a real Envoy is answered by the new instance.
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
@@ -7,7 +7,7 @@ import { envoyBootstrap } from "../src/xds/bootstrap.ts";
 import { ask, backend, object as objectOf } from "../test/e2e/gateway.ts";
 import { start } from "../test/e2e/headworks.ts";
 import { findConsul, type RunningConsul, startConsul } from "../test/servers/consul.ts";
-import { type CatalogInstance, writeCatalog, writeNodes } from "../test/servers/consul-catalog.ts";
+import { type CatalogCheck, type CatalogInstance, writeCatalog, writeChecks, writeNodes } from "../test/servers/consul-catalog.ts";
 import { findEnvoy, startEnvoy } from "../test/servers/envoy.ts";
 import { freePorts } from "../test/servers/ports.ts";
 import { folder } from "./folder.ts";
@@ -22,8 +22,18 @@ export async function benchConsul(services = 5_000, flaps = 20): Promise<BenchRo
   await using one = await backend("one");
   await using two = await backend("two");
   await using consul = await startConsul();
-  const followed = Array.from({ length: flaps }, (_, i) => `svc-${Math.floor((i * services) / flaps)}`);
+  const followed = Array.from({ length: 2 * flaps }, (_, i) => `svc-${Math.floor((i * services) / (2 * flaps))}`);
+  const [checked, replaced] = [followed.slice(0, flaps), followed.slice(flaps)];
   await fill(consul, services, followed, one.port);
+  // Of those whose checks will turn, the last instance is elsewhere, and critical.
+  await writeCatalog(
+    consul,
+    checked.map((service) => ({ service, id: `${service}-3`, port: two.port })),
+  );
+  await writeChecks(
+    consul,
+    checked.flatMap((service) => turned(service, false)),
+  );
   const [port = 0, xds = 0, admin = 0] = await freePorts(3);
   using files = folder();
   files.write("gateway.yaml", object("Gateway", "gateway-proxy", { bindAddress: "127.0.0.1", bindPort: port, httpGateway: {} }));
@@ -44,25 +54,52 @@ export async function benchConsul(services = 5_000, flaps = 20): Promise<BenchRo
   await delay(quietMs);
   const quiet = ((cpuMs(running.process.pid) - before) / quietMs) * 100;
 
-  const samples: number[] = [];
-  for (const service of followed) {
+  const untilTwo = async (service: string, write: () => Promise<void>) => {
     await delay(300);
-    const flapped = performance.now();
-    // One instance goes, the others move: one write, as a flap that nothing announced.
-    await writeCatalog(
-      consul,
-      [0, 1, 2].map((i) => ({ service, id: `${service}-${i}`, port: two.port })),
-      [{ service, id: `${service}-3` }],
-    );
+    const from = performance.now();
+    await write();
     while (!(await answers(service, "two"))) await delay(1);
-    samples.push(performance.now() - flapped);
+    return performance.now() - from;
+  };
+  const checks: number[] = [];
+  for (const service of checked) checks.push(await untilTwo(service, () => writeChecks(consul, turned(service, true))));
+  const replacements: number[] = [];
+  for (const service of replaced) {
+    // One instance goes, the others move: one write, of a service that was quiet.
+    const write = () =>
+      writeCatalog(
+        consul,
+        [0, 1, 2].map((i) => ({ service, id: `${service}-${i}`, port: two.port })),
+        [{ service, id: `${service}-3` }],
+      );
+    replacements.push(await untilTwo(service, write));
   }
   const what = `${services.toLocaleString("en")} services, ${(services * instances).toLocaleString("en")} instances`;
   return [
     { area: "Consul", what: `${what}: start → answered by Envoy`, value: firstMs, unit: "ms" },
     { area: "Consul", what: `${what}: nothing changes`, value: quiet, unit: "% of a core", goal: 2 },
-    { area: "Consul", what: `${what}: a flap → live in Envoy`, value: median(samples), unit: "ms", goal: 200, note: spread(samples, 0) },
+    {
+      area: "Consul",
+      what: `${what}: a check turns → live in Envoy`,
+      value: median(checks),
+      unit: "ms",
+      goal: 200,
+      note: spread(checks, 0),
+    },
+    {
+      area: "Consul",
+      what: `${what}: instances are replaced → live in Envoy`,
+      value: median(replacements),
+      unit: "ms",
+      goal: 1000,
+      note: spread(replacements, 0),
+    },
   ];
+}
+
+/** Three instances turn critical and one turns well, or the other way round. */
+function turned(service: string, isTurned: boolean): CatalogCheck[] {
+  return [0, 1, 2, 3].map((i) => ({ service, id: `${service}-${i}`, status: (i === 3) === isTurned ? "passing" : "critical" }));
 }
 
 /** Those that are asked have all their instances at one place; what the others have is never dialled. */

@@ -28,14 +28,35 @@ export async function writeCatalog(
   for (const part of parts(operations)) await consul.api("PUT", "/v1/txn", part);
 }
 
+export interface CatalogCheck {
+  readonly service: string;
+  /** Of the instance. */
+  readonly id: string;
+  readonly status: "passing" | "critical";
+}
+
+/** Writes a check of each instance. */
+export async function writeChecks(consul: RunningConsul, checks: readonly CatalogCheck[]): Promise<void> {
+  const operations = checks.map(({ service, id, status }) => ({
+    Check: {
+      Verb: "set",
+      Check: { Node: nodeOf(service), CheckID: `check-${id}`, Name: "up", Status: status, ServiceID: id, ServiceName: service },
+    },
+  }));
+  for (const part of parts(operations)) await consul.api("PUT", "/v1/txn", part);
+}
+
 /** The nodes that instances are on. */
 export async function writeNodes(consul: RunningConsul): Promise<void> {
   for (let i = 0; i < nodes; i++) await consul.api("PUT", "/v1/catalog/register", { Node: `node-${i}`, Address: "127.0.0.1" });
 }
 
 function operation(Verb: "set" | "delete", service: string, Service: object): object {
-  const Node = `node-${Number(/\d+/.exec(service)?.[0] ?? 0) % nodes}`;
-  return { Service: { Verb, Node, Service } };
+  return { Service: { Verb, Node: nodeOf(service), Service } };
+}
+
+function nodeOf(service: string): string {
+  return `node-${Number(/\d+/.exec(service)?.[0] ?? 0) % nodes}`;
 }
 
 function* parts<T>(all: readonly T[]): Generator<readonly T[]> {
