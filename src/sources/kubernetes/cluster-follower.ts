@@ -45,7 +45,9 @@ const firstLook = "the first look at the cluster";
 export class ClusterFollower {
   readonly health: Health;
   readonly #options: FollowOptions;
-  readonly #signal: AbortSignal;
+  /** Ours: what runs ends with the batches, whether they were aborted, left or failed. */
+  readonly #ended = new AbortController();
+  readonly #outer: AbortSignal;
   readonly #inventory: Inventory;
   readonly #served = new Map<Kind, ServedType>();
   /** Kinds that are followed, and the namespaces of them that have not been read yet. */
@@ -60,9 +62,13 @@ export class ClusterFollower {
 
   constructor(options: FollowOptions, signal: AbortSignal) {
     this.#options = options;
-    this.#signal = signal;
+    this.#outer = signal;
     this.#inventory = new Inventory(options);
     this.health = new Health(options.api.connection.name, () => this.#tellHealth());
+  }
+
+  get #signal(): AbortSignal {
+    return this.#ended.signal;
   }
 
   /** Which kinds the cluster serves, as far as it was asked. */
@@ -72,6 +78,9 @@ export class ClusterFollower {
 
   async *batches(): AsyncGenerator<SourceBatch> {
     const signal = this.#signal;
+    const end = () => this.#ended.abort(this.#outer.reason);
+    if (this.#outer.aborted) end();
+    this.#outer.addEventListener("abort", end, { once: true });
     const stop = () => this.#wake();
     signal.addEventListener("abort", stop, { once: true });
     this.#run(this.#discover());
@@ -95,6 +104,8 @@ export class ClusterFollower {
       clearTimeout(standIn);
       this.health.stop();
       signal.removeEventListener("abort", stop);
+      this.#outer.removeEventListener("abort", end);
+      this.#ended.abort();
       await Promise.all(this.#running);
     }
   }

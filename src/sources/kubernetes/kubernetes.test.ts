@@ -112,6 +112,18 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
     expect(resources.get("Namespace /kinds")?.labels).toMatchObject({ team: "a" });
   });
 
+  test("who leaves in the middle, or makes us fail, leaves nothing behind that runs", { timeout: 10_000 }, async () => {
+    await kubernetes.apply(upstream("leaving", "a"));
+    for await (const _ of (await sourceOf({ namespaces: ["leaving"] })).watch(new AbortController().signal)) break;
+    const failing = await sourceOf({
+      namespaces: ["leaving"],
+      onObject: () => {
+        throw new Error("a fault of ours");
+      },
+    });
+    await expect(failing.watch(new AbortController().signal)[Symbol.asyncIterator]().next()).rejects.toThrow("a fault of ours");
+  });
+
   test("statuses that somebody writes are no change, and are handed to who wants to know", async () => {
     const seen: unknown[] = [];
     await kubernetes.apply(upstream("statuses", "a"));
