@@ -1,7 +1,7 @@
 // A request before it goes anywhere: who sent it, what its path is, which route takes it, and what that route does.
 
 import type { Action, CompiledRoute } from "../compile/route.ts";
-import type { CompiledVirtualHost } from "../compile/route-config.ts";
+import type { CompiledRouteConfig, CompiledVirtualHost } from "../compile/route-config.ts";
 import { receiveHeaders } from "../edge.ts";
 import { matchRoute, pathOnly } from "../match.ts";
 import { preparePath } from "../path.ts";
@@ -11,15 +11,20 @@ import { runFilters } from "./filter-chain.ts";
 import { chooseWeighted, forwardTo } from "./forward.ts";
 
 export function receive(exchange: Exchange): void {
+  if (makeReady(exchange)) takeRoute(exchange);
+}
+
+/** Everything before a route is looked for. False when the request got its answer. */
+export function makeReady(exchange: Exchange): boolean {
   const hcm = exchange.hcm;
   if (exchange.authority === "") {
     reply(exchange, 400, "", "DPE", "missing_host_header");
-    return;
+    return false;
   }
   // `OPTIONS *` is about the proxy itself, which has nothing to say; no route is about it.
   if (exchange.path.charCodeAt(0) !== 0x2f) {
     reply(exchange, 404, "", "", "path_not_absolute");
-    return;
+    return false;
   }
   const routes = hcm.routes;
   const config = routes.kind === "inline" ? routes.config : exchange.tables.routeConfig(routes.name);
@@ -29,8 +34,7 @@ export function receive(exchange: Exchange): void {
   exchange.remoteAddress = received.remoteAddress;
   exchange.scheme = received.scheme;
   stripHost(exchange);
-  if (!normalizePath(exchange)) return;
-  takeRoute(exchange);
+  return normalizePath(exchange);
 }
 
 function stripHost(exchange: Exchange): void {
@@ -59,7 +63,7 @@ function normalizePath(exchange: Exchange): boolean {
   }
 }
 
-function takeRoute(exchange: Exchange): void {
+export function takeRoute(exchange: Exchange): void {
   const config = exchange.config;
   if (config === undefined) {
     reply(exchange, 404, "", "NR", "route_not_found");
@@ -71,9 +75,7 @@ function takeRoute(exchange: Exchange): void {
     return;
   }
   exchange.virtualHostName = host.name;
-  let path = pathOnly(exchange.path);
-  if (config.ignorePathParameters) path = path.replace(/;.*$/, "");
-  const route = matchRoute(host, exchange, path) as CompiledRoute | undefined;
+  const route = matchRoute(host, exchange, matchedPath(exchange, config)) as CompiledRoute | undefined;
   if (host.requiresTls && exchange.scheme !== "https") {
     redirect(exchange, 301, `https://${exchange.authority}${exchange.path}`);
     return;
@@ -88,6 +90,12 @@ function takeRoute(exchange: Exchange): void {
   if (action.kind === "forward") chooseWeighted(exchange, action);
   if (exchange.hcm.filters.length === 0) act(exchange, action);
   else runFilters(exchange, () => act(exchange, action));
+}
+
+/** What paths of routes are compared with. */
+export function matchedPath({ path }: Exchange, { ignorePathParameters }: CompiledRouteConfig): string {
+  const plain = pathOnly(path);
+  return ignorePathParameters ? plain.replace(/;.*$/, "") : plain;
 }
 
 function act(exchange: Exchange, action: Action): void {
