@@ -31,15 +31,20 @@ const script = { specifier: { case: "inlineString" as const, value: luaRuntime }
  * The script is large, and there may be a thousand filter chains: only the filter of the regular stage, which most transformations use, has
  * it. Of the others each route brings it along.
  */
-const hasScript = (stage: TransformationStage) => stage === "regular";
+function hasScript(stage: TransformationStage): boolean {
+  return stage === "regular";
+}
+
+/** The same in every filter chain, so packed once. */
+const dormant: readonly PlacedFilter[] = (Object.keys(scriptFilters) as TransformationStage[]).map((stage) => {
+  const { name, place } = scriptFilters[stage];
+  // A changed path must not lead to another route, unless the user asks for it.
+  const value = packAny(LuaSchema, { ...(hasScript(stage) && { defaultSourceCode: script, sharedVmId }), clearRouteCache: false });
+  return { place, filter: { name, disabled: true, configType: { case: "typedConfig", value } } };
+});
 
 export function dormantScripts(): readonly PlacedFilter[] {
-  return (Object.keys(scriptFilters) as TransformationStage[]).map((stage) => {
-    const { name, place } = scriptFilters[stage];
-    // A changed path must not lead to another route, unless the user asks for it.
-    const value = packAny(LuaSchema, { ...(hasScript(stage) && { defaultSourceCode: script, sharedVmId }), clearRouteCache: false });
-    return { place, filter: { name, disabled: true, configType: { case: "typedConfig", value } } };
-  });
+  return dormant;
 }
 
 /** With the plan of a stage. Throws a `PlanFault` where it cannot be carried out. Returns the program, too. */

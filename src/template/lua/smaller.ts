@@ -8,18 +8,25 @@ const isName = /^[A-Za-z_]/;
 export function smaller(lua: string): string {
   const list = (lua.match(tokens) ?? []).filter((each) => !each.startsWith("--"));
   const names = shortNames(list);
-  let out = "";
+  const out: string[] = [];
+  let before = "";
   for (const token of list) {
     const text = names.get(token) ?? token;
-    const touches = /\w$/.test(out) && /^\w/.test(text);
-    // Between numbers and dots, and between minus signs, a blank keeps apart what is apart.
-    const joins =
-      (/\d$/.test(out) && text.startsWith(".")) ||
-      (out.endsWith("-") && text.startsWith("-")) ||
-      (out.endsWith(".") && /^[.\d]/.test(text));
-    out += touches || joins ? ` ${text}` : text;
+    if (mustPart(before.charCodeAt(before.length - 1), text.charCodeAt(0))) out.push(" ");
+    out.push(text);
+    before = text;
   }
-  return `${out}\n`;
+  return `${out.join("")}\n`;
+}
+
+/** Two words run together, and so do two minus signs, and a number and dots. */
+function mustPart(last: number, first: number): boolean {
+  if (isWord(last)) return isWord(first) || (first === 0x2e && last >= 0x30 && last <= 0x39);
+  return (last === 0x2d && first === 0x2d) || (last === 0x2e && (first === 0x2e || (first >= 0x30 && first <= 0x39)));
+}
+
+function isWord(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || code === 0x5f || (code >= 0x61 && code <= 0x7a);
 }
 
 /** A variable may have the name of one, elsewhere. */
