@@ -6,7 +6,7 @@ import { LuaPerRouteSchema, LuaSchema } from "../gen/envoy/envoy/extensions/filt
 import type { FilterPlace } from "../model/filter-stages.ts";
 import { TemplateFault } from "../template/ast.ts";
 import { luaRuntime } from "../template/lua/runtime.ts";
-import { stageProgram } from "../template/program.ts";
+import { PlanFault, stageProgram } from "../template/program.ts";
 import type { StagePlan, Transformation } from "../template/transformation.ts";
 import type { DestinationContext, DestinationDraft, PlacedFilter } from "./feature.ts";
 import { ParameterFault } from "./functionParameters.ts";
@@ -66,7 +66,7 @@ export function withoutStage<D extends DestinationDraft>(draft: D, stage: Transf
 export function withScript<D extends DestinationDraft>(
   draft: D,
   what: string,
-  { refuse, warn }: DestinationContext,
+  { refuse }: DestinationContext,
   transformations: () => { readonly request?: Transformation; readonly response?: Transformation },
 ): D {
   try {
@@ -74,8 +74,16 @@ export function withScript<D extends DestinationDraft>(
   } catch (fault) {
     if (fault instanceof ParameterFault) refuse("", fault.message);
     else if (fault instanceof TemplateFault)
-      warn("", `${what} cannot be called, the request is forwarded as it is: ${fault.message}`, { reason: "OptionNotSupported" });
+      refuse("", `${what} cannot be called, the request is forwarded as it is: ${describe(fault)}`, {
+        reason: "TemplateInvalid",
+        elsewhere: true,
+      });
     else throw fault;
     return draft;
   }
+}
+
+/** With the part of the template that it is in. */
+function describe(fault: TemplateFault): string {
+  return fault instanceof PlanFault ? `${fault.field.replace(/^entries\[0\]\./, "")}: ${fault.message}` : fault.message;
 }

@@ -75,15 +75,31 @@ test.each<[string, Story, string]>([
 });
 
 test.each<[string, object, string]>([
-  ["a statement", path("{% if a %}b{% endif %}"), "statements (if, for, set) are not supported yet"],
-  ["an unknown function of the language", path('{{ env("HOME") }}'), "the function env is not supported yet"],
-  ["an expression with alternatives", { extractors: { a: { header: "x", regex: "a|b" } } }, 'the regular expression "a|b" has "|"'],
-  ["mergeJsonKeys", { mergeJsonKeys: { jsonKeys: {} } }, "mergeJsonKeys is not supported yet"],
-  ["an extractor of the body", { extractors: { a: { body: {}, regex: "a" } } }, "the extractor a reads the body"],
-])("%s is beyond, and a warning says so", async (_, template, reason) => {
+  ["a statement without end", path("{% if a %}b"), "request.headers.:path: this if has no end: endif is missing (at 1:4)"],
+  ["an unknown function of the language", path("{{ nope(1) }}"), "request.headers.:path: unknown function nope (at 1:4)"],
+  [
+    "an expression that is none",
+    { extractors: { a: { header: "x", regex: "(a" } } },
+    'request.extractors.a.regex: the regular expression "(a"',
+  ],
+  ["a key with a dot", { mergeJsonKeys: { jsonKeys: { "a.b": {} } } }, "request.keys.a.b: Invalid key name for merge_json_keys"],
+])("%s is an error of the route, which says where", async (_, template, reason) => {
   const result = await told({ serviceSpec: rest(template), call: call() });
-  expect(result).toMatchObject({ state: "Warning", filters: [], isServed: true });
+  expect(result).toMatchObject({ state: "Rejected", filters: [], isServed: true });
   expect(result.reason).toContain(`rest function f cannot be called, the request is forwarded as it is: ${reason}`);
+});
+
+test.each<[string, object]>([
+  ["statements", path('{% if exists("a") %}b{% endif %}')],
+  ["all functions of the language", path('{{ env("HOME") }}')],
+  ["expressions with alternatives", { extractors: { a: { header: "x", regex: "a|b" } } }],
+  ["mergeJsonKeys", { mergeJsonKeys: { jsonKeys: { a: { tmpl: { text: "1" } } } } }],
+  ["extractors of the body", { extractors: { a: { body: {}, regex: "a" } } }],
+])("%s are usable", async (_, template) => {
+  expect(await told({ serviceSpec: rest(template), call: call() })).toMatchObject({
+    state: "Accepted",
+    filters: ["io.solo.transformation"],
+  });
 });
 
 test("descriptors that cannot be used are a warning of the Upstream, and the route is served", async () => {
