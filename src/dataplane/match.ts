@@ -200,31 +200,3 @@ function candidates(index: RouteIndex, path: string): readonly number[] {
   if (found === undefined) return [];
   return isMerged ? (found as number[]).sort((a, b) => a - b) : found;
 }
-
-/** Why a request takes the route it takes. */
-export interface MatchTrace {
-  readonly virtualHost: string | undefined;
-  readonly route: string | undefined;
-  /** Position of the route in its virtual host. */
-  readonly position: number | undefined;
-  /** Routes tried before it, each with the first thing that did not hold. */
-  readonly passed: readonly { readonly route: string; readonly position: number; readonly because: string }[];
-}
-
-/** The same answer as {@link DomainTable.find} and {@link matchRoute}, with its reasons. */
-export function traceMatch<R extends Matchable>(table: DomainTable<R>, request: RequestView, path: string): MatchTrace {
-  const host = table.find(request.authority);
-  const passed: { route: string; position: number; because: string }[] = [];
-  if (host === undefined) return { virtualHost: undefined, route: undefined, position: undefined, passed };
-  for (const [position, route] of host.routes.entries()) {
-    const because = refusal(route.match, request, path);
-    if (because === undefined) return { virtualHost: host.name, route: route.name, position, passed };
-    passed.push({ route: route.name, position, because });
-  }
-  return { virtualHost: host.name, route: undefined, position: undefined, passed };
-}
-
-function refusal(match: RouteTest, request: RequestView, path: string): string | undefined {
-  if (!match.path.test(path)) return `path is not ${match.path.kind} "${match.path.value}"`;
-  return match.conditions.find((condition) => !condition.test(request))?.describe;
-}
