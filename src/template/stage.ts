@@ -1,5 +1,9 @@
 // A program for a data plane without Lua: which change a message gets, and the message changed. Pure: what is around a message is handed in.
 // lua/message.ts does the same in Lua.
+//
+// Who calls it does what lua/envoy.ts does: asks `onRequest` once and keeps what it chose, also for the response; asks nothing for responses to
+// requests that did not come this far, and for its own refusals; hands in no body for upgrades and ignores the body that comes out, as for responses to
+// HEAD and those of 204 and 304 that have none.
 import { TemplateFault } from "./ast.ts";
 import { lower } from "./functions.ts";
 import { bytesOf, dumpJson, parseJson } from "./json.ts";
@@ -207,8 +211,9 @@ function parsed(text: string): Value | undefined {
   }
 }
 
-function extracted({ regex, mode, group, replacement = "" }: ExtractorProgram, source: string): string {
-  if (regex === undefined) return source;
+function extracted({ header, regex, mode, group, replacement = "" }: ExtractorProgram, source: string): string {
+  // A header that is not there is empty, whatever the expression says.
+  if (regex === undefined || (header !== undefined && source === "")) return source;
   const by = bytesOf(replacement);
   if (mode === "replaceAll") return replaceAll(regex, source, by);
   if (mode === "replaceGroup") {
@@ -292,13 +297,14 @@ function listed(pairs: HeaderList): [last: ReadonlyMap<string, Value>, several: 
   return [last, several];
 }
 
-function queryOf(path: string): [path: string, query: string, found: HeaderList] {
+function queryOf(path: string, isRaw = false): [path: string, query: string, found: HeaderList] {
   const at = path.indexOf("?");
   const [plain, query] = at < 0 ? [path, ""] : [path.slice(0, at), path.slice(at + 1)];
   const parts = query.split("&").filter((each) => each !== "");
+  const read = isRaw ? (text: string) => text : decoded;
   const found = parts.map((part): [string, string] => {
     const equal = part.indexOf("=");
-    return equal < 0 ? [part, ""] : [decoded(part.slice(0, equal)), decoded(part.slice(equal + 1))];
+    return equal < 0 ? [part, ""] : [read(part.slice(0, equal)), read(part.slice(equal + 1))];
   });
   return [plain, query, found];
 }
@@ -308,7 +314,7 @@ function decoded(text: string): string {
 }
 
 function requestFits({ path, methods, headers, query }: RequestMatchProgram, list: HeaderList): boolean {
-  const [plain, , found] = queryOf(firstOf(list, ":path"));
+  const [plain, , found] = queryOf(firstOf(list, ":path"), true);
   if (path) {
     const shown = path.ignoresCase ? lower(plain) : plain;
     const value = bytesOf(path.value);

@@ -315,3 +315,32 @@ here("functions and operators with all kinds of values do the same in both", asy
   expect(samples.length).toBeGreaterThan(1_500);
   expect(await lua.run(samples)).toEqual(samples.map(byClosures));
 });
+
+const extraction = [
+  [{ mode: "extract", regex: "(\\w+)-(\\w+)", subgroup: 2 }, "ab-cd", "cd"],
+  [{ mode: "extract", regex: "(\\w+)", subgroup: 1 }, "ab-cd", ""],
+  [{ mode: "extract", regex: "(a)|(b)", subgroup: 2 }, "a", ""],
+  [{ mode: "replaceGroup", regex: "(\\w+)-(\\w+)", subgroup: 1, replacement: "*" }, "ab-cd", "*-cd"],
+  [{ mode: "replaceGroup", regex: "\\w+", subgroup: 0, replacement: "*" }, "ab-cd", "ab-cd"],
+  [{ mode: "replaceGroup", regex: ".*", subgroup: 0, replacement: "*" }, "", ""],
+  [{ mode: "replaceAll", regex: "[a-c]", subgroup: 0, replacement: "<$&>" }, "ab-cd", "<a><b>-<c>d"],
+  [{ mode: "extract", regex: "(?=.*d)(.*)-\\w+", subgroup: 1 }, "ab-cd", "ab"],
+  [{ mode: "extract", regex: "(.)(.)-\\w+", subgroup: 2 }, "\xc3\xa9-a", "\xa9"],
+] as const;
+
+describe("extractors", () => {
+  const samples = extraction.map(([{ mode, ...rest }, value]) =>
+    sampleOf(
+      '{{ extraction("e") }}',
+      { advanced: true, extractors: [{ name: "e", header: "x-value", mode, ...rest }] },
+      { headers: [["x-value", value]] },
+    ),
+  );
+  const bytes = (result: Result) => ("refused" in result ? result.refused : Buffer.from(result.body ?? "", "base64").toString("latin1"));
+  test.each(extraction.map((each, i) => [i, ...each] as const))("%i: %o of %s", (i, _, __, expected) => {
+    expect(bytes(byClosures(samples[i] as Sample))).toBe(expected);
+  });
+  here("the same in Envoy", async () => {
+    expect((await lua.run(samples)).map(bytes)).toEqual(extraction.map(([, , expected]) => expected));
+  });
+});

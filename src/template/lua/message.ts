@@ -15,7 +15,8 @@ function M.clean(name, value)
 end
 
 local function extracted(e, source)
-  if not e.regex then return source end
+  -- A header that is not there is empty, whatever the expression says.
+  if not e.regex or (e.header and source == "") then return source end
   if e.mode == "replaceAll" then return X.replaceAll(e.regex, source, e.replacement) end
   if e.mode == "replaceGroup" then
     local slots = X.matchAt(e.regex, source, 0, "prefix")
@@ -126,12 +127,13 @@ local function listed(pairsOf)
   end
   return last, several
 end
-function M.queryOf(path)
+function M.queryOf(path, isRaw)
+  local decoded = isRaw and function(text) return text end or decodedQuery
   local plain, query = match(path, "^([^?]*)%??(.*)$")
   local found = {}
   for part in string.gmatch(query, "[^&]+") do
     local name, value = match(part, "^(.-)=(.*)$")
-    if name then found[#found + 1] = {decodedQuery(name), decodedQuery(value)}
+    if name then found[#found + 1] = {decoded(name), decoded(value)}
     else found[#found + 1] = {part, ""} end
   end
   return plain, query, found
@@ -170,7 +172,7 @@ end
 -- headers(name): all values, joined by a comma, or nil.
 function M.requestFits(m, headers)
   if m == nil then return true end
-  local path, _, found = M.queryOf(headers(":path") or "")
+  local path, _, found = M.queryOf(headers(":path") or "", true)
   if m.path then
     local shown = m.path.ignoresCase and lower(path) or path
     if m.path.kind == "prefix" and sub(shown, 1, #m.path.value) ~= m.path.value then return false end
