@@ -1,0 +1,170 @@
+// The recorded cases on a real API server with definitions as Gloo 1.22 has them (no status subresource, unknown fields dropped): what comes of them
+// is what the recording says, statuses are written, and nothing else about the objects is.
+//
+// A sample in `npm test`; all of them with HEADWORKS_LONG=1.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadAll } from "js-yaml";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { builtins } from "../../src/builtins.ts";
+import { attend, StoredStatuses } from "../../src/cli/cluster-duties.ts";
+import { ControlPlane } from "../../src/control-plane.ts";
+import { type KubeApi, kubeApi } from "../../src/lib/kubernetes/api.ts";
+import { type ResourceKey, resourceKey } from "../../src/model/ref.ts";
+import { type Kind, kinds } from "../../src/model/resource.ts";
+import { kubernetesSource } from "../../src/sources/kubernetes/kubernetes.ts";
+import { type Case, corpusFolder, readCases } from "../corpus/cases.ts";
+import { differences } from "../corpus/compare.ts";
+import { needOf } from "../corpus/lab.ts";
+import { outputOf, servedBy, translateCase } from "../corpus/translate.ts";
+import { crdManifests } from "../servers/chart.ts";
+import { type RunningKubernetes, startKubernetes } from "../servers/kubernetes.ts";
+import { hasKubernetes } from "./cluster.ts";
+import { until } from "./gateway.ts";
+
+const root = join(import.meta.dirname, "../..");
+const folder = corpusFolder(root);
+const isLong = process.env.HEADWORKS_LONG === "1";
+const listed = new Set(readFileSync(join(root, "test/corpus/differences.md"), "utf8").match(/[a-z]+\/[\w-]+/g));
+
+interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly spec?: unknown;
+}
+
+describe.skipIf(!hasKubernetes || folder === undefined)("the recorded cases in a cluster", () => {
+  let kubernetes: RunningKubernetes;
+  let api: KubeApi;
+  beforeAll(async () => {
+    kubernetes = await startKubernetes({ users: [{ name: "headworks", token: "us", groups: ["system:masters"] }] });
+    api = await kubeApi({ kubeconfig: kubernetes.kubeconfig({ token: "us" }) });
+    await kubernetes.apply(...crdManifests().map((text) => asGloos(JSON.parse(text))));
+    for (const name of ["gloo-system", "shop", "depot", "billing"])
+      await kubernetes.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  });
+  afterAll(async () => {
+    api?.[Symbol.dispose]();
+    await kubernetes?.[Symbol.asyncDispose]();
+  });
+
+  const all = folder === undefined ? [] : readCases(folder).filter((each) => needOf(each) === undefined);
+  const cases = isLong ? all : all.filter((_, i) => i % 9 === 4);
+
+  test(`${cases.length} cases`, { timeout: 1_200_000 }, async () => {
+    const wrong: string[] = [];
+    for (const each of cases) wrong.push(...(await faultsOf(each)).map((fault) => `${each.id}: ${fault}`));
+    expect(wrong).toEqual([]);
+    expect(cases.length).toBeGreaterThan(20);
+  });
+
+  async function faultsOf(each: Case): Promise<string[]> {
+    const manifests = [each.settings as unknown as Manifest, ...(loadAll(each.input) as (Manifest | null)[]).filter((one) => one !== null)];
+    manifests.push(...manifests.flatMap(slicesOf));
+    const stored: Manifest[] = [];
+    const refused: string[] = [];
+    for (const manifest of manifests) {
+      try {
+        stored.push(...((await kubernetes.apply(manifest)) as Manifest[]));
+      } catch (error) {
+        // What the API server does not let in was not let in when this was recorded.
+        refused.push((error as Error).message);
+      }
+    }
+    try {
+      return refused.length > 0 ? [] : await outcome(each, stored);
+    } finally {
+      for (const { apiVersion, kind, metadata } of stored.toReversed())
+        await kubernetes.delete(pluralOf(apiVersion, kind), metadata.namespace ?? "", metadata.name);
+    }
+  }
+
+  async function outcome(each: Case, stored: readonly Manifest[]): Promise<string[]> {
+    const objects = new StoredStatuses((kind) => source.typeOf(kind));
+    const source = kubernetesSource({ api, onObject: objects.see.bind(objects) });
+    await using plane = new ControlPlane({ sources: [source], consumers: [], plugins: builtins, log: silent });
+    await using _duties = attend({ api, plane, objects, namespace: "gloo-system", log: silent });
+    plane.start();
+    await plane.ready;
+    const { current } = plane;
+    const faults: string[] = [];
+    const all = outputOf(current.statuses, servedBy(current));
+    // The API server's own Service was not in the recordings.
+    const clusters = all.clusters.filter(({ name }) => !String(name).startsWith("kube-svc:default-kubernetes-"));
+    // Pods are read only where labels choose among those of a Service. So addresses of Pods that are not there (none is, in the
+    // recordings of these) count where a slice names them, and carry no labels that nobody looks at.
+    const endpoints = all.endpoints.filter(({ clusterName }) => !String(clusterName).startsWith("kube-svc:"));
+    const output = { ...all, clusters, endpoints, discovered: [] };
+    if (!listed.has(each.id)) {
+      const told = { ...each.expected, afterApply: {} };
+      const found = differences(told, output).filter(({ aspect, text }) => aspect !== "endpoints" || !/kube-svc:|\.metadata: /.test(text));
+      for (const { aspect, text } of found) faults.push(`${aspect}: ${text}`);
+    } else {
+      // Where it differs on purpose it does so as from a folder.
+      const fromFolder = await translateCase(each);
+      const names = (list: readonly { name?: unknown }[]) =>
+        list
+          .map(({ name }) => String(name))
+          .sort()
+          .join();
+      if (names(fromFolder.clusters) !== names(clusters))
+        faults.push(`clusters: ${names(clusters)} and from a folder ${names(fromFolder.clusters)}`);
+    }
+    for (const { apiVersion, kind, metadata, spec } of stored) {
+      const key = kind in kinds ? resourceKey(kind as Kind, { namespace: metadata.namespace ?? "", name: metadata.name }) : undefined;
+      const status = key && current.statuses.get(key as ResourceKey);
+      if (key === undefined || status === undefined) continue;
+      const now = () => kubernetes.get(pluralOf(apiVersion, kind), metadata.namespace ?? "", metadata.name);
+      try {
+        await until(`${key} has its status`, async () => (await now())?.status?.statuses?.["gloo-system"]?.state === status.state, 10_000);
+      } catch (error) {
+        faults.push((error as Error).message);
+      }
+      const after = await now();
+      if (JSON.stringify(after?.spec) !== JSON.stringify(spec)) faults.push(`${key}: its spec is another one`);
+      if (JSON.stringify(after?.status?.statuses?.["gloo-system"]?.reason ?? "") !== JSON.stringify(status.reason))
+        faults.push(`${key}: another reason`);
+    }
+    return faults;
+  }
+});
+
+/** Ours, without what is better about them. */
+function asGloos(definition: { readonly spec: { readonly versions: readonly Record<string, unknown>[] } }): object {
+  const versions = definition.spec.versions.map(({ subresources: _, additionalPrinterColumns: __, ...version }) => version);
+  return { ...definition, spec: { ...definition.spec, versions } };
+}
+
+/** Of Endpoints that somebody wrote, as the controller that mirrors them makes them; none runs here. */
+function slicesOf({ kind, metadata, subsets = [] }: Manifest & { readonly subsets?: readonly Subset[] }): Manifest[] {
+  if (kind !== "Endpoints") return [];
+  return subsets.map(({ addresses = [], notReadyAddresses = [], ports = [] }, i) => {
+    const endpoint = (ready: boolean) => (each: Subset["addresses"][number]) => ({
+      addresses: [each.ip],
+      conditions: { ready },
+      ...(each.targetRef && { targetRef: each.targetRef }),
+    });
+    const endpoints = [...addresses.map(endpoint(true)), ...notReadyAddresses.map(endpoint(false))];
+    const labels = { "kubernetes.io/service-name": metadata.name };
+    const named = { ...metadata, name: `${metadata.name}-mirrored-${i}`, labels };
+    return { apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", metadata: named, addressType: "IPv4", ports, endpoints } as Manifest;
+  });
+}
+
+interface Subset {
+  readonly addresses: readonly { readonly ip: string; readonly targetRef?: object }[];
+  readonly notReadyAddresses?: Subset["addresses"];
+  readonly ports?: readonly object[];
+}
+
+function pluralOf(apiVersion: string, kind: string): string {
+  const group = apiVersion.includes("/") ? apiVersion.split("/")[0] : "";
+  const ours = kind in kinds ? kinds[kind as keyof typeof kinds] : undefined;
+  const plural =
+    ours?.plural ?? (kind === "EndpointSlice" ? "endpointslices" : kind === "Endpoints" ? "endpoints" : `${kind.toLowerCase()}s`);
+  return group ? `${plural}.${group}` : plural;
+}
+
+const silent = pino({ level: "silent" }) as never;
