@@ -148,11 +148,13 @@ function weightedClusters(
   const clusters = destinations.map(({ destination, weight, options }, i) => {
     const item = isOwn ? `${field}.destinations[${i}]` : field;
     const resolved = resolveDestination(destination, context.world, context.hasCluster);
+    const name = context.policy.replaces && resolved.isMissing ? fallbackCluster : resolved.cluster;
     for (const each of resolved.findings) {
       const message = each.severity === "warning" ? `invalid destination in weighted destination list: ${each.message}` : each.message;
-      findings.push({ ...each, message, field: isOwn ? join(`${item}.destination`, each.field) : item });
+      // A cluster without name would cost the whole route configuration.
+      const refused = each.severity === "error" && name === "";
+      findings.push({ ...each, message, field: isOwn ? join(`${item}.destination`, each.field) : item, ...(refused && { refused }) });
     }
-    const name = context.policy.replaces && resolved.isMissing ? fallbackCluster : resolved.cluster;
     const cluster = { name, weight: weight ?? 0, ...(resolved.metadataMatch && { metadataMatch: resolved.metadataMatch }) };
     return context.weighted(cluster, {
       options,
@@ -172,12 +174,20 @@ function weightedClusters(
       ),
       refused: true,
     });
+  else if (totalWeight > largestTotalWeight)
+    findings.push({
+      ...weightsError(field, `the weights sum to ${totalWeight}; Envoy takes at most ${largestTotalWeight}`),
+      hint: "only the proportions count: use smaller weights",
+      refused: true,
+    });
   const value: { clusters: MessageInitShape<typeof WeightedCluster_ClusterWeightSchema>[]; totalWeight: number } = {
     clusters,
     totalWeight,
   };
   return { action: toCluster({ case: "weightedClusters", value }), findings };
 }
+
+const largestTotalWeight = 4_294_967_295;
 
 function weightsError(field: string, message: string): ActionFinding {
   return { severity: "error", reason: "WeightsInvalid", field, message, hint: "give at least one destination a weight of 1 or more" };

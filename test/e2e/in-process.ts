@@ -41,6 +41,8 @@ export interface InProcessOptions {
   readonly objects: readonly object[];
   readonly plugins?: Plugins;
   readonly consumers?: readonly ResourceConsumer[];
+  /** Of the Gateway, besides its address. */
+  readonly gateway?: object;
   /** Changes what is sent: the address of a server that is not to be had here. */
   readonly rewrite?: (resource: EnvoyResource) => EnvoyResource;
   /** How long a type waits for the acknowledgement of the one before. */
@@ -58,6 +60,7 @@ export async function inProcess({
   plugins = builtins,
   consumers = [],
   bootstrap,
+  gateway: ofGateway = { httpGateway: {} },
   holdMs,
   rewrite = (resource) => resource,
 }: InProcessOptions): Promise<InProcess> {
@@ -65,7 +68,7 @@ export async function inProcess({
   const gateway = object("gateway.solo.io/v1", "Gateway", "gateway-proxy", "gloo-system", {
     bindAddress: "127.0.0.1",
     bindPort: port,
-    httpGateway: {},
+    ...ofGateway,
   });
   const source = memorySource(resourcesOf([gateway, ...objects]));
   const refusals: Refusal[] = [];

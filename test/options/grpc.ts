@@ -1,0 +1,60 @@
+// The gRPC servers of the cases in one: rate limits, authorization, access logs, traces, and a service to be called. Messages stay
+// bytes: what cases look for in them is text, and the answers are short.
+import { Server, ServerCredentials, type ServerReadableStream, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
+
+export interface GrpcEcho extends AsyncDisposable {
+  readonly port: number;
+  /** What each method got, as text, with the metadata. */
+  readonly received: readonly { readonly method: string; readonly text: string; readonly metadata: Readonly<Record<string, unknown>> }[];
+}
+
+const asIs = (bytes: Buffer) => bytes;
+const serializers = { requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs };
+
+/** RateLimitResponse.overall_code: OVER_LIMIT for descriptors with `limited`. */
+const overLimit = Buffer.from([8, 2]);
+const withinLimit = Buffer.from([8, 1]);
+/** CheckResponse.status.code: OK where the request has `let-me-in`, else PERMISSION_DENIED. */
+const allowed = Buffer.from([10, 0]);
+const denied = Buffer.from([10, 2, 8, 7]);
+
+const answers: Readonly<Record<string, (text: string) => Buffer>> = {
+  "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit": (text) => (text.includes("limited") ? overLimit : withinLimit),
+  "/envoy.service.auth.v3.Authorization/Check": (text) => (text.includes("let-me-in") ? allowed : denied),
+  "/opentelemetry.proto.collector.trace.v1.TraceService/Export": () => Buffer.alloc(0),
+  "/opentelemetry.proto.collector.logs.v1.LogsService/Export": () => Buffer.alloc(0),
+  "/till.v1.Till/Get": (text) => Buffer.from([10, 3 + text.length - 2, ...Buffer.from("got"), ...Buffer.from(text, "latin1").subarray(2)]),
+};
+
+export async function startGrpc(): Promise<GrpcEcho> {
+  const server = new Server();
+  const received: { method: string; text: string; metadata: Record<string, unknown> }[] = [];
+  for (const [path, answer] of Object.entries(answers)) {
+    server.addService(
+      { call: { path, requestStream: false, responseStream: false, ...serializers } },
+      {
+        call(call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) {
+          const text = call.request.toString("latin1");
+          received.push({ method: path, text, metadata: call.metadata.getMap() });
+          done(null, answer(text));
+        },
+      },
+    );
+  }
+  const logs = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
+  server.addService(
+    { call: { path: logs, requestStream: true, responseStream: false, ...serializers } },
+    {
+      call(call: ServerReadableStream<Buffer, Buffer>, _done: sendUnaryData<Buffer>) {
+        call.on("data", (bytes: Buffer) =>
+          received.push({ method: logs, text: bytes.toString("latin1"), metadata: call.metadata.getMap() }),
+        );
+        call.on("error", () => undefined);
+      },
+    },
+  );
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))),
+  );
+  return { port, received, [Symbol.asyncDispose]: async () => server.forceShutdown() };
+}
