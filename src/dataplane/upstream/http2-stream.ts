@@ -55,7 +55,8 @@ export class Http2Upstream implements UpstreamStream {
   }
 
   endRequest(trailers: Headers | undefined): void {
-    if (this.#requestEnded) return;
+    // What goes through a tunnel is never the whole of it.
+    if (this.#requestEnded || this.#tunnel !== undefined) return;
     this.#requestEnded = true;
     this.#requestTrailers = trailers;
     if (!this.#stream?.destroyed) this.#stream?.end();

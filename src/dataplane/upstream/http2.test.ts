@@ -9,7 +9,16 @@ import { HttpProtocolOptionsSchema } from "../../gen/envoy/envoy/extensions/upst
 import { certificates } from "../testing/certificates.ts";
 import { http2Upstream } from "../testing/http2.ts";
 import { rawRequest, rawUpstream } from "../testing/raw.ts";
-import { allTo, type ClusterInit, listener, type RouteInit, routeConfig, serve, staticCluster } from "../testing/resources.ts";
+import {
+  allTo,
+  type ClusterInit,
+  type HcmInit,
+  listener,
+  type RouteInit,
+  routeConfig,
+  serve,
+  staticCluster,
+} from "../testing/resources.ts";
 
 const httpOptions = (upstreamProtocolOptions: object): ClusterInit =>
   ({
@@ -37,8 +46,8 @@ const retryOn = (on: string): RouteInit =>
       },
     },
   }) as RouteInit;
-const until = async (isSo: () => boolean) => {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
+const until = async (isSo: () => boolean | Promise<boolean>) => {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
 };
 
 test("a request reaches an upstream of HTTP/2 whole, and its answer the client", async () => {
@@ -245,6 +254,47 @@ test("heads that HTTP/1.1 cannot say are not passed on", async () => {
   };
   await using served = await plane(upstream.port, http2());
   expect(await rawRequest(served.port, get())).toMatchObject({ status: 502 });
+});
+
+test("a WebSocket goes to an upstream of HTTP/2 as an extended CONNECT", async () => {
+  await using upstream = await http2Upstream("a", { settings: { enableConnectProtocol: true } });
+  let head: readonly string[] = [];
+  upstream.onStream = (stream, list) => {
+    head = list;
+    stream.respond([":status", "200"] as never);
+    stream.write("hello ");
+    stream.pipe(stream);
+  };
+  await using served = await serve([
+    staticCluster("a", [upstream.port], http2()),
+    routeConfig([allTo("a")]),
+    listener(0, { upgradeConfigs: [{ upgradeType: "websocket" }] } as HcmInit),
+  ]);
+  // The first request learns that the upstream takes them.
+  await until(async () => {
+    const socket = connect(served.port, "127.0.0.1");
+    let text = "";
+    socket.on("data", (data) => {
+      text += data.toString("latin1");
+    });
+    socket.on("error", () => undefined);
+    socket.write(
+      get(
+        "/chat",
+        "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+      ),
+    );
+    await until(() => text.includes("hello ") || text.includes(" 50"));
+    socket.write("there");
+    await until(() => text.endsWith("there") || !text.includes(" 101 "));
+    socket.destroy();
+    if (!text.startsWith("HTTP/1.1 101 ")) return false;
+    expect(text.toLowerCase()).toContain("upgrade: websocket\r\n");
+    expect(text.toLowerCase()).toContain("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=");
+    return true;
+  });
+  expect(head).toContain(":protocol");
+  expect(head).not.toContain("sec-websocket-key");
 });
 
 test("64 MiB go through either way without gathering", async () => {

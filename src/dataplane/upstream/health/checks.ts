@@ -14,6 +14,7 @@ export class HealthChecks {
   readonly stats: HealthStats = { attempt: 0, success: 0, failure: 0 };
   readonly #checks: readonly CompiledHealthCheck[];
   readonly #hosts = new Map<Host, HostChecks>();
+  #isFirst = true;
   readonly #onChange: (host: Host, isHealthy: boolean) => void;
   readonly #onGood: (host: Host) => void;
 
@@ -28,8 +29,13 @@ export class HealthChecks {
     return this.#checks;
   }
 
-  /** These are the hosts now. New ones are not well before they were asked, as in Envoy. */
+  /**
+   * These are the hosts now. New ones are not well before they were asked, as in Envoy; but for the first ones of all: Envoy would not listen before
+   * it has asked them, we rather try them than refuse everybody.
+   */
   setHosts(hosts: readonly Host[]): void {
+    const isFirst = this.#isFirst && hosts.length > 0;
+    if (isFirst) this.#isFirst = false;
     const checked = new Set(hosts.filter((host) => host.spec.check !== undefined));
     for (const [host, checks] of this.#hosts) {
       if (checked.has(host)) continue;
@@ -39,7 +45,7 @@ export class HealthChecks {
     }
     for (const host of checked) {
       if (this.#hosts.has(host)) continue;
-      host.failsChecks = true;
+      host.failsChecks = !isFirst;
       this.#hosts.set(host, new HostChecks(host, this.#checks, this));
     }
   }
