@@ -9,17 +9,10 @@ import { closest } from "../lib/closest.ts";
 import { typeUrls } from "../model/envoy-resource.ts";
 import { scriptFilters, type TransformationStage } from "../plugin/scriptFilter.ts";
 import { TemplateFault } from "../template/ast.ts";
+import type { HeaderList } from "../template/header-list.ts";
 import { bytesOf, textOfBytes } from "../template/json.ts";
 import { changeProgram } from "../template/program.ts";
-import {
-  type HeaderList,
-  type Message,
-  type Outcome,
-  type PreparedChange,
-  type PreparedStage,
-  prepareChange,
-  prepareStage,
-} from "../template/stage.ts";
+import { type Message, type Outcome, type PreparedChange, type PreparedStage, prepareChange, prepareStage } from "../template/stage.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { openFolders } from "./folders.ts";
 import { loadPlugins } from "./plugins.ts";

@@ -3,7 +3,7 @@
 // template/). The most specific level that says anything counts as a whole, as in Gloo.
 import type { Feature, OptionContext } from "../plugin/feature.ts";
 import { dormantScripts, type TransformationStage, withoutStage, withStage } from "../plugin/scriptFilter.ts";
-import { PlanFault } from "../template/program.ts";
+import { PlanFault } from "../template/plan-fault.ts";
 import type { StagePlan } from "../template/transformation.ts";
 import { warnOfLimits } from "./transformations/limits.ts";
 import { planOf, type Source, sourcesOf, type TransformationOptions } from "./transformations/plan.ts";

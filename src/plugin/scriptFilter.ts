@@ -6,7 +6,8 @@ import { LuaPerRouteSchema, LuaSchema } from "../gen/envoy/envoy/extensions/filt
 import type { FilterPlace } from "../model/filter-stages.ts";
 import { TemplateFault } from "../template/ast.ts";
 import { luaRuntime } from "../template/lua/runtime.ts";
-import { PlanFault, stageProgram } from "../template/program.ts";
+import { PlanFault } from "../template/plan-fault.ts";
+import { stageProgram } from "../template/program.ts";
 import type { StagePlan, Transformation } from "../template/transformation.ts";
 import type { DestinationContext, DestinationDraft, PlacedFilter } from "./feature.ts";
 import { ParameterFault } from "./functionParameters.ts";

@@ -10,7 +10,7 @@ import {
   TransformationTemplate_RequestBodyParse,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/options/transformation/transformation_pb.js";
 import { TemplateFault } from "../template/ast.ts";
-import { within } from "../template/program.ts";
+import { within } from "../template/plan-fault.ts";
 import type { Extractor, Transformation } from "../template/transformation.ts";
 
 /** Where dynamic metadata is kept that names no place, as in Gloo. */

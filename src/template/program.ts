@@ -1,21 +1,11 @@
 // A plan → what data planes execute: plain JSON, with templates and regular expressions parsed. As text it stands in the filter context of
 // Envoy's Lua filter, where lua/message.ts reads it, and where the embedded data plane finds it (stage.ts). Nothing of it is code.
 import { type Block, type Expression, type Node, TemplateFault } from "./ast.ts";
+import { type HeaderMatchProgram, headerMatch, type RequestMatchProgram, requestMatch } from "./match-program.ts";
 import { parseTemplate } from "./parse.ts";
+import { Faults, within } from "./plan-fault.ts";
 import { compileRegex, type RegexProgram } from "./regex.ts";
-import type {
-  Change,
-  Entry,
-  Extractor,
-  HeaderMatch,
-  MergedKey,
-  MetadataValue,
-  RequestMatch,
-  ResponseEntry,
-  StagePlan,
-  Transformation,
-  ValueMatch,
-} from "./transformation.ts";
+import type { Change, Entry, Extractor, MergedKey, MetadataValue, ResponseEntry, StagePlan, Transformation } from "./transformation.ts";
 
 export interface StageProgram {
   readonly entries: readonly EntryProgram[];
@@ -62,44 +52,6 @@ export interface ExtractorProgram {
   readonly replacement?: string;
 }
 
-export interface RequestMatchProgram {
-  readonly path?: {
-    readonly kind: "prefix" | "exact" | "regex";
-    readonly value: string;
-    readonly regex?: RegexProgram;
-    readonly ignoresCase?: true;
-  };
-  readonly methods?: readonly string[];
-  readonly headers?: readonly HeaderMatchProgram[];
-  readonly query?: readonly ValueMatchProgram[];
-}
-
-export interface ValueMatchProgram {
-  readonly name: string;
-  readonly kind: "exact" | "regex" | "present";
-  readonly value?: string;
-  readonly regex?: RegexProgram;
-}
-
-export interface HeaderMatchProgram extends ValueMatchProgram {
-  readonly isInverted?: true;
-}
-
-/** A {@link TemplateFault} in a field of a plan. */
-export class PlanFault extends TemplateFault {
-  /** Below the plan: `entries[0].request.headers.x-user`. */
-  readonly field: string;
-  /** Faults of other fields. */
-  readonly more: readonly PlanFault[];
-
-  constructor(field: string, { message, at }: TemplateFault, more: readonly PlanFault[] = []) {
-    super(message);
-    this.field = field;
-    this.more = more;
-    Object.defineProperty(this, "at", { value: at });
-  }
-}
-
 /** Throws a {@link PlanFault} for what is wrong or cannot be done. */
 export function stageProgram(plan: StagePlan): StageProgram {
   const faults = new Faults();
@@ -107,48 +59,6 @@ export function stageProgram(plan: StagePlan): StageProgram {
   const responses = faults.each("responses", plan.responses ?? [], (each) => responseProgram(each));
   faults.end();
   return { entries, ...(responses.length > 0 && { responses }), ...(plan.logs && { logs: true }) };
-}
-
-export function within<T>(field: string, run: () => T): T {
-  try {
-    return run();
-  } catch (fault) {
-    if (fault instanceof PlanFault) throw prefixed(field, fault);
-    throw fault instanceof TemplateFault ? new PlanFault(field, fault) : fault;
-  }
-}
-
-function prefixed(prefix: string, fault: PlanFault): PlanFault {
-  const field = fault.field.startsWith("[") ? prefix + fault.field : `${prefix}.${fault.field}`;
-  return new PlanFault(
-    field,
-    fault,
-    fault.more.map((each) => prefixed(prefix, each)),
-  );
-}
-
-/** Goes on after a fault, so that a user is told of all of them at once. */
-class Faults {
-  readonly #found: PlanFault[] = [];
-
-  try<T>(field: string, run: () => T): T | undefined {
-    try {
-      return within(field, run);
-    } catch (fault) {
-      if (!(fault instanceof PlanFault)) throw fault;
-      this.#found.push(fault, ...fault.more);
-      return undefined;
-    }
-  }
-
-  each<T, R>(field: string, list: readonly T[], run: (each: T) => R, nameOf?: (each: T) => string): R[] {
-    return list.flatMap((each, i) => this.try(nameOf ? `${field}.${nameOf(each)}` : `${field}[${i}]`, () => run(each)) ?? []) as R[];
-  }
-
-  end(): void {
-    const [first, ...more] = this.#found;
-    if (first) throw new PlanFault(first.field, first, more);
-  }
 }
 
 function entryProgram({ match, clearsRoute, request, response }: Entry): EntryProgram {
@@ -302,31 +212,4 @@ function addUse(block: Block, use: BodyUse, isExtracted: (path: readonly string[
     }
   };
   block.forEach(inNode);
-}
-
-function requestMatch({ path, methods, headers, query }: RequestMatch): RequestMatchProgram {
-  return {
-    ...(path && { path: within("path", () => pathMatch(path)) }),
-    ...(methods.length > 0 && { methods }),
-    ...(headers.length > 0 && { headers: headers.map((each, i) => within(`headers[${i}]`, () => headerMatch(each))) }),
-    ...(query.length > 0 && { query: query.map((each, i) => within(`query[${i}]`, () => valueMatch(each))) }),
-  };
-}
-
-function pathMatch({ kind, value, ignoresCase }: NonNullable<RequestMatch["path"]>) {
-  return {
-    kind,
-    value: ignoresCase ? value.toLowerCase() : value,
-    ...(kind === "regex" && { regex: compileRegex(value, "re2") }),
-    ...(ignoresCase && kind !== "regex" && { ignoresCase: true as const }),
-  };
-}
-
-function valueMatch({ name, kind, value }: ValueMatch): ValueMatchProgram {
-  if (kind === "regex") return { name, kind, regex: compileRegex(value, "re2") };
-  return kind === "exact" ? { name, kind, value } : { name, kind };
-}
-
-function headerMatch({ isInverted, ...match }: HeaderMatch): HeaderMatchProgram {
-  return { ...valueMatch({ ...match, name: match.name.toLowerCase() }), ...(isInverted && { isInverted: true }) };
 }

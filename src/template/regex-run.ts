@@ -1,6 +1,7 @@
 // Executes a regular expression on bytes. lua/regex.ts is this once more; both count the same steps, so both give up at the same place.
 import { TemplateFault } from "./ast.ts";
-import type { ByteSet, RegexProgram } from "./regex.ts";
+import type { ByteSet } from "./byte-set.ts";
+import type { RegexProgram } from "./regex.ts";
 
 const maxSteps = 1_000_000;
 const maxWaiting = 100_000;

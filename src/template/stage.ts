@@ -5,23 +5,15 @@
 // requests that did not come this far, and for its own refusals; hands in no body for upgrades and ignores the body that comes out, as for responses to
 // HEAD and those of 204 and 304 that have none.
 import { TemplateFault } from "./ast.ts";
-import { lower } from "./functions.ts";
+import { envelopeOf } from "./envelope.ts";
+import { firstOf, type HeaderList, replaced } from "./header-list.ts";
 import { bytesOf, dumpJson, parseJson } from "./json.ts";
-import type {
-  ChangeProgram,
-  ExtractorProgram,
-  HeaderMatchProgram,
-  RequestMatchProgram,
-  StageProgram,
-  ValueMatchProgram,
-} from "./program.ts";
+import { headersFit, requestFits } from "./match-run.ts";
+import type { ChangeProgram, ExtractorProgram, StageProgram } from "./program.ts";
 import { groupOf, matchAt, replaceAll } from "./regex-run.ts";
 import { compileTemplate, type Render } from "./render.ts";
 import { newBudget, type Scope, type Surroundings } from "./scope.ts";
 import { isObject, type Value } from "./value.ts";
-
-/** In their order, names in lower case, pseudo-headers among them; bytes, one character each. */
-export type HeaderList = readonly (readonly [name: string, value: string])[];
 
 export interface PreparedStage {
   /** What the request chooses; undefined when nothing fits. */
@@ -92,7 +84,7 @@ export function prepareStage(text: string): PreparedStage {
 }
 
 export function prepareChange(change: ChangeProgram): PreparedChange {
-  const run = change.envelope ? envelopeOf(change.envelope) : templatesOf(change);
+  const run = change.envelope ? envelopes(change.envelope) : templatesOf(change);
   return {
     needsBody: change.needs !== undefined,
     apply: (message) => {
@@ -107,6 +99,15 @@ export function prepareChange(change: ChangeProgram): PreparedChange {
 }
 
 type Run = (message: Message) => Changed;
+
+function envelopes(kind: "plain" | "request"): Run {
+  return ({ headers, body }) => ({
+    kind: "changed",
+    headers: replaced(headers, "content-type", "application/json"),
+    body: envelopeOf(kind, headers, body),
+    metadata: [],
+  });
+}
 
 function templatesOf(change: ChangeProgram): Run {
   const options = { escapes: change.escapes === true };
@@ -243,106 +244,4 @@ export function clean(name: string, value: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are refused
   if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) throw new TemplateFault(`the header ${name} would have a control character`);
   return value;
-}
-
-function firstOf(headers: HeaderList, name: string): string {
-  return headers.find(([each]) => each === name)?.[1] ?? "";
-}
-
-/** All values of a header give way to one, or to none. */
-function replaced(headers: HeaderList, name: string, value: string): HeaderList {
-  const at = headers.findIndex(([each]) => each === name);
-  const others = headers.filter(([each], i) => each !== name || (i === at && value !== ""));
-  if (value === "") return others;
-  return at < 0 ? [...headers, [name, value]] : others.map((each) => (each[0] === name ? [name, value] : each));
-}
-
-function envelopeOf(kind: "plain" | "request"): Run {
-  return ({ headers, body }) => {
-    const result = new Map<string, Value>();
-    if (body !== "") result.set("body", body);
-    const [last, several] = listed(headers);
-    result.set("headers", last);
-    if (kind === "request") {
-      const [path, query, found] = queryOf(firstOf(headers, ":path"));
-      const [parameters, repeated] = listed(found);
-      result.set("multiValueHeaders", several);
-      result.set("queryString", query);
-      result.set("httpMethod", firstOf(headers, ":method"));
-      result.set("path", path);
-      result.set("queryStringParameters", parameters);
-      result.set("multiValueQueryStringParameters", repeated);
-    }
-    return {
-      kind: "changed",
-      headers: replaced(headers, "content-type", "application/json"),
-      body: dumpJson(result),
-      metadata: [],
-    };
-  };
-}
-
-/** The last value of each name, and all values of those that have several. */
-function listed(pairs: HeaderList): [last: ReadonlyMap<string, Value>, several: ReadonlyMap<string, Value>] {
-  const last = new Map<string, string>();
-  const several = new Map<string, string[]>();
-  for (const [name, value] of pairs) {
-    const before = last.get(name);
-    last.set(name, value);
-    if (before === undefined || before === "") continue;
-    const list = several.get(name) ?? [before];
-    list.push(value);
-    several.set(name, list);
-  }
-  return [last, several];
-}
-
-function queryOf(path: string, isRaw = false): [path: string, query: string, found: HeaderList] {
-  const at = path.indexOf("?");
-  const [plain, query] = at < 0 ? [path, ""] : [path.slice(0, at), path.slice(at + 1)];
-  const parts = query.split("&").filter((each) => each !== "");
-  const read = isRaw ? (text: string) => text : decoded;
-  const found = parts.map((part): [string, string] => {
-    const equal = part.indexOf("=");
-    return equal < 0 ? [part, ""] : [read(part.slice(0, equal)), read(part.slice(equal + 1))];
-  });
-  return [plain, query, found];
-}
-
-function decoded(text: string): string {
-  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
-}
-
-function requestFits({ path, methods, headers, query }: RequestMatchProgram, list: HeaderList): boolean {
-  const [plain, , found] = queryOf(firstOf(list, ":path"), true);
-  if (path) {
-    const shown = path.ignoresCase ? lower(plain) : plain;
-    const value = bytesOf(path.value);
-    if (path.kind === "prefix" && !shown.startsWith(value)) return false;
-    if (path.kind === "exact" && shown !== value) return false;
-    if (path.regex && !isWhole(path.regex, plain)) return false;
-  }
-  if (methods && !methods.includes(firstOf(list, ":method"))) return false;
-  if (query && !query.every((each) => fits(each, found.find(([name]) => name === bytesOf(each.name))?.[1]))) return false;
-  return headersFit(headers ?? [], list);
-}
-
-function headersFit(matches: readonly HeaderMatchProgram[], headers: HeaderList): boolean {
-  return matches.every((each) => {
-    const values = headers.filter(([name]) => name === each.name).map(([, value]) => value);
-    return fits(each, values.length > 0 ? values.join(",") : undefined) !== (each.isInverted === true);
-  });
-}
-
-function fits({ kind, value, regex }: ValueMatchProgram, found: string | undefined): boolean {
-  if (kind === "present" || found === undefined) return found !== undefined;
-  return regex ? isWhole(regex, found) : found === bytesOf(value ?? "");
-}
-
-function isWhole(regex: Parameters<typeof matchAt>[0], text: string): boolean {
-  try {
-    return matchAt(regex, text, 0, "whole") !== undefined;
-  } catch {
-    return false;
-  }
 }

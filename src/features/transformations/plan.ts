@@ -9,7 +9,7 @@ import type {
 } from "../../gen/gloo/gloo/projects/gloo/api/v1/options/transformation/transformation_pb.js";
 import type { TransformationStage } from "../../plugin/scriptFilter.ts";
 import { transformationOf } from "../../plugin/transformationTemplate.ts";
-import { within } from "../../template/program.ts";
+import { within } from "../../template/plan-fault.ts";
 import type { Change, Entry, HeaderMatch, RequestMatch, ResponseEntry, StagePlan } from "../../template/transformation.ts";
 
 export interface TransformationOptions {
