@@ -3,6 +3,7 @@
 import { createServer as createHttp1 } from "node:http";
 import { type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
+import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type askHttp2, type Http2TestUpstream, http2Client, http2Upstream } from "../testing/http2.ts";
 import { type RawUpstream, rawRequest, rawUpstream } from "../testing/raw.ts";
@@ -209,6 +210,52 @@ test("a thousand streams that are reset at once end the connection, not the proc
   // What the resets had begun is not left behind.
   await until(() => limited.plane.stats()["cluster.a.upstream_rq_active"] === 0);
 });
+
+test("whatever frames a client makes up, nothing of it stays", async () => {
+  await using local = await serve(resources());
+  const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+  const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
+    const header = Buffer.alloc(9);
+    header.writeUIntBE(payload.length, 0, 3);
+    header[3] = type;
+    header[4] = flags;
+    header.writeUInt32BE(stream, 5);
+    return Buffer.concat([header, payload]);
+  };
+  // GET http a /, in HPACK.
+  const block = Buffer.from([0x82, 0x86, 0x84, 0x41, 0x01, 0x61]);
+  const seed = Number(process.env.HEADWORKS_SEED ?? Date.now() % 1_000_000);
+  const conversation = fc.array(fc.constantFrom("get", "upload", "reset", "window"), { minLength: 1, maxLength: 8 }).map((kinds) => {
+    const frames = kinds.flatMap((kind, index) => {
+      const stream = 2 * index + 1;
+      const head = frame(1, kind === "get" ? 5 : 4, stream, block);
+      if (kind === "get") return [head];
+      if (kind === "upload") return [head, frame(0, index % 2, stream, Buffer.from("hi"))];
+      return [head, kind === "reset" ? frame(3, 0, stream, Buffer.alloc(4, 8)) : frame(8, 0, stream, Buffer.alloc(4, 1))];
+    });
+    return Buffer.concat([preface, frame(4, 0, 0, Buffer.alloc(0)), ...frames]);
+  });
+  const mutated = fc
+    .tuple(conversation, fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { maxLength: 4 }), fc.option(fc.nat(400), { freq: 5 }))
+    .map(([bytes, changes, cut]) => {
+      for (const [at, value] of changes) bytes[preface.length + (at % (bytes.length - preface.length))] = value;
+      return cut === null ? bytes : bytes.subarray(0, cut);
+    });
+  const send = (bytes: Buffer) =>
+    new Promise<void>((resolve) => {
+      const socket = connect(local.port, "127.0.0.1", () => socket.write(bytes));
+      socket.on("data", () => undefined);
+      socket.on("error", () => undefined);
+      socket.on("close", () => resolve());
+      setTimeout(() => socket.destroy(), 15);
+    });
+  const all = fc.sample(mutated, { numRuns: 400, seed });
+  while (all.length > 0) await Promise.all(all.splice(0, 20).map(send));
+  const left = () => ["cluster.a.upstream_rq_active", "http.http.downstream_rq_active"].map((key) => local.plane.stats()[key]).join();
+  await until(() => left() === "0,0");
+  await using client = http2Client(local.port);
+  expect(await client.ask([]), `seed ${seed}`).toMatchObject({ status: 200 });
+}, 60_000);
 
 test("draining tells the client, finishes what is under way, and loses nothing that is on its way", async () => {
   const local = await serve(resources());
