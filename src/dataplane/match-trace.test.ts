@@ -22,7 +22,7 @@ const exactly = (name: string, value: string) =>
   create(HeaderMatcherSchema, { name, headerMatchSpecifier: { case: "stringMatch", value: { matchPattern: { case: "exact", value } } } });
 const domains = (all: Record<string, readonly string[]>, ignorePort = false) => {
   const hosts = Object.entries(all).map(([name, its]) => virtualHostEntry(name, its, []));
-  return { hosts, table: new DomainTable(hosts, ignorePort), ignorePort };
+  return { hosts, table: new DomainTable(hosts, ignorePort) };
 };
 
 test("a trace says of each route which tests did not hold, and what the request has instead", () => {
@@ -67,7 +67,7 @@ test("the domain that a trace names is one of the host that is found, and the be
       fc.boolean(),
       (chosen, name, ignore) => {
         const all = domains(Object.fromEntries(chosen.map((domain, i) => [`h${i}`, [domain]])), ignore);
-        const { found } = traceDomains(all, name);
+        const { found } = traceDomains(all.hosts, all.table, name);
         expect(found?.host).toBe(all.table.find(name));
         if (found !== undefined) expect(found.host.domains).toEqual([found.domain]);
       },
@@ -78,12 +78,12 @@ test("the domain that a trace names is one of the host that is found, and the be
 
 test("ports, stars and www. are what domains miss by", () => {
   const all = domains({ plain: ["shop.local"], port: ["api.local:81"], star: ["*.wild.local"], www: ["www.site.local"], every: ["*"] });
-  const near = (name: string) => traceDomains(all, name).near.map(({ domain, because }) => `${domain}: ${because}`);
+  const near = (name: string) => traceDomains(all.hosts, all.table, name).near.map(({ domain, because }) => `${domain}: ${because}`);
   expect(near("shop.local:8080")).toEqual(['shop.local: has no port, and the request says "shop.local:8080"']);
   expect(near("api.local")).toEqual(['api.local:81: has a port, and the request says "api.local"']);
   expect(near("api.local:80")).toEqual(["api.local:81: has another port"]);
   expect(near("wild.local")).toEqual(["*.wild.local: the star stands for at least one character"]);
   expect(near("site.local")).toEqual(["www.site.local: differs by www."]);
   expect(near("shop.local")).toEqual(["*: matches too, and is less specific"]);
-  expect(traceDomains(all, "shop.local:8080").found).toMatchObject({ domain: "*", kind: "every" });
+  expect(traceDomains(all.hosts, all.table, "shop.local:8080").found).toMatchObject({ domain: "*", kind: "every" });
 });

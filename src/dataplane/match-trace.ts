@@ -72,18 +72,16 @@ export interface DomainTrace<R extends Matchable> {
   readonly near: readonly NearDomain<R>[];
 }
 
-export interface Domains<R extends Matchable> {
-  readonly hosts: readonly VirtualHostEntry<R>[];
-  readonly table: DomainTable<R>;
-  readonly ignorePort: boolean;
-}
-
 const nearest = 5;
 
 /** The same answer as {@link DomainTable.find}. */
-export function traceDomains<R extends Matchable>({ hosts, table, ignorePort }: Domains<R>, authority: string): DomainTrace<R> {
+export function traceDomains<R extends Matchable>(
+  hosts: readonly VirtualHostEntry<R>[],
+  table: DomainTable<R>,
+  authority: string,
+): DomainTrace<R> {
   const lower = authority.toLowerCase();
-  const name = ignorePort ? withoutPort(lower) : lower;
+  const name = table.ignorePort ? withoutPort(lower) : lower;
   const host = table.find(authority);
   const all = hosts.flatMap((each) => each.domains.map((domain) => ({ host: each, domain })));
   const matching = all

@@ -102,11 +102,12 @@ export class DomainTable<R extends Matchable> {
   readonly #prefixes = new Map<number, Map<string, VirtualHostEntry<R>>>();
   readonly #suffixLengths: number[];
   readonly #prefixLengths: number[];
-  readonly #ignorePort: boolean;
+  /** Ports in Host headers do not count. */
+  readonly ignorePort: boolean;
   #fallback: VirtualHostEntry<R> | undefined;
 
   constructor(hosts: readonly VirtualHostEntry<R>[], ignorePort: boolean) {
-    this.#ignorePort = ignorePort;
+    this.ignorePort = ignorePort;
     for (const host of hosts) for (const domain of host.domains) this.#add(domain.toLowerCase(), host);
     const descending = (a: number, b: number) => b - a;
     this.#suffixLengths = [...this.#suffixes.keys()].sort(descending);
@@ -124,7 +125,7 @@ export class DomainTable<R extends Matchable> {
     const exactOnly = this.#exact.size > 0 || this.#suffixLengths.length > 0 || this.#prefixLengths.length > 0;
     if (!exactOnly) return this.#fallback;
     let host = authority.toLowerCase();
-    if (this.#ignorePort) host = withoutPort(host);
+    if (this.ignorePort) host = withoutPort(host);
     const exact = this.#exact.get(host);
     if (exact !== undefined) return exact;
     for (const length of this.#suffixLengths) {
