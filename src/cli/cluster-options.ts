@@ -1,5 +1,6 @@
 // The options of commands that talk to a cluster, named as kubectl's and glooctl's. Loads nothing of Kubernetes.
 import { type Command, Option } from "commander";
+import { commaList } from "./command.ts";
 
 export interface ClusterFlags {
   readonly kubeconfig?: string;
@@ -29,16 +30,13 @@ export function withWatch(target: Command): Command {
         .default("gloo-system")
         .env("HEADWORKS_NAMESPACE"),
     )
-    .addOption(
-      new Option("--watch-namespaces <names>", "watch only these, separated by commas (default: all)")
-        .env("HEADWORKS_WATCH_NAMESPACES")
-        .argParser((value: string) =>
-          value
-            .split(",")
-            .map((each) => each.trim())
-            .filter((each) => each !== ""),
-        ),
-    );
+    .addOption(watchNamespaces());
+}
+
+export function watchNamespaces(): Option {
+  return new Option("--watch-namespaces <names>", "watch only these, separated by commas (default: all)")
+    .env("HEADWORKS_WATCH_NAMESPACES")
+    .argParser((value: string) => commaList(value));
 }
 
 export interface WebhookFlags {

@@ -10,7 +10,8 @@ import type { Remembered, Source, SourceBatch } from "../plugin/source.ts";
 import { filesSource } from "../sources/files/files.ts";
 import { locateInText, readText } from "../sources/read-text.ts";
 import { CommandError } from "./exit.ts";
-import type { Scope } from "./findings.ts";
+
+export { scopeOf } from "./scope.ts";
 
 const stdinName = "<stdin>";
 
@@ -36,18 +37,6 @@ function mustBeReadable(name: string): void {
   } catch {
     throw new CommandError(`${name} may not be read`);
   }
-}
-
-/** How much was read. What stands in no file (discovered Upstreams) was not. */
-export function scopeOf(resources: Iterable<Resource>): Scope {
-  const files = new Set<string>();
-  let count = 0;
-  for (const { origin } of resources) {
-    if (origin.file === undefined) continue;
-    files.add(origin.file);
-    count++;
-  }
-  return { resources: count, files: files.size };
 }
 
 async function stdinSource(plugins: Plugins): Promise<Source> {
@@ -88,13 +77,17 @@ function join(batches: readonly SourceBatch[]): SourceBatch {
   const add = (place: string, more: readonly Problem[]) => problems.set(place, [...(problems.get(place) ?? []), ...more]);
   for (const batch of batches) {
     for (const [place, found] of batch.problems ?? []) add(place, found);
-    for (const resource of batch.changes.flatMap(resourcesOf)) {
+    for (const resource of resourcesOfBatch(batch)) {
       const first = resources.get(resource.key);
       if (first === undefined) resources.set(resource.key, resource);
       else add(resource.origin.file ?? "", [duplicate(resource, first)]);
     }
   }
   return { changes: [{ kind: "reset", resources: [...resources.values()] }], problems };
+}
+
+export function resourcesOfBatch(batch: SourceBatch): readonly Resource[] {
+  return batch.changes.flatMap(resourcesOf);
 }
 
 function resourcesOf(change: Change): readonly Resource[] {

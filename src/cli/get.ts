@@ -1,48 +1,69 @@
-// `headworks get`: resources with their statuses, of a running Headworks or of a folder, in the columns that glooctl has.
-import { readFileSync } from "node:fs";
-import { envoyKinds, type ProxyView, type ResourceView, schemaVersion } from "../admin/contract.ts";
+// `headworks get`: resources with their statuses, of a running Headworks, of a folder or of a cluster, in the columns that glooctl has.
+import { type ResourceView, schemaVersion } from "../admin/contract.ts";
 import { closest } from "../lib/closest.ts";
 import { table } from "../lib/table.ts";
 import { type ApiKind, kinds } from "../model/resource.ts";
 import { CommandError, exitCodes } from "./exit.ts";
+import { type Answers, answersOfServer, answersOnce } from "./get-answers.ts";
 import { columnsOf } from "./get-columns.ts";
+import { routesOf, routesTable } from "./get-routes.ts";
+import { kindOf } from "./kind-names.ts";
+import { labelFilter } from "./label-filter.ts";
 import { print, say } from "./terminal.ts";
+import type { Where } from "./where.ts";
 
 export interface GetOptions {
-  readonly output: "table" | "wide" | "json" | "yaml" | "name";
+  readonly output: "table" | "wide" | "json" | "yaml" | "name" | "kube-yaml";
   readonly namespace: string;
   readonly allNamespaces?: boolean;
-  readonly folder?: readonly string[];
+  readonly selector?: string;
+  readonly name?: string;
   readonly server: string;
   readonly tokenFile?: string;
   readonly config?: string;
 }
 
-/** Where the answers come from: a running Headworks, or a folder translated here. */
-export interface Answers {
-  resources(kind: ApiKind): Promise<readonly ResourceView[]>;
-  proxies(): Promise<readonly ProxyView[]>;
-  /** By kind: what one proxy is served. */
-  proxy(key: string): Promise<Record<string, unknown>>;
+/** What was typed: `us`, `us petstore`, `vs route petstore`. */
+export interface Asked {
+  readonly kind: string;
+  readonly name: string | undefined;
+  readonly of: string | undefined;
 }
 
-export async function get(kindText: string, name: string | undefined, options: GetOptions): Promise<number> {
-  const kind = kindOf(kindText);
-  const answers = options.folder ? await answersOfFolder(options.folder, options.config) : answersOfServer(options);
-  return kind === "Proxy" ? getProxies(answers, name, options) : getResources(answers, kind, name, options);
+export async function get(asked: Asked, where: Where, options: GetOptions): Promise<number> {
+  const kind = kindOf(asked.kind);
+  const name = asked.name ?? options.name;
+  const isRoutes = asked.of !== undefined || (/^routes?$/.test(asked.name ?? "") && options.name !== undefined);
+  if (isRoutes && (!/^routes?$/.test(asked.name ?? "") || (kind !== "VirtualService" && kind !== "RouteTable")))
+    throw new CommandError(
+      `one name at a time; "${asked.of}" is one too many`,
+      exitCodes.usage,
+      "Routes: headworks get vs route NAME, or headworks get rt route NAME.",
+    );
+  using answers = await answersOf(where, options);
+  if (kind === "Proxy") return await getProxies(answers, name, options);
+  return isRoutes
+    ? await getRoutes(answers, kind, (asked.of ?? options.name) as string, options)
+    : await getResources(answers, kind, name, options);
+}
+
+async function answersOf(where: Where, options: GetOptions): Promise<Answers & Disposable> {
+  const { config, namespace, allNamespaces } = options;
+  if (where.kind === "cluster") {
+    const { answersOfCluster } = await import("./get-cluster.ts");
+    return await answersOfCluster(where.flags, allNamespaces ? undefined : namespace, config);
+  }
+  const answers = where.kind === "folders" ? await answersOnce(where, config) : answersOfServer(options);
+  return { ...answers, [Symbol.dispose]: () => undefined };
 }
 
 async function getResources(answers: Answers, kind: ApiKind, name: string | undefined, options: GetOptions): Promise<number> {
-  const everywhere = (await answers.resources(kind)).filter((each) => (name ?? each.metadata.name) === each.metadata.name);
-  const found = everywhere
-    .filter((each) => options.allNamespaces || each.metadata.namespace === options.namespace)
-    .sort((a, b) => compare(a.metadata.namespace, b.metadata.namespace) || compare(a.metadata.name, b.metadata.name));
-  if (found.length === 0) {
-    const where = options.allNamespaces ? "" : ` in namespace ${options.namespace}`;
-    const elsewhere = everywhere.length > 0 ? `; there are ${everywhere.length} in other namespaces (-A)` : "";
-    const message = `no ${kind}${name ? ` ${name}` : ""}${where}${elsewhere}`;
-    if (name !== undefined) throw new CommandError(message, exitCodes.findings);
-    say(message);
+  if (options.output === "kube-yaml" && kind === "Secret")
+    throw new CommandError("kube-yaml is for what can be applied again, and Secrets are never shown whole; -o yaml shows their shape");
+  const found = await find(answers, kind, name, options);
+  if (options.output === "kube-yaml") {
+    print(await kubeYaml(found));
+    return exitCodes.ok;
   }
   await printItems(options.output, dataOf(name, found), found.length, (output) => {
     if (output === "name") return found.map((each) => `${kinds[kind].plural}/${each.metadata.name}\n`).join("");
@@ -58,6 +79,40 @@ async function getResources(answers: Answers, kind: ApiKind, name: string | unde
   return exitCodes.ok;
 }
 
+async function getRoutes(answers: Answers, kind: ApiKind, name: string, options: GetOptions): Promise<number> {
+  const [holder] = await find(answers, kind, name, options);
+  const routes = holder ? routesOf(holder) : [];
+  if (options.output === "name") throw new CommandError("routes need no names, so -o name has nothing to print");
+  if (routes.length === 0) say(`${kind} ${name} has no routes`);
+  const output = options.output === "kube-yaml" ? "yaml" : options.output;
+  await printItems(output, { schemaVersion, items: routes }, routes.length, () => routesTable(routes));
+  return exitCodes.ok;
+}
+
+/** What was asked for, by namespace and name. Throws where a name is not there; says so where a list is empty. */
+async function find(answers: Answers, kind: ApiKind, name: string | undefined, options: GetOptions): Promise<readonly ResourceView[]> {
+  const matches = options.selector === undefined ? () => true : labelFilter(options.selector);
+  const all = (await answers.resources(kind, options.output === "kube-yaml")).filter(({ metadata }) => matches(metadata.labels ?? {}));
+  const everywhere = all.filter((each) => (name ?? each.metadata.name) === each.metadata.name);
+  const found = everywhere
+    .filter((each) => options.allNamespaces || each.metadata.namespace === options.namespace)
+    .sort((a, b) => compare(a.metadata.namespace, b.metadata.namespace) || compare(a.metadata.name, b.metadata.name));
+  if (found.length > 0) return found;
+  const where = options.allNamespaces ? "" : ` in namespace ${options.namespace}`;
+  const elsewhere = everywhere.length > 0 ? `; there are ${everywhere.length} in other namespaces (-A)` : "";
+  const near = name === undefined || everywhere.length > 0 ? undefined : nearName(name, all, options);
+  const message = `no ${kind}${name ? ` ${name}` : ""}${where}${options.selector ? ` with ${options.selector}` : ""}${elsewhere}${near ?? ""}`;
+  if (name !== undefined) throw new CommandError(message, exitCodes.findings);
+  say(message);
+  return found;
+}
+
+function nearName(name: string, all: readonly ResourceView[], { namespace, allNamespaces }: GetOptions): string | undefined {
+  const names = all.filter(({ metadata }) => allNamespaces || metadata.namespace === namespace).map(({ metadata }) => metadata.name);
+  const near = closest(name, names);
+  return near && `; did you mean ${near}?`;
+}
+
 async function getProxies(answers: Answers, name: string | undefined, options: GetOptions): Promise<number> {
   const found = (await answers.proxies()).filter((each) => {
     const [namespace, own] = each.key.split("~") as [string, string];
@@ -68,11 +123,12 @@ async function getProxies(answers: Answers, name: string | undefined, options: G
     if (name !== undefined) throw new CommandError(message, exitCodes.findings);
     say(message);
   }
-  const isData = options.output === "json" || options.output === "yaml";
+  const output = options.output === "kube-yaml" ? "yaml" : options.output;
+  const isData = output === "json" || output === "yaml";
   const items = isData ? await Promise.all(found.map(async (each) => ({ ...each, ...(await answers.proxy(each.key)) }))) : found;
   const data = name !== undefined && items.length === 1 ? items[0] : { schemaVersion, items };
-  await printItems(options.output, data, items.length, (output) =>
-    output === "name"
+  await printItems(output, data, items.length, (asText) =>
+    asText === "name"
       ? found.map((each) => `proxies/${each.key}\n`).join("")
       : table(
           ["PROXY", "LISTENERS", "ROUTES", "CLUSTERS", "ENDPOINTS"],
@@ -91,8 +147,21 @@ function dataOf(name: string | undefined, found: readonly ResourceView[]): unkno
   return name !== undefined && items.length === 1 ? items[0] : { apiVersion: "v1", kind: "List", items };
 }
 
+/** As kubectl takes them: objects without status, one document each. */
+async function kubeYaml(found: readonly ResourceView[]): Promise<string> {
+  const { yamlText } = await import("../lib/yaml-text.ts");
+  const texts = found.map(({ apiVersion, kind, metadata, spec }) => {
+    const { name, namespace, labels, annotations } = metadata;
+    const own = { name, namespace, ...(labels && { labels }), ...(annotations && { annotations }) };
+    return yamlText({ apiVersion, kind, metadata: own, spec: spec ?? {} });
+  });
+  const text = texts.join("---\n");
+  if (text.includes("[redacted]")) say("some values are [redacted] here; put them in again before you apply this");
+  return text;
+}
+
 async function printItems(
-  output: GetOptions["output"],
+  output: Exclude<GetOptions["output"], "kube-yaml">,
   data: unknown,
   count: number,
   text: (output: "table" | "wide" | "name") => string,
@@ -102,95 +171,6 @@ async function printItems(
     const { yamlText } = await import("../lib/yaml-text.ts");
     print(yamlText(data));
   } else if (count > 0) print(text(output));
-}
-
-function kindOf(text: string): ApiKind {
-  const wanted = text.toLowerCase();
-  const names = (Object.keys(kinds) as ApiKind[]).map(
-    (kind) => [kind, [kind.toLowerCase(), kinds[kind].plural, ...kinds[kind].shortNames]] as const,
-  );
-  const found = names.find(([, all]) => all.includes(wanted))?.[0];
-  if (found) return found;
-  const near = closest(
-    wanted,
-    names.flatMap(([, all]) => all),
-  );
-  throw new CommandError(
-    `there is no kind "${text}"${near ? `; did you mean ${near}?` : ""}`,
-    exitCodes.usage,
-    `Kinds: ${names.map(([kind]) => kinds[kind].plural).join(", ")}.`,
-  );
-}
-
-async function answersOfFolder(folders: readonly string[], config: string | undefined): Promise<Answers> {
-  const [{ translateOnce }, { openFolders }, { loadPlugins }, views] = await Promise.all([
-    import("../control-plane.ts"),
-    import("./folders.ts"),
-    import("./plugins.ts"),
-    import("../admin/views.ts"),
-  ]);
-  const plugins = await loadPlugins(config);
-  const source = await openFolders(folders, plugins);
-  const translation = views.oneView(await translateOnce({ source, plugins }));
-  const secrets = views.secretsOf(translation);
-  return {
-    resources: async (kind) =>
-      [...translation.resources.values()]
-        .filter((each) => each.kind === kind)
-        .map((each) => views.resourceView(each, translation.statuses.get(each.key), secrets)),
-    proxies: async () => views.proxyViews(translation),
-    proxy: async (key) => {
-      const served = [...translation.proxies].find(([each]) => each === key)?.[1] ?? [];
-      return Object.fromEntries(
-        envoyKinds.map((kind) => [kind, views.envoyResources(served, kind).map((each) => views.redactedEnvoyJson(each, secrets))]),
-      );
-    },
-  };
-}
-
-function answersOfServer({ server, tokenFile }: GetOptions): Answers {
-  const base = serverUrl(server);
-  const token = tokenFile && readToken(tokenFile);
-  const ask = async (path: string) => {
-    const url = new URL(path, base);
-    const answer = await fetch(url, { headers: token ? { authorization: `Bearer ${token}` } : {} }).catch((error: Error) => {
-      const cause = (error.cause as Error | undefined)?.message ?? error.message;
-      throw new CommandError(
-        `no Headworks answers at ${server} (${cause})`,
-        exitCodes.unreachable,
-        "Start one with `headworks run DIR`, name another with --server, or read a folder with -f DIR.",
-      );
-    });
-    if (!answer.ok) throw new CommandError(`${url} answered ${answer.status}`, exitCodes.unreachable);
-    // biome-ignore lint/suspicious/noExplicitAny: our own server's answers, typed by admin/contract.ts
-    return (await answer.json()) as any;
-  };
-  return {
-    resources: async (kind) => (await ask(`/api/v1/resources?kind=${kind}`)).items,
-    proxies: async () => (await ask("/api/v1/proxies")).proxies,
-    proxy: async (key) => {
-      const pages = envoyKinds.map(async (kind) => {
-        const { resources } = await ask(`/api/v1/proxies/${encodeURIComponent(key)}/${kind}`);
-        return [kind, resources.map((each: { resource: unknown }) => each.resource)] as const;
-      });
-      return Object.fromEntries(await Promise.all(pages));
-    },
-  };
-}
-
-/** `127.0.0.1:9091` is what `run --admin` takes, so it is taken here too. */
-function serverUrl(text: string): string {
-  const url = /^https?:\/\//.test(text) ? text : `http://${text}`;
-  if (URL.canParse(url)) return url;
-  throw new CommandError(`--server is the address of an admin API, such as http://127.0.0.1:9091; it is "${text}"`);
-}
-
-function readToken(file: string): string {
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch (error) {
-    throw new CommandError(`--token-file names ${file}, which cannot be read: ${(error as Error).message}`);
-  }
 }
 
 function compare(a: string, b: string): number {

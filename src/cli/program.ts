@@ -1,9 +1,12 @@
 // The commands and their options: what `--help` shows. Each command's work is in its own file, loaded when it is called, so that
 // `check` does not wait for what only `run` needs.
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { type Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { packageVersion } from "../lib/package-root.ts";
 import { withWatch, withWebhook } from "./cluster-options.ts";
+import { command, describeFully, examples } from "./command.ts";
 import { CommandError, exitCodes } from "./exit.ts";
+import { addReading } from "./program-read.ts";
+import { addWriting } from "./program-write.ts";
 import { endQuietlyOnClosedPipe, painter, say, setColor } from "./terminal.ts";
 
 /** Runs one command line. Sets the exit code and lets the process end by itself, so that output is never cut off. */
@@ -58,14 +61,13 @@ export function program(argv: readonly string[] = []): Command {
 
   addRun(root);
   addDemo(root);
-  addCheck(root);
-  addTranslate(root);
-  addGet(root);
+  addReading(root);
+  addWriting(root);
   addTemplate(root);
   addSmall(root);
   if (argv.includes("--help")) {
     root.addHelpText("after", longHelp);
-    for (const each of root.commands) each.configureHelp({ ...helpStyle, optionDescription: describeAll });
+    describeFully(root);
   }
   return root;
 }
@@ -177,75 +179,6 @@ function withServing(target: Command): Command {
     );
 }
 
-function addCheck(root: Command): void {
-  root.addCommand(
-    command("check", "find what is wrong in configuration, without running it")
-      .argument("<folder...>", "folders, or - for stdin")
-      .addOption(
-        new Option("-o, --output <format>", "how to print findings").choices(["pretty", "json", "github", "sarif"]).default("pretty"),
-      )
-      .addOption(new Option("--fail-on <severity>", "what makes the exit code 1").choices(["error", "warning"]).default("error"))
-      .addOption(new Option("-q, --quiet", "no summary"))
-      .addOption(new Option("--config <file>", "settings in TypeScript: own Upstream types").env("HEADWORKS_CONFIG"))
-      .addHelpText(
-        "before",
-        examples([
-          ["headworks check ./config", ""],
-          ["helm template . | headworks check -", "what a chart makes"],
-          ["headworks check ./config -o github", "as annotations in a pull request"],
-        ]),
-      )
-      .action(async (folders: string[], options) => {
-        const { check } = await import("./check.ts");
-        process.exitCode = await check(folders, options);
-      }),
-  );
-}
-
-function addTranslate(root: Command): void {
-  root.addCommand(
-    command("translate", "print the Envoy configuration that a folder comes to")
-      .argument("<folder...>", "folders, or - for stdin")
-      .addOption(new Option("-o, --output <format>", "").choices(["json", "yaml"]).default("yaml"))
-      .addOption(new Option("--proxy-name <name>", "which proxy: name, or namespace~name").env("HEADWORKS_PROXY_NAME"))
-      .addOption(new Option("--config <file>", "settings in TypeScript: own Upstream types").env("HEADWORKS_CONFIG"))
-      .addHelpText("before", examples([["headworks translate ./config -o json | jq .clusters", ""]]))
-      .action(async (folders: string[], options) => {
-        const { translate } = await import("./translate.ts");
-        process.exitCode = await translate(folders, options);
-      }),
-  );
-}
-
-function addGet(root: Command): void {
-  root.addCommand(
-    command("get", "list resources with their statuses")
-      .argument("<kind>", "upstreams, virtualservices, routetables, gateways, proxies … or a short name: us, vs, rt, gw")
-      .argument("[name]", "only this one")
-      .addOption(new Option("-o, --output <format>", "").choices(["table", "wide", "json", "yaml", "name"]).default("table"))
-      .addOption(new Option("-n, --namespace <namespace>", "in this namespace").default("gloo-system").env("HEADWORKS_NAMESPACE"))
-      .addOption(new Option("-A, --all-namespaces", "in all of them"))
-      .addOption(new Option("-f, --folder <folder...>", "read these folders instead of asking a running Headworks"))
-      .addOption(
-        new Option("--server <url>", "admin API of the running Headworks").default("http://127.0.0.1:9091").env("HEADWORKS_SERVER"),
-      )
-      .addOption(new Option("--token-file <file>", "token of that admin API").env("HEADWORKS_ADMIN_TOKEN_FILE"))
-      .addOption(new Option("--config <file>", "settings in TypeScript: own Upstream types").env("HEADWORKS_CONFIG"))
-      .addHelpText(
-        "before",
-        examples([
-          ["headworks get upstreams", "of the Headworks that runs here"],
-          ["headworks get vs -A -f ./config", "of a folder"],
-          ["headworks get us petstore -o yaml", ""],
-        ]),
-      )
-      .action(async (kind: string, name: string | undefined, options) => {
-        const { get } = await import("./get.ts");
-        process.exitCode = await get(kind, name, options);
-      }),
-  );
-}
-
 function addTemplate(root: Command): void {
   const list = (value: string, before: readonly string[] = []) => [...before, value];
   const template = command("template", "templates of transformations").helpCommand(false);
@@ -317,36 +250,6 @@ function addSmall(root: Command): void {
         return helpCode(topic);
       }),
   );
-}
-
-const helpStyle = { helpWidth: 110, optionDescription: describeShort };
-
-/** -h: what it is for, its choices and its default. */
-function describeShort({ description, argChoices, defaultValue }: Option): string {
-  const choices = argChoices ? `: ${argChoices.join(", ")}` : "";
-  const usual = defaultValue === undefined ? "" : ` (default: ${defaultValue})`;
-  return `${description || "one of"}${choices}${usual}`;
-}
-
-/** --help: also the variable that sets it. */
-function describeAll(option: Option): string {
-  return `${describeShort(option)}${option.envVar ? ` [$${option.envVar}]` : ""}`;
-}
-
-/** A command with the manners that all of ours have. */
-function command(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .helpOption("-h, --help", "show help; --help shows more")
-    .configureHelp(helpStyle)
-    .exitOverride()
-    .showHelpAfterError("(--help shows what there is)")
-    .allowExcessArguments(false);
-}
-
-function examples(lines: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...lines.map(([text]) => text.length));
-  return `${lines.map(([text, what]) => `  ${what ? `${text.padEnd(width)}   ${what}` : text}`).join("\n")}\n`;
 }
 
 function seconds(text: string): number {

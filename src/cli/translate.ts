@@ -1,5 +1,5 @@
-// `headworks translate`: what a folder comes to for one proxy, in Envoy's own terms. Secrets are printed as Envoy would get them:
-// whoever can read the folder has them already.
+// `headworks translate`: what a folder or a cluster comes to for one proxy, in Envoy's own terms. Secrets are printed as Envoy would get them:
+// whoever can read it has them already.
 
 import { type EnvoyKind, envoyKinds } from "../admin/contract.ts";
 import { envoyJson } from "../admin/envoy-json.ts";
@@ -11,9 +11,9 @@ import { findingsOfFolder } from "./awaited-functions.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { countOf } from "./findings.ts";
 import { prettyFindings } from "./findings-pretty.ts";
-import { openFolders } from "./folders.ts";
 import { loadPlugins } from "./plugins.ts";
 import { painter, print, say } from "./terminal.ts";
+import { openOnce, type Where } from "./where.ts";
 
 export interface TranslateOptions {
   readonly output: "json" | "yaml";
@@ -21,9 +21,10 @@ export interface TranslateOptions {
   readonly config?: string;
 }
 
-export async function translate(folders: readonly string[], options: TranslateOptions): Promise<number> {
+export async function translate(where: Where, options: TranslateOptions): Promise<number> {
   const plugins = await loadPlugins(options.config);
-  const source = await openFolders(folders, plugins);
+  using opened = await openOnce(where, plugins);
+  const { source } = opened;
   const translation = oneView(await translateOnce({ source, plugins }));
   const output = outputOf(translation, chooseProxy(translation, options.proxyName));
   if (options.output === "json") print(JSON.stringify(output, undefined, 1));

@@ -181,7 +181,7 @@ describe("usage", () => {
 
   test.each([
     [["chek"], "Did you mean check?"],
-    [["check"], "missing required argument"],
+    [["check"], "which folder? Or a cluster: --source kubernetes"],
     [["check", "x", "--nonsense"], "unknown option"],
     [["run", "x", "--proxy", "nginx"], "Allowed choices are embedded, envoy, none"],
     [["run", ".", "--admin", "70000"], "--admin is host:port"],
