@@ -49,11 +49,19 @@ export function startPlanes(managers: readonly HcmInit[], clusters: readonly Env
   );
 }
 
-/** Serves each listener, made for a port, in both. */
-export async function startListeners(
-  listeners: readonly ((port: number) => MessageInitShape<typeof ListenerSchema>)[],
-  clusters: readonly EnvoyResource[],
-): Promise<Planes> {
+type ListenerOf = (port: number) => MessageInitShape<typeof ListenerSchema>;
+
+/** Serves each listener, made for a port, in both. A port that was free a moment ago may be taken by somebody else: then others are tried. */
+export async function startListeners(listeners: readonly ListenerOf[], clusters: readonly EnvoyResource[], tries = 4): Promise<Planes> {
+  try {
+    return await startOnFreePorts(listeners, clusters);
+  } catch (error) {
+    if (tries === 1 || !(error as Error).message.includes("Address already in use")) throw error;
+    return startListeners(listeners, clusters, tries - 1);
+  }
+}
+
+async function startOnFreePorts(listeners: readonly ListenerOf[], clusters: readonly EnvoyResource[]): Promise<Planes> {
   const ports = await freePorts(listeners.length * 2 + 1);
   const adminPort = ports.pop() as number;
   const pairs = listeners.map((_, index) => ({ envoy: ports[index * 2] as number, embedded: ports[index * 2 + 1] as number }));

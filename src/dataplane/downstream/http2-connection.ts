@@ -41,6 +41,8 @@ export class Http2Connection implements ClientConnection, Peer {
     this.localAddress = plainAddress(socket.localAddress);
     this.localPort = socket.localPort ?? 0;
     this.isTls = owner.isTls;
+    // Also after node:http2 has let go of it.
+    socket.on("error", () => undefined);
     const { hcm, stats } = owner;
     const { http2 } = hcm;
     stats.downstream_cx_total++;

@@ -37,6 +37,8 @@ export class Http2Session {
     socket.once("close", () => {
       this.isLost = true;
     });
+    // Also after node:http2 has let go of it.
+    socket.on("error", () => undefined);
     const { http2 } = owner;
     this.session = nodeHttp2().connect("http://upstream", {
       createConnection: () => socket,
