@@ -3,6 +3,7 @@
 //   /status/503   /delay/200 (ms)   /flaky/2 (503 twice for a case, then 200)   /size/2000   /headers?x-a=b   /trickle/300
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 
 export interface Received {
@@ -23,16 +24,20 @@ export interface Echo extends AsyncDisposable {
 
 export async function startEcho(name: string): Promise<Echo> {
   const received: Received[] = [];
+  /** Node gives them away, and does not close them. */
+  const upgraded = new Set<Duplex>();
   const failures = new Map<string, number>();
   const server: Server = createServer({ requireHostHeader: false }, (request, response) => {
     answer(request, response).catch(() => response.destroy());
   });
   server.on("upgrade", (request: IncomingMessage, socket) => {
+    upgraded.add(socket);
     socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
     socket.on("data", (chunk) => socket.write(`${request.headers.upgrade}:${chunk}`)).on("error", () => socket.destroy());
   });
   server.on("connect", (request: IncomingMessage, socket) => {
     received.push(receivedOf(name, request, ""));
+    upgraded.add(socket);
     socket.write("HTTP/1.1 200 OK\r\n\r\n");
     socket.on("data", (chunk: Buffer) => socket.write(`connected:${chunk}`)).on("error", () => socket.destroy());
   });
@@ -86,6 +91,7 @@ export async function startEcho(name: string): Promise<Echo> {
     received,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
   };
