@@ -11,6 +11,7 @@ import { Functions } from "./flow/functions.ts";
 import { allKinds } from "./flow/inputs.ts";
 import { Memory } from "./flow/memory.ts";
 import { EndpointNames } from "./flow/names.ts";
+import { type Provenance, provenanceOf } from "./flow/provenance.ts";
 import { type Published, Publisher } from "./flow/publisher.ts";
 import { noteRefusal, releasedWith } from "./flow/refusals.ts";
 import { problemsOfTrial } from "./flow/trial.ts";
@@ -67,12 +68,13 @@ export interface BatchReport {
 }
 
 /** Translates what a source has at this moment. Reads nothing else and keeps nothing. */
-export async function translateOnce(options: { readonly source: Source; readonly plugins: Plugins }): Promise<Translation> {
+export async function translateOnce(options: { readonly source: Source; readonly plugins: Plugins }): Promise<Translation & Provenance> {
   const flow = new Flow(options.plugins, { encodesLater: true });
   const batch = await options.source.read();
   throwFaults(flow.graph.batch(() => apply(flow, options.source.name, batch.changes)));
   const outside = new Map<string, readonly Problem[]>(batch.problems ?? []);
-  return viewOf(flow, [options.source], () => [...outside.values()].flat());
+  const view = viewOf(flow, [options.source], () => [...outside.values()].flat());
+  return Object.assign(view, provenanceOf(flow, [options.source]));
 }
 
 export interface ControlPlaneOptions {

@@ -17,6 +17,7 @@ import { discoveredUpstreams, discoverySettings } from "../upstreams/kube/discov
 import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
 import { secretProblems } from "../validate/secret.ts";
 import { discoveredInUse } from "./discovered.ts";
+import type { SiteHost } from "./hosts.ts";
 import { byKind, createInputs, type Inputs, sameJson, sameResource } from "./inputs.ts";
 import { type Contributor, type Judged, judge } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
@@ -46,6 +47,8 @@ export class Flow {
   /** For what is computed only where Headworks runs. */
   readonly known: InService;
   readonly proxies: () => Iterable<ProxyKey>;
+  /** VirtualServices as Gateways serve them. */
+  readonly hosts: Collection<SiteHost>;
   /** What was thrown in this batch, by what was being made: for the log. */
   readonly faultsOf: (result: BatchResult) => ReadonlyMap<string, unknown>;
   /** Functions that were found, laid over Upstreams as they come in. */
@@ -125,6 +128,7 @@ export class Flow {
       ...routes.outlets,
     ] as readonly Outlet[];
     this.proxies = routes.proxies;
+    this.hosts = routes.hosts;
     const made: readonly Collection<Made<unknown>>[] = [upstreams.clusters, ...routes.made];
     this.faultsOf = (result) =>
       new Map(

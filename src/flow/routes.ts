@@ -6,7 +6,7 @@ import type { Resource } from "../model/resource.ts";
 import { controlNamespace } from "../routing/gateways.ts";
 import { gatewayNotRead, notServed } from "../routing/unserved.ts";
 import { upstreamGroupProblems } from "../validate/upstream-group.ts";
-import { type Hosts, hostsFlow } from "./hosts.ts";
+import { type Hosts, hostsFlow, type SiteHost } from "./hosts.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Contributor, SentOf } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
@@ -26,6 +26,7 @@ export interface Routes {
   readonly made: readonly Collection<Made<unknown>>[];
   /** The listeners and route configurations that a Gateway has a part in. */
   readonly sentOf: SentOf;
+  readonly hosts: Collection<SiteHost>;
 }
 
 export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, making: Making): Routes {
@@ -68,6 +69,7 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
     made: [hosts.hosts, listeners],
     users: [hosts.hostsByUse, listenersByUse],
     sentOf,
+    hosts: hosts.hosts,
     outlets: [
       {
         collection: bound,

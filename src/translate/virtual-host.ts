@@ -45,6 +45,8 @@ export interface EncodedVirtualHost {
   readonly owners: readonly ResourceKey[];
   /** A route leads to the fallback cluster, so its listener must be there. */
   readonly usesFallback: boolean;
+  /** What it was made from: kept only where one answer is wanted, since what runs would keep it for ever. */
+  readonly model?: ModelVirtualHost;
 }
 
 /** Envoy's names of virtual hosts and routes have no dots. */
@@ -61,6 +63,7 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
     problems: findings.problems,
     owners: model.owners,
     usesFallback,
+    ...(context.encodesLater && { model }),
   });
   const keys = model.host.domains.map(domainKey);
   const domains = model.host.domains.filter(
