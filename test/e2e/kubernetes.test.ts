@@ -118,6 +118,10 @@ describe.skipIf(!hasKubernetes)(`a cluster, --proxy ${proxy}`, () => {
           async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined))?.status === 503,
         );
         expect(await ask(port, "kept.test")).toBeUndefined();
+        const asked = performance.now();
+        running.process.kill("SIGINT");
+        expect((await running.ended).code).toBe(130);
+        expect(performance.now() - asked).toBeLessThan(5000);
       }
       await using running = await runOn(on, "--proxy", proxy, "--state-dir", folder);
       await untilAnswers(port, "kept.test", "one /");

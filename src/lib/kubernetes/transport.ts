@@ -51,6 +51,7 @@ export class Transport implements Disposable {
   #agent: { readonly agent: Agent; readonly key: string } | undefined;
   #opening: Promise<Session | "http1"> | undefined;
   #protocol: "http1" | "http2" | undefined;
+  readonly #closed = new AbortController();
 
   constructor(connection: Connection, options: TransportOptions = {}) {
     this.#connection = connection;
@@ -118,7 +119,7 @@ export class Transport implements Disposable {
   }
 
   async #open(credentials: Credentials, key: string): Promise<Session | "http1"> {
-    const socket = await connectSecurely(this.#connection.server, credentials, this.#options.connectTimeoutMs);
+    const socket = await connectSecurely(this.#connection.server, credentials, this.#options.connectTimeoutMs, this.#closed.signal);
     if (socket.alpnProtocol !== "h2") {
       socket.destroy();
       this.#protocol = "http1";
@@ -165,6 +166,7 @@ export class Transport implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closed.abort(new Error("closed"));
     for (const session of this.#sessions) session.destroy(new Error("closed"));
     this.#agent?.agent.destroy();
   }
@@ -317,7 +319,7 @@ function bounded({ signal, headTimeoutMs }: TransportRequest, destroy: (error: E
   };
 }
 
-function connectSecurely(server: URL, { tls }: Credentials, timeoutMs: number): Promise<TLSSocket> {
+function connectSecurely(server: URL, { tls }: Credentials, timeoutMs: number, signal: AbortSignal): Promise<TLSSocket> {
   const host = server.hostname.replace(/^\[|\]$/g, "");
   const port = Number(server.port || 443);
   return new Promise((resolve, reject) => {
@@ -332,18 +334,25 @@ function connectSecurely(server: URL, { tls }: Credentials, timeoutMs: number): 
       ...others,
       ALPNProtocols: ["h2", "http/1.1"],
     });
-    const fail = (error: Error) => {
+    const close = () => fail(signal.reason as Error);
+    const over = () => {
       clearTimeout(deadline);
+      signal.removeEventListener("abort", close);
+    };
+    const fail = (error: Error) => {
+      over();
       tcp.destroy();
       socket.destroy();
       reject(error);
     };
     const deadline = setTimeout(() => fail(new Error(`no connection within ${Math.round(timeoutMs / 1000)} s`)), timeoutMs);
-    tcp.once("error", fail);
-    socket.once("error", fail);
+    // Also later: an error that nobody listens to would end the process.
+    tcp.on("error", fail);
+    socket.on("error", fail);
+    signal.addEventListener("abort", close, { once: true });
+    if (signal.aborted) close();
     socket.once("secureConnect", () => {
-      clearTimeout(deadline);
-      socket.removeListener("error", fail);
+      over();
       resolve(socket);
     });
   });

@@ -105,9 +105,14 @@ export class Health {
     const [first] = faults.toSorted((a, b) => a.since - b.since);
     if (!first) return [];
     const since = new Date(first.since).toISOString().replace(/\.\d+/, "");
-    const serving = this.#standIns > 0 ? "what was in service before the start is served" : "what was read stays in service";
+    const serving = this.#serving();
     const message = `the Kubernetes API at ${this.#name} cannot be used since ${since} (${first.error.message}); ${serving}, and it is asked again all the time`;
     return [problem("warning", undefined, "KubernetesUnreachable", message)];
+  }
+
+  #serving(): string {
+    if (this.#standIns > 0) return "what was in service before the start is served";
+    return this.#isStarting ? "nothing was read of it yet" : "what was read stays in service";
   }
 
   /** It is there, and cannot answer: one kind whose conversion fails, or all of them. */
