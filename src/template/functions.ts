@@ -32,16 +32,16 @@ const fail = (what: string): never => {
 
 export const implementations: Readonly<Record<string, Run>> = {
   not: (args) => !isTrue(a(args)),
-  in: (args) => itemsOf(b(args)).some((each) => compare(each, a(args)) === 0),
+  in: (args, scope) => walked(b(args), scope).some((each) => compare(each, a(args)) === 0),
   "==": (args) => compare(a(args), b(args)) === 0,
   "!=": (args) => compare(a(args), b(args)) !== 0,
   ">": (args) => compare(a(args), b(args)) > 0,
   ">=": (args) => compare(a(args), b(args)) >= 0,
   "<": (args) => compare(a(args), b(args)) < 0,
   "<=": (args) => compare(a(args), b(args)) <= 0,
-  "+": (args, scope) => {
+  "+": (args) => {
     const [x, y] = [a(args), b(args)];
-    return typeof x === "string" && typeof y === "string" ? spent(scope, x + y) : arithmetic(x, y, (p, q) => p + q);
+    return typeof x === "string" && typeof y === "string" ? x + y : arithmetic(x, y, (p, q) => p + q);
   },
   "-": (args) => arithmetic(a(args), b(args), (p, q) => p - q),
   "*": (args) => arithmetic(a(args), b(args), (p, q) => p * q),
@@ -79,13 +79,13 @@ export const implementations: Readonly<Record<string, Run>> = {
   },
   first: (args) => itemsOf(a(args))[0] ?? nothing(a(args), 0),
   last: (args) => itemsOf(a(args)).at(-1) ?? nothing(a(args), -1),
-  max: (args) => {
-    const items = itemsOf(a(args));
+  max: (args, scope) => {
+    const items = walked(a(args), scope);
     if (items.length === 0) return fail("there is nothing in it");
     return items.reduce((most, each) => (compare(most, each) < 0 ? each : most));
   },
-  min: (args) => {
-    const items = itemsOf(a(args));
+  min: (args, scope) => {
+    const items = walked(a(args), scope);
     if (items.length === 0) return fail("there is nothing in it");
     return items.reduce((least, each) => (compare(each, least) < 0 ? each : least));
   },
@@ -108,8 +108,9 @@ export const implementations: Readonly<Record<string, Run>> = {
   isString: (args) => typeof a(args) === "string",
   join: (args, scope) => {
     const separator = textOf(b(args));
-    const items = itemsOf(a(args)).map((each) => (typeof each === "string" ? each : dumpJson(each)));
-    return spent(scope, items.join(separator));
+    const items = walked(a(args), scope).map((each) => (typeof each === "string" ? each : dumpJson(each)));
+    const size = items.reduce((sum, each) => sum + each.length, 0) + separator.length * Math.max(0, items.length - 1);
+    return afford(scope, size, () => items.join(separator));
   },
   length: (args) => {
     const value = a(args);
@@ -126,7 +127,7 @@ export const implementations: Readonly<Record<string, Run>> = {
   },
   replace: (args, scope) => {
     const [text, what, by] = [textOf(a(args)), textOf(b(args)), textOf(args[2] as Value)];
-    return what === "" ? text : spent(scope, text.split(what).join(by));
+    return what === "" ? text : replaced(text, what, by, scope);
   },
   round: (args) => {
     const [value, places] = [floatOf(a(args)), wholeOf(b(args))];
@@ -167,7 +168,7 @@ export const implementations: Readonly<Record<string, Run>> = {
   raw_string: (args) => escaped(textOf(a(args))),
   replace_with_random: (args, scope) => {
     const [text, what] = [textOf(a(args)), textOf(b(args))];
-    return what === "" ? text : spent(scope, text.split(what).join(scope.around.random(what)));
+    return what === "" ? text : replaced(text, what, scope.around.random(what), scope);
   },
   substring: (args) => {
     const text = textOf(a(args));
@@ -178,6 +179,24 @@ export const implementations: Readonly<Record<string, Run>> = {
   trim: (args) => textOf(a(args)).replace(/^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g, ""),
   word_count: (args) => wordCount(a(args)),
 };
+
+/** Items that are looked at, one after the other. */
+function walked(value: Value, scope: Scope): readonly Value[] {
+  const items = itemsOf(value);
+  round(scope, items.length);
+  return items;
+}
+
+/** Before it is made: a text that is too large would be made in vain, or not at all. */
+function afford(scope: Scope, size: number, make: () => string): string {
+  if (size > scope.budget.bytes) fail("the template makes too much text");
+  return make();
+}
+
+function replaced(text: string, what: string, by: string, scope: Scope): string {
+  const parts = text.split(what);
+  return afford(scope, text.length + (parts.length - 1) * by.length, () => parts.join(by));
+}
 
 /** Rounds of a loop, or as many as one of them does. */
 export function round(scope: Scope, count: number): void {

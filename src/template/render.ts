@@ -228,12 +228,13 @@ function compileCall([, name, args, at]: Extract<Expression, readonly ["call", .
   const values = args.map(needed);
   const run = implementations[name];
   if (run === undefined) throw new TemplateFault(`unknown function ${name}`, at);
-  return placed(at, (scope) =>
-    run(
+  return placed(at, (scope) => {
+    const result = run(
       values.map((value) => value(scope)),
       scope,
-    ),
-  );
+    );
+    return typeof result === "string" ? spent(scope, result) : result;
+  });
 }
 
 /** A fault without a place is that of this call. */

@@ -128,7 +128,8 @@ function templatesOf(change: ChangeProgram): Run {
           : undefined;
     const found = metadata.flatMap(({ namespace, key, isJson, render }) => {
       const text = render(scope.now());
-      return text === "" ? [] : [{ namespace: bytesOf(namespace), key: bytesOf(key), value: isJson ? (parsed(text) ?? text) : text }];
+      const value = text === "" ? null : isJson ? orText(text) : text;
+      return value === null ? [] : [{ namespace: bytesOf(namespace), key: bytesOf(key), value }];
     });
     const values = set.map(({ name, render }) => [name, clean(name, render(scope.now()))] as const);
     for (const [name, value] of values) seen = replaced(seen, name, value);
@@ -202,6 +203,12 @@ function mergedKeys(keys: readonly { readonly name: string; readonly evenEmpty?:
     if (text !== "" || evenEmpty) scope.setKey(name, parseJson(text));
   }
   return dumpJson(scope.context());
+}
+
+/** What is no JSON is a text. */
+function orText(text: string): Value {
+  const value = parsed(text);
+  return value === undefined ? text : value;
 }
 
 function parsed(text: string): Value | undefined {

@@ -8,14 +8,24 @@ local function round(s, count)
   s.rounds = s.rounds - count
   if s.rounds < 0 then fail("the template takes too long") end
 end
+local function walked(s, value)
+  local items = V.items(value)
+  round(s, #items)
+  return items
+end
 local function spent(s, text)
   s.bytes = s.bytes - #text
   if s.bytes < 0 then fail("the template makes too much text") end
   return text
 end
 
+-- Before it is made: a text that is too large would be made in vain, or not at all.
+local function afford(s, size)
+  if size > s.bytes then fail("the template makes too much text") end
+end
+
 -- Every place of a text is replaced by another text.
-local function replaced(text, what, by)
+local function replaced(s, text, what, by)
   local out, n, at = {}, 0, 1
   while true do
     local first, last = find(text, what, at, true)
@@ -24,6 +34,7 @@ local function replaced(text, what, by)
     n = n + 2
     at = last + 1
   end
+  afford(s, #text + n / 2 * #by)
   if n == 0 then return text end
   out[n + 1] = sub(text, at)
   return concat(out)
@@ -35,8 +46,8 @@ local function arithmetic(x, y, result)
 end
 
 F["not"] = function(_, x) return not V.isTrue(x) end
-F["in"] = function(_, x, y)
-  for _, each in ipairs(V.items(y)) do if compare(each, x) == 0 then return true end end
+F["in"] = function(s, x, y)
+  for _, each in ipairs(walked(s, y)) do if compare(each, x) == 0 then return true end end
   return false
 end
 F["=="] = function(_, x, y) return compare(x, y) == 0 end
@@ -45,8 +56,8 @@ F[">"] = function(_, x, y) return compare(x, y) > 0 end
 F[">="] = function(_, x, y) return compare(x, y) >= 0 end
 F["<"] = function(_, x, y) return compare(x, y) < 0 end
 F["<="] = function(_, x, y) return compare(x, y) <= 0 end
-F["+"] = function(s, x, y)
-  if type(x) == "string" and type(y) == "string" then return spent(s, x .. y) end
+F["+"] = function(_, x, y)
+  if type(x) == "string" and type(y) == "string" then return x .. y end
   return arithmetic(x, y, V.float(x) + V.float(y))
 end
 F["-"] = function(_, x, y) return arithmetic(x, y, V.float(x) - V.float(y)) end
@@ -94,21 +105,20 @@ function F.existsIn(_, container, key)
   local name = V.text(key)
   return V.isObject(container) and container[name] ~= nil
 end
-local function some(value)
-  local items = V.items(value)
+local function some(items)
   if #items == 0 then fail("there is nothing in it") end
   return items
 end
-function F.first(_, x) return some(x)[1] end
-function F.last(_, x) local items = some(x) return items[#items] end
-function F.max(_, x)
-  local items = some(x)
+function F.first(_, x) return some(V.items(x))[1] end
+function F.last(_, x) local items = some(V.items(x)) return items[#items] end
+function F.max(s, x)
+  local items = some(walked(s, x))
   local most = items[1]
   for i = 2, #items do if compare(most, items[i]) < 0 then most = items[i] end end
   return most
 end
-function F.min(_, x)
-  local items = some(x)
+function F.min(s, x)
+  local items = some(walked(s, x))
   local least = items[1]
   for i = 2, #items do if compare(items[i], least) < 0 then least = items[i] end end
   return least
@@ -119,7 +129,7 @@ function F.float(_, x)
   local number = match(rest, "^%d+%.?%d*") or match(rest, "^%.%d+")
   if not number then fail("this text is no number") end
   local exponent = match(rest, "^[eE][+-]?%d+", #number + 1) or ""
-  local value = tonumber((sign == "-" and "-" or "") .. number .. exponent)
+  local value = floatOf((sign == "-" and "-" or "") .. number .. exponent)
   if value == huge or value == -huge then fail("a number is too large") end
   return float(value)
 end
@@ -138,9 +148,13 @@ function F.isNumber(_, x) return V.isNumber(x) end
 function F.isObject(_, x) return V.isObject(x) end
 function F.isString(_, x) return type(x) == "string" end
 function F.join(s, x, y)
-  local separator, out = V.text(y), {}
-  for i, each in ipairs(V.items(x)) do out[i] = type(each) == "string" and each or J.dump(each) end
-  return spent(s, concat(out, separator))
+  local separator, out, size = V.text(y), {}, 0
+  for i, each in ipairs(walked(s, x)) do
+    out[i] = type(each) == "string" and each or J.dump(each)
+    size = size + #out[i]
+  end
+  afford(s, size + #separator * math.max(0, #out - 1))
+  return concat(out, separator)
 end
 function F.length(_, x)
   if type(x) == "string" then return #x end
@@ -159,7 +173,7 @@ end
 function F.replace(s, x, y, z)
   local text, what, by = V.text(x), V.text(y), V.text(z)
   if what == "" then return text end
-  return spent(s, replaced(text, what, by))
+  return replaced(s, text, what, by)
 end
 function F.round(_, x, y)
   local value, places = V.float(x), V.whole(y)
@@ -244,7 +258,7 @@ function F.raw_string(_, x) return J.escaped(V.text(x)) end
 function F.replace_with_random(s, x, y)
   local text, what = V.text(x), V.text(y)
   if what == "" then return text end
-  return spent(s, replaced(text, what, s.around.random(what)))
+  return replaced(s, text, what, s.around.random(what))
 end
 function F.substring(_, x, start, length)
   local text = V.text(x)

@@ -27,8 +27,16 @@ local function fits(text)
   local limit = below and "9223372036854775808" or "18446744073709551615"
   return #d < #limit or (#d == #limit and d <= limit)
 end
-local function numberOf(text, isFloat)
+-- LuaJIT reads no exponent of ten digits.
+local function floatOf(text)
   local value = tonumber(text)
+  if value ~= nil then return value end
+  local sign, mantissa, below = match(text, "^([+-]?)([%d.]+)[eE]([+-]?)")
+  if below ~= "-" and find(mantissa, "[1-9]") then value = huge else value = 0 end
+  return sign == "-" and -1 * value or value
+end
+local function numberOf(text, isFloat)
+  local value = floatOf(text)
   if not isFloat then
     if isSafe(value) then return value + 0 end
     if fits(text) then return setmetatable({text = text, f = value}, Big) end

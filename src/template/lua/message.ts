@@ -90,7 +90,7 @@ function M.render(change, body, around)
         local ok, parsed = pcall(J.parse, text)
         if ok then value = parsed end
       end
-      done.metadata[#done.metadata + 1] = {namespace = each.namespace, key = each.key, value = value}
+      if value ~= null then done.metadata[#done.metadata + 1] = {namespace = each.namespace, key = each.key, value = value} end
     end
   end
   for i, each in ipairs(change.set or {}) do

@@ -63,6 +63,11 @@ local function variable(name, steps)
   end
 end
 
+local function counted(s, run, a, b, c)
+  local value = run(s, a, b, c)
+  if type(value) == "string" then spent(s, value) end
+  return value
+end
 local function call(name, args, at)
   local first, second = args[1], args[2]
   if name == "and" then
@@ -107,7 +112,7 @@ local function call(name, args, at)
     if x then a = x(s) end
     if y then b = y(s) end
     if z then c = z(s) end
-    return placed(at, pcall(run, s, a, b, c))
+    return placed(at, pcall(counted, s, run, a, b, c))
   end
 end
 
