@@ -254,7 +254,8 @@ export const handledFields: HandledFields = {
     "unhealthy_interval",
     "unhealthy_edge_interval",
     "healthy_edge_interval",
-    // no effect here: where Envoy writes of it
+    // no effect here: where Envoy writes of it, and under which name
+    "name",
     "event_log_path",
     "event_logger",
     "always_log_health_check_failures",
