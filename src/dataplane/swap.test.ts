@@ -5,8 +5,19 @@ import { connect, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { freePort, freePorts } from "../../test/servers/ports.ts";
+import { type Http2TestClient, http2Client, http2Upstream } from "./testing/http2.ts";
 import { rawRequest, rawUpstream } from "./testing/raw.ts";
-import { allTo, edsCluster, endpoints, listener, routeConfig, serve, staticCluster, toCluster } from "./testing/resources.ts";
+import {
+  allTo,
+  type ClusterInit,
+  edsCluster,
+  endpoints,
+  listener,
+  routeConfig,
+  serve,
+  staticCluster,
+  toCluster,
+} from "./testing/resources.ts";
 
 const get = (path = "/p") => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
 
@@ -232,3 +243,40 @@ test("a resource that cannot be decoded leaves the version before in service", a
   expect(plane.plane.unsupported()).toMatchObject([{ reason: "EnvoyResourceUnreadable", severity: "error" }]);
   expect((await rawRequest(plane.port, get()))?.status).toBe(200);
 });
+
+test("hot swaps of upstreams of HTTP/2 under load over HTTP/2 fail no request", async () => {
+  await using a = await http2Upstream("a");
+  await using b = await http2Upstream("b");
+  const [port] = (await freePorts(1)) as [number];
+  const cluster = (i: number) => {
+    const ports = [[a.port], [b.port], [a.port, b.port]][i % 3] as number[];
+    const policies = [{ lbPolicy: 0 }, { lbPolicy: 2 }, { lbPolicy: 5 }, { lbPolicy: 1, outlierDetection: {} }];
+    return staticCluster("a", ports, { http2ProtocolOptions: {}, ...policies[i % 4] } as ClusterInit);
+  };
+  await using plane = await serve([cluster(0), routeConfig([allTo("a")]), listener(port)]);
+  const failures: string[] = [];
+  let done = 0;
+  let isOver = false;
+  const loop = async (client: Http2TestClient, body: string | undefined) => {
+    while (!isOver) {
+      const answer = await client.ask(body === undefined ? [] : [":method", "POST"], body);
+      if (answer.status !== 200 || answer.code !== 0) failures.push(`${answer.status} ${answer.code} ${answer.body}`);
+      done++;
+    }
+  };
+  {
+    await using one = http2Client(port);
+    await using two = http2Client(port);
+    const loops = [one, two].flatMap((client) => [loop(client, undefined), loop(client, undefined), loop(client, "hello")]);
+    for (let i = 0; i < 300; i++) {
+      if (i % 3 === 0) plane.publish(listener(port, { serverName: `s${i}` }));
+      plane.publish(cluster(i), routeConfig([allTo("a", { name: `r${i}` })]));
+      const before = done;
+      while (done === before) await delay(1);
+    }
+    isOver = true;
+    await Promise.all(loops);
+  }
+  expect(failures).toEqual([]);
+  expect(done).toBeGreaterThan(300);
+}, 120_000);
