@@ -7,6 +7,7 @@
 import { type DescField, type DescMessage, getOption, hasOption, type Message } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { disabled, type FieldRules, ignored, required, rules } from "../gen/envoy/validate/validate_pb.js";
+import { unwrittenRules } from "./unwrittenRules.ts";
 import { durationFault, type ValueRule, valueRule } from "./valueRules.ts";
 
 export interface Violation {
@@ -49,6 +50,12 @@ function checkOf(schema: DescMessage): Check {
   };
   // Noted before its fields are looked at: messages hold themselves.
   compiled.set(schema, check);
+  const unwritten = unwrittenRules[schema.typeName];
+  if (unwritten)
+    parts.push((message) => {
+      const found = unwritten(message as never);
+      return found && [found];
+    });
   if (isSwitchedOff(schema)) return check;
   for (const field of schema.fields) {
     const part = fieldCheck(field);

@@ -19,6 +19,7 @@ import {
   KeyValueListSchema as EnvoyKeyValueListSchema,
 } from "../gen/envoy/opentelemetry/proto/common/v1/common_pb.js";
 import {
+  type AnyValue,
   AnyValueSchema as GlooAnyValueSchema,
   KeyValueListSchema as GlooKeyValueListSchema,
 } from "../gen/gloo/gloo/projects/gloo/api/external/opentelemetry/common/v1/common_pb.js";
@@ -40,19 +41,13 @@ export const accessLogs: Feature = {
   name: "accessLogs",
   glooName: "als",
   fields: { listener: ["accessLoggingService", "listenerAccessLoggingService"] },
-  connectionManager(manager, _options, context) {
-    const logs = context.listener?.accessLoggingService?.accessLog;
-    return logs
-      ? { ...manager, accessLog: logs.flatMap((log, i) => logOf(log, `accessLoggingService.accessLog[${i}]`, context)) }
-      : manager;
-  },
-  tcpProxy(proxy, _options, context) {
-    const logs = context.listener?.accessLoggingService?.accessLog;
-    return logs ? { ...proxy, accessLog: logs.flatMap((log, i) => logOf(log, `accessLoggingService.accessLog[${i}]`, context)) } : proxy;
-  },
+  connectionManager: (manager, _options, context) => withLogs(manager, context),
+  tcpProxy: (proxy, _options, context) => withLogs(proxy, context),
   clusters: (_options, context) =>
     logsOf(context).flatMap(({ log, field }) =>
-      log.OutputDestination.case === "openTelemetryService" ? collectorCluster(log.OutputDestination.value, field, context) : [],
+      log.OutputDestination.case === "openTelemetryService"
+        ? collectorCluster(log.OutputDestination.value, field, ofListener(context))
+        : [],
     ),
   listener(listener, options, context) {
     const logs = options?.listenerAccessLoggingService?.accessLog;
@@ -60,6 +55,17 @@ export const accessLogs: Feature = {
     return { ...listener, accessLog: logs.flatMap((log, i) => logOf(log, `listenerAccessLoggingService.accessLog[${i}]`, context)) };
   },
 };
+
+function withLogs<D extends { readonly accessLog?: unknown }>(draft: D, context: ListenerContext): D {
+  const logs = context.listener?.accessLoggingService?.accessLog;
+  if (logs === undefined) return draft;
+  return { ...draft, accessLog: logs.flatMap((log, i) => logOf(log, `accessLoggingService.accessLog[${i}]`, ofListener(context))) };
+}
+
+/** Logs are options of the listener, also where each of its parts writes them. */
+function ofListener(context: ListenerContext): ListenerContext {
+  return { ...context, refuse: (field, message, details) => context.refuse(field, message, { ...details, of: "listener" }) };
+}
 
 function logOf(log: AccessLog, field: string, context: ListenerContext): LogInit[] {
   const filter = log.filter && filterOf(log.filter, `${field}.filter`, context);
@@ -70,7 +76,14 @@ function logOf(log: AccessLog, field: string, context: ListenerContext): LogInit
       return [{ ...placed, name: "envoy.access_loggers.file", configType: { case: "typedConfig", value: fileLog(output.value) } }];
     case "grpcService":
       return [{ ...placed, name: "envoy.access_loggers.http_grpc", configType: { case: "typedConfig", value: grpcLog(output.value) } }];
-    case "openTelemetryService":
+    case "openTelemetryService": {
+      const { body, attributes } = output.value;
+      const odd = body && oddValue(body) ? "body" : attributes?.values.some(({ value }) => oddValue(value)) ? "attributes" : undefined;
+      if (odd) {
+        const message = `${odd} holds a value that is no text, list or map of values, which Envoy refuses`;
+        context.refuse(`${field}.openTelemetryService.${odd}`, message, { hint: 'write stringValue: "3" for a number' });
+        return [];
+      }
       return [
         {
           ...placed,
@@ -78,9 +91,23 @@ function logOf(log: AccessLog, field: string, context: ListenerContext): LogInit
           configType: { case: "typedConfig", value: openTelemetryLog(output.value) },
         },
       ];
+    }
     default:
       context.refuse(field, "an access log needs fileSink, grpcService or openTelemetryService");
       return [];
+  }
+}
+
+function oddValue(any: AnyValue | undefined): boolean {
+  switch (any?.value.case) {
+    case "stringValue":
+      return false;
+    case "kvlistValue":
+      return any.value.value.values.some(({ value }) => oddValue(value));
+    case "arrayValue":
+      return any.value.value.values.some(oddValue);
+    default:
+      return true;
   }
 }
 

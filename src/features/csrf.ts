@@ -2,12 +2,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { withFilterConfig } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
-import { regexMatcher } from "../envoy/regex.ts";
+import { regexFault, regexMatcher } from "../envoy/regex.ts";
 import { CsrfPolicySchema } from "../gen/envoy/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
 import type { RuntimeFractionalPercent } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/config/core/v3/base_pb.js";
 import type { CsrfPolicy } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
 import type { StringMatcher } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/type/matcher/v3/string_pb.js";
-import type { Feature } from "../plugin/feature.ts";
+import type { Feature, OptionContext } from "../plugin/feature.ts";
 
 type PolicyInit = MessageInitShape<typeof CsrfPolicySchema>;
 
@@ -16,16 +16,55 @@ const filter = "envoy.filters.http.csrf";
 export const csrf: Feature = {
   name: "csrf",
   fields: { http: ["csrf"], virtualHost: ["csrf"], route: ["csrf"], weightedDestination: ["csrf"] },
-  httpFilters(options, { world }) {
-    if (!options?.csrf && world.settings.gloo?.removeUnusedFilters) return [];
-    const value = packAny(CsrfPolicySchema, options?.csrf ? policy(options.csrf) : { filterEnabled: { defaultValue: {} } });
+  httpFilters(options, context) {
+    if (!options?.csrf && context.world.settings.gloo?.removeUnusedFilters) return [];
+    const value = packAny(
+      CsrfPolicySchema,
+      options?.csrf && isUsable(options.csrf, context) ? policy(options.csrf) : { filterEnabled: { defaultValue: {} } },
+    );
     return [{ place: { stage: "route" }, filter: { name: filter, configType: { case: "typedConfig", value } } }];
   },
-  virtualHost: (host, { csrf: options }) => (options ? withFilterConfig(host, filter, CsrfPolicySchema, policy(options)) : host),
-  route: (route, { csrf: options }) => (options ? withFilterConfig(route, filter, CsrfPolicySchema, policy(options)) : route),
-  weightedDestination: (cluster, { csrf: options }) =>
-    options ? withFilterConfig(cluster, filter, CsrfPolicySchema, policy(options)) : cluster,
+  virtualHost: (host, { csrf: options }, context) => withPolicy(host, options, context),
+  route: (route, { csrf: options }, _inherited, context) => withPolicy(route, options, context),
+  weightedDestination: (cluster, { csrf: options }, context) => withPolicy(cluster, options, context),
 };
+
+function withPolicy<D extends { readonly typedPerFilterConfig?: unknown }>(
+  draft: D,
+  options: CsrfPolicy | undefined,
+  context: OptionContext,
+): D {
+  return options && isUsable(options, context) ? withFilterConfig(draft, filter, CsrfPolicySchema, policy(options)) : draft;
+}
+
+function isUsable({ additionalOrigins }: CsrfPolicy, { refuse }: OptionContext): boolean {
+  const faults = additionalOrigins.map(originFault);
+  for (const [i, fault] of faults.entries())
+    if (fault) refuse(`csrf.additionalOrigins[${i}]${fault.field}`, fault.message, fault.reason && { reason: fault.reason });
+  return faults.every((fault) => fault === undefined);
+}
+
+interface OriginFault {
+  readonly field: string;
+  readonly message: string;
+  readonly reason?: "RegexInvalid";
+}
+
+function originFault({ matchPattern: pattern }: StringMatcher): OriginFault | undefined {
+  switch (pattern.case) {
+    case undefined:
+      return { field: "", message: "one of exact, prefix, suffix or safeRegex is required" };
+    case "exact":
+      return undefined;
+    case "safeRegex": {
+      const { regex } = pattern.value;
+      const message = regex === "" ? "the expression is empty, which Envoy refuses" : regexFault(regex);
+      return message === undefined ? undefined : { field: ".safeRegex.regex", message, reason: "RegexInvalid" };
+    }
+    default:
+      return pattern.value === "" ? { field: `.${pattern.case}`, message: "the text is empty, which Envoy refuses" } : undefined;
+  }
+}
 
 function policy({ filterEnabled, shadowEnabled, additionalOrigins }: CsrfPolicy): PolicyInit {
   return {

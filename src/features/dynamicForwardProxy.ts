@@ -34,9 +34,14 @@ export const dynamicForwardProxy: Feature = {
   glooName: "dynamic_forward_proxy",
   fields: { http: ["dynamicForwardProxy"] },
   always: true,
-  httpFilters(options, { warn }) {
+  httpFilters(options, { refuse, warn }) {
     const config = options?.dynamicForwardProxy;
     if (config === undefined) return [];
+    const { maxHosts = mostHosts, preresolveHostnames = [] } = config.dnsCacheConfig ?? {};
+    if (preresolveHostnames.length > maxHosts) {
+      const message = `${preresolveHostnames.length} preresolveHostnames are more than the ${maxHosts} hosts that the cache holds`;
+      refuse("dynamicForwardProxy.dnsCacheConfig.preresolveHostnames", message, { hint: "raise maxHosts" });
+    }
     if (config.sslConfig)
       warn("dynamicForwardProxy.sslConfig", "TLS to dynamic hosts is not supported by this version", { reason: "OptionNotSupported" });
     if (config.circuitBreakers)
@@ -77,13 +82,17 @@ export const dynamicForwardProxy: Feature = {
           hostRewriteSpecifier: { case: "hostRewriteHeader", value: rewrite.value },
         });
       default:
-        refuse("dynamicForwardProxy", "unimplemented dynamic forward proxy route config type <nil>", {
+        refuse("routeAction.dynamicForwardProxy", "unimplemented dynamic forward proxy route config type <nil>", {
+          of: "route",
           hint: "say where the host comes from: hostRewrite or autoHostRewriteHeader",
         });
         return route;
     }
   },
 };
+
+/** Envoy's own limit where none is written. */
+const mostHosts = 1024;
 
 type CacheInit = MessageInitShape<typeof DnsCacheConfigSchema>;
 

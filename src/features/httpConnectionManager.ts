@@ -1,6 +1,7 @@
 // `httpConnectionManagerSettings` of a listener: limits, timeouts, addresses, paths, codecs, upgrades.
 import type { Message, MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
+import { headerValueFault } from "../envoy/header-format.ts";
 import { HeaderValueOption_HeaderAppendAction as Append } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { Http1ProtocolOptionsSchema } from "../gen/envoy/envoy/config/core/v3/protocol_pb.js";
 import type { HttpConnectionManager_UpgradeConfigSchema } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
@@ -11,6 +12,7 @@ import {
   HttpConnectionManagerSettings_ForwardClientCertDetails as ForwardClientCert,
   type HttpConnectionManagerSettings,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/options/hcm/hcm_pb.js";
+import type { EarlyHeaderManipulation } from "../gen/gloo/gloo/projects/gloo/api/v1/options/headers/headers_pb.js";
 import type { ConnectionManagerDraft, Feature, ListenerContext } from "../plugin/feature.ts";
 
 export const httpConnectionManager: Feature = {
@@ -102,33 +104,35 @@ function settingsOf(settings: HttpConnectionManagerSettings, context: ListenerCo
         })),
       },
     }),
-    ...(earlyHeaderManipulation && {
-      earlyHeaderMutationExtensions: [
-        {
-          name: "http.early_header_mutation",
-          typedConfig: packAny(HeaderMutationSchema, {
-            mutations: [
-              ...earlyHeaderManipulation.headersToAdd.flatMap(({ headerOption, append }) =>
-                headerOption.case === "header"
-                  ? [
-                      {
-                        action: {
-                          case: "append" as const,
-                          value: {
-                            header: { key: headerOption.value.key, value: headerOption.value.value },
-                            appendAction: append === false ? Append.OVERWRITE_IF_EXISTS_OR_ADD : Append.APPEND_IF_EXISTS_OR_ADD,
-                          },
-                        },
-                      },
-                    ]
-                  : [],
-              ),
-              ...earlyHeaderManipulation.headersToRemove.map((value) => ({ action: { case: "remove" as const, value } })),
-            ],
-          }),
-        },
-      ],
+    ...(earlyHeaderManipulation && earlyMutations(earlyHeaderManipulation, context)),
+  };
+}
+
+/** Headers that are changed before a route is chosen. */
+function earlyMutations(
+  { headersToAdd, headersToRemove }: EarlyHeaderManipulation,
+  context: ListenerContext,
+): Partial<ConnectionManagerDraft> {
+  const field = "httpConnectionManagerSettings.earlyHeaderManipulation";
+  const mutations = [
+    ...headersToAdd.flatMap(({ headerOption, append }, i) => {
+      if (headerOption.case !== "header") {
+        const hint = "write header: {key, value}; headers from secrets are added on virtual hosts and routes";
+        context.refuse(`${field}.headersToAdd[${i}]`, "header_option must be set; a secret cannot be used here", { hint });
+        return [];
+      }
+      const { key, value } = headerOption.value;
+      const fault = headerValueFault(value);
+      if (fault) context.refuse(`${field}.headersToAdd[${i}].header`, fault.message, { hint: fault.hint });
+      const appendAction = append === false ? Append.OVERWRITE_IF_EXISTS_OR_ADD : Append.APPEND_IF_EXISTS_OR_ADD;
+      return [{ action: { case: "append" as const, value: { header: { key, value }, appendAction } } }];
     }),
+    ...headersToRemove.map((value) => ({ action: { case: "remove" as const, value } })),
+  ];
+  // Envoy refuses an extension that changes nothing.
+  if (mutations.length === 0) return {};
+  return {
+    earlyHeaderMutationExtensions: [{ name: "http.early_header_mutation", typedConfig: packAny(HeaderMutationSchema, { mutations }) }],
   };
 }
 

@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { onRouteAction } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
 import { clusterName } from "../envoy/names.ts";
-import { regexMatcher } from "../envoy/regex.ts";
+import { regexFault, regexMatcher } from "../envoy/regex.ts";
 import { ApiVersion } from "../gen/envoy/envoy/config/core/v3/config_source_pb.js";
 import type {
   HeaderMatcherSchema,
@@ -111,6 +111,12 @@ function actionOf({ actionSpecifier: action }: Action, field: string, { refuse }
     case "headerValueMatch": {
       const { descriptorValue, expectMatch, headers } = action.value;
       if (descriptorValue === "") return missing("DescriptorValue");
+      for (const [i, { headerMatchSpecifier: match }] of headers.entries()) {
+        const fault = match.case === "regexMatch" ? regexFault(match.value) : undefined;
+        if (fault === undefined) continue;
+        refuse(`${field}.headerValueMatch.headers[${i}].regexMatch`, fault, { reason: "RegexInvalid" });
+        return undefined;
+      }
       const value = { descriptorValue, headers: headers.map(headerMatcher), ...(expectMatch !== undefined && { expectMatch }) };
       return { actionSpecifier: { case: "headerValueMatch", value } };
     }

@@ -3,6 +3,7 @@ import { equals } from "@bufbuild/protobuf";
 import { type SslConfig, SslConfigSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
 import type { Collection, Graph, Index, Read } from "../graph/mod.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
+import { placed } from "../model/gateway-part.ts";
 import type { Problem } from "../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
@@ -253,7 +254,7 @@ function sameSsl(a: SslConfig, b: SslConfig): boolean {
 function reportsOf(gateway: ResourceKey, others: readonly ResourceKey[], problems: readonly Problem[]): Reports {
   const reports = new Map<ResourceKey, Problem[]>([[gateway, []]]);
   for (const other of others) reports.set(other, []);
-  for (const each of problems) {
+  for (const each of problems.flatMap(placed)) {
     const key = each.resource ?? gateway;
     const own = reports.get(key);
     if (own === undefined) reports.set(key, [each]);

@@ -79,6 +79,8 @@ export interface OptionFinding {
   readonly reason?: Reason;
   readonly hint?: string;
   readonly elsewhere?: boolean;
+  /** The field is below the route itself, or below the options of the listener that an HTTP or TCP part is of. */
+  readonly of?: "route" | "listener";
   /** `option` on a route, everything that holds the option elsewhere. */
   readonly costs?: Cost;
 }

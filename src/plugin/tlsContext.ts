@@ -18,6 +18,7 @@ import {
   SslParameters_ProtocolVersion,
   type UpstreamSslConfig,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
+import { ocspFault } from "../lib/ocsp.ts";
 import { certificatesOf, keyPairFault, rootCaFault } from "../lib/pem.ts";
 import type { Report } from "../model/problem.ts";
 import type { Ref } from "../model/ref.ts";
@@ -55,7 +56,7 @@ export function commonTlsContext(settings: TlsSettings, options: TlsOptions, wor
     ...(settings.alpnProtocols.length > 0 && { alpnProtocols: settings.alpnProtocols }),
   };
   if (settings.sslSecrets.case === "sds") {
-    const sds = sdsContext(settings.sslSecrets.value, settings.verifySubjectAltName, `${options.path}.sds`, report);
+    const sds = sdsContext(settings.sslSecrets.value, settings.verifySubjectAltName, options, report);
     return sds && { ...shared, ...sds };
   }
   const material = materialOf(settings, options, world, report);
@@ -145,6 +146,14 @@ function secretMaterial(ref: Ref, options: TlsOptions, world: World, report: Rep
     return undefined;
   }
   const { certChain, privateKey, rootCa, ocspStaple } = kind.value;
+  const stapleFault = ocspStaple.length > 0 ? ocspFault(ocspStaple) : undefined;
+  if (stapleFault !== undefined) {
+    report.error("TlsSecretInvalid", `${printed} has an OCSP staple that Envoy refuses: ${stapleFault}`, {
+      path,
+      hint: "tls.ocsp-staple is the DER of one OCSP response; leave it out to do without",
+    });
+    return undefined;
+  }
   const fault =
     (certChain !== "" || privateKey !== "" || rootCa === "" ? keyPairFault(certChain, privateKey) : undefined) ??
     (rootCa !== "" ? rootCaFault(rootCa) : undefined);
@@ -183,10 +192,21 @@ function matchedNames(names: readonly string[]) {
   return { matchSubjectAltNames: names.map((name) => ({ matchPattern: { case: "exact" as const, value: name } })) };
 }
 
-function sdsContext(sds: SDSConfig, names: readonly string[], path: string, report: Report): CommonTlsContext | undefined {
+function sdsContext(
+  sds: SDSConfig,
+  names: readonly string[],
+  { path: settingsPath, needsCertificate }: TlsOptions,
+  report: Report,
+): CommonTlsContext | undefined {
+  const path = `${settingsPath}.sds`;
   const { certificatesSecretName, validationContextName } = sds;
   if (certificatesSecretName === "" && validationContextName === "") {
     report.error("SdsNamesMissing", "at least one of certificates_secret_name or validation_context_name must be provided", { path });
+    return undefined;
+  }
+  if (certificatesSecretName === "" && needsCertificate) {
+    const hint = "name the secret with the certificate that clients are shown";
+    report.error("SdsNamesMissing", "certificates_secret_name must be provided: a server has a certificate", { path, hint });
     return undefined;
   }
   if (names.length > 0 && validationContextName === "") {

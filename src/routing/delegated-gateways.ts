@@ -8,7 +8,7 @@ import {
   HttpConnectionManagerSettingsSchema,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/options/hcm/hcm_pb.js";
 import { type SslConfig, SslConfigSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
-import type { GatewayPart } from "../model/gateway-part.ts";
+import { type GatewayPart, pathElsewhere } from "../model/gateway-part.ts";
 import type { Report } from "../model/problem.ts";
 import type { Resource } from "../model/resource.ts";
 import type { World } from "../plugin/world.ts";
@@ -18,22 +18,29 @@ import { mergeOptions } from "./options.ts";
 type Delegated = Pick<DelegatedHttpGateway, "selectionType">;
 
 export function delegatedHttpParts(delegated: DelegatedHttpGateway, namespace: string, world: World, report: Report): GatewayPart[] {
-  return chosen("MatchableHttpGateway", delegated, namespace, world, report, "hybridGateway.delegatedHttpGateways").flatMap(({ spec }) => {
-    if (spec?.httpGateway === undefined) return [];
-    const sslConfig = ssl(spec.matcher?.sslConfig, delegated);
-    const matcher = create(MatcherSchema, { ...(sslConfig && { sslConfig }), sourcePrefixRanges: spec.matcher?.sourcePrefixRanges ?? [] });
-    const part = { matcher, path: "hybridGateway.delegatedHttpGateways" };
-    return [{ ...part, kind: "http" as const, http: withSettings(spec.httpGateway, delegated), takesTls: sslConfig !== undefined }];
-  });
+  return chosen("MatchableHttpGateway", delegated, namespace, world, report, "hybridGateway.delegatedHttpGateways").flatMap(
+    ({ key, spec }) => {
+      if (spec?.httpGateway === undefined) return [];
+      const sslConfig = ssl(spec.matcher?.sslConfig, delegated);
+      const matcher = create(MatcherSchema, {
+        ...(sslConfig && { sslConfig }),
+        sourcePrefixRanges: spec.matcher?.sourcePrefixRanges ?? [],
+      });
+      const part = { matcher, path: pathElsewhere(key, "httpGateway") };
+      return [{ ...part, kind: "http" as const, http: withSettings(spec.httpGateway, delegated), takesTls: sslConfig !== undefined }];
+    },
+  );
 }
 
 export function delegatedTcpParts(delegated: DelegatedTcpGateway, namespace: string, world: World, report: Report): GatewayPart[] {
-  return chosen("MatchableTcpGateway", delegated, namespace, world, report, "hybridGateway.delegatedTcpGateways").flatMap(({ spec }) => {
-    if (spec?.tcpGateway === undefined) return [];
-    const { sslConfig, sourcePrefixRanges = [] } = spec.matcher ?? {};
-    const matcher = create(MatcherSchema, { ...(sslConfig && { sslConfig }), sourcePrefixRanges });
-    return [{ kind: "tcp" as const, tcp: spec.tcpGateway, matcher, path: "hybridGateway.delegatedTcpGateways" }];
-  });
+  return chosen("MatchableTcpGateway", delegated, namespace, world, report, "hybridGateway.delegatedTcpGateways").flatMap(
+    ({ key, spec }) => {
+      if (spec?.tcpGateway === undefined) return [];
+      const { sslConfig, sourcePrefixRanges = [] } = spec.matcher ?? {};
+      const matcher = create(MatcherSchema, { ...(sslConfig && { sslConfig }), sourcePrefixRanges });
+      return [{ kind: "tcp" as const, tcp: spec.tcpGateway, matcher, path: pathElsewhere(key, "tcpGateway") }];
+    },
+  );
 }
 
 /** Whoever does not prevent it is overridden by the child, field by field. */

@@ -6,7 +6,11 @@ import { packAny } from "../envoy/encode.ts";
 import type { FilterChainMatchSchema, FilterChainSchema } from "../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import { DownstreamTlsContextSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import type { Matcher } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
-import { type SslConfig, SslConfigSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
+import {
+  SslConfig_OcspStaplePolicy as OcspStaplePolicy,
+  type SslConfig,
+  SslConfigSchema,
+} from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
 import { type Problem, Report } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import { commonTlsContext } from "../plugin/tlsContext.ts";
@@ -80,6 +84,13 @@ export function downstreamTls(
     report,
   );
   if (common === undefined) return { problems: report.problems };
+  if (ssl.ocspStaplePolicy === OcspStaplePolicy.MUST_STAPLE && common.tlsCertificates?.some(({ ocspStaple }) => ocspStaple === undefined)) {
+    report.error("TlsInvalid", "ocspStaplePolicy is MUST_STAPLE, and there is no OCSP staple", {
+      path: `${path}.ocspStaplePolicy`,
+      hint: "add tls.ocsp-staple to the secret, or ocspStaple to sslFiles; LENIENT_STAPLING does without",
+    });
+    return { problems: report.problems };
+  }
   const protocols = allowsEmpty ? [] : ssl.alpnProtocols.length > 0 ? ssl.alpnProtocols : ["h2", "http/1.1"];
   const value = packAny(DownstreamTlsContextSchema, {
     commonTlsContext: { ...common, alpnProtocols: protocols },

@@ -31,6 +31,7 @@ import {
   type SslGroup,
 } from "./filter-chains.ts";
 import { httpChainFilters, sorted } from "./http-chain.ts";
+import { listenerOrigin } from "./listener-origin.ts";
 import { useOf } from "./options.ts";
 import { tcpHostFilters } from "./tcp-chain.ts";
 
@@ -141,7 +142,11 @@ class OneListener {
     const message = create(ListenerSchema, draft);
     const [violation] = violationsOf(ListenerSchema, message);
     if (violation && !this.isWithheld)
-      this.error("", "ListenerRefusedByEnvoy", `Envoy would refuse ${violation.path}: ${violation.message}`);
+      this.error(
+        listenerOrigin(violation.path, (i) => distinct[i]?.part) ?? "",
+        "ListenerRefusedByEnvoy",
+        `Envoy would refuse ${violation.path}: ${violation.message}`,
+      );
     if (this.isWithheld) return { name: this.name, routes: [], extras: [], problems: this.problems };
     const owners = [
       this.gateway.key,
@@ -167,7 +172,8 @@ class OneListener {
         value: {
           address: bindAddress,
           portSpecifier: { case: "portValue", value: bindPort },
-          ...(version === 6 && { ipv4Compat: true }),
+          // Of other addresses Envoy refuses it.
+          ...(version === 6 && isOfBothVersions.test(bindAddress) && { ipv4Compat: true }),
         },
       },
     };
@@ -200,7 +206,7 @@ class OneListener {
     if (!part.takesTls) {
       plan(shared, hosts);
       const match = chainMatch(undefined, part.matcher);
-      return [{ chain: { ...(match && { filterChainMatch: match }), filters: filters(shared) ?? [] }, by: [] }];
+      return [{ chain: { ...(match && { filterChainMatch: match }), filters: filters(shared) ?? [] }, by: [], part: part.path }];
     }
     if (!this.isIsolated) plan(shared, hosts);
     return groupSsl(this.placedSsl(hosts)).flatMap((group) => {
@@ -209,7 +215,7 @@ class OneListener {
       const socket = this.tls(group);
       if (socket === undefined) return [];
       if (this.isIsolated) plan(name, mine);
-      return [{ chain: this.tlsChain(group, part.matcher, socket, filters(name) ?? []), by: group.members }];
+      return [{ chain: this.tlsChain(group, part.matcher, socket, filters(name) ?? []), by: group.members, part: part.path }];
     });
   }
 
@@ -314,13 +320,13 @@ class OneListener {
       const ssl = host.sslConfig;
       if (ssl === undefined) {
         const match = chainMatch(undefined, part.matcher);
-        return [{ chain: { ...(match && { filterChainMatch: match }), filters }, by }];
+        return [{ chain: { ...(match && { filterChainMatch: match }), filters }, by, part: part.path }];
       }
       const [group] = groupSsl(this.withUsableNames({ ssl, resource: this.gateway.key, path: `${path}.sslConfig` }));
       if (group === undefined) return [];
-      if (isPassthrough(ssl)) return [{ chain: this.tlsChain(group, part.matcher, undefined, filters), by }];
+      if (isPassthrough(ssl)) return [{ chain: this.tlsChain(group, part.matcher, undefined, filters), by, part: part.path }];
       const socket = this.tls(group);
-      return socket ? [{ chain: this.tlsChain(group, part.matcher, socket, filters), by }] : [];
+      return socket ? [{ chain: this.tlsChain(group, part.matcher, socket, filters), by, part: part.path }] : [];
     });
   }
 
@@ -390,12 +396,13 @@ class OneListener {
     const report =
       (severity: "error" | "warning") =>
       (field: string, message: string, details: OptionFinding = {}) => {
-        const { reason = "OptionInvalid", costs = "listener", ...rest } = details;
+        const { reason = "OptionInvalid", costs = "listener", of, ...rest } = details;
+        const options = of === "listener" ? "options" : path;
         if (severity === "error" && costs !== "nothing") this.isWithheld = true;
         this.problems.push(
           problem(severity, this.gateway.key, reason, message, {
             ...rest,
-            path: field ? `${path}.${field}` : path,
+            path: field ? `${options}.${field}` : options,
             ...(severity === "error" && { costs }),
             statusText: `${level} ${severity === "error" ? "Error" : "Warning"}: ProcessingError. Reason: ${message}`,
           }),
@@ -431,10 +438,15 @@ class OneListener {
 }
 
 interface PlacedChain {
+  /** The path of the part of the Gateway that made it. */
+  readonly part: string;
   readonly chain: ChainDraft;
   /** Whose settings it follows. */
   readonly by: readonly { readonly resource: ResourceKey; readonly path: string }[];
 }
+
+/** `::`, however it is written, and IPv4 addresses as IPv6 ones. */
+const isOfBothVersions = /^[0:]+$|^::ffff:\d+\./i;
 
 /** Only server names: the connection is chosen by them and passed on unread. */
 function isPassthrough(ssl: SslConfig): boolean {

@@ -29,7 +29,11 @@ export function routeMatch(matcher: Matcher, maxProgramSize: number | undefined)
   const faults: MatchFault[] = [];
   const path = pathSpecifier(matcher, maxProgramSize, faults);
   const headers = matcher.headers.map((header, i) => headerMatcher(header, i, maxProgramSize, faults));
-  if (matcher.methods.length > 0) headers.push(methodMatcher(matcher.methods, maxProgramSize));
+  if (matcher.methods.length > 0) {
+    const fault = matcher.methods.includes("") ? "a method is empty" : regexFault(matcher.methods.join("|"), maxProgramSize);
+    if (fault) faults.push({ kind: "regex", field: "methods", message: fault });
+    headers.push(methodMatcher(matcher.methods, maxProgramSize));
+  }
   return {
     match: {
       ...(path && { pathSpecifier: path }),

@@ -17,6 +17,7 @@ const origins: readonly (readonly [inRoute: RegExp, inModel: string])[] = [
   [/^route\.rateLimits(\[\d+\])?/, "options.ratelimit.rateLimits$1"],
   [/^(?:request|response)Headers/, "options.headerManipulation"],
   [/^(?:tracing|decorator)/, "options.tracing"],
+  [/^metadata/, "options.envoyMetadata"],
   [/^typedPerFilterConfig\.envoy\.filters\.http\.cors/, "options.cors"],
   [/^typedPerFilterConfig\.envoy\.filters\.http\.fault/, "options.faults"],
   [/^typedPerFilterConfig\.envoy\.filters\.http\.csrf/, "options.csrf"],

@@ -45,9 +45,14 @@ export class RouteFindings implements OptionContext {
   #find(severity: "error" | "warning", field: string, message: string, details: OptionFinding = {}): void {
     const route = this.#route;
     const feature = this.#feature;
-    const { reason = "OptionInvalid", costs = "option", ...rest } = details;
+    const { reason = "OptionInvalid", costs = "option", of, ...rest } = details;
     if (severity === "error" && costs === "route") route.isRefused = true;
-    const at = field === "" ? this.#own : optionAt(this.#own, this.#places, field);
+    const { model } = route;
+    const at = of
+      ? { resource: model.at.resource, path: `${model.at.path}.${field}` }
+      : field === ""
+        ? this.#own
+        : optionAt(this.#own, this.#places, field);
     route.context.findings.add(severity, at, route.model.via, reason, message, {
       ...rest,
       ...(severity === "error" && { costs, statusText: route.errorText(`*${feature.glooName ?? feature.name}.plugin: ${message}`) }),

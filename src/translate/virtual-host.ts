@@ -145,7 +145,7 @@ function applyOptions(
     const finding =
       (severity: "error" | "warning") =>
       (field: string, message: string, details: OptionFinding = {}) => {
-        const { reason = "OptionInvalid", costs = "virtualHost", ...rest } = details;
+        const { reason = "OptionInvalid", costs = "virtualHost", of: _, ...rest } = details;
         if (severity === "error" && costs === "virtualHost") isWithheld = true;
         const plugin = feature.glooName ?? feature.name;
         const statusText = `VirtualHost Error: ProcessingError. Reason: invalid virtual host [${name}] while processing plugin ${plugin}: ${message}`;
