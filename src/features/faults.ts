@@ -1,7 +1,7 @@
 // `faults` of a route: some requests are aborted or delayed, to see what that does.
 import { withFilterConfig } from "../envoy/drafts.ts";
+import { perMillion } from "../envoy/percent.ts";
 import { HTTPFaultSchema } from "../gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
-import { FractionalPercent_DenominatorType as Denominator } from "../gen/envoy/envoy/type/v3/percent_pb.js";
 import type { Feature } from "../plugin/feature.ts";
 
 export const faults: Feature = {
@@ -26,7 +26,3 @@ export const faults: Feature = {
     });
   },
 };
-
-function perMillion(percentage: number) {
-  return { numerator: Math.max(0, Math.round(percentage * 10_000)), denominator: Denominator.MILLION };
-}

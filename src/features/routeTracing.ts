@@ -1,5 +1,5 @@
 // `tracing` of a route: how many of its requests are traced, and under which name.
-import { FractionalPercent_DenominatorType as Denominator } from "../gen/envoy/envoy/type/v3/percent_pb.js";
+import { perMillion } from "../envoy/percent.ts";
 import type { Feature } from "../plugin/feature.ts";
 
 export const routeTracing: Feature = {
@@ -13,14 +13,10 @@ export const routeTracing: Feature = {
       ...route,
       ...(routeDescriptor !== "" && { decorator: { operation: routeDescriptor, ...(propagate !== undefined && { propagate }) } }),
       tracing: {
-        clientSampling: perMillion(tracePercentages?.clientSamplePercentage),
-        randomSampling: perMillion(tracePercentages?.randomSamplePercentage),
-        overallSampling: perMillion(tracePercentages?.overallSamplePercentage),
+        clientSampling: perMillion(tracePercentages?.clientSamplePercentage ?? 100),
+        randomSampling: perMillion(tracePercentages?.randomSamplePercentage ?? 100),
+        overallSampling: perMillion(tracePercentages?.overallSamplePercentage ?? 100),
       },
     };
   },
 };
-
-function perMillion(percentage = 100) {
-  return { numerator: Math.max(0, Math.round(percentage * 10_000)), denominator: Denominator.MILLION };
-}

@@ -1,7 +1,7 @@
 // `shadowing` of a route: requests are also sent to another Upstream, whose answers are thrown away.
 import { onRouteAction } from "../envoy/drafts.ts";
 import { clusterName } from "../envoy/names.ts";
-import { FractionalPercent_DenominatorType as Denominator } from "../gen/envoy/envoy/type/v3/percent_pb.js";
+import { perMillion } from "../envoy/percent.ts";
 import type { Feature } from "../plugin/feature.ts";
 
 export const shadowing: Feature = {
@@ -20,7 +20,7 @@ export const shadowing: Feature = {
     }
     const policy = {
       cluster: clusterName(upstream),
-      runtimeFraction: { defaultValue: { numerator: Math.round(percentage * 10_000), denominator: Denominator.MILLION } },
+      runtimeFraction: { defaultValue: perMillion(percentage) },
       ...(disableShadowHostSuffixAppend && { disableShadowHostSuffixAppend }),
       ...(hostRewriteLiteral !== "" && { hostRewriteLiteral }),
     };

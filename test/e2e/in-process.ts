@@ -47,6 +47,8 @@ export interface InProcessOptions {
   readonly rewrite?: (resource: EnvoyResource) => EnvoyResource;
   /** How long a type waits for the acknowledgement of the one before. */
   readonly holdMs?: number;
+  /** Which VirtualServices the Gateway takes; all unless given. */
+  readonly httpGateway?: object;
   /** Changes Envoy's bootstrap. */
   readonly bootstrap?: (made: Bootstrap) => object;
 }
