@@ -25,14 +25,17 @@ import type { Feature, OptionContext } from "../plugin/feature.ts";
 type LimitInit = MessageInitShape<typeof RateLimitSchema>;
 type ActionInit = MessageInitShape<typeof RateLimit_ActionSchema>;
 
-/** The stage of limits that users write for a server of their own. */
-const stage = 1;
+/** The stage of limits that users write for a server of their own: the filter asks only for those of its own stage. */
+function stageOf({ http, world }: OptionContext): number {
+  return (http?.ratelimitServer ?? world.settings.ratelimitServer)?.rateLimitBeforeAuth ? 3 : 1;
+}
 
 export const rateLimit: Feature = {
   name: "rateLimit",
   glooName: "rate_limit",
   fields: { http: ["ratelimitServer"], virtualHost: ["ratelimit"], route: ["ratelimit"] },
-  httpFilters(options, { world, refuse, warn }) {
+  httpFilters(options, context) {
+    const { world, refuse, warn } = context;
     const settings = options?.ratelimitServer ?? world.settings.ratelimitServer;
     if (settings === undefined) return [];
     const ref = settings.ratelimitServerRef;
@@ -47,7 +50,7 @@ export const rateLimit: Feature = {
     const authority = settings.serviceType.case === "grpcService" ? settings.serviceType.value.authority : "";
     const value = packAny(FilterSchema, {
       domain: "custom",
-      stage: settings.rateLimitBeforeAuth ? 3 : stage,
+      stage: stageOf(context),
       requestType: "both",
       timeout: settings.requestTimeout ?? { seconds: 0n, nanos: 100_000_000 },
       failureModeDeny: settings.denyOnFail,
@@ -85,7 +88,7 @@ function limits(written: readonly RateLimitActions[], context: OptionContext): L
       context.refuse(`ratelimit.rateLimits[${i}].setActions`, message, { reason: "EnterpriseOnly" });
     }
     const made = actions.map((action, j) => actionOf(action, `ratelimit.rateLimits[${i}].actions[${j}]`, context));
-    return made.length > 0 && made.every((each) => each !== undefined) ? [{ stage, actions: made }] : [];
+    return made.length > 0 && made.every((each) => each !== undefined) ? [{ stage: stageOf(context), actions: made }] : [];
   });
 }
 

@@ -45,6 +45,8 @@ export interface InProcessOptions {
   readonly gateway?: object;
   /** Changes what is sent: the address of a server that is not to be had here. */
   readonly rewrite?: (resource: EnvoyResource) => EnvoyResource;
+  /** Further arguments of Envoy. */
+  readonly args?: readonly string[];
   /** How long a type waits for the acknowledgement of the one before. */
   readonly holdMs?: number;
   /** Which VirtualServices the Gateway takes; all unless given. */
@@ -61,6 +63,7 @@ export async function inProcess({
   objects,
   plugins = builtins,
   consumers = [],
+  args = [],
   bootstrap,
   gateway: ofGateway = { httpGateway: {} },
   holdMs,
@@ -94,7 +97,7 @@ export async function inProcess({
   server.ready();
   const xds = (await server.listen({ host: "127.0.0.1", port: 0 })) as { host: string; port: number };
   const made = envoyBootstrap({ proxy, xds, admin: { port: adminPort } }) as Bootstrap;
-  const start = () => startEnvoy(bootstrap?.(made) ?? made, adminPort);
+  const start = () => startEnvoy(bootstrap?.(made) ?? made, adminPort, args);
   let envoy = await start();
   open.defer(() => envoy.kill());
   const stays = open.move();

@@ -1,7 +1,17 @@
 // All cases.
+import { connectionManager } from "./cases/connection-manager.ts";
 import { destinations } from "./cases/destinations.ts";
+import { listeners } from "./cases/listener.ts";
 import { routeOptions } from "./cases/route.ts";
+import { services } from "./cases/services.ts";
 import { severalLevels } from "./cases/several-levels.ts";
 import type { OptionCase } from "./option-case.ts";
 
-export const cases: readonly OptionCase[] = [...destinations, ...routeOptions, ...severalLevels];
+export const cases: readonly OptionCase[] = [
+  ...destinations,
+  ...connectionManager,
+  ...listeners,
+  ...routeOptions,
+  ...severalLevels,
+  ...services,
+];

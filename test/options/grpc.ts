@@ -1,9 +1,13 @@
 // The gRPC servers of the cases in one: rate limits, authorization, access logs, traces, and a service to be called. Messages stay
 // bytes: what cases look for in them is text, and the answers are short.
+import { create, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorSetSchema, FieldDescriptorProto_Label as Label, FieldDescriptorProto_Type as Type } from "@bufbuild/protobuf/wkt";
 import { Server, ServerCredentials, type ServerReadableStream, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 
 export interface GrpcEcho extends AsyncDisposable {
   readonly port: number;
+  /** Of `till.v1.Till`, base64. */
+  readonly descriptors: string;
   /** What each method got, as text, with the metadata. */
   readonly received: readonly { readonly method: string; readonly text: string; readonly metadata: Readonly<Record<string, unknown>> }[];
 }
@@ -56,5 +60,14 @@ export async function startGrpc(): Promise<GrpcEcho> {
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))),
   );
-  return { port, received, [Symbol.asyncDispose]: async () => server.forceShutdown() };
+  return { port, descriptors: tillDescriptors(), received, [Symbol.asyncDispose]: async () => server.forceShutdown() };
+}
+
+function tillDescriptors(): string {
+  const id = { name: "id", number: 1, jsonName: "id", label: Label.OPTIONAL, type: Type.STRING };
+  const method = { name: "Get", inputType: ".till.v1.Ask", outputType: ".till.v1.Ask" };
+  const messageType = [{ name: "Ask", field: [id] }];
+  const service = [{ name: "Till", method: [method] }];
+  const file = [{ name: "till.proto", package: "till.v1", syntax: "proto3", messageType, service }];
+  return Buffer.from(toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file }))).toString("base64");
 }

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { certificates } from "../../src/dataplane/testing/certificates.ts";
 import { type InProcess, inProcess } from "../e2e/in-process.ts";
 import { freePorts } from "../servers/ports.ts";
 import { ask, raw } from "./ask.ts";
@@ -22,10 +23,13 @@ export async function serve(cases: readonly OptionCase[]): Promise<Served> {
   await using open = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), "headworks-options-"));
   open.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const made = open.use(certificates());
+  const authority = made.selfSigned("authority.test");
   const servers: Servers = {
     echo: open.use(await startEcho("echo")),
     other: open.use(await startEcho("other")),
     grpc: open.use(await startGrpc()),
+    tls: { leaf: made.signed("leaf.test", authority), authority },
   };
   const ports = await freePorts(cases.length + 1);
   const places = new Map(
@@ -40,6 +44,8 @@ export async function serve(cases: readonly OptionCase[]): Promise<Served> {
     await inProcess({
       objects: [...upstreams(servers, ports[cases.length] as number), ...objects],
       gateway: { httpGateway: { virtualServiceSelector: { listener: shared } } },
+      // Ten seconds by default.
+      args: ["--file-flush-interval-msec", "20"],
     }),
   );
   await process.settled();

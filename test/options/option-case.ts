@@ -1,4 +1,5 @@
 // What a case says: options at their levels, and what a request through Envoy shows of them.
+import type { KeyPair } from "../../src/dataplane/testing/certificates.ts";
 import type { Echo, Received } from "./echo.ts";
 import type { GrpcEcho } from "./grpc.ts";
 
@@ -55,6 +56,8 @@ export interface Servers {
   readonly echo: Echo;
   readonly other: Echo;
   readonly grpc: GrpcEcho;
+  /** A certificate for `leaf.test`, and who signed it. */
+  readonly tls: { readonly leaf: KeyPair; readonly authority: KeyPair };
 }
 
 export interface Asked {

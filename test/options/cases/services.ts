@@ -1,0 +1,288 @@
+// Options that ask a service: authorization and rate limits.
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { type OptionCase, route, shared } from "../option-case.ts";
+
+const grpc = { name: "grpc", namespace: shared };
+const echo = { name: "echo", namespace: shared };
+const custom = (contextExtensions: object = {}) => ({ extauth: { customAuth: { contextExtensions } } });
+const open = { extauth: { disable: true } };
+const weighted = (options: object) => ({
+  multi: { destinations: [{ weight: 1, destination: { upstream: echo }, options }] },
+});
+const limits = (...actions: object[]) => ({ rateLimits: [{ actions }] });
+const key = (descriptorValue: string) => ({ genericKey: { descriptorValue } });
+
+export const services: readonly OptionCase[] = [
+  {
+    fact: "a gRPC server is asked where a virtual host wants it, with what each level says, and not where it is off",
+    options: ["http.extauth", "virtualHost.extauth", "route.extauth", "weighted.extauth"],
+    given: {
+      http: { extauth: { extauthzServerRef: grpc, requestTimeout: "5s" } },
+      virtualHost: custom(),
+      routes: [
+        { ...route({ options: open }), matchers: [{ prefix: "/open" }] },
+        { ...route({ options: custom({ door: "let-me-in" }) }), matchers: [{ prefix: "/route" }] },
+        { ...route({}, { routeAction: weighted(custom({ door: "let-me-in" })) }), matchers: [{ prefix: "/cluster" }] },
+        { ...route({}, { routeAction: weighted(open) }), matchers: [{ prefix: "/open-cluster" }] },
+        route(),
+      ],
+    },
+    async observe({ ask }) {
+      const statusOf = async (path: string, headers = {}) => (await ask(path, { headers })).status;
+      deepEqual(
+        [
+          await statusOf("/"),
+          await statusOf("/", { "x-token": "let-me-in" }),
+          await statusOf("/open"),
+          await statusOf("/route"),
+          await statusOf("/cluster"),
+          await statusOf("/open-cluster"),
+        ],
+        [403, 200, 200, 200, 200, 200],
+      );
+    },
+  },
+  {
+    fact: "a virtual host that does not ask for it is open",
+    options: ["http.extauth"],
+    given: { http: { extauth: { extauthzServerRef: grpc } } },
+    observe: async ({ ask }) => equal((await ask()).status, 200),
+  },
+  {
+    fact: "the server sees the body",
+    options: ["http.extauth"],
+    given: {
+      http: {
+        extauth: { extauthzServerRef: grpc, requestTimeout: "5s", requestBody: { maxRequestBytes: 100, allowPartialMessage: true } },
+      },
+      virtualHost: custom(),
+    },
+    async observe({ ask }) {
+      equal((await ask("/", { method: "POST", body: "please let-me-in" })).status, 200);
+      equal((await ask("/", { method: "POST", body: "please" })).status, 403);
+    },
+  },
+  {
+    fact: "an HTTP server is asked: its headers go on, to the Upstream or the client",
+    options: ["http.extauth"],
+    given: {
+      http: {
+        extauth: {
+          extauthzServerRef: { name: "other", namespace: shared },
+          requestTimeout: "5s",
+          httpService: {
+            pathPrefix: "/headers",
+            request: { allowedHeaders: ["x-token"], allowedHeadersRegex: ["^x-case$"], headersToAdd: { "x-asks": "envoy" } },
+            response: { allowedUpstreamHeaders: ["x-user"] },
+          },
+        },
+      },
+      virtualHost: custom(),
+    },
+    async observe({ ask, servers, name }) {
+      const { received } = await ask("/?x-user=me", { headers: { "x-token": "mine", "x-other": "1" } });
+      equal(received.headers["x-user"], "me");
+      const asked = servers.other.received.find(({ headers }) => headers["x-case"] === name);
+      deepEqual([asked?.headers["x-token"], asked?.headers["x-asks"], asked?.headers["x-other"]], ["mine", "envoy", undefined]);
+    },
+  },
+  {
+    fact: "what an HTTP server refuses is refused, with its answer",
+    options: ["http.extauth"],
+    given: {
+      http: {
+        extauth: {
+          extauthzServerRef: { name: "other", namespace: shared },
+          requestTimeout: "5s",
+          httpService: { pathPrefix: "/status/401", response: { allowedClientHeaders: ["content-type"] } },
+        },
+      },
+      virtualHost: custom(),
+    },
+    async observe({ ask }) {
+      const answer = await ask();
+      equal(answer.status, 401);
+      equal(answer.headers["content-type"], "application/json");
+    },
+  },
+  {
+    fact: "when nobody answers, the request is refused with the status that is written",
+    options: ["http.extauth"],
+    given: { http: { extauth: { extauthzServerRef: { name: "closed", namespace: shared }, statusOnError: 503 } }, virtualHost: custom() },
+    observe: async ({ ask }) => equal((await ask()).status, 503),
+  },
+  {
+    fact: "when nobody answers, the request passes where that is wanted",
+    options: ["http.extauth"],
+    given: {
+      http: { extauth: { extauthzServerRef: { name: "closed", namespace: shared }, failureModeAllow: true } },
+      virtualHost: custom(),
+    },
+    observe: async ({ ask }) => equal((await ask()).status, 200),
+  },
+  {
+    fact: "that nobody is asked is said, where no server is named",
+    options: ["virtualHost.extauth"],
+    says: /extauth.*no authorization server is there to ask/,
+    given: { virtualHost: custom() },
+    observe: async ({ ask }) => equal((await ask()).status, 200),
+  },
+  {
+    fact: "a service counts requests, by what virtual host and route say of them",
+    options: ["http.ratelimitServer", "virtualHost.ratelimit", "route.ratelimit"],
+    given: {
+      http: { ratelimitServer: { ratelimitServerRef: grpc, requestTimeout: "5s" } },
+      virtualHost: { ratelimit: limits({ requestHeaders: { headerName: "x-user", descriptorKey: "user" } }, { remoteAddress: {} }) },
+      routes: [
+        { ...route({ options: { ratelimit: limits(key("limited")) } }), matchers: [{ prefix: "/limited" }] },
+        { ...route({ options: { ratelimit: limits(key("free")) } }), matchers: [{ prefix: "/free" }] },
+        { ...route({ options: { ratelimit: { ...limits(key("free")), includeVhRateLimits: true } } }), matchers: [{ prefix: "/both" }] },
+        route(),
+      ],
+    },
+    async observe({ ask, servers }) {
+      const statusOf = async (path: string, user: string) => (await ask(path, { headers: { "x-user": user } })).status;
+      deepEqual([await statusOf("/", "free"), await statusOf("/", "limited-one")], [200, 429]);
+      equal(await statusOf("/limited", "free"), 429);
+      deepEqual([await statusOf("/free", "limited-two"), await statusOf("/both", "limited-three")], [200, 429]);
+      const asked = servers.grpc.received.find(({ text }) => text.includes("limited-one"))?.text ?? "";
+      for (const each of ["custom", "user", "remote_address", "127.0.0.1"]) ok(asked.includes(each), each);
+    },
+  },
+  {
+    fact: "descriptors are made of headers, clusters and metadata",
+    options: ["route.ratelimit"],
+    given: ({ name }) => ({
+      http: { ratelimitServer: { ratelimitServerRef: grpc, requestTimeout: "5s" } },
+      route: {
+        envoyMetadata: { shop: { tier: `tier-of-${name}` } },
+        ratelimit: limits(
+          { sourceCluster: {} },
+          { destinationCluster: {} },
+          { headerValueMatch: { descriptorValue: `match-${name}`, expectMatch: true, headers: [{ name: "x-case", presentMatch: true }] } },
+          {
+            metadata: {
+              descriptorKey: "tier",
+              metadataKey: { key: "shop", path: [{ key: "tier" }] },
+              source: "ROUTE_ENTRY",
+            },
+          },
+        ),
+      },
+    }),
+    async observe({ ask, servers, name }) {
+      equal((await ask()).status, 200);
+      const asked = servers.grpc.received.find(({ text }) => text.includes(`match-${name}`))?.text ?? "";
+      for (const each of ["source_cluster", "gateway", "destination_cluster", "echo_shared", `tier-of-${name}`])
+        ok(asked.includes(each), `${each} in ${asked}`);
+    },
+  },
+  {
+    fact: "when the service does not answer, requests pass, or not where that is wanted; before authorization, too",
+    options: ["http.ratelimitServer"],
+    given: {
+      http: {
+        ratelimitServer: { ratelimitServerRef: { name: "closed", namespace: shared }, denyOnFail: true, rateLimitBeforeAuth: false },
+      },
+      virtualHost: { ratelimit: limits(key("any")) },
+    },
+    observe: async ({ ask }) => equal((await ask()).status, 500),
+  },
+  {
+    fact: "limits are asked for before authorization",
+    options: ["http.ratelimitServer"],
+    given: {
+      http: {
+        ratelimitServer: { ratelimitServerRef: grpc, requestTimeout: "5s", rateLimitBeforeAuth: true, enableXRatelimitHeaders: true },
+        extauth: { extauthzServerRef: grpc, requestTimeout: "5s" },
+      },
+      virtualHost: { ratelimit: limits({ requestHeaders: { headerName: "x-user", descriptorKey: "user" } }), ...custom() },
+    },
+    async observe({ ask }) {
+      // Nobody is let in here: who is told of the limit was not asked for authorization.
+      equal((await ask("/", { headers: { "x-user": "limited" } })).status, 429);
+      equal((await ask("/", { headers: { "x-user": "free" } })).status, 403);
+    },
+  },
+  {
+    fact: "JSON becomes a gRPC call",
+    options: ["http.grpcJsonTranscoder"],
+    given: ({ servers }) => ({
+      to: "grpc",
+      http: { grpcJsonTranscoder: { protoDescriptorBin: servers.grpc.descriptors, services: ["till.v1.Till"], autoMapping: true } },
+    }),
+    async observe({ ask }) {
+      const answer = await ask("/till.v1.Till/Get", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: '{"id":"abc"}',
+      });
+      match(answer.body, /"id":\s*"gotabc"/);
+    },
+  },
+  {
+    fact: "connections are passed on as they are, with attempts, times and logs as written",
+    options: ["tcp.tcpProxySettings", "listener.accessLoggingService"],
+    given: ({ folder }) => ({
+      tcp: { tcpProxySettings: { maxConnectAttempts: 2, idleTimeout: "0.3s" } },
+      listener: { accessLoggingService: { accessLog: [{ fileSink: { path: `${folder}/log`, stringFormat: "%BYTES_RECEIVED%\n" } }] } },
+    }),
+    async observe({ raw, folder, eventually }) {
+      // The echo keeps the connection; it is idle until Envoy closes it.
+      match(await raw("GET /tcp HTTP/1.1\r\nhost: any\r\n\r\n"), /"url":"\/tcp"/);
+      const { readFileSync } = await import("node:fs");
+      await eventually("it was logged", () => readFileSync(`${folder}/log`, "utf8") === "32\n");
+    },
+  },
+  {
+    fact: "what is written while a connection lasts is logged in between",
+    options: ["tcp.tcpProxySettings"],
+    given: ({ folder }) => ({
+      tcp: { tcpProxySettings: { accessLogFlushInterval: "0.1s" } },
+      listener: { accessLoggingService: { accessLog: [{ fileSink: { path: `${folder}/log`, stringFormat: "%BYTES_RECEIVED%\n" } }] } },
+    }),
+    async observe({ raw, folder }) {
+      await raw("GET /delay/600 HTTP/1.1\r\nhost: any\r\nconnection: close\r\n\r\n");
+      const { readFileSync } = await import("node:fs");
+      ok(readFileSync(`${folder}/log`, "utf8").split("\n").length > 2);
+    },
+  },
+  {
+    fact: "connections go through an HTTP proxy",
+    options: ["tcp.tcpProxySettings"],
+    given: {
+      tcp: {
+        tcpProxySettings: {
+          tunnelingConfig: { hostname: "inner.test:443", headersToAdd: [{ header: { key: "x-tunnel", value: "yes" } }] },
+        },
+      },
+    },
+    async observe({ raw, servers, eventually }) {
+      equal(await raw("hello", /connected:hello/), "connected:hello");
+      const tunnel = () => servers.echo.received.find(({ method, url }) => method === "CONNECT" && url === "inner.test:443");
+      await eventually("the tunnel was asked for", () => tunnel() !== undefined);
+      equal(tunnel()?.headers["x-tunnel"], "yes");
+    },
+  },
+  {
+    fact: "more connections than that are closed",
+    options: ["tcp.connectionLimit"],
+    given: { tcp: { connectionLimit: { maxActiveConnections: 1 } } },
+    async observe({ raw, stat, eventually }) {
+      const held = raw("GET /delay/700 HTTP/1.1\r\nhost: any\r\nconnection: close\r\n\r\n");
+      await eventually("the first is there", async () => (await stat("connection_limit\\.connection_limit\\.active_connections")) > 0);
+      equal(await raw("GET / HTTP/1.1\r\nhost: any\r\nconnection: close\r\n\r\n").catch(() => ""), "");
+      match(await held, /^HTTP\/1\.1 200/);
+    },
+  },
+  {
+    fact: "connections beyond the bucket are closed",
+    options: ["tcp.localRatelimit"],
+    given: { tcp: { localRatelimit: { maxTokens: 1, tokensPerFill: 1, fillInterval: "300s" } } },
+    async observe({ raw }) {
+      const asked = "GET / HTTP/1.1\r\nhost: any\r\nconnection: close\r\n\r\n";
+      match(await raw(asked), /^HTTP\/1\.1 200/);
+      equal(await raw(asked).catch(() => ""), "");
+    },
+  },
+];
