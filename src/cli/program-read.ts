@@ -9,6 +9,7 @@ export function addReading(root: Command): void {
   addTranslate(root);
   addGet(root);
   addProxy(root);
+  addMigrate(root);
 }
 
 const folderText = "folders, or - for stdin";
@@ -116,6 +117,32 @@ function addProxy(root: Command): void {
       "where a proxy takes requests",
       ask("url", "print its URL and nothing else"),
       ask("address", "print its host and port and nothing else"),
+    ),
+  );
+}
+
+function addMigrate(root: Command): void {
+  root.addCommand(
+    group(
+      "migrate",
+      "coming from Gloo Edge",
+      withWhere(command("assess", "what of a Gloo installation runs as it is, what with a warning, what not"))
+        .argument("[folder...]", folderText)
+        .addOption(new Option("-o, --output <format>", "").choices(["pretty", "json"]).default("pretty"))
+        .addOption(new Option("-n, --namespace <namespace>", "where Gloo is installed").default("gloo-system").env("HEADWORKS_NAMESPACE"))
+        .addOption(watchNamespaces())
+        .addOption(configOption())
+        .addHelpText(
+          "before",
+          examples([
+            ["headworks migrate assess --source kubernetes", "the cluster of your kubeconfig; nothing is written"],
+            ["headworks migrate assess ./config", "a folder, or a dump of a cluster"],
+          ]),
+        )
+        .action(async (folders: string[], options, self: Command) => {
+          const { assess } = await import("./assess.ts");
+          process.exitCode = await assess(whereOf(self, folders), options);
+        }),
     ),
   );
 }

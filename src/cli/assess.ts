@@ -1,0 +1,59 @@
+// `headworks migrate assess`: what of a Gloo installation runs as it is, what with a warning, what not. Writes nothing, anywhere.
+import { schemaVersion } from "../admin/contract.ts";
+import { findingJson } from "../admin/finding-json.ts";
+import { type Finding, translateOnce } from "../control-plane.ts";
+import type { ResourceKey } from "../model/ref.ts";
+import { type Assessment, assessObjects, summaryOf, wasRejected } from "./assess-objects.ts";
+import { prettyAssessment } from "./assess-pretty.ts";
+import { findingsOfFolder } from "./awaited-functions.ts";
+import { CommandError, exitCodes } from "./exit.ts";
+import { loadPlugins } from "./plugins.ts";
+import { painter, print, say } from "./terminal.ts";
+import { openOnce, type Where } from "./where.ts";
+
+export interface AssessOptions {
+  readonly output: "pretty" | "json";
+  /** Where Gloo is installed. */
+  readonly namespace: string;
+  readonly config?: string;
+}
+
+export async function assess(where: Where, options: AssessOptions): Promise<number> {
+  const plugins = await loadPlugins(options.config);
+  using opened = await openOnce(where, plugins);
+  const translation = await translateOnce({ source: opened.source, plugins });
+  const objects = assessObjects(translation, findingsOfFolder(translation));
+  const failing = objects.topics.filter(({ severity }) => severity === "error").flatMap(({ findings }) => findings);
+  const keys = failing.flatMap(({ problem }) => problem.resource ?? []);
+  const { notes, rejectedBefore } = await installationOf(where, options.namespace, keys);
+  const assessment = { ...objects, rejectedBefore, notes: [...objects.notes, ...notes] };
+  const total = summaryOf(assessment).resources;
+  if (total === 0 && assessment.topics.length === 0) throw new CommandError(`there is nothing of Gloo in ${opened.name}`);
+  if (options.output === "json") print(jsonOf(assessment));
+  else print(prettyAssessment(assessment, opened.name, painter(process.stdout)));
+  if (options.output === "pretty" && where.kind === "folders")
+    say("only objects were looked at; --source kubernetes looks at definitions, controllers and proxies, too");
+  return isBlocked(assessment) ? exitCodes.findings : exitCodes.ok;
+}
+
+async function installationOf(
+  where: Where,
+  namespace: string,
+  keys: readonly ResourceKey[],
+): Promise<Pick<Assessment, "notes" | "rejectedBefore">> {
+  if (where.kind !== "cluster") return { notes: [], rejectedBefore: new Set() };
+  const { notesOnInstallation, rejectedOf } = await import("./assess-installation.ts");
+  const [notes, rejectedBefore] = await Promise.all([notesOnInstallation(where.flags, namespace), rejectedOf(where.flags, keys)]);
+  return { notes, rejectedBefore };
+}
+
+function isBlocked({ topics, notes }: Assessment): boolean {
+  return topics.some(({ severity }) => severity === "error") || notes.some(({ weight }) => weight === "blocks");
+}
+
+function jsonOf(assessment: Assessment): string {
+  const { kinds, topics, notes } = assessment;
+  const json = (finding: Finding) => ({ ...findingJson(finding), ...(wasRejected(finding, assessment) && { rejectedBefore: true }) });
+  const all = topics.map(({ findings, ...topic }) => ({ ...topic, findings: findings.map(json) }));
+  return JSON.stringify({ schemaVersion, summary: summaryOf(assessment), kinds, topics: all, notes }, undefined, 2);
+}
