@@ -1,5 +1,5 @@
-// Generates src/gen from our protos (proto/**/*.proto) and from Envoy's schema (proto/envoy.binpb.gz), and what is made of src/gen in
-// turn: the definitions in deploy/crds.
+// Generates src/gen from our protos (proto/**/*.proto), from Envoy's schema (proto/envoy.binpb.gz) and from the Lua of transformations
+// (src/template/lua), and what is made of src/gen in turn: the definitions in deploy/crds.
 //
 //   npm run generate
 //   node scripts/generate.ts --check    writes nothing; exit 1 when something is not what the protos give
@@ -19,6 +19,7 @@ import {
   FileDescriptorProtoSchema,
   FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
+import { luaScript } from "../src/template/lua/source.ts";
 import { compileProtos } from "./protos.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -42,6 +43,13 @@ finish(
 finish(
   "src/gen/envoy",
   generate(envoySchema(), (name) => envoyFiles.some((pattern) => pattern.test(name))),
+);
+finish(
+  "src/gen/lua",
+  new Map([
+    ["transformations.js", `// Generated from src/template/lua.\nexport const script =\n  ${JSON.stringify(luaScript())};\n`],
+    ["transformations.d.ts", "// Generated from src/template/lua.\nexport declare const script: string;\n"],
+  ]),
 );
 // Now that src/gen is what it should be.
 const { crds } = await import("./crds.ts");

@@ -2,8 +2,8 @@
 // became of each. What the script does here is what it does on Envoy's own messages, but for where headers and body come from.
 
 import { dumpJson } from "../../src/template/json.ts";
-import { luaTemplates } from "../../src/template/lua/runtime.ts";
 import { smaller } from "../../src/template/lua/smaller.ts";
+import { luaTemplates } from "../../src/template/lua/source.ts";
 import type { ChangeProgram } from "../../src/template/program.ts";
 import { type Message, type Outcome, prepareChange } from "../../src/template/stage.ts";
 import { type RunningEnvoy, startEnvoy } from "../servers/envoy.ts";

@@ -1,14 +1,2 @@
-// The script that Envoy's Lua filter runs: the same for every route. What it executes is data, see ../program.ts.
-import { envoy } from "./envoy.ts";
-import { functions } from "./functions.ts";
-import { json } from "./json.ts";
-import { message } from "./message.ts";
-import { regex } from "./regex.ts";
-import { render } from "./render.ts";
-import { smaller } from "./smaller.ts";
-import { values } from "./values.ts";
-
-/** Everything that does not know of Envoy. */
-export const luaTemplates = [values, json, functions, regex, render, message].join("\n");
-
-export const luaRuntime = smaller(`${luaTemplates}\n${envoy}`);
+// What is sent of the script of transformations: made of source.ts by `npm run generate`.
+export { script as luaRuntime } from "../../gen/lua/transformations.js";

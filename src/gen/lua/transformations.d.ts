@@ -1,0 +1,2 @@
+// Generated from src/template/lua.
+export declare const script: string;
