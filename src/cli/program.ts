@@ -1,13 +1,13 @@
 // The commands and their options: what `--help` shows. Each command's work is in its own file, loaded when it is called, so that
 // `check` does not wait for what only `run` needs.
-import { type Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, type Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { packageVersion } from "../lib/package-root.ts";
 import { withWatch, withWebhook } from "./cluster-options.ts";
 import { command, describeFully, examples } from "./command.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { addReading } from "./program-read.ts";
 import { addWriting } from "./program-write.ts";
-import { endQuietlyOnClosedPipe, painter, say, setColor } from "./terminal.ts";
+import { endQuietlyOnClosedPipe, painter, print, say, setColor } from "./terminal.ts";
 
 /** Runs one command line. Sets the exit code and lets the process end by itself, so that output is never cut off. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -237,6 +237,30 @@ function addSmall(root: Command): void {
         const { crds } = await import("./crds.ts");
         crds(names);
       }),
+  );
+  root.addCommand(
+    command("completion", "print a script that completes commands in a shell")
+      .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
+      .addHelpText(
+        "before",
+        examples([
+          ["source <(headworks completion bash)", "in ~/.bashrc; with zsh alike"],
+          ["headworks completion fish > ~/.config/fish/completions/headworks.fish", ""],
+        ]),
+      )
+      .action(async (shell: "bash" | "zsh" | "fish") => {
+        const { completionScript } = await import("./completion.ts");
+        print(completionScript(shell));
+      }),
+  );
+  root.addCommand(
+    command("complete", "what may come next; asked by those scripts")
+      .argument("[words...]")
+      .action(async (words: string[]) => {
+        const { completions } = await import("./completion.ts");
+        print(completions(root, words).join("\n"));
+      }),
+    { hidden: true },
   );
   root.helpCommand(false);
   root.addCommand(
