@@ -5,6 +5,7 @@ import { packageVersion } from "../lib/package-root.ts";
 import { withWatch, withWebhook } from "./cluster-options.ts";
 import { command, describeFully, examples } from "./command.ts";
 import { CommandError, exitCodes } from "./exit.ts";
+import { addExplain } from "./program-explain.ts";
 import { addReading } from "./program-read.ts";
 import { addWriting } from "./program-write.ts";
 import { endQuietlyOnClosedPipe, painter, print, say, setColor } from "./terminal.ts";
@@ -62,6 +63,7 @@ export function program(argv: readonly string[] = []): Command {
   addRun(root);
   addDemo(root);
   addReading(root);
+  addExplain(root);
   addWriting(root);
   addTemplate(root);
   addSmall(root);

@@ -3,12 +3,13 @@
 
 import { type EnvoyKind, envoyKinds } from "../admin/contract.ts";
 import { envoyJson } from "../admin/envoy-json.ts";
-import { defaultProxy, discoveredUpstreams, envoyResources, oneView } from "../admin/views.ts";
+import { discoveredUpstreams, envoyResources, oneView } from "../admin/views.ts";
 import { type Translation, translateOnce } from "../control-plane.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { Status } from "../model/status.ts";
 import { findingsOfFolder } from "./awaited-functions.ts";
-import { CommandError, exitCodes } from "./exit.ts";
+import { chooseProxy } from "./choose-proxy.ts";
+import { exitCodes } from "./exit.ts";
 import { countOf } from "./findings.ts";
 import { prettyFindings } from "./findings-pretty.ts";
 import { loadPlugins } from "./plugins.ts";
@@ -50,20 +51,4 @@ function outputOf(translation: Translation, proxy: ProxyKey | undefined) {
 function statusJson({ state, reason, subresourceStatuses }: Status) {
   const parts = Object.entries(subresourceStatuses).map(([name, part]) => [name, { state: part.state, reason: part.reason }] as const);
   return { state, reason, ...(parts.length > 0 && { subresources: Object.fromEntries(parts) }) };
-}
-
-function chooseProxy(translation: Translation, wanted: string | undefined): ProxyKey | undefined {
-  const all = [...translation.proxies.keys()].sort();
-  if (wanted !== undefined) {
-    const matching = all.filter((key) => key === wanted || key.endsWith(`~${wanted}`));
-    if (matching.length === 1) return matching[0];
-    throw new CommandError(
-      matching.length === 0 ? `there is no proxy ${wanted}` : `${wanted} may be any of ${matching.join(", ")}`,
-      exitCodes.usage,
-      `The proxies of this configuration: ${all.join(", ") || "none"}.`,
-    );
-  }
-  const chosen = defaultProxy(translation);
-  if (all.length > 1) say(`this is ${chosen}; there are also ${all.filter((key) => key !== chosen).join(", ")} (--proxy-name)`);
-  return chosen;
 }

@@ -21,7 +21,7 @@ export interface Sent {
 
 export type OnSent = (sent: Sent, waiter: Waiter) => void;
 
-/** Without what talks to the world: health checks, outlier detection, names, credentials. */
+/** Without what talks to the world (health checks, outlier detection, names, credentials), so that any protocol will do. */
 export class RecordingCluster extends ClusterRuntime {
   readonly #onSent: OnSent;
 
@@ -47,6 +47,7 @@ function silent(compiled: CompiledCluster, endpoints: EndpointSet): CompiledClus
     inline: { ...endpoints, endpoints: endpoints.endpoints.map((each) => named(each, compiled)) },
     healthChecks: [],
     outliers: undefined,
+    unusable: undefined,
     tls: undefined,
     tlsMatches: [],
     ...(lambda && { filters: { ...compiled.filters, lambda: { ...lambda, credentials: noCredentials(lambda.region) } } }),

@@ -1,0 +1,69 @@
+// Where requests of a route go: clusters with their shares, the Upstreams behind them, and endpoints.
+import type { EndpointSpec } from "../../dataplane/compile/endpoints.ts";
+import type { DryRun } from "../../dataplane/dry-run/dry-run.ts";
+import type { DryCluster, DryResources } from "../../dataplane/dry-run/resources.ts";
+import { parseResourceKey } from "../../model/ref.ts";
+import type { Resource } from "../../model/resource.ts";
+import type { ExplainOptions, Translated, Where } from "./explain.ts";
+import type { ExplainedDestination, ExplainedEndpoint } from "./explanation.ts";
+
+export function destinationsOf(
+  resources: DryResources,
+  { route, outcome }: DryRun,
+  translated: Translated,
+  where: Where,
+  options: ExplainOptions,
+): readonly ExplainedDestination[] {
+  if (route?.action.kind !== "forward") return [];
+  const followed = outcome.kind === "closed" ? undefined : outcome.cluster;
+  const { target } = route.action;
+  const of = (cluster: string, share: number) => ({
+    cluster,
+    share,
+    isFollowed: cluster === followed,
+    ...clusterOf(resources.cluster(cluster), translated, where, options),
+  });
+  switch (target.kind) {
+    case "cluster":
+      return [of(target.name, 100)];
+    case "header":
+      return [of(followed ?? "", 100)];
+    case "weighted":
+      return target.choices.map(({ name, weight }) => of(name, target.total === 0 ? 0 : (weight / target.total) * 100));
+  }
+}
+
+function clusterOf(
+  cluster: DryCluster | undefined,
+  { resources }: Translated,
+  where: Where,
+  { knowsEndpoints = false }: ExplainOptions,
+): Pick<ExplainedDestination, "upstream" | "balancing" | "endpoints" | "areEndpointsKnown"> {
+  if (cluster === undefined) return { endpoints: [], areEndpointsKnown: true };
+  const { compiled, endpoints, resource } = cluster;
+  const key = resource.owners.find((owner) => parseResourceKey(owner).kind === "Upstream");
+  const upstream = key && (resources.get(key) as Resource<"Upstream"> | undefined);
+  const type = upstreamType(upstream);
+  const isElsewhere = compiled.discovery === "eds" && endpoints.endpoints.length === 0 && !(knowsEndpoints && type === "kube");
+  return {
+    ...(key && { upstream: { ...where(key), type } }),
+    balancing: compiled.balancing.policy.kind,
+    endpoints: endpoints.endpoints.map(endpointOf),
+    areEndpointsKnown: !isElsewhere,
+  };
+}
+
+/** Services that are destinations without an Upstream come as `kube`. */
+function upstreamType(upstream: Resource<"Upstream"> | undefined): string {
+  return upstream?.custom?.kind ?? upstream?.spec?.upstreamType.case ?? "kube";
+}
+
+function endpointOf(endpoint: EndpointSpec): ExplainedEndpoint {
+  const { health, priority, weight } = endpoint;
+  return { address: addressOf(endpoint), health, priority, weight };
+}
+
+export function addressOf({ address, port, isPipe }: EndpointSpec): string {
+  if (isPipe) return `unix:${address}`;
+  return `${address.includes(":") ? `[${address}]` : address}:${port}`;
+}
