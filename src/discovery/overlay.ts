@@ -61,6 +61,11 @@ export class FunctionOverlay {
   /** What a source says of an Upstream, with the functions that are known of it. */
   over(upstream: Resource<"Upstream">): Resource<"Upstream"> {
     this.#bases.set(upstream.key, upstream);
+    return this.seenOver(upstream);
+  }
+
+  /** The same, of an Upstream that is only thought of: it is not remembered. */
+  seenOver(upstream: Resource<"Upstream">): Resource<"Upstream"> {
     const found = this.#found.get(upstream.key) ?? this.#before(upstream);
     return found ? withFunctions(upstream, found) : upstream;
   }

@@ -6,6 +6,7 @@
 //              each of these says what it found ─► judgements ─► statuses, and what is remembered as good
 import { type FunctionOverlay, withFunctions } from "../discovery/overlay.ts";
 import { type BatchResult, type Collection, Graph, type Input, type Single } from "../graph/mod.ts";
+import type { Change } from "../model/change.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
@@ -148,6 +149,36 @@ export class Flow {
     );
   }
 
+  /**
+   * A change of a source, to be made and taken back inside of `graph.trial`. It reaches the inputs of the graph and nothing else: neither
+   * who gave what, nor the functions that were found, may know of what never happens.
+   */
+  thought(source: string, change: Exclude<Change, { kind: "reset" }>): { readonly edit: () => void; readonly undo: () => void } {
+    const key = change.kind === "apply" ? change.resource.key : change.key;
+    const input = this.#input(key);
+    const { refused } = this.inputs;
+    const [before, refusal] = [input?.get(key), refused.get(key)];
+    const put = (resource: Resource) => input?.set(key, this.#withFunctions(resource));
+    return {
+      edit: () => {
+        if (change.kind === "apply") {
+          if (this.#offers.wouldCount(source, key)) put(change.resource);
+          return;
+        }
+        const next = this.#offers.without(source, key);
+        if (next === "same") return;
+        refused.delete(key);
+        if (next === "nothing") input?.delete(key);
+        else put(next);
+      },
+      undo: () => {
+        if (before === undefined) input?.delete(key);
+        else input?.set(key, before);
+        if (refusal !== undefined) refused.set(key, refusal);
+      },
+    };
+  }
+
   /** The newest version of a resource, as its source gave it. */
   given(key: ResourceKey): Resource | undefined {
     return this.#input(key)?.get(key);
@@ -180,6 +211,10 @@ export class Flow {
   #put(resource: Resource): void {
     const known = resource.kind === "Upstream" ? this.overlay?.over(resource as Resource<"Upstream">) : undefined;
     this.#input(resource.key)?.set(resource.key, known ?? resource);
+  }
+
+  #withFunctions(resource: Resource): Resource {
+    return resource.kind === "Upstream" && this.overlay ? this.overlay.seenOver(resource as Resource<"Upstream">) : resource;
   }
 
   /** Replaces all that a reporter has found about resources. */

@@ -7,10 +7,7 @@ import { allKinds } from "./inputs.ts";
 
 /** The findings that would hold after the change and do not hold now, of all resources. */
 export function problemsOfTrial(flow: Flow, source: string, change: Exclude<Change, { kind: "reset" }>): readonly Problem[] {
-  const key = change.kind === "apply" ? change.resource.key : change.key;
-  const before = flow.given(key);
-  const edit = () => (change.kind === "apply" ? flow.apply(source, change.resource) : flow.delete(source, key));
-  const undo = () => (before?.origin.source === source ? flow.apply(source, before) : flow.delete(source, key));
+  const { edit, undo } = flow.thought(source, change);
   return flow.graph.trial(
     edit,
     (result) =>
