@@ -6,28 +6,38 @@ import { RouteOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/route_
 import { VirtualHostOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import type { Feature, OptionContext } from "../plugin/feature.ts";
 
-/** Gloo's name of the feature behind each field. */
-const names: Readonly<Record<string, string>> = {
-  waf: "waf",
-  jwt: "jwt",
-  jwtStaged: "jwt",
-  jwtProvidersStaged: "jwt",
-  rbac: "rbac",
-  extProcEarly: "extproc",
-  extProc: "extproc",
-  extProcLate: "extproc",
-  disableExtProcEarly: "extproc",
-  disableExtProc: "extproc",
-  disableExtProcLate: "extproc",
-  caching: "caching",
-  dlp: "dlp",
-  leftmostXffAddress: "leftmost_xff_address",
-  proxyLatency: "proxy_latency",
-  sanitizeClusterHeader: "sanitize_cluster_header",
-  wasm: "wasm",
-  tap: "tap",
-  statefulSession: "stateful_session",
+const change = "change headers and bodies with stagedTransformations, or take headers from a server that extauth asks";
+
+/** Gloo's name of the feature behind each field, and what stock Envoy can do in its place. */
+const features: Readonly<Record<string, Enterprise>> = {
+  waf: feature("waf", "put a firewall in front, or ask one for each request by extauth with requestBody"),
+  jwt: feature("jwt", "verify tokens in a server that extauth asks"),
+  jwtStaged: feature("jwt", "verify tokens in a server that extauth asks"),
+  jwtProvidersStaged: feature("jwt", "verify tokens in a server that extauth asks"),
+  rbac: feature("rbac", "decide in a server that extauth asks, which is told contextExtensions of the route"),
+  extProcEarly: feature("extproc", change),
+  extProc: feature("extproc", change),
+  extProcLate: feature("extproc", change),
+  disableExtProcEarly: feature("extproc", "remove it: there is nothing to turn off"),
+  disableExtProc: feature("extproc", "remove it: there is nothing to turn off"),
+  disableExtProcLate: feature("extproc", "remove it: there is nothing to turn off"),
+  caching: feature("caching", "put a cache in front of the Gateway or of the Upstream"),
+  dlp: feature("dlp", "change responses with stagedTransformations, and name in the access log only what may be read"),
+  leftmostXffAddress: feature("leftmost_xff_address", "say with httpConnectionManagerSettings.xffNumTrustedHops which proxies are trusted"),
+  proxyLatency: feature("proxy_latency", "write %DURATION% and %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% to the access log"),
+  sanitizeClusterHeader: feature(
+    "sanitize_cluster_header",
+    "remove the header with headerManipulation.requestHeadersToRemove of the route",
+  ),
+  wasm: feature("wasm", change),
+  tap: feature("tap", "send copies of requests elsewhere with shadowing, or write headers to an access log"),
+  statefulSession: feature("stateful_session", "use lbHash with a cookie, and ringHash or maglev in loadBalancerConfig of the Upstream"),
 };
+
+interface Enterprise {
+  readonly name: string;
+  readonly hint: string;
+}
 
 /** The rate limits that only Solo's server understands. */
 const rateLimits: Readonly<Record<string, string>> = {
@@ -64,22 +74,33 @@ export const enterprise: Feature = {
   },
 };
 
+function feature(name: string, hint: string): Enterprise {
+  return { name, hint };
+}
+
 type Schema = typeof RouteOptionsSchema | typeof VirtualHostOptionsSchema | typeof HttpListenerOptionsSchema;
 
 function fieldsOf(schema: Schema): string[] {
-  return schema.fields.map((field) => field.localName).filter((name) => name in names || name in rateLimits);
+  return schema.fields.map((field) => field.localName).filter((name) => name in features || name in rateLimits);
 }
 
 function refuseAll(schema: Schema, fields: readonly string[], options: object, context: OptionContext): void {
   const written = fields.filter((name) => isFieldSet(options as never, (schema as DescMessage).field[name] as never));
-  const features = [...new Set(written.flatMap((name) => names[name] ?? []))];
-  const [first = ""] = written.filter((name) => name in names);
-  if (features.length > 0)
-    context.refuse(first, `Could not load configuration for the following Enterprise features: [${features.join(", ")}]`, {
+  const found = written.filter((name) => name in features);
+  const [first] = found;
+  if (first !== undefined) {
+    const wanted = [...new Set(found.map((name) => features[name]?.name))];
+    context.refuse(first, `Could not load configuration for the following Enterprise features: [${wanted.join(", ")}]`, {
       reason: "EnterpriseOnly",
+      hint: [...new Set(found.map((name) => features[name]?.hint))].join("; "),
     });
+  }
   for (const name of written.filter((each) => each in rateLimits)) {
     const message = `The Gloo Advanced Rate limit API feature '${rateLimits[name]}' is enterprise-only, please upgrade or use the Envoy rate-limit API instead`;
-    context.refuse(name, message, { reason: "EnterpriseOnly", costs: "option" });
+    context.refuse(name, message, {
+      reason: "EnterpriseOnly",
+      costs: "option",
+      hint: "use ratelimit.rateLimits with a rate limit service (ratelimitServer), or ratelimit.localRatelimit",
+    });
   }
 }

@@ -16,7 +16,7 @@ import { TcpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { GatewayPart, HttpPart, TcpPart } from "../model/gateway-part.ts";
 import { type Problem, problem, Report } from "../model/problem.ts";
-import type { Ref, ResourceKey } from "../model/ref.ts";
+import { formatRef, parseResourceKey, type Ref, type ResourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { ListenerContext, ListenerDraft, OptionFinding } from "../plugin/feature.ts";
 import type { Plugins } from "../plugin/plugins.ts";
@@ -32,7 +32,7 @@ import {
 } from "./filter-chains.ts";
 import { httpChainFilters, sorted } from "./http-chain.ts";
 import { listenerOrigin } from "./listener-origin.ts";
-import { useOf } from "./options.ts";
+import { useOf, withoutEffect } from "./options.ts";
 import { tcpHostFilters } from "./tcp-chain.ts";
 
 /** A VirtualService on a listener. */
@@ -145,7 +145,7 @@ class OneListener {
       this.error(
         listenerOrigin(violation.path, (i) => distinct[i]?.part) ?? "",
         "ListenerRefusedByEnvoy",
-        `Envoy would refuse ${violation.path}: ${violation.message}`,
+        `Envoy would refuse ${violation.path.replace(/^.*\.typedConfig\./, "")}: ${violation.message}`,
       );
     if (this.isWithheld) return { name: this.name, routes: [], extras: [], problems: this.problems };
     const owners = [
@@ -281,8 +281,9 @@ class OneListener {
       }
       if (first?.resource === this.gateway.key) continue;
       this.problems.push(
-        problem("warning", this.gateway.key, "TlsInvalid", `Listener Warning: SSLConfigWarning. Reason: ${found.message}`, {
-          hint: "the filter chain that needs it is left out; the others are served",
+        problem("warning", this.gateway.key, "TlsInvalid", `a filter chain is left out: ${found.message}${ofWhom(first?.resource)}`, {
+          hint: "the others are served",
+          statusText: `Listener Warning: SSLConfigWarning. Reason: ${found.message}`,
           ...(first && { repeats: first.resource }),
         }),
       );
@@ -422,12 +423,10 @@ class OneListener {
   }
 
   reportUnsupported(fields: readonly string[], path: string): void {
-    for (const field of fields)
-      this.problems.push(
-        problem("warning", this.gateway.key, "OptionNotSupported", `${field} is not supported by this version and has no effect`, {
-          path: `${path}.${field}`,
-        }),
-      );
+    for (const field of fields) {
+      const { message, details } = withoutEffect(field);
+      this.problems.push(problem("warning", this.gateway.key, "OptionNotSupported", message, { path: `${path}.${field}`, ...details }));
+    }
   }
 
   error(path: string, reason: "BindAddressInvalid" | "ListenerRefusedByEnvoy", message: string): void {
@@ -451,6 +450,12 @@ const isOfBothVersions = /^[0:]+$|^::ffff:\d+\./i;
 /** Only server names: the connection is chosen by them and passed on unread. */
 function isPassthrough(ssl: SslConfig): boolean {
   return ssl.sslSecrets.case === undefined;
+}
+
+function ofWhom(resource: ResourceKey | undefined): string {
+  if (resource === undefined) return "";
+  const { kind, ref } = parseResourceKey(resource);
+  return ` (${kind} ${formatRef(ref)})`;
 }
 
 /** The secret is at fault, not the settings that name it. */

@@ -51,6 +51,18 @@ function memberOf(schema: DescMessage, name: string): DescMessage["members"][num
   return known.get(name);
 }
 
+/** What is said of a field that no feature names, and what its user can do instead. */
+export function withoutEffect(field: string): { readonly message: string; readonly details: { readonly hint?: string } } {
+  const hint = Object.hasOwn(alternatives, field) ? alternatives[field] : undefined;
+  return { message: `${field} is not supported by this version and has no effect`, details: hint ? { hint } : {} };
+}
+
+const alternatives: Readonly<Record<string, string>> = {
+  dlp: "change responses with stagedTransformations (responseTransforms), and name in the access log only what may be read",
+  ai: "set headers of requests with headerManipulation, and change their bodies with stagedTransformations",
+  extensions: "remove it: what it configured is not part of this program",
+};
+
 interface Plan {
   readonly byField: ReadonlyMap<string, readonly Feature[]>;
   readonly always: readonly Feature[];

@@ -22,7 +22,7 @@ import { typedUpstream } from "./clusters.ts";
 import { type Findings, optionAt } from "./findings.ts";
 import { defaultBodyLimit, type InvalidRoutePolicy, invalidAction, replacedAction } from "./invalid-routes.ts";
 import { type MatchFault, routeMatch } from "./match.ts";
-import { useOf } from "./options.ts";
+import { useOf, withoutEffect } from "./options.ts";
 import { originOf } from "./origin.ts";
 import { rewriteFault } from "./path.ts";
 import {
@@ -105,8 +105,8 @@ class OneRoute implements RouteInMaking {
     }
     for (const field of use.unsupported) {
       const at = optionAt(this.optionsPlace("options"), this.model.optionsAt, field);
-      const message = `${field} is not supported by this version and has no effect`;
-      this.context.findings.add("warning", at, this.model.via, "OptionNotSupported", message);
+      const { message, details } = withoutEffect(field);
+      this.context.findings.add("warning", at, this.model.via, "OptionNotSupported", message, details);
     }
     const { upstream, destinationSpec } = translated;
     if (upstream) {
@@ -234,14 +234,10 @@ class OneRoute implements RouteInMaking {
       draft = feature.weightedDestination(draft, options, context);
       this.context.findings.problems.push(...context.report.problems);
     }
-    for (const each of use.unsupported)
-      this.context.findings.onRoute(
-        "warning",
-        this.model,
-        `${field}.${each}`,
-        "OptionNotSupported",
-        `${each} is not supported by this version and has no effect`,
-      );
+    for (const each of use.unsupported) {
+      const { message, details } = withoutEffect(each);
+      this.context.findings.onRoute("warning", this.model, `${field}.${each}`, "OptionNotSupported", message, details);
+    }
     const filters = draft.typedPerFilterConfig as Record<string, never> | undefined;
     return filters ? { ...draft, typedPerFilterConfig: sortedMap(filters) } : draft;
   }

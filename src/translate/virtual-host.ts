@@ -17,7 +17,7 @@ import type { Plugins } from "../plugin/plugins.ts";
 import type { World } from "../plugin/world.ts";
 import { Findings, optionAt } from "./findings.ts";
 import { fallbackCluster, invalidRoutePolicy } from "./invalid-routes.ts";
-import { useOf } from "./options.ts";
+import { useOf, withoutEffect } from "./options.ts";
 import { translateRoute } from "./route.ts";
 
 export interface HostContext {
@@ -161,8 +161,8 @@ function applyOptions(
     if (report.hasErrors) isWithheld = true;
   }
   for (const field of use.unsupported) {
-    const message = `${field} is not supported by this version and has no effect`;
-    findings.add("warning", optionAt(own, model.optionsAt, field), "virtualHost", "OptionNotSupported", message);
+    const { message, details } = withoutEffect(field);
+    findings.add("warning", optionAt(own, model.optionsAt, field), "virtualHost", "OptionNotSupported", message, details);
   }
   return isWithheld ? undefined : result;
 }

@@ -5,6 +5,7 @@ import { listeners } from "./cases/listener.ts";
 import { routeOptions } from "./cases/route.ts";
 import { services } from "./cases/services.ts";
 import { severalLevels } from "./cases/several-levels.ts";
+import { withoutEffect } from "./cases/without-effect.ts";
 import type { OptionCase } from "./option-case.ts";
 
 export const cases: readonly OptionCase[] = [
@@ -14,4 +15,5 @@ export const cases: readonly OptionCase[] = [
   ...routeOptions,
   ...severalLevels,
   ...services,
+  ...withoutEffect,
 ];
