@@ -4,7 +4,6 @@
 // the generated code was made from (proto/envoy.binpb.gz); it is read when first needed, in about 70 ms.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { createFileRegistry, type DescMessage, type FileRegistry, fromBinary, type JsonObject, toJson } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { packageRoot } from "../lib/package-root.ts";
@@ -14,8 +13,13 @@ let loaded: FileRegistry | undefined;
 
 /** All types of Envoy's API. */
 export function envoyTypes(): FileRegistry {
-  loaded ??= createFileRegistry(fromBinary(FileDescriptorSetSchema, gunzipSync(readFileSync(join(packageRoot, "proto/envoy.binpb.gz")))));
+  loaded ??= createFileRegistry(fromBinary(FileDescriptorSetSchema, unzipped("proto/envoy.binpb.gz")));
   return loaded;
+}
+
+/** Loaded with this only: whoever merely might show resources does without. */
+function unzipped(path: string): Uint8Array {
+  return process.getBuiltinModule("node:zlib").gunzipSync(readFileSync(join(packageRoot, path)));
 }
 
 /** A resource as Envoy's documentation writes it. Secrets are as they are in the resource; see redact.ts for what leaves the process. */

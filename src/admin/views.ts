@@ -1,13 +1,17 @@
 // From what the control plane knows to what the admin API says. Pure.
-import { type DescMessage, type JsonObject, type Message, toJson } from "@bufbuild/protobuf";
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { BatchReport, Finding, Translation } from "../control-plane.ts";
 import { type EnvoyResource, type ProxyKey, typeUrls } from "../model/envoy-resource.ts";
-import { kinds, type Resource } from "../model/resource.ts";
+import type { Resource } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";
 import type { AdminEvent, EnvoyKind, FindingView, ProxyView, ResourceView, StatusView } from "./contract.ts";
 import { envoyJson, envoyType, envoyTypes } from "./envoy-json.ts";
 import { findingJson } from "./finding-json.ts";
+import { plainSpec, schemaOf } from "./plain-spec.ts";
+
 import { redactAnnotations, redactMessage, SecretValues } from "./redact.ts";
+
+export { plainSpec } from "./plain-spec.ts";
 
 /** Namespace under which statuses are reported, as Gloo reports under its own. */
 const reporterNamespace = "gloo-system";
@@ -134,16 +138,4 @@ export function upstreamJson(upstream: Resource): JsonObject {
     ...(Object.keys(annotations).length > 0 && { annotations: { ...annotations } }),
   };
   return { metadata, spec: plainSpec(upstream) as JsonObject };
-}
-
-/** The spec in proto-JSON, secrets as they are. */
-export function plainSpec(resource: Resource): unknown {
-  const info = schemaOf(resource);
-  if (info === undefined || resource.spec === undefined) return resource.spec;
-  const schema: DescMessage = info.schema;
-  return toJson(schema, resource.spec as Message, { registry: envoyTypes() });
-}
-
-function schemaOf(resource: Resource) {
-  return (kinds as Readonly<Record<string, (typeof kinds)[keyof typeof kinds]>>)[resource.kind];
 }

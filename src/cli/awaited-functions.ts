@@ -1,7 +1,7 @@
 // Routes may name functions that nobody wrote down: discovery finds them while Headworks runs. Where a folder is only read, nobody is
 // asked, so that such a function is missing is no error of the folder.
 import { create } from "@bufbuild/protobuf";
-import { plainSpec } from "../admin/views.ts";
+import { plainSpec } from "../admin/plain-spec.ts";
 import type { Finding, Translation } from "../control-plane.ts";
 import { fdsMode, isChosen } from "../discovery/function-plan.ts";
 import { SettingsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/settings_pb.js";

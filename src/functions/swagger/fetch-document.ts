@@ -1,9 +1,7 @@
 // One document over HTTP from a peer that may be hostile: one address, a few redirects on it, so many bytes, so much time.
 import type { IncomingMessage } from "node:http";
-import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
-import { createGunzip } from "node:zlib";
-import { request as httpRequest } from "../../lib/node-http.ts";
+import { http, https } from "../../lib/node-web.ts";
 import type { FunctionTarget } from "../../plugin/function-kind.ts";
 
 export interface DocumentLimits {
@@ -85,7 +83,7 @@ function get(target: FunctionTarget, url: URL, etag: string | undefined, signal:
         rejectUnauthorized: tls.ca !== undefined,
       }),
     };
-    (tls ? httpsRequest : httpRequest)(options, resolve).on("error", reject).end();
+    (tls ? https() : http()).request(options, resolve).on("error", reject).end();
   });
 }
 
@@ -95,7 +93,7 @@ async function bodyOf(response: IncomingMessage, { maxBytes }: DocumentLimits, s
     response.destroy();
     throw new Error(`the document is encoded as ${JSON.stringify(encoding.slice(0, 80))}; only gzip was asked for`);
   }
-  const stream = encoding === "gzip" ? response.pipe(createGunzip()) : response;
+  const stream = encoding === "gzip" ? response.pipe(process.getBuiltinModule("node:zlib").createGunzip()) : response;
   response.on("error", (error) => stream.destroy(error));
   const end = () => stream.destroy(new Error("the document did not arrive in time"));
   signal.addEventListener("abort", end, { once: true });

@@ -1,8 +1,7 @@
 // Consul's HTTP API, as much of it as discovery needs: GET, with a deadline, a limit of size, and the index of the answer. Who asks
 // what and when is watch.ts's business.
 import type { Agent, ClientRequest, IncomingMessage } from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { Agent as HttpAgent, request as httpRequest } from "../../lib/node-http.ts";
+import { http, https } from "../../lib/node-web.ts";
 import type { Connection } from "./connection.ts";
 import { ConsulError } from "./consulError.ts";
 
@@ -30,7 +29,7 @@ export class ConsulClient implements Disposable {
     this.#connection = connection;
     const options = { keepAlive: true, maxSockets: maxConnections, maxFreeSockets: 16, scheduling: "lifo" } as const;
     this.#agent =
-      connection.base.protocol === "https:" ? new HttpsAgent({ ...options, ...tlsOptions(connection) }) : new HttpAgent(options);
+      connection.base.protocol === "https:" ? new (https().Agent)({ ...options, ...tlsOptions(connection) }) : new (http().Agent)(options);
   }
 
   /** For messages: `http://127.0.0.1:8500`. */
@@ -45,7 +44,7 @@ export class ConsulClient implements Disposable {
     const url = new URL(path, base);
     for (const [name, value] of Object.entries({ ...(datacenter && { dc: datacenter }), ...query }))
       if (value !== undefined) url.searchParams.set(name, value);
-    const send = base.protocol === "https:" ? httpsRequest : httpRequest;
+    const send = base.protocol === "https:" ? https().request : http().request;
     const request = send(url, {
       agent: this.#agent,
       headers: { ...headers, accept: "application/json" },
