@@ -1,4 +1,4 @@
-// The API reference: docs/reference, made from the protos and their comments.
+// The API reference: docs/reference, made from the protos and their comments, and from the cases of test/options.
 //
 //   npm run reference              writes the pages
 //   npm run reference -- --check   exits 1 when they are not up to date, or something on them has no comment
@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { apiTable, ourRegistry } from "./dump-api.ts";
 import { coverage, undocumented } from "./reference/coverage.ts";
 import { indexPage } from "./reference/index.ts";
+import { optionsPage, optionsWithoutCase } from "./reference/options.ts";
 import { page } from "./reference/page.ts";
 import { type Reference, referenceOf } from "./reference/types.ts";
 
@@ -23,7 +24,7 @@ if (import.meta.main) {
 /** Every page by its path in docs/reference. */
 export function pages(reference: Reference): Map<string, string> {
   const files = [...reference.files].map((file) => [reference.pathOf(file), page(file, reference)] as const);
-  return new Map([["README.md", indexPage(reference)], ...files]);
+  return new Map([["README.md", indexPage(reference)], ["options.md", optionsPage(reference)], ...files]);
 }
 
 /** The pages as they are on disk. */
@@ -44,7 +45,9 @@ function check(reference: Reference): 0 | 1 {
   for (const path of stale) console.error(`docs/reference/${path} is not up to date: run npm run reference`);
   const missing = undocumented(reference);
   for (const name of missing) console.error(`${name} has no comment in the protos`);
-  return stale.length + missing.length > 0 ? 1 : 0;
+  const untested = optionsWithoutCase(reference);
+  for (const name of untested) console.error(`${name} has no case in test/options/cases, or is no option`);
+  return stale.length + missing.length + untested.length > 0 ? 1 : 0;
 }
 
 function write(wanted: Map<string, string>): void {

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { apiTable, ourRegistry } from "../scripts/dump-api.ts";
 import { splitDefault } from "../scripts/reference/comment.ts";
 import { undocumented } from "../scripts/reference/coverage.ts";
+import { optionsWithoutCase } from "../scripts/reference/options.ts";
 import { referenceOf, slug } from "../scripts/reference/types.ts";
 import { differences, pages, written } from "../scripts/reference.ts";
 
@@ -18,6 +19,10 @@ test("every type, field and value that a user can write has a comment", () => {
   const fields = reference.files.flatMap((file) => reference.typesOf(file)).flatMap((type) => (type.kind === "message" ? type.fields : []));
   expect(fields.length).toBeGreaterThan(2000);
   expect(undocumented(reference)).toEqual([]);
+});
+
+test("every option has a test that observes it, or that its user is told that it has no effect", () => {
+  expect(optionsWithoutCase(reference)).toEqual([]);
 });
 
 test("every link leads to a heading of our own pages, or to Envoy's documentation", () => {

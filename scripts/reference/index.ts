@@ -36,6 +36,7 @@ export function indexPage(reference: Reference): string {
     '<!-- Made from the comments in the protos by "npm run reference". Edit them there. -->',
     "Every field of the API, by the file that defines it. In Kubernetes the fields of a resource stand under `spec`, except `metadata` and " +
       "`namespacedStatuses`; in files of Gloo's own layout they stand at the top.",
+    "What options of listeners, virtual hosts and routes do, and how that is tested, is in [Options](options.md).",
     "## Resources",
     resources(reference),
     "## How values are written",

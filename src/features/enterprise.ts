@@ -49,6 +49,8 @@ const rateLimits: Readonly<Record<string, string>> = {
   ratelimitRegular: "RateLimitRegular",
 };
 
+const ownRateLimits = "use ratelimit.rateLimits with a rate limit service (ratelimitServer), or ratelimit.localRatelimit";
+
 /** Silently ignored by Gloo on routes and virtual hosts; told to the user here as any other field without effect. */
 const ignored = ["dlp"];
 
@@ -73,6 +75,12 @@ export const enterprise: Feature = {
     return [];
   },
 };
+
+/** What to do instead of writing a field, for the list of options. */
+export function alternativeTo(field: string): string | undefined {
+  if (Object.hasOwn(features, field)) return features[field]?.hint;
+  return Object.hasOwn(rateLimits, field) ? ownRateLimits : undefined;
+}
 
 function feature(name: string, hint: string): Enterprise {
   return { name, hint };
@@ -100,7 +108,7 @@ function refuseAll(schema: Schema, fields: readonly string[], options: object, c
     context.refuse(name, message, {
       reason: "EnterpriseOnly",
       costs: "option",
-      hint: "use ratelimit.rateLimits with a rate limit service (ratelimitServer), or ratelimit.localRatelimit",
+      hint: ownRateLimits,
     });
   }
 }
