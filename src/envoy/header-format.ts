@@ -72,6 +72,15 @@ export function headerValueFault(value: string): HeaderValueFault | undefined {
       message: "the value holds a line break or NUL, which Envoy refuses",
       hint: "write it on one line; YAML's > and | add line breaks",
     };
+  return commandFault(value);
+}
+
+/** Commands of access logs: those of headers, and one of an extension that every log has here. */
+export function logFormatFault(format: string): HeaderValueFault | undefined {
+  return commandFault(format, "REQ_WITHOUT_QUERY");
+}
+
+function commandFault(value: string, more?: string): HeaderValueFault | undefined {
   for (let i = value.indexOf("%"); i >= 0; i = value.indexOf("%", i)) {
     if (value[i + 1] === "%") {
       i += 2;
@@ -84,7 +93,8 @@ export function headerValueFault(value: string): HeaderValueFault | undefined {
         hint: "write %% for a percent sign",
       };
     const { name = "", argument } = found.groups ?? {};
-    const known = argument === undefined ? bare.has(name) || either.has(name) : withArgument.has(name) && argument !== "";
+    const known =
+      argument === undefined ? bare.has(name) || either.has(name) : (name === more || withArgument.has(name)) && argument !== "";
     if (!known) return { message: `%${name}% is no command that Envoy knows`, hint: "write %% for a percent sign" };
     i += found[0].length;
   }

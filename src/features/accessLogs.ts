@@ -2,6 +2,7 @@
 import { fromBinary, fromJson, type MessageInitShape, toBinary, toJson } from "@bufbuild/protobuf";
 import { envoyResource, packAny, sortedMap } from "../envoy/encode.ts";
 import { socketAddress } from "../envoy/endpoint.ts";
+import { logFormatFault } from "../envoy/header-format.ts";
 import {
   type AccessLogFilterSchema,
   type AccessLogSchema,
@@ -22,6 +23,7 @@ import {
   type AnyValue,
   AnyValueSchema as GlooAnyValueSchema,
   KeyValueListSchema as GlooKeyValueListSchema,
+  type KeyValueList,
 } from "../gen/gloo/gloo/projects/gloo/api/external/opentelemetry/common/v1/common_pb.js";
 import {
   type AccessLog,
@@ -72,8 +74,11 @@ function logOf(log: AccessLog, field: string, context: ListenerContext): LogInit
   const { OutputDestination: output } = log;
   const placed = { ...(filter && { filter }) };
   switch (output.case) {
-    case "fileSink":
+    case "fileSink": {
+      const { outputFormat } = output.value;
+      if (hasFormatFault(outputFormat.value, `${field}.fileSink.${outputFormat.case}`, context)) return [];
       return [{ ...placed, name: "envoy.access_loggers.file", configType: { case: "typedConfig", value: fileLog(output.value) } }];
+    }
     case "grpcService":
       return [{ ...placed, name: "envoy.access_loggers.http_grpc", configType: { case: "typedConfig", value: grpcLog(output.value) } }];
     case "openTelemetryService": {
@@ -84,6 +89,7 @@ function logOf(log: AccessLog, field: string, context: ListenerContext): LogInit
         context.refuse(`${field}.openTelemetryService.${odd}`, message, { hint: 'write stringValue: "3" for a number' });
         return [];
       }
+      if (textsOf(body, attributes).some((text) => hasFormatFault(text, `${field}.openTelemetryService`, context))) return [];
       return [
         {
           ...placed,
@@ -96,6 +102,36 @@ function logOf(log: AccessLog, field: string, context: ListenerContext): LogInit
       context.refuse(field, "an access log needs fileSink, grpcService or openTelemetryService");
       return [];
   }
+}
+
+/** Looks at all texts in a format, and says what is wrong with the first bad one. */
+function hasFormatFault(format: unknown, field: string, context: ListenerContext): boolean {
+  if (typeof format === "string") {
+    const fault = logFormatFault(format);
+    if (fault) context.refuse(field, fault.message, { hint: fault.hint });
+    return fault !== undefined;
+  }
+  if (typeof format !== "object" || format === null) return false;
+  return Object.entries(format).some(([key, value]) =>
+    hasFormatFault(value, Array.isArray(format) ? `${field}[${key}]` : `${field}.${key}`, context),
+  );
+}
+
+/** The texts in the body and the attributes of a log of OpenTelemetry, each of which is a format. */
+function textsOf(body: AnyValue | undefined, attributes: KeyValueList | undefined): string[] {
+  const inValue = (any: AnyValue | undefined): string[] => {
+    switch (any?.value.case) {
+      case "stringValue":
+        return [any.value.value];
+      case "kvlistValue":
+        return any.value.value.values.flatMap(({ value }) => inValue(value));
+      case "arrayValue":
+        return any.value.value.values.flatMap(inValue);
+      default:
+        return [];
+    }
+  };
+  return [...inValue(body), ...(attributes?.values ?? []).flatMap(({ value }) => inValue(value))];
 }
 
 function oddValue(any: AnyValue | undefined): boolean {

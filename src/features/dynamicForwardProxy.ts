@@ -16,7 +16,8 @@ import {
   DnsLookupFamily,
   type FilterConfig,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy_pb.js";
-import type { Feature } from "../plugin/feature.ts";
+import { isIpAddress } from "../lib/ip.ts";
+import type { Feature, ListenerContext } from "../plugin/feature.ts";
 
 const filter = "envoy.filters.http.dynamic_forward_proxy";
 
@@ -48,6 +49,7 @@ export const dynamicForwardProxy: Feature = {
       warn("dynamicForwardProxy.circuitBreakers", "circuitBreakers is not supported by this version and has no effect", {
         reason: "OptionNotSupported",
       });
+    checkResolvers(config, refuse);
     const value = packAny(FilterConfigSchema, {
       implementationSpecifier: { case: "dnsCacheConfig", value: cacheOf(config) },
       saveUpstreamAddress: config.saveUpstreamAddress,
@@ -93,6 +95,16 @@ export const dynamicForwardProxy: Feature = {
 
 /** Envoy's own limit where none is written. */
 const mostHosts = 1024;
+
+function checkResolvers({ dnsCacheConfig }: FilterConfig, refuse: ListenerContext["refuse"]): void {
+  const type = dnsCacheConfig?.DnsCacheType;
+  if (type?.case !== "caresDns") return;
+  for (const [i, { address }] of type.value.resolvers.entries()) {
+    if (address.case === "socketAddress" && isIpAddress(address.value.address)) continue;
+    const field = `dynamicForwardProxy.dnsCacheConfig.caresDns.resolvers[${i}]`;
+    refuse(field, "a DNS resolver is an IP address and a port", { hint: "socketAddress: {address: 10.0.0.10, portValue: 53}" });
+  }
+}
 
 type CacheInit = MessageInitShape<typeof DnsCacheConfigSchema>;
 

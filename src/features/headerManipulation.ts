@@ -35,9 +35,9 @@ function headers(options: HeaderManipulation | undefined, context: OptionContext
     if (isHost(key)) refuse(`${field}.key`, "cannot set Host header in response headers");
     return header(key, value, each.append, field, refuse);
   });
-  for (const [i, name] of options.requestHeadersToRemove.entries()) {
-    if (isProtected(name)) refuse(`headerManipulation.requestHeadersToRemove[${i}]`, protectedText(name));
-  }
+  for (const field of ["requestHeadersToRemove", "responseHeadersToRemove"] as const)
+    for (const [i, name] of options[field].entries())
+      if (isProtected(name)) refuse(`headerManipulation.${field}[${i}]`, protectedText(name));
   if (!isUsable) return {};
   return {
     ...(requestHeadersToAdd.length > 0 && { requestHeadersToAdd }),
@@ -68,7 +68,12 @@ function requestHeader({ headerOption, append }: SecretOrValue, field: string, {
       const values = kind?.case === "header" ? kind.value.headers : {};
       return Object.entries(values)
         .sort(([a], [b]) => (a < b ? -1 : 1))
-        .flatMap(([key, value]) => header(key, value, append, `${field}.headerSecretRef`, refuse));
+        .flatMap(([key, value]) => {
+          const at = `${field}.headerSecretRef`;
+          if (!isProtected(key)) return header(key, value, append, at, refuse);
+          refuse(at, protectedText(key), { elsewhere: true });
+          return [];
+        });
     }
     default:
       refuse(field, "header manipulation needs header or headerSecretRef");

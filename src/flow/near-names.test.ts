@@ -16,7 +16,7 @@ spec: {virtualHost: {routes: [{matchers: [{prefix: /}], routeAction: {single: {u
 test.each([
   ["{name: petstore, namespace: gloo-system}", "there is one in namespace shop"],
   ["{name: petstroe, namespace: shop}", "did you mean petstore?"],
-  ["{name: billing, namespace: shop}", undefined],
+  ["{name: billing, namespace: shop}", "create it, or correct the name and the namespace"],
 ])("a destination %s that is not there: %s", async (destination, hint) => {
   await using running = await startPlane(read(world(destination)));
   const [finding] = running.plane.current.findings;

@@ -1,5 +1,6 @@
 // The whole answer, put together when somebody asks for it.
 import type { Finding, Translation } from "../control-plane.ts";
+import { cureOf } from "../model/catalog.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
@@ -51,7 +52,9 @@ export function nearNamesOf(flow: Flow): (found: Problem) => Problem {
 }
 
 /** A problem with its place: its own, or that of the field in the file that its resource came from. */
-export function findingOf(flow: Flow, sources: readonly Source[], problem: Problem): Finding {
+export function findingOf(flow: Flow, sources: readonly Source[], found: Problem): Finding {
+  const cure = found.hint ?? cureOf(found.reason);
+  const problem = cure === undefined ? found : { ...found, hint: cure };
   if (problem.at !== undefined) return { problem, place: problem.at };
   const resource = problem.resource && flow.given(problem.resource);
   if (resource === undefined) return { problem };

@@ -15,6 +15,8 @@ export interface CatalogEntry {
   readonly title: string;
   /** What it means, why it matters and how to mend it; plain Markdown, a few sentences, perhaps a YAML example. */
   readonly help: string;
+  /** What to do, in one line, for findings that have no better hint of their own. */
+  readonly cure?: string;
 }
 
 export const catalog = { ...reading, ...routing, ...upstreams, ...xds, ...dataplane, ...sources, ...internal } as const satisfies Record<
@@ -23,3 +25,8 @@ export const catalog = { ...reading, ...routing, ...upstreams, ...xds, ...datapl
 >;
 
 export type Reason = keyof typeof catalog;
+
+/** The cure for all findings of a reason. */
+export function cureOf(reason: string): string | undefined {
+  return Object.hasOwn(catalog, reason) ? (catalog as Readonly<Record<string, CatalogEntry>>)[reason]?.cure : undefined;
+}

@@ -235,7 +235,7 @@ export function warningsOf(log: string): string[] {
   return log.split("\n").filter((line) => /\[(warning|error|critical)\]/.test(line) && !harmless.test(line));
 }
 
-const harmless = /there is no configured limit|Using an insecure|deprecat|work-in-progress|runtime key|gRPC config stream/i;
+const harmless = /there is no configured limit|Using an insecure|deprecat|work-in-progress|runtime key|gRPC config stream|\[tracing\]/i;
 
 function descriptors(): string {
   const field = (name: string, number: number) => ({

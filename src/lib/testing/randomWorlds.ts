@@ -159,7 +159,7 @@ class World {
     return {
       ...(spec.options && { options: spec.options }),
       ...chosen,
-      ...(this.isWild && virtualServiceExpressions && { virtualServiceExpressions }),
+      ...(this.isWild && virtualServiceExpressions && { virtualServiceExpressions, virtualServiceNamespaces: [of] }),
     };
   }
 

@@ -21,6 +21,7 @@ export const reading = {
     code: "HW1004",
     title: "a value of the wrong type",
     help: 'The field wants another type of value: text where a number stands, one value where a list is wanted, and so on. Text that looks like a number or a boolean needs quotes: `port: 8080` is a number, `version: "1.10"` is text.',
+    cure: "write a value of that type",
   },
   UnknownEnumValue: {
     code: "HW1005",
@@ -36,6 +37,7 @@ export const reading = {
     code: "HW1007",
     title: "a number out of range",
     help: "The number does not fit the type of the field: negative where only positive numbers are possible, a fraction where whole numbers are, or larger than the type can hold.",
+    cure: "use a number in this range",
   },
   BadBase64: {
     code: "HW1008",
@@ -71,6 +73,7 @@ export const reading = {
     code: "HW1014",
     title: "a merge key that does not merge",
     help: "`<<:` takes a map, an alias of a map, or a list of those.",
+    cure: "merge an anchor, as in <<: *defaults",
   },
   BadKey: {
     code: "HW1015",
@@ -126,6 +129,7 @@ export const reading = {
     code: "HW1040",
     title: "what kind of object is this?",
     help: "An object says its kind by `apiVersion` and `kind` (as in Kubernetes), or by its place `<plural>/<namespace>/<name>.yaml` (as in Gloo's file mode: `upstreams/gloo-system/petstore.yaml`), or by fields that only one kind has. None of these settles it here. Add:\n\n```yaml\napiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata: {name: petstore, namespace: gloo-system}\nspec: …\n```",
+    cure: "write apiVersion and kind, as in kind: Upstream",
   },
   UnknownKind: {
     code: "HW1041",
@@ -146,16 +150,19 @@ export const reading = {
     code: "HW1044",
     title: "a document that is no resource",
     help: "A document of this file is YAML, but not an object of the API: it has neither `kind` nor `metadata` nor any field of the API. It is left alone. Keep other YAML files out of the folder, or begin their names with a dot, to be rid of this warning.",
+    cure: "write one object in each document, between lines of ---",
   },
   InvalidName: {
     code: "HW1045",
     title: "not a valid name",
     help: "Names and namespaces follow Kubernetes: lower case letters, digits, `-` (in names also `.`), beginning and ending with a letter or digit, at most 253 characters (namespaces 63).",
+    cure: "choose a name as my-upstream",
   },
   InvalidMetadata: {
     code: "HW1046",
     title: "metadata that cannot be read",
     help: "`metadata` holds `name`, `namespace`, `labels` and `annotations` (both maps of text to text).",
+    cure: "write it as a map, as in labels: {app: web}",
   },
   DuplicateResource: {
     code: "HW1047",

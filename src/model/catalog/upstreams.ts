@@ -21,11 +21,13 @@ export const upstreams = {
     code: "HW3011",
     title: "a host without address or port",
     help: "Each of `static.hosts` needs `addr` (an IP address or a host name) and `port`. There is no default port; port 443 turns TLS on unless `useTls: false` is written.",
+    cure: "give each host addr and port, as in {addr: 10.0.0.1, port: 80}",
   },
   PortOutOfRange: {
     code: "HW3012",
     title: "a port that is none",
     help: "Ports are 1 to 65535. Envoy would refuse the cluster, so it is not sent.",
+    cure: "use a port of 1 to 65535",
   },
   ReservedMetadata: {
     code: "HW3013",
@@ -66,6 +68,7 @@ export const upstreams = {
     code: "HW3030",
     title: "a value that Envoy would refuse",
     help: "Envoy has rules for the values in its configuration (a port below 65536, a duration that is not negative, a ring of at most 8388608 entries). One value breaks one of them. Envoy would refuse it, and often everything that was sent along with it, so it is left out here; the message names the field and the rule.",
+    cure: "correct the value, or leave it out for the default",
   },
   OutlierIntervalMissing: {
     code: "HW3040",
@@ -136,6 +139,7 @@ export const upstreams = {
     code: "HW3060",
     title: "a TLS secret that is not there",
     help: "`secretRef` names a Secret that does not exist, or not in a watched namespace. Without its certificate nothing is sent in the clear instead: what needs the secret is left out until it is there.",
+    cure: "create the Secret, or correct the name and the namespace; it heals by itself when the Secret comes",
   },
   TlsSecretOfOtherKind: {
     code: "HW3061",
@@ -146,16 +150,19 @@ export const upstreams = {
     code: "HW3062",
     title: "a TLS secret that cannot be used",
     help: "The certificate or key cannot be read, or they do not belong together. `openssl x509 -in tls.crt -noout -pubkey` and `openssl pkey -in tls.key -pubout` must print the same.",
+    cure: "put PEM into tls.crt and tls.key, and the key of that certificate",
   },
   TlsCertificateMissing: {
     code: "HW3063",
     title: "TLS without a certificate",
     help: "The settings name no certificate. Give `secretRef`, `sslFiles` with `tlsCert` and `tlsKey`, or `sds`.",
+    cure: "name one: secretRef, sslFiles or sds",
   },
   TlsKeyPairIncomplete: {
     code: "HW3064",
     title: "a certificate without key, or a key without certificate",
     help: "`tlsCert` and `tlsKey` go together: give both, or neither and only `rootCa`.",
+    cure: "name both files: tlsCert and tlsKey",
   },
   TlsRootCaMissing: {
     code: "HW3065",
