@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, cluster, hasKubernetes } from "./cluster.ts";
+import { commandHere } from "./command-here.ts";
 import { object } from "./gateway.ts";
 import { headworks } from "./headworks.ts";
 
@@ -14,9 +15,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe.skipIf(!hasKubernetes)("commands on a cluster", { timeout: 60_000 }, () => {
   let world: Cluster;
   let readerConfig = "";
-  const run = (line: string, options?: Parameters<typeof headworks>[1]) =>
-    headworks([...line.split(" "), "--kubeconfig", world.kubernetes.kubeconfigPath], options);
-  const asReader = (line: string) => headworks([...line.split(" "), "--kubeconfig", readerConfig]);
+  const run = (line: string) => commandHere([...line.split(" "), "--kubeconfig", world.kubernetes.kubeconfigPath]);
+  const asReader = (line: string) => commandHere([...line.split(" "), "--kubeconfig", readerConfig]);
   const stored = (resource: string, name: string) => world.kubernetes.get(`${resource}.gloo.solo.io`, "gloo-system", name);
 
   beforeAll(async () => {
@@ -77,6 +77,20 @@ describe.skipIf(!hasKubernetes)("commands on a cluster", { timeout: 60_000 }, ()
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/error: .*namespaces? "nowhere" not found/);
     for (const each of [taken, missing, refused]) expect(each.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  test("routes that several people add at once are all there", async () => {
+    await run("create vs many --domains many.example");
+    const added = await Promise.all(
+      ["/a", "/b", "/c"].map((path) =>
+        headworks(["add", "route", "many", "-e", path, "-u", "petstore", "--kubeconfig", world.kubernetes.kubeconfigPath]),
+      ),
+    );
+    expect(added.map(({ code }) => code)).toEqual([0, 0, 0]);
+    const listed = await run("get vs route many -o json");
+    const paths = JSON.parse(listed.stdout).items.map((each: { matchers: { exact: string }[] }) => each.matchers[0]?.exact);
+    expect(paths.sort()).toEqual(["/a", "/b", "/c"]);
+    await run("delete vs many");
   });
 
   test("get shows statuses as they are stored, whoever wrote them and however", async () => {

@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeF
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { commandHere } from "./command-here.ts";
 import { headworks } from "./headworks.ts";
 
 const root = mkdtempSync(join(tmpdir(), "headworks-write-"));
@@ -17,11 +18,9 @@ beforeEach(() => {
 
 const routes = () => readFileSync(join(folder, "routes.yaml"), "utf8");
 /** Of the words of a line; `FOLDER` is the folder. */
-const run = (line: string, options?: Parameters<typeof headworks>[1]) =>
-  headworks(
-    line.split(" ").map((word) => (word === "FOLDER" ? folder : word)),
-    options,
-  );
+const wordsOf = (line: string) => line.split(" ").map((word) => (word === "FOLDER" ? folder : word));
+const run = (line: string, env?: Record<string, string>) => commandHere(wordsOf(line), env);
+const withStdin = (line: string, stdin: string) => headworks(wordsOf(line), { stdin });
 
 describe("create", () => {
   test("an Upstream becomes a file where Gloo's file layout has it, and is judged", async () => {
@@ -78,16 +77,16 @@ describe("create", () => {
     expect(refused).toMatchObject({ code: 2, stdout: "" });
     expect(refused.stderr).toContain("would show the secret to every user of this machine");
     const stdin = "# keys\n[default]\naws_access_key_id = AK\naws_secret_access_key=S=K\n";
-    expect((await run("create secret aws keys --from-file - -f FOLDER", { stdin })).code).toBe(0);
+    expect((await withStdin("create secret aws keys --from-file - -f FOLDER", stdin)).code).toBe(0);
     const file = join(folder, "secrets/gloo-system/keys.yaml");
     expect(statSync(file).mode & 0o077).toBe(0);
     expect(readFileSync(file, "utf8")).toContain(`aws_secret_access_key: ${Buffer.from("S=K").toString("base64")}`);
     expect((await run("get secrets -f FOLDER")).stdout).toContain("keys     aws");
-    const broken = await run("create secret header h --from-file - -f FOLDER", { stdin: "hunter2\n" });
+    const broken = await withStdin("create secret header h --from-file - -f FOLDER", "hunter2\n");
     expect(broken.stderr).toContain("line 1, is not key=value");
     expect(broken.stderr).not.toContain("hunter2");
     const env = { AWS_ACCESS_KEY_ID: "AK", AWS_SECRET_ACCESS_KEY: "" };
-    expect((await run("create secret aws k2 --from-env --dry-run", { env })).stderr).toContain("needs aws_secret_access_key");
+    expect((await run("create secret aws k2 --from-env --dry-run", env)).stderr).toContain("needs aws_secret_access_key");
   });
 });
 
@@ -135,13 +134,11 @@ describe("routes", () => {
       ["create us static Web --static-hosts a:1 -f FOLDER", 2, "small letters"],
     ];
     const before = routes();
-    await Promise.all(
-      lines.map(async ([line, code, message]) => {
-        const ended = await run(line);
-        expect(ended.stderr).toContain(message);
-        expect(ended, line).toMatchObject({ code, stdout: "" });
-      }),
-    );
+    for (const [line, code, message] of lines) {
+      const ended = await run(line);
+      expect(ended.stderr).toContain(message);
+      expect(ended, line).toMatchObject({ code, stdout: "" });
+    }
     expect(routes()).toBe(before);
   });
 });
@@ -161,13 +158,13 @@ test("get picks by label, prints what kubectl takes, and leaves secrets out of t
     `apiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata: {name: ${name}, namespace: gloo-system, labels: {${labels}}}\nspec: {static: {hosts: [{addr: a, port: 1}]}}\n`;
   writeFileSync(join(folder, "more.yaml"), `${labelled("one", "team: a, tier: x")}---\n${labelled("two", "team: b")}`);
   const names = async (selector: string) =>
-    (await headworks(["get", "us", "-f", folder, "-o", "name", "-l", selector])).stdout.trim().split("\n");
+    (await commandHere(["get", "us", "-f", folder, "-o", "name", "-l", selector])).stdout.trim().split("\n");
   expect(await names("team=a")).toEqual(["upstreams/one"]);
   expect(await names("team in (a, b),tier!=x")).toEqual(["upstreams/two"]);
   expect(await names("!team")).toEqual(["upstreams/petstore"]);
   const yaml = await run("get us -f FOLDER -l team -o kube-yaml");
   expect(yaml.stdout).not.toContain("status");
-  expect((await run("check -", { stdin: yaml.stdout })).code).toBe(0);
+  expect((await withStdin("check -", yaml.stdout)).code).toBe(0);
   expect((await run("get secrets -f FOLDER -o kube-yaml")).code).toBe(2);
 });
 
