@@ -1,11 +1,12 @@
 // The webhook's certificate: made by whichever replica is first, kept in a Secret that all share, and named to the API server in the
 // webhook's configuration. No Job and no cert-manager has to come before us.
-import { type webcrypto, X509Certificate } from "node:crypto";
+import { createPrivateKey, type webcrypto, X509Certificate } from "node:crypto";
 import type { KubeApi } from "../lib/kubernetes/api.ts";
 import { backoffMs, pause } from "../lib/kubernetes/backoff.ts";
 import { KubeError } from "../lib/kubernetes/error.ts";
 import type { KubeObject, ResourceType } from "../lib/kubernetes/object.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
+import { Changes } from "./changes.ts";
 import type { ServerCertificate } from "./server.ts";
 
 export interface CertificateOptions {
@@ -32,53 +33,104 @@ const dayMs = 86_400_000;
 const lifetimeMs = 365 * dayMs;
 /** Renewed when less than this is left. */
 const renewMs = 120 * dayMs;
-/** How often the Secret is looked at: another replica may have renewed it. */
+/** How often it is looked at where nothing changes: it grows old all the same. */
 const lookMs = 3_600_000;
 /** What a certificate's beginning lies before now, for clocks that are behind. */
 const skewMs = dayMs;
+
+/** Between attempts that failed. */
+const failureBackoff = { firstMs: 500, mostMs: 60_000 };
+/** Between writes where somebody else keeps writing something else, after the first few. */
+const contestBackoff = { firstMs: 2_000, mostMs: 300_000 };
+const contestsAtOnce = 3;
+/** A contest that has been quiet for so long is over. */
+const forgetMs = 600_000;
+
+/** By which we know our own. */
+const subject = "CN=headworks webhook";
 
 /** A certificate, and those that the API server is to trust: the one before too, as a replica may still use it. */
 interface Kept extends ServerCertificate {
   readonly trusted: string;
 }
 
-/** Yields the certificate, and each that comes after it. Waits out what goes wrong with the API server, and says so once. */
+/**
+ * Yields the certificate, and each that comes after it. Waits out what goes wrong with the API server, and says so once.
+ *
+ * What others do to Secret and configuration is noticed at once: a replica that renews the certificate, and whoever puts a configuration
+ * without our authority in the place of the one that has it (a replacing upgrade, GitOps).
+ */
 export async function* certificates(options: CertificateOptions, signal: AbortSignal): AsyncGenerator<ServerCertificate, void, undefined> {
+  const { api, namespace, secret, configuration, log } = options;
+  await using changes = new Changes(api, [
+    { type: secrets, namespace, name: secret },
+    ...(configuration === undefined ? [] : [{ type: configurations, name: configuration }]),
+  ]);
+  const contest = new Contest(log);
   let failures = 0;
   let served = "";
   while (!signal.aborted) {
     try {
-      const kept = await ensure(options, signal);
-      await tellWhomToTrust(options, kept.trusted, signal);
-      failures = 0;
+      const { kept, isNew } = await ensure(options, signal);
+      // Whom to trust is told first, so that no certificate is served that is not trusted. The first one is better than none.
+      if (served === "") yield kept;
+      served ||= kept.cert;
+      const isTold = await tellWhomToTrust(options, kept.trusted, signal);
       if (kept.cert !== served) yield kept;
       served = kept.cert;
+      failures = 0;
+      if (isNew || isTold) await contest.wrote(signal);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof KubeError)) throw error;
-      // Two replicas began at the same moment: the other one's is ours.
-      if (error.fault !== "conflict") {
-        if (failures === 0)
-          options.log.warn({ error: error.message }, "the webhook has no certificate yet, or the API server does not know it");
-        failures++;
-      }
+      // Another replica was faster: what it wrote is ours, too. It is looked at again soon.
+      if (error.fault !== "conflict" && failures === 0) log.warn({ error: error.message }, wordsOf(served));
+      failures++;
     }
-    await pause(failures > 0 ? backoffMs(failures, { firstMs: 1_000, mostMs: 60_000 }) : lookMs, signal);
+    await changes.next(failures > 0 ? backoffMs(failures, failureBackoff) : lookMs, signal);
   }
 }
 
-async function ensure({ api, namespace, service, secret }: CertificateOptions, signal: AbortSignal): Promise<Kept> {
+function wordsOf(served: string): string {
+  return served === ""
+    ? "the webhook has no certificate yet; objects are let in, or not, as its failurePolicy says"
+    : "the API server could not be told to trust the webhook's certificate; it is tried again";
+}
+
+/** Slows down where somebody else writes all the time what we write. */
+class Contest {
+  readonly #log: Logger;
+  #writes = 0;
+  #last = Number.NEGATIVE_INFINITY;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  async wrote(signal: AbortSignal): Promise<void> {
+    const now = performance.now();
+    this.#writes = now - this.#last < forgetMs ? this.#writes + 1 : 1;
+    this.#last = now;
+    const contests = this.#writes - contestsAtOnce;
+    if (contests === 1)
+      this.#log.warn(
+        {},
+        "somebody else keeps changing the webhook's configuration or the Secret of its certificate; have clientConfig.caBundle ignored there",
+      );
+    if (contests > 0) await pause(backoffMs(contests, contestBackoff), signal);
+  }
+}
+
+/** The one that is kept, or a new one in its place. */
+async function ensure(
+  { api, namespace, service, secret }: CertificateOptions,
+  signal: AbortSignal,
+): Promise<{ readonly kept: Kept; readonly isNew: boolean }> {
   const stored = await find(api, namespace, secret, signal);
   const kept = stored && keptIn(stored);
-  const names = [
-    `${service}.${namespace}.svc`,
-    `${service}.${namespace}.svc.cluster.local`,
-    `${service}.${namespace}`,
-    service,
-    "localhost",
-  ];
-  if (kept && isGood(kept.cert, names)) return kept;
-  const made = await selfSigned(names);
+  const name = `${service}.${namespace}.svc`;
+  if (kept && isGood(kept, name)) return { kept, isNew: false };
+  const made = await selfSigned([name, `${name}.cluster.local`, `${service}.${namespace}`, service, "localhost"]);
   const next: Kept = { ...made, trusted: kept && !hasExpired(kept.cert) ? `${made.cert}${kept.cert}` : made.cert };
   const base64 = (text: string) => Buffer.from(text).toString("base64");
   const data = { "tls.crt": base64(next.cert), "tls.key": base64(next.key), "ca.crt": base64(next.trusted) };
@@ -91,7 +143,7 @@ async function ensure({ api, namespace, service, secret }: CertificateOptions, s
   };
   if (stored === undefined) await api.create(secrets, object, { signal });
   else await api.update(secrets, object, { signal });
-  return next;
+  return { kept: next, isNew: true };
 }
 
 async function find(api: KubeApi, namespace: string, name: string, signal: AbortSignal): Promise<KubeObject | undefined> {
@@ -112,10 +164,21 @@ function keptIn({ data }: KubeObject): Kept | undefined {
   return kept.cert === "" || kept.key === "" ? undefined : { ...kept, trusted: kept.trusted || kept.cert };
 }
 
-function isGood(cert: string, names: readonly string[]): boolean {
+/**
+ * Somebody else's certificate (cert-manager's, say) is renewed by whom it belongs to, and replaced only when it cannot be used. The name
+ * is the one that API servers ask for.
+ */
+function isGood({ cert, key }: Kept, name: string): boolean {
   try {
     const parsed = new X509Certificate(cert);
-    return parsed.validToDate.getTime() - Date.now() > renewMs && names.every((name) => parsed.checkHost(name) !== undefined);
+    const left = parsed.validToDate.getTime() - Date.now();
+    const isOwn = parsed.subject === subject && parsed.issuer === subject;
+    return (
+      left > (isOwn ? renewMs : 0) &&
+      parsed.validFromDate.getTime() <= Date.now() &&
+      parsed.checkHost(name, { subject: "never" }) !== undefined &&
+      parsed.checkPrivateKey(createPrivateKey(key))
+    );
   } catch {
     return false;
   }
@@ -129,15 +192,16 @@ function hasExpired(cert: string): boolean {
   }
 }
 
-/** Only where it is not so already. */
-async function tellWhomToTrust({ api, configuration }: CertificateOptions, trusted: string, signal: AbortSignal): Promise<void> {
-  if (configuration === undefined) return;
+/** Only where it is not so already; true when it was not. */
+async function tellWhomToTrust({ api, configuration }: CertificateOptions, trusted: string, signal: AbortSignal): Promise<boolean> {
+  if (configuration === undefined) return false;
   const caBundle = Buffer.from(trusted).toString("base64");
   const object = await api.get(configurations, { name: configuration }, { signal });
   const webhooks = (object.webhooks ?? []) as readonly { readonly clientConfig?: { readonly caBundle?: string } }[];
-  if (webhooks.every((each) => each.clientConfig?.caBundle === caBundle)) return;
+  if (webhooks.every((each) => each.clientConfig?.caBundle === caBundle)) return false;
   const next = webhooks.map((each) => ({ ...each, clientConfig: { ...each.clientConfig, caBundle } }));
   await api.update(configurations, { ...object, webhooks: next }, { signal });
+  return true;
 }
 
 /** For these names, as its own authority. */
@@ -154,7 +218,7 @@ async function selfSigned(names: readonly string[]): Promise<ServerCertificate> 
   const now = Date.now();
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: crypto.randomUUID().replaceAll("-", ""),
-    name: "CN=headworks webhook",
+    name: subject,
     notBefore: new Date(now - skewMs),
     notAfter: new Date(now + lifetimeMs),
     signingAlgorithm: algorithm,

@@ -89,7 +89,7 @@ withHelm("with watched namespaces there is a Role in each, and nothing for the w
         apiGroups: ["admissionregistration.k8s.io"],
         resources: ["validatingwebhookconfigurations"],
         resourceNames: ["headworks-gloo-system"],
-        verbs: ["get", "update", "patch"],
+        verbs: ["get", "list", "watch", "update", "patch"],
       },
     ],
   ]);
