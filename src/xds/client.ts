@@ -1,9 +1,10 @@
 // One client: the subscriptions of one Envoy, on one stream (ADS) or on several (the separate services), and whose turn it is.
 import { type EnvoyResource, typeUrls } from "../model/envoy-resource.ts";
+import { Mentions } from "./mentions.ts";
 import type { EnvoyNode } from "./node.ts";
 import { turns } from "./order.ts";
 import type { ChangedNames, Follower, ProxyResources } from "./proxy-resources.ts";
-import type { Phase, Push, Subscription } from "./subscription.ts";
+import type { Phase, Push, Sending, Subscription } from "./subscription.ts";
 import type { Variant } from "./wire.ts";
 
 /** The stream under a subscription. */
@@ -19,6 +20,8 @@ export interface Outlet {
 export interface ClientHost {
   /** How long a type waits for the acknowledgement of the one before. */
   readonly holdMs: number;
+  /** How long a response waits for the answer to the one before of its type, and for clusters that it has nothing to do with. */
+  readonly patienceMs: number;
   /** There may be something to send. */
   wake(client: Client): void;
   pushed(subscription: Subscription, push: Push, bytes: number): void;
@@ -59,6 +62,9 @@ interface Seat {
   readonly outlet: Outlet;
 }
 
+/** Names of clusters that are looked for in what could go ahead of them. With more of them under way, it waits. */
+const mostLookedFor = 16;
+
 export class Client implements Follower {
   /** Among the clients that there are now. */
   readonly key: string;
@@ -70,6 +76,7 @@ export class Client implements Follower {
   readonly #seats = new Map<Subscription, Seat>();
   /** EDS names of clusters that were just sent, and since when their endpoints are due. */
   readonly #owed = new Map<string, number>();
+  readonly #mentions = new Mentions();
 
   constructor(key: string, identity: ClientIdentity, node: EnvoyNode, resources: ProxyResources, host: ClientHost) {
     this.key = key;
@@ -112,13 +119,17 @@ export class Client implements Follower {
   /** Sends what may be sent now. */
   flush(): void {
     const now = performance.now();
-    const seats = [...this.#seats.values()].map((seat) => this.#turnOf(seat, now));
-    for (const { turn, phase } of turns(seats, () => this.#owesEndpoints(now))) this.#send(turn.seat, phase, now);
+    const all = [...this.#seats.values()].map((seat) => this.#turnOf(seat, now));
+    for (const { turn, phase, isAhead } of turns(all, () => this.#owesEndpoints(now))) {
+      this.#send(turn.seat, phase, now, isAhead ? this.#needsNoneOf(this.#unconfirmedClusters()) : undefined);
+    }
   }
 
-  /** Something has been waited for longer than it should: others may go on. */
+  /** Something has been waited for longer than usual: others may go on. */
   isHeldUp(now: number): boolean {
-    for (const { outstanding } of this.#seats.keys()) if (outstanding && now - outstanding.since >= this.#host.holdMs) return true;
+    for (const { waitingSince } of this.#seats.keys()) {
+      if (waitingSince !== undefined && now - waitingSince >= this.#host.patienceMs) return true;
+    }
     for (const since of this.#owed.values()) if (now - since >= this.#host.holdMs) return true;
     return false;
   }
@@ -138,18 +149,39 @@ export class Client implements Follower {
 
   #turnOf(seat: Seat, now: number) {
     const { subscription, outlet } = seat;
+    const { holdMs, patienceMs } = this.#host;
+    const isAwaitedFor = (ms: number) => subscription.waitingSince !== undefined && now - subscription.waitingSince >= ms;
     return {
       seat,
       typeUrl: subscription.typeUrl,
-      isFree: () => subscription.outstanding === undefined && !outlet.isBusy,
-      isAwaited: () => subscription.outstanding !== undefined,
-      isOverdue: () => subscription.outstanding !== undefined && now - subscription.outstanding.since >= this.#host.holdMs,
+      isFree: () => !outlet.isBusy && subscription.isFree(now, patienceMs),
+      isAwaited: () => subscription.waitingSince !== undefined,
+      isSlow: () => isAwaitedFor(patienceMs),
+      isOverdue: () => isAwaitedFor(holdMs),
       hasWork: (phase: Phase) => subscription.hasWork(phase),
+      hasWorkAhead: () => subscription.hasWorkThat(this.#needsNoneOf(this.#unconfirmedClusters())),
     };
   }
 
-  #send({ subscription, outlet }: Seat, phase: Phase, now: number): void {
-    const { message, push } = subscription.next(phase, outlet.nextNonce(), now, outlet.takeControlPlane());
+  /** Clusters that are new to the client, and that it has not said it has; undefined when they are too many to look for. */
+  #unconfirmedClusters(): ReadonlySet<string> | undefined {
+    const names = new Set<string>();
+    for (const subscription of this.#seats.keys()) {
+      if (subscription.typeUrl !== typeUrls.cluster) continue;
+      const unconfirmed = subscription.unconfirmed(mostLookedFor);
+      if (unconfirmed === undefined) return undefined;
+      for (const name of unconfirmed) names.add(name);
+    }
+    return names;
+  }
+
+  #needsNoneOf(clusters: ReadonlySet<string> | undefined) {
+    return (resource: EnvoyResource) => clusters !== undefined && this.#mentions.hasNone(resource, clusters);
+  }
+
+  #send({ subscription, outlet }: Seat, phase: Phase, now: number, passes: Sending["passes"]): void {
+    const controlPlane = outlet.takeControlPlane();
+    const { message, push } = subscription.next(phase, { nonce: outlet.nextNonce(), now, controlPlane, ...(passes && { passes }) });
     outlet.send(message);
     this.#host.pushed(subscription, push, message.length);
     const changed = push.changed.map(({ resource }) => resource);
@@ -190,8 +222,15 @@ export class Client implements Follower {
 }
 
 function typeInfo(subscription: Subscription): TypeInfo {
-  const { typeUrl, sentVersion, ackedVersion, size, nacks, outstanding } = subscription;
-  return { typeUrl, sentVersion, ackedVersion, resources: size, nacks, ...(outstanding && { pendingSince: wallTime(outstanding.since) }) };
+  const { typeUrl, sentVersion, ackedVersion, size, nacks, waitingSince } = subscription;
+  return {
+    typeUrl,
+    sentVersion,
+    ackedVersion,
+    resources: size,
+    nacks,
+    ...(waitingSince !== undefined && { pendingSince: wallTime(waitingSince) }),
+  };
 }
 
 function wallTime(since: number): number {

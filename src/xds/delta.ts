@@ -12,7 +12,18 @@ export class DeltaSubscription extends Subscription {
     this.#isFirst = false;
     if (isFirst) this.#begin(request);
     else this.#continue(request);
-    this.settle(request.nonce, request.error);
+    this.#settle(request);
+  }
+
+  /** Envoy answers each response in order, also when all answers had to wait; a refusal says nothing about others. */
+  #settle({ nonce, error }: DeltaRequest): void {
+    if (error === undefined) {
+      for (const response of this.answered(nonce)) this.ack(response);
+      return;
+    }
+    const index = this.unanswered.findIndex((each) => each.nonce === nonce);
+    if (index < 0) return;
+    for (const refused of this.unanswered.splice(index, 1)) this.nack({ ...refused, nonces: [nonce] }, error);
   }
 
   /** A new stream says all that it wants, and with which versions it comes: what is equal is not sent, what is gone is removed. */

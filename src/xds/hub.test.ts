@@ -21,12 +21,13 @@ import type { Variant } from "./wire.ts";
 const { cluster: CDS, endpoint: EDS, route: RDS } = typeUrls;
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
-const makeHub = () =>
+const makeHub = (patienceMs: number) =>
   new XdsHub({
     identifier: "test",
     unknownRole: "refuse",
     fallbackPort: 0,
     holdMs: 60_000,
+    patienceMs,
     firstMessageMs: 60_000,
     stalledMs: 60_000,
     maxNames: 1000,
@@ -48,7 +49,10 @@ const endpointsOf = (name: string, drop: number) =>
 const routesOf = (clusters: readonly string[], salt: number) =>
   envoyResource(RouteConfigurationSchema, "r", { name: "r", internalOnlyHeaders: [...clusters], responseHeadersToRemove: [`${salt}`] }, []);
 
-/** Takes what it is sent, acknowledges late, and refuses what says "broken", by name or without. */
+/**
+ * Takes what it is sent, acknowledges late, and refuses what says "broken", by name or without. One that warms withholds its answers
+ * about clusters for a while, as Envoy does: delta has an answer for each response then, state of the world one for all.
+ */
 class SimulatedEnvoy {
   readonly has = new Map<string, Map<string, Uint8Array>>([CDS, EDS, RDS].map((type) => [type, new Map()]));
   readonly violations: string[] = [];
@@ -60,9 +64,15 @@ class SimulatedEnvoy {
   readonly #inbox: Uint8Array[] = [];
   readonly #asked = new Set<string>();
   readonly #last = new Map<string, string>();
+  readonly #taken = new Map<string, string>();
+  readonly #warms: boolean;
+  readonly #warming = new Set<string>();
+  #isPaused = false;
+  #withheld: { nonce: string; error: string | undefined }[] = [];
   #saidNode = false;
 
-  constructor(hub: XdsHub, variant: Variant, random: () => number, id: string) {
+  constructor(hub: XdsHub, variant: Variant, random: () => number, id: string, warms = false) {
+    this.#warms = warms;
     this.#hub = hub;
     this.#id = id;
     this.#variant = variant;
@@ -77,6 +87,9 @@ class SimulatedEnvoy {
     this.#hub.close(this.#stream);
     this.#inbox.length = 0;
     this.#last.clear();
+    this.#withheld = [];
+    this.#isPaused = false;
+    this.#warming.clear();
     this.#saidNode = false;
     this.#stream = this.#open();
     this.#request(CDS, { isFirst: true });
@@ -101,28 +114,40 @@ class SimulatedEnvoy {
   }
 
   get isIdle(): boolean {
-    return this.#inbox.length === 0;
+    return this.#inbox.length === 0 && !this.#isPaused;
   }
 
   /** Reads one response, perhaps. */
   step(): void {
+    if (this.#isPaused && this.#random() < 0.1) this.#resume();
     const bytes = this.#random() < 0.5 ? this.#inbox.shift() : undefined;
     if (bytes === undefined) return;
     if (this.#variant === "delta") {
-      const { typeUrl, nonce, resources, removedResources } = fromBinary(DeltaDiscoveryResponseSchema, Uint8Array.from(bytes));
-      this.#take(typeUrl, nonce, new Map(resources.map(({ name, resource }) => [name, resource?.value as Uint8Array])), removedResources);
+      const { typeUrl, nonce, resources, removedResources, systemVersionInfo } = fromBinary(
+        DeltaDiscoveryResponseSchema,
+        Uint8Array.from(bytes),
+      );
+      this.#take(
+        typeUrl,
+        nonce,
+        new Map(resources.map(({ name, resource }) => [name, resource?.value as Uint8Array])),
+        removedResources,
+        systemVersionInfo,
+      );
     } else {
-      const { typeUrl, nonce, resources } = fromBinary(DiscoveryResponseSchema, Uint8Array.from(bytes));
+      const { typeUrl, nonce, resources, versionInfo } = fromBinary(DiscoveryResponseSchema, Uint8Array.from(bytes));
       const sent = new Map(resources.map(({ value }) => [nameIn(typeUrl, value), value]));
       const gone = typeUrl === CDS ? [...(this.has.get(CDS)?.keys() ?? [])].filter((name) => !sent.has(name)) : [];
-      this.#take(typeUrl, nonce, sent, gone);
+      this.#take(typeUrl, nonce, sent, gone, versionInfo);
     }
   }
 
-  #take(typeUrl: string, nonce: string, sent: Map<string, Uint8Array>, gone: readonly string[]): void {
+  #take(typeUrl: string, nonce: string, sent: Map<string, Uint8Array>, gone: readonly string[], version: string): void {
     this.#last.set(typeUrl, nonce);
     const broken = [...sent].filter(([, bytes]) => Buffer.from(bytes).includes("broken")).map(([name]) => name);
     const isNamed = broken.length > 0 && this.#random() < 0.5;
+    const news = [...sent.keys()].filter((name) => typeUrl === CDS && !broken.includes(name) && !this.has.get(CDS)?.has(name));
+    if (broken.length === 0) this.#taken.set(typeUrl, version);
     if (broken.length === 0 || isNamed) {
       const mine = this.has.get(typeUrl) as Map<string, Uint8Array>;
       for (const name of gone) mine.delete(name);
@@ -132,7 +157,24 @@ class SimulatedEnvoy {
       broken.length === 0 ? undefined : isNamed ? `Error adding/updating cluster(s) ${broken.join(": x, ")}: x` : "Invalid duration";
     this.#check(typeUrl);
     if (typeUrl === CDS) this.#followClusters();
+    if (typeUrl === CDS && this.#warms) {
+      if (news.length > 0 && this.#random() < 0.5) this.#isPaused = true;
+      if (this.#isPaused) {
+        for (const name of news) if (this.has.get(CDS)?.has(name)) this.#warming.add(name);
+        this.#withheld.push({ nonce, error });
+        return;
+      }
+    }
     this.#request(typeUrl, { nonce, error });
+  }
+
+  #resume(): void {
+    this.#isPaused = false;
+    this.#warming.clear();
+    const withheld = this.#withheld.splice(0);
+    const error = withheld.findLast((answer) => answer.error !== undefined)?.error;
+    const together = withheld.slice(-1).map(({ nonce }) => ({ nonce, error }));
+    for (const answer of this.#variant === "delta" ? withheld : together) this.#request(CDS, answer);
   }
 
   #versions(typeUrl: string): Record<string, string> {
@@ -155,7 +197,8 @@ class SimulatedEnvoy {
     const bytes = this.has.get(RDS)?.get("r");
     if (bytes === undefined) return;
     for (const name of fromBinary(RouteConfigurationSchema, bytes).internalOnlyHeaders) {
-      if (!this.has.get(CDS)?.has(name)) this.violations.push(`after ${typeUrl}: route to ${name}, which is not there`);
+      if (this.#warming.has(name)) this.violations.push(`after ${typeUrl}: route to ${name}, which is warming`);
+      else if (!this.has.get(CDS)?.has(name)) this.violations.push(`after ${typeUrl}: route to ${name}, which is not there`);
       else if (!this.has.get(EDS)?.has(name)) this.violations.push(`after ${typeUrl}: route to ${name}, which has no endpoints`);
     }
   }
@@ -168,7 +211,7 @@ class SimulatedEnvoy {
       nonce,
       error,
       isFirst = false,
-    }: { add?: string[]; remove?: string[]; nonce?: string; error?: string; isFirst?: boolean },
+    }: { add?: string[]; remove?: string[]; nonce?: string; error?: string | undefined; isFirst?: boolean },
   ): void {
     const node = this.#saidNode ? {} : { node: { id: "x", userAgentName: "envoy", metadata: { role: "ns~proxy" } } };
     this.#saidNode = true;
@@ -186,7 +229,8 @@ class SimulatedEnvoy {
       this.#stream.receive(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, request)));
     } else {
       const resourceNames = typeUrl === EDS ? [...this.#asked] : typeUrl === RDS ? ["r"] : [];
-      const request = { ...node, ...errorDetail, typeUrl, responseNonce: nonce ?? this.#last.get(typeUrl) ?? "", resourceNames };
+      const responseNonce = nonce ?? this.#last.get(typeUrl) ?? "";
+      const request = { ...node, ...errorDetail, typeUrl, responseNonce, resourceNames, versionInfo: this.#taken.get(typeUrl) ?? "" };
       this.#stream.receive(toBinary(DiscoveryRequestSchema, create(DiscoveryRequestSchema, request)));
     }
   }
@@ -205,17 +249,31 @@ test.each([
   ["delta", true],
   ["sotw", true],
 ] as const)("%s, with broken resources: %s", { timeout: 120_000 }, async (variant, mayBreak) => {
-  for (const seed of seeds) await simulate(variant, mayBreak, seed);
+  for (const seed of seeds) await simulate(variant, mayBreak, false, seed);
 });
 
-async function simulate(variant: Variant, mayBreak: boolean, seed: number): Promise<void> {
+test.each([
+  ["delta", false],
+  ["sotw", false],
+  ["delta", true],
+  ["sotw", true],
+] as const)(
+  "%s, with clusters that warm while others follow, with broken resources: %s",
+  { timeout: 120_000 },
+  async (variant, mayBreak) => {
+    for (const seed of seeds) await simulate(variant, mayBreak, true, seed);
+  },
+);
+
+async function simulate(variant: Variant, mayBreak: boolean, warms: boolean, seed: number): Promise<void> {
   const random = randomFrom(seed);
   const pick = (below: number) => Math.floor(random() * below);
-  const hub = makeHub();
+  const hub = makeHub(warms ? 0 : 60_000);
   const world = new Map<string, number>([["c0", 0]]);
+  const broken = new Set<string>();
   hub.publish("ns~proxy", { upserts: [clusterOf("c0", "x"), endpointsOf("c0", 0), routesOf(["c0"], 0)], removals: [] });
   hub.ready();
-  const envoys = [new SimulatedEnvoy(hub, variant, random, "a")];
+  const envoys = [new SimulatedEnvoy(hub, variant, random, "a", warms)];
   const stepAll = async () => {
     for (const envoy of envoys) envoy.step();
     await turn();
@@ -240,8 +298,13 @@ async function simulate(variant: Variant, mayBreak: boolean, seed: number): Prom
       removals.push({ typeUrl: CDS, name }, { typeUrl: EDS, name });
     }
     upserts.push(routesOf(routed, edit));
+    for (const { typeUrl, name, bytes } of upserts) {
+      if (typeUrl !== CDS) continue;
+      if (Buffer.from(bytes).includes("broken")) broken.add(name);
+      else broken.delete(name);
+    }
     hub.publish("ns~proxy", { upserts: upserts.filter(({ typeUrl, name }) => typeUrl === RDS || world.has(name)), removals });
-    if (edit === 30) envoys.push(new SimulatedEnvoy(hub, variant, random, "b"));
+    if (edit === 30) envoys.push(new SimulatedEnvoy(hub, variant, random, "b", warms));
     // State of the world cannot come back without loss: a new stream's first set takes away what the old routes still use.
     if (variant === "delta" && random() < 0.15) envoys[pick(envoys.length)]?.reconnect();
     for (let i = pick(8); i > 0; i--) await stepAll();
@@ -255,7 +318,9 @@ async function simulate(variant: Variant, mayBreak: boolean, seed: number): Prom
     if (!mayBreak) expect(envoy.violations, `seed ${seed}`).toEqual([]);
     for (const type of [CDS, RDS]) {
       const expected = Object.fromEntries((served[type] ?? []).map(({ name, version }) => [name, version]));
-      const actual = Object.fromEntries([...(envoy.has.get(type) ?? [])].map(([name, bytes]) => [name, versionOf(bytes)]));
+      // Of what is broken, a client that never said so may run an earlier version: it keeps that, and no other client gets it.
+      const had = [...(envoy.has.get(type) ?? [])].filter(([name]) => name in expected || !broken.has(name) || !world.has(name));
+      const actual = Object.fromEntries(had.map(([name, bytes]) => [name, versionOf(bytes)]));
       expect(sorted(actual), `seed ${seed}, ${type}`).toEqual(sorted(expected));
     }
     for (const { name, version } of served[EDS] ?? []) {

@@ -17,6 +17,7 @@ export interface HubSettings {
   readonly unknownRole: "fallback" | "refuse";
   readonly fallbackPort: number;
   readonly holdMs: number;
+  readonly patienceMs: number;
   readonly firstMessageMs: number;
   readonly stalledMs: number;
   readonly maxNames: number;
@@ -115,7 +116,7 @@ export class XdsHub implements ResourceConsumer {
     if (this.streams.delete(stream)) this.metrics.streams--;
   }
 
-  /** Looks after what only time can tell; to be called about every second. */
+  /** Looks after what only time can tell; to be called a few times within the shortest of the times in the settings. */
   sweep(now = performance.now()): void {
     const { firstMessageMs, stalledMs } = this.#settings;
     for (const stream of this.streams) {
@@ -219,6 +220,7 @@ export class XdsHub implements ResourceConsumer {
     } as const;
     const client = new Client(key, identity, node, resources, {
       holdMs: this.#settings.holdMs,
+      patienceMs: this.#settings.patienceMs,
       wake: (woken) => this.#pump.wake(woken),
       pushed: (subscription, push, bytes) => this.#count(subscription, push, bytes),
     });

@@ -8,14 +8,18 @@ const { cluster, endpoint, listener, route, secret } = typeUrls;
 interface Fake extends Turn {
   work: Phase[];
   awaited: boolean;
+  ahead: boolean;
 }
 
-function fake(typeUrl: string, work: Phase[], awaited = false, overdue = false): Fake {
+function fake(typeUrl: string, work: Phase[], awaited = false, overdue = false, slow = overdue, ahead = false): Fake {
   const turn: Fake = {
     typeUrl,
     work,
     awaited,
-    isFree: () => !turn.awaited,
+    ahead,
+    isFree: () => !turn.awaited || slow,
+    isSlow: () => slow,
+    hasWorkAhead: () => turn.ahead && turn.work.includes("make"),
     isAwaited: () => turn.awaited,
     isOverdue: () => overdue,
     hasWork: (phase) => turn.work.includes(phase),
@@ -26,10 +30,10 @@ function fake(typeUrl: string, work: Phase[], awaited = false, overdue = false):
 /** What is sent until nothing more may be, when nobody acknowledges. */
 function sent(all: readonly Fake[], owes = false): string[] {
   const log: string[] = [];
-  for (const { turn, phase } of turns(all, () => owes)) {
+  for (const { turn, phase, isAhead } of turns(all, () => owes)) {
     turn.work = turn.work.filter((each) => each !== phase);
     turn.awaited = true;
-    log.push(`${phase} ${turn.typeUrl.split(".").at(-1)}`);
+    log.push(`${isAhead ? "ahead: " : ""}${phase} ${turn.typeUrl.split(".").at(-1)}`);
   }
   return log;
 }
@@ -57,10 +61,28 @@ test("endpoints that are owed hold listeners and routes", () => {
 });
 
 test("who is overdue holds nobody", () => {
-  expect(sent([fake(cluster, ["make"], true, true), fake(route, ["make"])])).toEqual(["make RouteConfiguration"]);
+  expect(sent([fake(cluster, [], true, true), fake(route, ["make"])])).toEqual(["make RouteConfiguration"]);
 });
 
 test("secrets wait for nobody, and nobody for them", () => {
   expect(sent([fake(cluster, [], true), fake(secret, ["make"])])).toEqual(["make Secret"]);
   expect(sent([fake(secret, [], true), fake(route, ["make"])])).toEqual(["make RouteConfiguration"]);
+});
+
+const warming = (work: Phase[] = []) => fake(cluster, work, true, false, true);
+
+test("ahead of clusters that take long goes what does not need them, and nothing is taken away", () => {
+  const routes = fake(route, ["make"], false, false, false, true);
+  expect(sent([warming(["make", "break"]), fake(listener, []), routes])).toEqual(["make Cluster", "ahead: make RouteConfiguration"]);
+  expect(sent([warming(["break"]), fake(listener, []), fake(route, ["make"])])).toEqual([]);
+});
+
+test("ahead of clusters too, routes wait for a listener that has to wait: it may bring what protects them", () => {
+  const routes = () => fake(route, ["make"], false, false, false, true);
+  expect(sent([warming(), fake(listener, ["make"]), routes()])).toEqual([]);
+  expect(sent([warming(), fake(listener, ["make"], false, false, false, true), routes()])).toEqual(["ahead: make Listener"]);
+});
+
+test("endpoints that take long hold up all", () => {
+  expect(sent([warming(), fake(endpoint, [], true, false, true), fake(route, ["make"], false, false, false, true)])).toEqual([]);
 });

@@ -26,6 +26,8 @@ export interface XdsServerOptions {
   readonly fallbackPort?: number;
   /** How long a type waits for a client to acknowledge the type before it; for clusters that includes warming. Envoy itself gives up on endpoints after 15 s. */
   readonly holdMs?: number;
+  /** How long an answer is waited for before the next response of the type follows it, and before what needs no cluster that is warming goes ahead. */
+  readonly patienceMs?: number;
   /** A stream must say who it is within this time. */
   readonly firstMessageMs?: number;
   /** A client that has not read for this long is disconnected. */
@@ -58,11 +60,14 @@ export interface XdsServer extends ResourceConsumer, AsyncDisposable {
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 export function createXdsServer(options: XdsServerOptions = {}): XdsServer {
+  const holdMs = options.holdMs ?? 20_000;
+  const patienceMs = Math.min(options.patienceMs ?? 500, holdMs);
   const hub = new XdsHub({
     identifier: options.identifier ?? "headworks",
     unknownRole: options.unknownRole ?? "fallback",
     fallbackPort: options.fallbackPort ?? 8080,
-    holdMs: options.holdMs ?? 20_000,
+    holdMs,
+    patienceMs,
     firstMessageMs: options.firstMessageMs ?? 10_000,
     stalledMs: options.stalledMs ?? 60_000,
     maxNames: options.maxNames ?? 20_000,
@@ -79,10 +84,7 @@ export function createXdsServer(options: XdsServerOptions = {}): XdsServer {
     drainMs: options.drainMs ?? 0,
     log: options.log ?? silent,
   });
-  const sweepMs = Math.max(
-    10,
-    Math.min(1000, ...[options.holdMs, options.firstMessageMs, options.stalledMs].map((ms) => (ms ?? 10_000) / 4)),
-  );
+  const sweepMs = Math.max(10, Math.min(1000, ...[patienceMs, options.firstMessageMs, options.stalledMs].map((ms) => (ms ?? 10_000) / 4)));
   const timer = setInterval(() => hub.sweep(), sweepMs).unref();
   return {
     publish: (proxy, changes) => hub.publish(proxy, changes),

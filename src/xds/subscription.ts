@@ -19,11 +19,26 @@ export interface Push {
   readonly removed: readonly { readonly name: string; readonly before: string | undefined }[];
 }
 
-interface Outstanding extends Push {
+interface Change {
+  readonly resource: EnvoyResource;
+  before: string | undefined;
+}
+
+/** A response that was sent and is not answered yet. */
+export interface Unanswered {
   readonly nonce: string;
+  /** Of the set that the client has when it takes this. */
+  readonly version: string;
   /** `performance.now()`: clocks on walls jump. */
   readonly since: number;
+  readonly changed: readonly Change[];
+  readonly removed: readonly { readonly name: string; before: string | undefined }[];
+  /** Repeated from responses before it that were refused: where responses are whole sets, it may be refused for the same reason. */
+  suspects: readonly EnvoyResource[];
 }
+
+/** What is refused: one response, or several that the client answers together. */
+export type Refused = Pick<Unanswered, "changed" | "removed" | "suspects"> & { readonly nonces: readonly string[] };
 
 /** How a subscription tells the rest what happened. */
 export interface SubscriptionEvents {
@@ -37,13 +52,28 @@ export interface SubscriptionEvents {
 /** In place of a version: the client has some version of this name, or none. No resource has it. */
 const doubtful = "";
 
+/**
+ * Envoy reads on while its answer waits for clusters to warm, and remembers one nonce for each response. What one client can make us
+ * remember has a bound nevertheless.
+ */
+const mostUnanswered = 32;
+
+/** What a response needs besides its content. */
+export interface Sending {
+  readonly nonce: string;
+  readonly now: number;
+  readonly controlPlane: string | undefined;
+  /** What does not pass has to wait. */
+  readonly passes?: (resource: EnvoyResource) => boolean;
+}
+
 export abstract class Subscription {
   readonly typeUrl: string;
   nacks = 0;
   sentVersion = "";
   ackedVersion = "";
-  /** What was sent and is not answered yet: one response at most. */
-  outstanding: Outstanding | undefined;
+  /** What was sent and is not answered yet, in order. Usually one response at most; more follow when the answer is slow. */
+  protected readonly unanswered: Unanswered[] = [];
 
   protected readonly resources: ProxyResources;
   protected readonly events: SubscriptionEvents;
@@ -75,8 +105,8 @@ export abstract class Subscription {
 
   /** Frames a push; called once for each, in order. */
   protected abstract frame(head: ResponseHead, push: Push): Buffer;
-  /** The client did not take the push. */
-  protected abstract undo(): void;
+  /** The client did not take these responses. */
+  protected abstract undo(nonces: readonly string[]): void;
   /** Whether the variant can tell a client that a resource of this type is gone. */
   protected abstract get saysRemovals(): boolean;
 
@@ -90,6 +120,32 @@ export abstract class Subscription {
     return this.#known.size - this.#doubtful;
   }
 
+  /** Since when an answer is awaited. */
+  get waitingSince(): number | undefined {
+    return this.unanswered[0]?.since;
+  }
+
+  /**
+   * A response may be sent. The answer to the one before is waited for a while, so that changes in quick succession become one; but
+   * not for long, since it may be that it waits for clusters to warm, which nobody else should have to. While a culprit is searched
+   * for by trying, each trial is awaited.
+   */
+  isFree(now: number, patienceMs: number): boolean {
+    const last = this.unanswered.at(-1);
+    if (last === undefined) return true;
+    return now - last.since >= patienceMs && this.unanswered.length < mostUnanswered && this.#trials.length === 0;
+  }
+
+  /** What the client may not have yet in any version, though it was sent or is about to be; undefined when that is more than `most`. */
+  unconfirmed(most: number): ReadonlySet<string> | undefined {
+    const names = new Set<string>();
+    for (const { changed } of this.unanswered) {
+      for (const { resource, before } of changed) if (isNew(before) && names.add(resource.name).size > most) return undefined;
+    }
+    for (const name of this.#upserts) if (isNew(this.#known.get(name)) && names.add(name).size > most) return undefined;
+    return names;
+  }
+
   covers(name: string): boolean {
     return this.isWildcard || this.names.has(name);
   }
@@ -97,6 +153,17 @@ export abstract class Subscription {
   hasWork(phase: Phase): boolean {
     if (phase === "break") return this.#removals.size > 0;
     return this.owesAnswer || this.#upserts.size > 0 || this.#absent.size > 0 || (!this.#removesLast && this.#removals.size > 0);
+  }
+
+  /**
+   * Whether there is something to make that passes. What is gone does when everything does: its place may be taken by what has to wait.
+   */
+  hasWorkThat(passes: (resource: EnvoyResource) => boolean): boolean {
+    if (this.#trials.length > 0) return false;
+    if (this.#absent.size > 0) return true;
+    let passing = 0;
+    for (const name of this.#upserts) passing += Number(this.#passes(name, passes));
+    return passing > 0 || (passing === this.#upserts.size && !this.#removesLast && this.#removals.size > 0);
   }
 
   /** Resources of these names may have changed. */
@@ -113,13 +180,14 @@ export abstract class Subscription {
     if (this.covers(name)) this.ask(name);
   }
 
-  /** The next response, and from now on it is the outstanding one. Asked only when there is work and nothing is outstanding. */
-  next(phase: Phase, nonce: string, now: number, controlPlane: string | undefined): { message: Buffer; push: Push } {
-    const push = phase === "make" ? this.#make() : { changed: [], removed: this.#takeRemovals() };
+  /** The next response, of what passes; its answer is awaited from now on. Asked only when there is work and {@link isFree}. */
+  next(phase: Phase, sending: Sending): { message: Buffer; push: Push } {
+    const { nonce, now, controlPlane, passes } = sending;
+    const push = phase === "make" ? this.#make(passes) : { changed: [], removed: this.#takeRemovals() };
     this.owesAnswer = false;
-    this.sentVersion = this.#setVersion();
+    this.sentVersion = this.#setVersion(nonce);
     const message = this.frame({ typeUrl: this.typeUrl, setVersion: this.sentVersion, nonce, controlPlane }, push);
-    this.outstanding = { ...push, nonce, since: now };
+    this.unanswered.push({ ...push, nonce, version: this.sentVersion, since: now, suspects: [] });
     return { message, push };
   }
 
@@ -197,17 +265,13 @@ export abstract class Subscription {
     }
   }
 
-  /** Reads the ACK or NACK in a request. An older nonce answers a response that no longer matters. */
-  protected settle(nonce: string, error: string | undefined): void {
-    const outstanding = this.outstanding;
-    if (outstanding === undefined || nonce !== outstanding.nonce) return;
-    this.outstanding = undefined;
-    if (error === undefined) this.#ack(outstanding);
-    else this.#nack(outstanding, error);
+  /** The responses up to this one, which are thereby answered; none when the nonce is of no response, or of one that was answered. */
+  protected answered(nonce: string): readonly Unanswered[] {
+    return this.unanswered.splice(0, this.unanswered.findIndex((each) => each.nonce === nonce) + 1);
   }
 
-  #ack({ changed }: Push): void {
-    this.ackedVersion = this.sentVersion;
+  protected ack({ changed, version }: Unanswered): void {
+    this.ackedVersion = version;
     for (const { resource } of changed) {
       this.resources.accept(resource);
       this.#refusedHere.delete(resource.name);
@@ -216,30 +280,38 @@ export abstract class Subscription {
     this.events.acked(this);
   }
 
-  #nack(push: Push, error: string): void {
+  protected nack(refused: Refused, error: string): void {
     this.nacks++;
     const message = presentable(error);
     this.events.nacked(this, message);
-    const sent = push.changed.map(({ resource }) => resource);
-    if (sent.length === 0) {
+    const sent = refused.changed.map(({ resource }) => resource);
+    const suspects = [...new Set([...refused.suspects, ...sent])];
+    if (suspects.length === 0) {
       // Nothing in it could be wrong (an empty answer, or removals): saying it again would be a loop.
       this.events.warn({ typeUrl: this.typeUrl, message }, "a response without resources was refused");
       return;
     }
-    this.undo();
-    this.#doubt(push);
-    const culprits = sent.length === 1 ? sent : blamed(sent, error);
-    for (const culprit of culprits) this.#refuse(culprit, message);
-    if (culprits.length === 0) this.#trials.unshift(...halves(sent.map(({ name }) => name)));
+    this.undo(refused.nonces);
+    this.#doubt(refused);
+    const culprits = suspects.length === 1 ? suspects : blamed(suspects, error);
+    this.#rebase(refused, culprits);
+    if (culprits.length === 0 && !suspects.some((suspect) => this.#isRefusedHere(suspect))) {
+      this.#trials.unshift(...halves(suspects.map(({ name }) => name)));
+    }
+    for (const culprit of culprits) this.#refuse(culprit, message, refused.changed.find(({ resource }) => resource === culprit)?.before);
     for (const { name } of sent) this.compare(name);
-    for (const { name } of push.removed) this.compare(name);
+    for (const { name } of refused.removed) this.compare(name);
+  }
+
+  #isRefusedHere({ name, version }: EnvoyResource): boolean {
+    return this.#refusedHere.get(name) === version;
   }
 
   /**
    * A refused response may be in force in parts: what was not at fault, and the removals. So each name in it counts as something
    * that the client may or may not have: it is sent again if it is to be there, and removed if it is not.
    */
-  #doubt({ changed, removed }: Push): void {
+  #doubt({ changed, removed }: Refused): void {
     for (const { resource, before } of changed) {
       const { name, version } = resource;
       if (this.#known.get(name) !== version) continue; // asked for again, or given up, since
@@ -251,21 +323,44 @@ export abstract class Subscription {
     }
   }
 
+  /** What was sent since was sent on top of what the client did not take. */
+  #rebase({ changed, removed }: Refused, culprits: readonly EnvoyResource[]): void {
+    if (this.unanswered.length === 0) return;
+    const had = new Map<string, { readonly version: string | undefined; readonly before: string | undefined }>();
+    for (const { name } of removed) had.set(name, { version: undefined, before: doubtful });
+    for (const { resource, before } of changed) {
+      had.set(resource.name, { version: resource.version, before: culprits.includes(resource) ? before : doubtful });
+    }
+    for (const later of this.unanswered) {
+      const entries = [
+        ...later.changed.map((entry) => [entry.resource.name, entry] as const),
+        ...later.removed.map((e) => [e.name, e] as const),
+      ];
+      for (const [name, entry] of entries) {
+        const refused = had.get(name);
+        if (refused !== undefined && refused.version === entry.before) entry.before = refused.before;
+        had.delete(name);
+      }
+    }
+  }
+
   /** The one thing that is certain: the client did not take it, and has of this name what it had. */
-  #refuse(resource: EnvoyResource, message: string): void {
+  #refuse(resource: EnvoyResource, message: string, before: string | undefined): void {
     const { name, version } = resource;
     this.#refusedHere.set(name, version);
     const doubt = this.#beforeDoubt.get(name);
     if (doubt?.version === version && this.#known.get(name) === doubtful) this.setKnown(name, doubt.before);
     this.#beforeDoubt.delete(name);
-    const keepsEarlier = this.#known.has(name);
+    const isFollowed = this.unanswered.some(({ changed }) => changed.some((later) => later.resource.name === name));
+    const keepsEarlier = isFollowed ? before !== undefined : this.#known.has(name);
     const facts = this.resources.refuse(resource);
     if (facts !== undefined) this.events.refused(resource, message, { ...facts, keepsEarlier });
   }
 
-  #make(): Push {
-    const changed: Push["changed"][number][] = [];
+  #make(passes: Sending["passes"]): Pick<Unanswered, "changed" | "removed"> {
+    const changed: Change[] = [];
     for (const name of this.#nextBatch()) {
+      if (passes !== undefined && !this.#passes(name, passes)) continue;
       const before = this.#known.get(name);
       const resource = this.#current(name, before);
       this.#clear(name);
@@ -277,10 +372,16 @@ export abstract class Subscription {
     const removed = [...this.#absent].map((name) => ({ name, before: undefined }));
     for (const name of this.#absent) this.#due.delete(name);
     this.#absent.clear();
-    return { changed, removed: this.#removesLast ? removed : [...removed, ...this.#takeRemovals()] };
+    const mayRemove = !this.#removesLast && (passes === undefined || this.#upserts.size === 0);
+    return { changed, removed: mayRemove ? [...removed, ...this.#takeRemovals()] : removed };
   }
 
-  #takeRemovals(): Push["removed"] {
+  #passes(name: string, passes: (resource: EnvoyResource) => boolean): boolean {
+    const resource = this.#current(name, this.#known.get(name));
+    return resource === undefined || passes(resource);
+  }
+
+  #takeRemovals(): Unanswered["removed"] {
     const removed = [...this.#removals].map((name) => ({ name, before: this.#known.get(name) }));
     this.#removals.clear();
     for (const { name } of removed) this.setKnown(name, undefined);
@@ -295,10 +396,18 @@ export abstract class Subscription {
     return [...this.#upserts];
   }
 
-  /** After a NACK the version differs from what was refused, even if the set is equal again (envoyproxy/envoy#12592). */
-  #setVersion(): string {
-    return this.nacks === 0 ? `${this.#knownVersion}` : `${this.#knownVersion}.${this.nacks}`;
+  /**
+   * After a NACK the version differs from what was refused, even if the set is equal again (envoyproxy/envoy#12592). One that is
+   * sent before those before it are answered has a version that no other had: by it the client can say what it took.
+   */
+  #setVersion(nonce: string): string {
+    const version = this.nacks === 0 ? `${this.#knownVersion}` : `${this.#knownVersion}.${this.nacks}`;
+    return this.unanswered.length === 0 ? version : `${version}+${nonce}`;
   }
+}
+
+function isNew(before: string | undefined): boolean {
+  return before === undefined || before === doubtful;
 }
 
 function halves(names: readonly string[]): (readonly string[])[] {

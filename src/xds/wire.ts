@@ -25,6 +25,8 @@ export interface DeltaRequest extends CommonRequest {
 
 export interface SotwRequest extends CommonRequest {
   readonly variant: "sotw";
+  /** The version of the set that the client took last. */
+  readonly version: string;
   readonly names: readonly string[];
 }
 
@@ -54,6 +56,7 @@ function decodeSotw(bytes: Uint8Array): SotwRequest {
   const message = fromBinary(DiscoveryRequestSchema, bytes);
   return {
     variant: "sotw",
+    version: message.versionInfo,
     node: message.node,
     typeUrl: message.typeUrl,
     nonce: message.responseNonce,

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { createXdsServer, type XdsServer } from "../../../src/xds/server.ts";
 import { freePort, freePorts } from "../../servers/ports.ts";
 import { backend, envoyOn, get, stat, until, withEnvoy } from "./envoy.ts";
-import { CDS, EDS, LDS, RDS, serve } from "./fixture.ts";
+import { CDS, EDS, LDS, RDS, serveAsShipped as serve } from "./fixture.ts";
 import { startLoad } from "./load.ts";
 import { edsCluster, endpoints, listener, overAds, routes, separately, staticCluster } from "./resources.ts";
 

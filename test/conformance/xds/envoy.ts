@@ -1,6 +1,6 @@
 // A real Envoy on an xDS server of ours, with backends behind it.
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createSocketServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe } from "vitest";
 import type { BoundAddress } from "../../../src/xds/address.ts";
@@ -37,6 +37,22 @@ export async function backend(name: string): Promise<Backend> {
     port: (server.address() as AddressInfo).port,
     [Symbol.dispose]() {
       server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** Takes connections, and says nothing. */
+export async function silentBackend(): Promise<Backend> {
+  const sockets = new Set<Socket>();
+  const server = createSocketServer((socket) => {
+    sockets.add(socket.on("error", () => {}).resume());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    [Symbol.dispose]() {
+      for (const socket of sockets) socket.destroy();
       server.close();
     },
   };

@@ -17,7 +17,13 @@ export interface Fixture extends AsyncDisposable {
   client(options?: TestClientOptions): TestClient;
 }
 
-export async function serve(upserts: readonly EnvoyResource[] = [], options: XdsServerOptions = {}): Promise<Fixture> {
+/** A server that waits for every answer: no test is to depend on how fast it runs. */
+export function serve(upserts: readonly EnvoyResource[] = [], options: XdsServerOptions = {}): Promise<Fixture> {
+  return serveAsShipped(upserts, { patienceMs: 60_000, ...options });
+}
+
+/** One with the times that users have. */
+export async function serveAsShipped(upserts: readonly EnvoyResource[] = [], options: XdsServerOptions = {}): Promise<Fixture> {
   const refusals: Refusal[] = [];
   const log: Fixture["log"] = [];
   const write = (level: string) => (fields: object, message: string) => {

@@ -63,6 +63,30 @@ export function staticCluster(name: string, port: number, address = "127.0.0.1")
   );
 }
 
+/** Warm when the host has answered a health check, or has not for so long. */
+export function healthCheckedCluster(name: string, port: number, timeoutMs: number): EnvoyResource {
+  return envoyResource(
+    ClusterSchema,
+    name,
+    {
+      name,
+      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+      connectTimeout: ms(1000),
+      loadAssignment: assignment(name, [port], "127.0.0.1"),
+      healthChecks: [
+        {
+          timeout: ms(timeoutMs),
+          interval: ms(1000),
+          unhealthyThreshold: 1,
+          healthyThreshold: 1,
+          healthChecker: { case: "httpHealthCheck", value: { path: "/" } },
+        },
+      ],
+    },
+    [],
+  );
+}
+
 export function endpoints(name: string, ports: readonly number[], address = "127.0.0.1"): EnvoyResource {
   return envoyResource(ClusterLoadAssignmentSchema, name, assignment(name, ports, address), []);
 }
