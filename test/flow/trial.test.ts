@@ -60,6 +60,26 @@ test("a deletion that is only tried forgets no functions that were found, and wh
   expect([...flow.overlay.bases.keys()]).toEqual([till().key]);
 });
 
+test("a function that discovery may still find is a warning of the route that names it; where nobody asks, it is an error", () => {
+  const flow = new Flow(builtins);
+  const label = { "discovery.solo.io/function_discovery": "enabled" };
+  flow.graph.batch(() => flow.apply("files", { ...till(), labels: label }));
+  const single = {
+    upstream: { name: "till", namespace: "gloo-system" },
+    destinationSpec: { rest: { functionName: "getItem", parameters: {} } },
+  };
+  const spec = { virtualHost: { domains: ["*"], routes: [{ matchers: [{ prefix: "/" }], routeAction: { single } }] } };
+  const host = { apiVersion: "gateway.solo.io/v1", kind: "VirtualService", metadata: { name: "a", namespace: "gloo-system" }, spec };
+  const [resource] = readText(JSON.stringify(host), "b.yaml").resources as [Resource];
+  const severities = () => {
+    const problems = problemsOfTrial(flow, "files", { kind: "apply", resource });
+    return problems.filter(({ path }) => path?.includes("destinationSpec")).map(({ severity }) => severity);
+  };
+  expect(severities()).toEqual(["warning"]);
+  flow.graph.batch(() => flow.apply("files", { ...till(), version: "unlabelled" }));
+  expect(severities()).toEqual(["error"]);
+});
+
 test("what Envoy refused is still refused after a deletion was tried", () => {
   const flow = new Flow(builtins);
   const upstream = till();
