@@ -38,6 +38,8 @@ function commandError(error: KubeError, name: string): CommandError {
     case "busy":
       return new CommandError(`the cluster at ${name} cannot answer now: ${message}`, exitCodes.unreachable);
     case "denied":
+      // What a webhook says no to is no question of rights, though its answer may be 403.
+      if (/admission webhook/.test(message)) return new CommandError(`${name} refused it: ${message}`, exitCodes.refused);
       return status === 401
         ? new CommandError(`${name} does not know who you are: ${message}`, exitCodes.refused, "Log in again, or choose another --context.")
         : new CommandError(

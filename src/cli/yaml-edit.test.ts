@@ -34,6 +34,17 @@ test("a route goes between others, and nothing else in the file changes", () => 
   expect(editYaml(last, wanted, insert(1, { x: { y: [1] } }))).toBe(`${last}\n    - x:\n        y:\n          - 1\n`);
 });
 
+test("lines end as the others do", () => {
+  const windows = (text: string) => text.replaceAll("\n", "\r\n");
+  expect(editYaml(windows(block), wanted, insert(2))).toBe(windows(editYaml(block, wanted, insert(2)) as string));
+});
+
+test("a list whose items others refer to is left to a person", () => {
+  const anchored = `${head}    routes:\n      - &a {name: a}\n      - name: b\n  x: *a\n`;
+  expect(editYaml(anchored, wanted, remove(0))).toBeUndefined();
+  expect(editYaml(anchored, wanted, remove(1))).toBe(anchored.replace("      - name: b\n", ""));
+});
+
 test("a route goes out with its comments", () => {
   expect(editYaml(block, wanted, remove(0))).toBe(`${head}    routes:
       # the second

@@ -19,28 +19,30 @@ interface Found {
   readonly documents: readonly Document.Parsed[];
   readonly index: number;
   readonly object: YAMLMap;
+  readonly json: unknown;
   /** In the list of this document, at this place. */
   readonly within?: { readonly keys: readonly (string | number)[]; readonly at: number };
 }
 
 const style = { lineWidth: 0 } as const;
+/** Nothing on stderr about attempts. */
+const quiet = { logLevel: "error" } as const;
 
-/** The text with the change made; undefined where the object is not in it. */
+/** The text with the change made; undefined where the object is not in it, or the change cannot be made without touching more. */
 export function editYaml(text: string, wanted: Wanted, edit: ListEdit): string | undefined {
   const found = find(text, wanted);
   if (found === undefined) return undefined;
-  const { documents, index, object } = found;
-  const json = object.toJSON();
+  const { documents, index, object, json } = found;
   const keys = keysOf(json, edit);
-  const expected = documents.map((each) => each.toJS());
+  const expected = documents.map(jsonOf);
   expected[index] = replaced(expected[index], found, edited(json, edit));
   const list = object.getIn(keys, true);
   const inPlace = isSeq(list) ? changedInPlace(text, list, edit.change) : undefined;
   if (inPlace !== undefined && isWhat(inPlace, expected)) return inPlace;
-  const document = documents[index] as Document.Parsed;
-  if (isSeq(list)) changeNodes(document, list, edit.change);
-  else object.setIn(keys, document.createNode(changedList([], edit.change)));
-  return withDocument(text, documents, index, document.toString(style));
+  return rewritten(text, found, expected, (document) => {
+    if (isSeq(list)) changeNodes(document, list, edit.change);
+    else object.setIn(keys, document.createNode(changedList([], edit.change)));
+  });
 }
 
 /** The text without the object; "" where nothing else is in it, undefined where the object is not. */
@@ -51,18 +53,35 @@ export function removeFromYaml(text: string, wanted: Wanted): string | undefined
   if (within) {
     const document = documents[index] as Document.Parsed;
     const list = document.getIn(within.keys, true) as YAMLSeq;
-    const others = documents.map((each) => each.toJS());
+    const others = documents.map(jsonOf);
     const expected = others.with(index, removedAt(others[index], within.keys, within.at));
     const inPlace = changedInPlace(text, list, { kind: "remove", at: within.at });
     if (inPlace !== undefined && isWhat(inPlace, expected)) return inPlace;
-    list.delete(within.at);
-    return withDocument(text, documents, index, document.toString(style));
+    return rewritten(text, found, expected, () => void list.delete(within.at));
   }
-  const others = documents.filter((each, at) => at !== index && each.contents !== null);
-  if (others.length === 0) return "";
+  if (documents.every((each, at) => at === index || each.contents === null)) return "";
   const [start, end] = extentOf(documents, index, text);
-  const rest = text.slice(0, start) + text.slice(end);
-  return index === 0 ? rest.replace(/^---[^\S\n]*\n/, "") : rest;
+  const cut = text.slice(0, start) + text.slice(end);
+  const rest = index === 0 ? cut.replace(/^---[^\S\n]*\n/, "") : cut;
+  const others = documents.filter((_, at) => at !== index).map(jsonOf);
+  return isWhat(rest, others) ? rest : undefined;
+}
+
+/** By the syntax tree. An anchor that went away, for one, makes that impossible. */
+function rewritten(
+  text: string,
+  { documents, index }: Found,
+  expected: readonly unknown[],
+  change: (document: Document.Parsed) => void,
+): string | undefined {
+  const document = documents[index] as Document.Parsed;
+  try {
+    change(document);
+    const changed = withDocument(text, documents, index, document.toString(style));
+    return isWhat(changed, expected) ? changed : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The text with one more document. */
@@ -72,21 +91,35 @@ export function appendToYaml(text: string, object: unknown): string {
 }
 
 function find(text: string, wanted: Wanted): Found | undefined {
-  const documents = parseAllDocuments(text, { keepSourceTokens: false }) as Document.Parsed[];
-  for (const [index, { contents }] of documents.entries()) {
-    if (!isMap(contents) && !isSeq(contents)) continue;
-    if (isMap(contents) && isIt(contents, wanted)) return { documents, index, object: contents };
+  const documents = parseAllDocuments(text, quiet) as Document.Parsed[];
+  for (const [index, document] of documents.entries()) {
+    const { contents } = document;
+    // Of the document, not of the object: only there are aliases what they stand for.
+    const root = jsonOf(document);
+    if (isMap(contents) && isIt(root, wanted)) return { documents, index, object: contents, json: root };
     const keys = isMap(contents) ? ["items"] : [];
     const items = isMap(contents) ? contents.get("items", true) : contents;
-    if (!isSeq(items)) continue;
-    const at = items.items.findIndex((item) => isMap(item) && isIt(item, wanted));
-    if (at !== -1) return { documents, index, object: items.items[at] as YAMLMap, within: { keys, at } };
+    const all = isMap(contents) ? (root as { items?: unknown } | undefined)?.items : root;
+    if (!isSeq(items) || !Array.isArray(all)) continue;
+    const at = all.findIndex((item) => isIt(item, wanted));
+    const object = items.items[at];
+    if (isMap(object)) return { documents, index, object, json: all[at], within: { keys, at } };
   }
   return undefined;
 }
 
-function isIt(object: YAMLMap, wanted: Wanted): boolean {
-  const { kind, metadata } = object.toJSON() as { kind?: unknown; metadata?: { name?: unknown; namespace?: unknown } };
+/** Undefined where it is not YAML, which is somebody else's finding. */
+function jsonOf(document: Document.Parsed): unknown {
+  try {
+    return document.toJS();
+  } catch {
+    return undefined;
+  }
+}
+
+function isIt(object: unknown, wanted: Wanted): boolean {
+  if (typeof object !== "object" || object === null) return false;
+  const { kind, metadata } = object as { kind?: unknown; metadata?: { name?: unknown; namespace?: unknown } };
   const same = (written: unknown, meant: string) => (written === undefined ? wanted.isAlone === true : String(written) === meant);
   // Where no namespace is written, the reader has its rules; there is only one object of this name and kind then.
   return (
@@ -119,19 +152,22 @@ function changedInFlow(text: string, list: YAMLSeq, items: readonly Node[], chan
 }
 
 function changedInLines(text: string, items: readonly Node[], change: ListChange): string | undefined {
-  const indents = items.map((item) => /^( *)- +$/.exec(text.slice(lineStart(text, item.range?.[0] as number), item.range?.[0]))?.[1]);
+  const indents = items.map(
+    (item) => /^( *)- +(?:[&!]\S+ +)*$/.exec(text.slice(lineStart(text, item.range?.[0] as number), item.range?.[0]))?.[1],
+  );
   const indent = indents[0];
   if (indent === undefined || indents.some((each) => each !== indent)) return undefined;
   const from = (at: number) => withComments(text, lineStart(text, (items[at] as Node).range?.[0] as number));
   const behind = (at: number) => endOf(text, items[at] as Node);
   if (change.kind === "insert") {
+    const lineEnd = text.includes("\r\n") ? "\r\n" : "\n";
     const lines = stringify([change.item], style)
       .trimEnd()
       .split("\n")
-      .map((line) => `${indent}${line}\n`)
+      .map((line) => `${indent}${line}${lineEnd}`)
       .join("");
     const at = change.at < items.length ? from(change.at) : behind(items.length - 1);
-    return splice(text, at, 0, at > 0 && text[at - 1] !== "\n" ? `\n${lines}` : lines);
+    return splice(text, at, 0, at > 0 && text[at - 1] !== "\n" ? `${lineEnd}${lines}` : lines);
   }
   if (items.length === 1) return undefined;
   const { at } = change;
@@ -184,14 +220,8 @@ function withDocument(text: string, documents: readonly Document.Parsed[], index
 }
 
 function isWhat(text: string, expected: readonly unknown[]): boolean {
-  const documents = parseAllDocuments(text) as Document.Parsed[];
-  return (
-    documents.every(({ errors }) => errors.length === 0) &&
-    isDeepStrictEqual(
-      documents.map((each) => each.toJS()),
-      expected,
-    )
-  );
+  const documents = parseAllDocuments(text, quiet) as Document.Parsed[];
+  return documents.every(({ errors }) => errors.length === 0) && isDeepStrictEqual(documents.map(jsonOf), expected);
 }
 
 function replaced(root: unknown, { within }: Found, object: unknown): unknown {
