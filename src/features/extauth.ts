@@ -72,6 +72,11 @@ function perRoute(options: ExtAuthExtension | undefined, context: OptionContext)
         context.warn("extauth.customAuth", "no authorization server is there to ask, so nobody is", {
           hint: "name one in extauth.extauthzServerRef of the Settings or of the Gateway",
         });
+      if (spec.value.name !== "")
+        context.warn("extauth.customAuth.name", `servers have no names here: that of extauth is asked, not "${spec.value.name}"`, {
+          reason: "OptionNotSupported",
+          hint: "tell the server by contextExtensions who is to decide",
+        });
       return {
         override: { case: "checkSettings", value: { contextExtensions: sortedMap(spec.value.contextExtensions) } },
       };
@@ -107,6 +112,11 @@ function authz(settings: Settings, context: ListenerContext): AuthzInit | undefi
     refuse("extauth.statusOnError", `invalid statusOnError code: ${statusOnError}`);
     return undefined;
   }
+  if (settings.userIdHeader !== "")
+    warn("extauth.userIdHeader", "userIdHeader has no effect: clients can send that header themselves", {
+      reason: "OptionNotSupported",
+      hint: "remove it with httpConnectionManagerSettings.earlyHeaderManipulation, and let the server set it",
+    });
   const timeout = requestTimeout ?? { seconds: 0n, nanos: 200_000_000 };
   const cluster = clusterName(ref);
   const services: AuthzInit["services"] =

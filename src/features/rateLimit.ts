@@ -14,10 +14,13 @@ import {
   RateLimitSchema as FilterSchema,
   RateLimit_XRateLimitHeadersRFCVersion as Version,
 } from "../gen/envoy/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js";
-import type {
-  Action,
-  Action_HeaderValueMatch_HeaderMatcher as Matcher,
-  RateLimitActions,
+import {
+  type Action,
+  LimitType,
+  type Action_HeaderValueMatch_HeaderMatcher as Matcher,
+  type MetaData_MetadataKey,
+  type Override,
+  type RateLimitActions,
 } from "../gen/gloo/solo-apis/api/rate-limiter/v1alpha1/ratelimit_pb.js";
 import { formatRef } from "../model/ref.ts";
 import type { Feature, OptionContext } from "../plugin/feature.ts";
@@ -81,14 +84,21 @@ export const rateLimit: Feature = {
 };
 
 function limits(written: readonly RateLimitActions[], context: OptionContext): LimitInit[] {
-  return written.flatMap(({ actions, setActions }, i) => {
+  return written.flatMap(({ actions, setActions, limit, type }, i) => {
     if (setActions.length > 0) {
       const message =
         "The Gloo Advanced Rate limit API feature 'setActions' is enterprise-only, please upgrade or use the Envoy rate-limit API instead";
       context.refuse(`ratelimit.rateLimits[${i}].setActions`, message, { reason: "EnterpriseOnly" });
     }
+    if (type !== LimitType.REQUEST)
+      context.warn(`ratelimit.rateLimits[${i}].type`, "only requests are counted here, whatever the type", {
+        reason: "OptionNotSupported",
+      });
+    const override = limit && overrideOf(limit);
     const made = actions.map((action, j) => actionOf(action, `ratelimit.rateLimits[${i}].actions[${j}]`, context));
-    return made.length > 0 && made.every((each) => each !== undefined) ? [{ stage: stageOf(context), actions: made }] : [];
+    return made.length > 0 && made.every((each) => each !== undefined)
+      ? [{ stage: stageOf(context), actions: made, ...(override && { limit: override }) }]
+      : [];
   });
 }
 
@@ -127,14 +137,23 @@ function actionOf({ actionSpecifier: action }: Action, field: string, { refuse }
       const { descriptorKey, metadataKey, defaultValue, source } = action.value;
       if (descriptorKey === "") return missing("DescriptorKey");
       if (metadataKey === undefined) return missing("MetadataKey");
-      const path = metadataKey.path.map(({ segment }) => ({ segment: { case: "key" as const, value: segment.value ?? "" } }));
-      const value = { descriptorKey, metadataKey: { key: metadataKey.key, path }, defaultValue, source: source as number };
+      const value = { descriptorKey, metadataKey: metadataKeyOf(metadataKey), defaultValue, source: source as number };
       return { actionSpecifier: { case: "metadata", value } };
     }
     default:
       refuse(field, "Unknown action type");
       return undefined;
   }
+}
+
+/** The limit itself comes from metadata that a filter before has written. */
+function overrideOf({ overrideSpecifier: from }: Override): LimitInit["limit"] {
+  const key = from.case === "dynamicMetadata" ? from.value.metadataKey : undefined;
+  return key && { overrideSpecifier: { case: "dynamicMetadata", value: { metadataKey: metadataKeyOf(key) } } };
+}
+
+function metadataKeyOf({ key, path }: MetaData_MetadataKey) {
+  return { key, path: path.map(({ segment }) => ({ segment: { case: "key" as const, value: segment.value ?? "" } })) };
 }
 
 function headerMatcher({ name, headerMatchSpecifier: match, invertMatch }: Matcher): MessageInitShape<typeof HeaderMatcherSchema> {

@@ -1,7 +1,12 @@
 // The gRPC servers of the cases in one: rate limits, authorization, access logs, traces, and a service to be called. Messages stay
 // bytes: what cases look for in them is text, and the answers are short.
-import { create, toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorSetSchema, FieldDescriptorProto_Label as Label, FieldDescriptorProto_Type as Type } from "@bufbuild/protobuf/wkt";
+import { create, fromJson, toBinary } from "@bufbuild/protobuf";
+import {
+  FileDescriptorSetSchema,
+  FieldDescriptorProto_Label as Label,
+  StructSchema,
+  FieldDescriptorProto_Type as Type,
+} from "@bufbuild/protobuf/wkt";
 import { Server, ServerCredentials, type ServerReadableStream, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 
 export interface GrpcEcho extends AsyncDisposable {
@@ -18,8 +23,9 @@ const serializers = { requestSerialize: asIs, requestDeserialize: asIs, response
 /** RateLimitResponse.overall_code: OVER_LIMIT for descriptors with `limited`. */
 const overLimit = Buffer.from([8, 2]);
 const withinLimit = Buffer.from([8, 1]);
-/** CheckResponse.status.code: OK where the request has `let-me-in`, else PERMISSION_DENIED. */
-const allowed = Buffer.from([10, 0]);
+/** CheckResponse.status.code: OK where the request has `let-me-in`, else PERMISSION_DENIED. With OK comes metadata: a limit. */
+const metadata = toBinary(StructSchema, fromJson(StructSchema, { limit: { requests_per_unit: 42, unit: "HOUR" } }));
+const allowed = Buffer.from([10, 0, 34, metadata.length, ...metadata]);
 const denied = Buffer.from([10, 2, 8, 7]);
 
 const answers: Readonly<Record<string, (text: string) => Buffer>> = {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { certificates } from "../../src/dataplane/testing/certificates.ts";
 import { type InProcess, inProcess } from "../e2e/in-process.ts";
-import { freePorts } from "../servers/ports.ts";
+import { quietPorts } from "../servers/ports.ts";
 import { ask, raw } from "./ask.ts";
 import { startEcho } from "./echo.ts";
 import { startGrpc } from "./grpc.ts";
@@ -31,7 +31,7 @@ export async function serve(cases: readonly OptionCase[]): Promise<Served> {
     grpc: open.use(await startGrpc()),
     tls: { leaf: made.signed("leaf.test", authority), authority },
   };
-  const ports = await freePorts(cases.length + 1);
+  const ports = await quietPorts(cases.length + 1);
   const places = new Map(
     cases.map((each, i): [OptionCase, Place] => {
       const name = `case-${i}`;

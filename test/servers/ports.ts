@@ -23,3 +23,22 @@ export async function freePort(): Promise<number> {
   const [port] = await freePorts(1);
   return port as number;
 }
+
+/**
+ * As many ports that nobody is given by chance: Linux takes the ports of connections, and those that servers leave open, from 32768 on. For
+ * tests with so many listeners that one of them would find its port taken.
+ */
+export async function quietPorts(count: number): Promise<number[]> {
+  const ports: number[] = [];
+  let port = 10_000 + Math.floor(Math.random() * 15_000);
+  for (; ports.length < count; port++) if (await isFree(port)) ports.push(port);
+  return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}

@@ -178,6 +178,56 @@ export const services: readonly OptionCase[] = [
     },
   },
   {
+    fact: "the limit itself comes from metadata, here that of the authorization server",
+    options: ["route.ratelimit", "http.extauth"],
+    given: ({ name }) => ({
+      http: {
+        ratelimitServer: { ratelimitServerRef: grpc, requestTimeout: "5s" },
+        extauth: { extauthzServerRef: grpc, requestTimeout: "5s" },
+      },
+      virtualHost: custom({ door: "let-me-in" }),
+      route: {
+        ratelimit: {
+          rateLimits: [
+            {
+              actions: [key(`own-${name}`)],
+              limit: { dynamicMetadata: { metadataKey: { key: "envoy.filters.http.ext_authz", path: [{ key: "limit" }] } } },
+            },
+          ],
+        },
+      },
+    }),
+    async observe({ ask, servers, name }) {
+      equal((await ask()).status, 200);
+      const asked = servers.grpc.received.find(({ text }) => text.includes(`own-${name}`))?.text ?? "";
+      // RateLimitOverride: 42 in an HOUR.
+      ok(asked.includes("\x08\x2a\x10\x03"), JSON.stringify(asked));
+    },
+  },
+  {
+    fact: "tokens of language models are not counted, and that is said",
+    options: ["route.ratelimit"],
+    says: /rateLimits\[0\]\.type: only requests are counted here/,
+    given: { route: { ratelimit: { rateLimits: [{ actions: [key("any")], type: "TOKEN" }] } } },
+    observe: async ({ ask }) => equal((await ask()).status, 200),
+  },
+  {
+    fact: "that the header of the user is not made is said",
+    options: ["http.extauth", "virtualHost.extauth"],
+    says: /extauth\.userIdHeader: .*clients can send/,
+    given: {
+      http: { extauth: { extauthzServerRef: grpc, requestTimeout: "5s", userIdHeader: "x-user-id" } },
+      virtualHost: custom(),
+    },
+    observe: async ({ ask }) => equal((await ask()).status, 403),
+  },
+  {
+    fact: "that a server has no name is said",
+    options: ["virtualHost.extauth"],
+    says: /extauth\.customAuth\.name: servers have no names here/,
+    given: { virtualHost: { extauth: { customAuth: { name: "of-billing" } } } },
+  },
+  {
     fact: "when the service does not answer, requests pass, or not where that is wanted; before authorization, too",
     options: ["http.ratelimitServer"],
     given: {
