@@ -28,7 +28,10 @@ export class DryClient implements ClientStream {
   readonly request = new NoDeadline();
   readonly try = new NoDeadline();
   readonly idle = new NoDeadline();
+  readonly connection = {};
   readonly isReading = true;
+  readonly serverName = "";
+  readonly tls = undefined;
   answer: DryAnswer | undefined;
 
   constructor(localPort: number, isTls: boolean) {

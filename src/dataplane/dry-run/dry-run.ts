@@ -5,9 +5,11 @@
 
 import type { EndpointSpec } from "../compile/endpoints.ts";
 import type { CompiledChain, FilterChains } from "../compile/filter-chains.ts";
+import type { Finding } from "../compile/findings.ts";
 import type { Forward } from "../compile/forward.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
 import type { CompiledFilter } from "../compile/http-filters.ts";
+import type { CompiledListener } from "../compile/listener.ts";
 import type { Action, CompiledRoute } from "../compile/route.ts";
 import type { CompiledRouteConfig } from "../compile/route-config.ts";
 import { Exchange } from "../exchange/exchange.ts";
@@ -48,6 +50,8 @@ export interface DryRun {
   readonly route: CompiledRoute | undefined;
   /** HTTP filters with a part in it. */
   readonly filters: readonly DryFilter[];
+  /** What is configured for such a request and not executed here: an Envoy would. */
+  readonly notExecuted: readonly string[];
   readonly outcome: Outcome;
 }
 
@@ -83,7 +87,13 @@ export interface Answered {
 }
 
 export function dryRun(resources: DryResources, { compiled }: DryListener, request: DryRequest): DryRun {
-  const { chains, address } = compiled;
+  const run = tried(resources, compiled, request);
+  return { ...run, notExecuted: notExecuted(resources, compiled.findings, run) };
+}
+
+type Tried = Omit<DryRun, "notExecuted">;
+
+function tried(resources: DryResources, { chains, address }: CompiledListener, request: DryRequest): Tried {
   const port = address?.kind === "tcp" ? address.port : 0;
   const chain =
     chains && chooseChain(chains, { isTls: request.isTls, serverName: request.serverName.toLowerCase(), protocols: request.protocols });
@@ -107,13 +117,25 @@ function closedBecause(
   return isTls ? undefined : "the filter chain wants TLS";
 }
 
+function notExecuted(
+  resources: DryResources,
+  ofListener: readonly Finding[],
+  { config, domains, route, outcome }: Tried,
+): readonly string[] {
+  const host = domains?.found?.host.name ?? "";
+  const hints = new Set(["", host, `${host} ${route?.name}`]);
+  const cluster = outcome.kind === "sent" ? resources.cluster(outcome.cluster)?.compiled.findings : undefined;
+  const all = [...ofListener, ...(config?.findings ?? []).filter(({ hint }) => hints.has(hint)), ...(cluster ?? [])];
+  return [...new Set(all.map(({ message }) => message))];
+}
+
 function headOf({ method, target, authority, headers }: DryRequest, { limits }: CompiledHcm): RequestHead | HeadFault {
   const named = headers.some(([name]) => name.toLowerCase() === "host");
   const lines = [...(named ? [] : [`Host: ${authority}`]), ...headers.map(([name, value]) => `${name}: ${value}`)];
   return parseRequestHead(`${method} ${target} HTTP/1.1\r\n${lines.map((line) => `${line}\r\n`).join("")}`, limits);
 }
 
-const nothing = (chain: CompiledChain | undefined, outcome: Outcome): DryRun => ({
+const nothing = (chain: CompiledChain | undefined, outcome: Outcome): Tried => ({
   chain,
   config: undefined,
   seen: undefined,
@@ -158,7 +180,7 @@ class Attempt implements Tables {
     this.#exchange = new DryExchange(head, client, { ...chain.hcm, filters: chain.hcm.filters.map((each) => this.#watched(each)) }, this);
   }
 
-  run(): DryRun {
+  run(): Tried {
     const exchange = this.#exchange;
     if (!makeReady(exchange)) return { ...nothing(this.#chain, this.#outcome()), config: exchange.config };
     const { config, method, path, authority } = exchange;
@@ -215,7 +237,7 @@ class Attempt implements Tables {
         this.#filters.push({ name, did: isAnswered ? "answered" : verdict === "wait" ? "asks" : "passed" });
         return isAnswered ? "answered" : "next";
       },
-      onResponse: (exchange, status, headers) => run.onResponse?.(exchange, status, headers),
+      onResponse: (exchange, response) => run.onResponse?.(exchange, response),
       onEnd: (exchange) => run.onEnd?.(exchange),
     };
   }

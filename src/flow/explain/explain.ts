@@ -83,7 +83,7 @@ export function explain(translated: Translated, proxy: ProxyKey, asked: AskedReq
     destinations,
     ...(sends && { sends }),
     answer,
-    notes,
+    notes: [...notes, ...run.notExecuted.map((message) => `not tried here: ${message}`)],
   };
 }
 
