@@ -26,6 +26,14 @@ test("who was edited since a client took the routes last is to blame", () => {
   expect(blamed(blame, "3", "no", "1")).toEqual([key("shop"), key("shop-api")]);
 });
 
+test("who was edited in between, but had no part in what the routes became, is innocent", () => {
+  const blame = new Blame();
+  blame.note(edited("other"), [routes("1")]);
+  blame.note(edited("shop"), [{ ...routes("2"), name: "others" }]);
+  blame.note(edited("shop-api"), [routes("3")]);
+  expect(blamed(blame, "3", "no", "1")).toEqual([key("shop-api")]);
+});
+
 test("a name in Envoy's words narrows it, and is not that of a neighbour whose name begins alike", () => {
   const blame = new Blame();
   blame.note(edited("shop", "shop-api", "other"), [routes("1")]);

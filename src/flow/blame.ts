@@ -28,6 +28,8 @@ export class Blame {
   #batch = 0;
   /** What each batch changed, with the version that came of it. */
   readonly #changed = new Map<number, ReadonlyMap<ResourceKey, string>>();
+  /** Which Envoy resources of several owners each batch brought: a batch that did not touch one has no part in what it is. */
+  readonly #brought = new Map<number, ReadonlySet<string>>();
   /** The batch that brought a version of an Envoy resource. */
   readonly #broughtBy = new Map<string, number>();
 
@@ -36,6 +38,8 @@ export class Blame {
     this.#batch++;
     this.#changed.set(this.#batch, changed);
     forgetOldest(this.#changed);
+    this.#brought.set(this.#batch, new Set(sent.filter(({ owners }) => owners.length > 1).map(nameKey)));
+    forgetOldest(this.#brought);
     // The latest, where they are more than can be remembered: route configurations come last.
     for (const resource of sent.slice(-memory)) {
       const key = versionKey(resource);
@@ -55,7 +59,7 @@ export class Blame {
       return { culprits, isCertain: true, isTheirFault: changed.size === 0 || owners.some((owner) => changed.has(owner)) };
     }
     const since = acceptedBefore === undefined ? undefined : this.#broughtBy.get(versionKey({ ...resource, version: acceptedBefore }));
-    const changed = this.#changedBetween(since, batch);
+    const changed = this.#changedBetween(since, batch, nameKey(resource));
     const recent = owners.filter((owner) => changed.has(owner));
     const named = namedIn(message, recent.length > 0 ? recent : owners);
     const certain = named.length > 0 ? named : recent;
@@ -68,13 +72,20 @@ export class Blame {
   }
 
   /** What the batches after one changed, up to another: edits that come while a client is busy travel together. */
-  #changedBetween(after: number | undefined, last: number | undefined): ReadonlyMap<ResourceKey, string> {
+  #changedBetween(after: number | undefined, last: number | undefined, name: string): ReadonlyMap<ResourceKey, string> {
     const changed = new Map<ResourceKey, string>();
     if (last === undefined) return changed;
     const first = after === undefined || after >= last ? last : after + 1;
-    for (let batch = first; batch <= last; batch++) for (const [key, version] of this.#changed.get(batch) ?? []) changed.set(key, version);
+    for (let batch = first; batch <= last; batch++) {
+      if (!this.#brought.get(batch)?.has(name)) continue;
+      for (const [key, version] of this.#changed.get(batch) ?? []) changed.set(key, version);
+    }
     return changed;
   }
+}
+
+function nameKey({ typeUrl, name }: Pick<EnvoyResource, "typeUrl" | "name">): string {
+  return `${typeUrl} ${name}`;
 }
 
 function versionKey({ typeUrl, name, version }: Pick<EnvoyResource, "typeUrl" | "name" | "version">): string {

@@ -217,8 +217,9 @@ function isThere(spec: unknown, path: string): boolean {
   for (const [i, step] of steps.entries()) {
     if (typeof here !== "object" || here === null) return i >= steps.length;
     const next = (here as Record<string, unknown>)[step];
-    // A matcher that is inherited is written at the parent.
-    if (next === undefined) return i >= steps.length - 1 || step === "matchers" || steps[i - 1] === "matchers";
+    // Matchers, and settings of a delegated gateway, may be inherited: then they are written at the parent.
+    if (next === undefined)
+      return i >= steps.length - 1 || [step, steps[i - 1]].includes("matchers") || path.includes(".httpConnectionManagerSettings.");
     here = next;
   }
   return true;
