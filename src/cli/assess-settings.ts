@@ -131,6 +131,9 @@ const fields: readonly Field[] = [
   ),
 ];
 
+/** For the test that they are there. */
+export const knownPaths: readonly string[] = fields.map(({ path }) => path);
+
 /** `spec`: in proto-JSON. */
 export function notesOnSettings({ namespace, name }: Ref, spec: unknown): Note[] {
   return fields.flatMap(({ path, value, ...field }) => {
