@@ -112,7 +112,8 @@ function authz(settings: Settings, context: ListenerContext): AuthzInit | undefi
     refuse("extauth.statusOnError", `invalid statusOnError code: ${statusOnError}`);
     return undefined;
   }
-  if (settings.userIdHeader !== "")
+  // Of the Settings, no Gateway is blamed.
+  if (settings.userIdHeader !== "" && context.http?.extauth)
     warn("extauth.userIdHeader", "userIdHeader has no effect: clients can send that header themselves", {
       reason: "OptionNotSupported",
       hint: "remove it with httpConnectionManagerSettings.earlyHeaderManipulation, and let the server set it",
