@@ -152,11 +152,11 @@ function optionLine({ field, level, value, from, alsoOnRoute }: ExplainedOption,
   const whose = { route: "", virtualHost: "  of the virtual host", destination: "  of the destination" }[level];
   const also = alsoOnRoute ? ", beside the route's own" : "";
   const elsewhere = nameOf(from) === nameOf(taken) ? "" : `  ${nameOf(from)}`;
-  return { label: isFirst ? "options" : "", text: `${field} ${shortened(text)}${whose}${also}${elsewhere}`, from };
+  return { label: isFirst ? "options" : "", text: `${field} ${shortened(text, 44)}${whose}${also}${elsewhere}`, from };
 }
 
-function shortened(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+function shortened(text: string, most = 60): string {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
 
 function rewriteLines({ request, sends }: Explanation): Line[] {
