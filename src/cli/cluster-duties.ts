@@ -74,7 +74,8 @@ export class StoredStatuses implements StoredObjects {
     else {
       const { metadata, status } = object;
       const { namespace = "", name, uid = "", resourceVersion = "" } = metadata;
-      this.#objects.set(key, { namespace, name, uid, resourceVersion, status });
+      const isVanishing = metadata.deletionTimestamp !== undefined;
+      this.#objects.set(key, { namespace, name, uid, resourceVersion, status, ...(isVanishing && { isVanishing }) });
     }
     for (const listener of this.#listeners) listener(key);
   }

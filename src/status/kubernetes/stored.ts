@@ -9,6 +9,8 @@ export interface StoredObject {
   readonly name: string;
   readonly uid: string;
   readonly resourceVersion: string;
+  /** It is being deleted, and there until its finalizers are gone: nothing is written to it any more. */
+  readonly isVanishing?: boolean;
   /** As it is stored, by whomever: nothing is believed of it. */
   readonly status: unknown;
 }

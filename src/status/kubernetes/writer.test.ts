@@ -157,6 +157,55 @@ describe.skipIf(findKubernetes() === undefined)("statuses in a cluster", () => {
     expect(await kubernetes.get(upstreams, "shop", "gone")).toBeUndefined();
   });
 
+  test("an object that is being deleted is left alone until it is gone", async () => {
+    const { metadata, ...rest } = upstream("vanishing");
+    await kubernetes.apply({ ...rest, metadata: { ...metadata, finalizers: ["example.com/slow"] } }, upstream("staying"));
+    await kubernetes.delete(upstreams, "shop", "vanishing");
+    const keys = ["vanishing", "staying"].map((name) => resourceKey("Upstream", { namespace: "shop", name }));
+    await using _run = await writer(new Map(keys.map((key) => [key, verdictOf(key, [])])));
+    await vi.waitFor(() => expect(writesTo("staying")).toHaveLength(1), patience);
+    await delay(200);
+    expect(writesTo("vanishing")).toEqual([]);
+    await kubernetes.patch(upstreams, "shop", "vanishing", { metadata: { finalizers: null } });
+  });
+
+  test("an object that was made anew has nothing to do with the one before: its status is written whole, and at once", async () => {
+    await kubernetes.apply(upstream("anew"));
+    const key = resourceKey("Upstream", { namespace: "shop", name: "anew" });
+    await using first = await writer(new Map([[key, verdictOf(key, [])]]));
+    await vi.waitFor(() => expect(first.writer.writes).toBe(1), patience);
+    await using second = await writer(new Map([[key, verdictOf(key, [])]]), undefined, "edge");
+    await vi.waitFor(() => expect(second.writer.writes).toBe(1), patience);
+    await first[Symbol.asyncDispose]();
+    // A deletion that nobody has noticed: what comes next is another object of that name.
+    second.objects.isDeaf = true;
+    await kubernetes.delete(upstreams, "shop", "anew");
+    await vi.waitFor(async () => expect(await kubernetes.get(upstreams, "shop", "anew")).toBeUndefined(), patience);
+    await kubernetes.apply(upstream("anew"));
+    await vi.waitFor(async () => expect((await kubernetes.get(upstreams, "shop", "anew"))?.status?.state).toBe("Accepted"), patience);
+    expect((await kubernetes.get(upstreams, "shop", "anew"))?.status.statuses).toMatchObject({ edge: { state: "Accepted" } });
+  });
+
+  test("a fault of ours costs one status, and not the process", async () => {
+    await kubernetes.apply(upstream("faulty"), upstream("sound"));
+    const [faulty, sound] = ["faulty", "sound"].map((name) => resourceKey("Upstream", { namespace: "shop", name })) as [
+      ResourceKey,
+      ResourceKey,
+    ];
+    const { apply } = api;
+    vi.spyOn(api, "apply").mockImplementation((type, object, options) =>
+      // As of a proxy that answers 200 with nothing.
+      object.metadata.name === "faulty" ? Promise.resolve(undefined as never) : apply(type, object, options),
+    );
+    try {
+      await using run = await writer(new Map([faulty, sound].map((key) => [key, verdictOf(key, [])])));
+      await vi.waitFor(() => expect(run.writer.writes).toBe(1), patience);
+      expect(writesTo("sound")).toHaveLength(1);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
   test("two installations have a key each; what is beside them is the first one's", async () => {
     await kubernetes.apply(upstream("both"));
     const key = resourceKey("Upstream", { namespace: "shop", name: "both" });
@@ -208,6 +257,8 @@ class Mirror implements StoredObjects {
   readonly #objects = new Map<ResourceKey, StoredObject>();
   readonly #listeners = new Set<(key: ResourceKey) => void>();
   synced = 0;
+  /** Deletions are not heard of. */
+  isDeaf = false;
 
   follow(api: KubeApi, type: ServedType, signal: AbortSignal): Promise<void> {
     const keyOf = (ref: { namespace: string; name: string }) => resourceKey(type.kind as "Upstream", ref);
@@ -217,9 +268,10 @@ class Mirror implements StoredObjects {
       {
         apply: ({ metadata, status }) => {
           const { namespace = "", name, uid = "", resourceVersion = "" } = metadata;
-          this.pretend(keyOf({ namespace, name }), { type, namespace, name, uid, resourceVersion, status });
+          const isVanishing = metadata.deletionTimestamp !== undefined;
+          this.pretend(keyOf({ namespace, name }), { type, namespace, name, uid, resourceVersion, status, isVanishing });
         },
-        delete: (ref) => this.#objects.delete(keyOf(ref)),
+        delete: (ref) => !this.isDeaf && this.#objects.delete(keyOf(ref)),
         synced: () => this.synced++,
         fault: () => {},
       },

@@ -47,6 +47,8 @@ const forgetMs = 300_000;
 const outageBackoff = { firstMs: 1_000, mostMs: 10_000 };
 /** What a peer has to show of the change that got in our way, before we look ourselves. */
 const missedChangeMs = 5_000;
+/** Most of what is looked at is stored already. Ten thousand at once would keep requests waiting. */
+const lookForMs = 10;
 
 interface Pace {
   at: number;
@@ -56,16 +58,22 @@ interface Pace {
   contests: number;
 }
 
+/** What we remember of an object: of this very one, and not of another that has its name now. */
+interface Dealings {
+  readonly uid: string;
+  pace?: Pace | undefined;
+  /** Another installation has what is beside `statuses`. */
+  isShared: boolean;
+  /** We have it: whoever has changed it since has no say in it. */
+  isOwned: boolean;
+}
+
 export class StatusWriter implements AsyncDisposable {
   readonly #options: StatusWriterOptions;
   readonly #events: EventRecorder;
   /** To be looked at, and not before when. */
   readonly #due = new Map<ResourceKey, number>();
-  readonly #pace = new Map<ResourceKey, Pace>();
-  /** Objects on which another installation has what is beside `statuses`. */
-  readonly #shared = new Set<ResourceKey>();
-  /** Objects on which we have it: whoever has changed it since has no say in it. */
-  readonly #owned = new Set<ResourceKey>();
+  readonly #dealings = new Map<ResourceKey, Dealings>();
   readonly #inFlight = new Map<ResourceKey, Promise<void>>();
   readonly #ended = new AbortController();
   readonly #stopListening: () => void;
@@ -95,7 +103,10 @@ export class StatusWriter implements AsyncDisposable {
 
   /** Whoever begins to lead looks at everything once; whoever follows forgets what it was about to write. */
   leads(isLeader: boolean): void {
-    if (isLeader) this.note(this.#options.verdicts.keys());
+    const { objects, verdicts } = this.#options;
+    // What has gone while another led.
+    for (const key of this.#dealings.keys()) if (objects.stored(key) === undefined) this.#dealings.delete(key);
+    if (isLeader) this.note(verdicts.keys());
     else this.#due.clear();
   }
 
@@ -122,6 +133,10 @@ export class StatusWriter implements AsyncDisposable {
     else
       for (const [key, at] of this.#due) {
         if (this.#inFlight.size >= most) break; // the end of a write wakes us
+        if (performance.now() - now > lookForMs) {
+          next = now;
+          break;
+        }
         if (this.#inFlight.has(key)) continue;
         if (at > now) {
           next = Math.min(next, at);
@@ -142,56 +157,64 @@ export class StatusWriter implements AsyncDisposable {
     const { objects, verdicts, namespace } = this.#options;
     const object = objects.stored(key);
     const verdict = object && verdicts.of(key);
-    if (object === undefined || verdict === undefined) {
-      this.#pace.delete(key);
-      this.#shared.delete(key);
-      this.#owned.delete(key);
+    if (object === undefined || object.isVanishing || verdict === undefined) {
+      this.#dealings.delete(key);
       return undefined;
     }
+    const dealings = this.#dealingsWith(key, object);
     const wanted = statusObject(versionless(verdict, object), namespace, object.status, new Date().toISOString().replace(/\.\d+Z$/, "Z"));
-    if (isStored(object.status, wanted, this.#shared.has(key))) return undefined;
+    if (isStored(object.status, wanted, dealings.isShared)) return undefined;
     const text = JSON.stringify([wanted.state, wanted.statuses]);
-    const pace = this.#pace.get(key);
+    const { pace } = dealings;
     // What we wrote is what we want, and still it is not there: somebody else writes too.
     const contests = pace?.written === text && now - pace.at < forgetMs ? pace.contests : 0;
     const earliest = pace === undefined ? now : pace.at + Math.min(contestedMs, paceMs * 2 ** Math.min(contests, 10));
     if (earliest > now) return earliest;
-    this.#pace.set(key, { at: now, written: text, contests: pace?.written === text ? contests + 1 : 0 });
+    dealings.pace = { at: now, written: text, contests: pace?.written === text ? contests + 1 : 0 };
     if (contests === 3)
       this.#options.log.warn(
         { resource: key },
         "somebody else keeps changing the status of this object; it is written more and more seldom",
       );
-    const writing = this.#write(key, object, wanted, pace).finally(() => {
-      this.#inFlight.delete(key);
-      this.#wakeAt(0);
-    });
+    const writing = this.#write(key, object, wanted, dealings, pace)
+      .catch((error: unknown) => this.#fault(key, error))
+      .finally(() => {
+        this.#inFlight.delete(key);
+        this.#wakeAt(0);
+      });
     this.#inFlight.set(key, writing);
     return undefined;
   }
 
+  #dealingsWith(key: ResourceKey, { uid }: StoredObject): Dealings {
+    const known = this.#dealings.get(key);
+    if (known?.uid === uid) return known;
+    const dealings: Dealings = { uid, isShared: false, isOwned: false };
+    this.#dealings.set(key, dealings);
+    return dealings;
+  }
+
   /** `pace`: as it was before; a write that does not happen does not count. */
-  async #write(key: ResourceKey, object: StoredObject, wanted: ObjectStatus, pace: Pace | undefined): Promise<void> {
+  async #write(key: ResourceKey, object: StoredObject, wanted: ObjectStatus, dealings: Dealings, pace: Pace | undefined): Promise<void> {
     try {
-      await this.#apply(key, object, wanted);
+      await this.#apply(object, wanted, dealings);
       this.#failures = 0;
       this.#writes++;
       this.#refusedKinds.delete(resourceName(object.type));
     } catch (error) {
-      if (pace) this.#pace.set(key, pace);
-      else this.#pace.delete(key);
+      dealings.pace = pace;
       this.#failed(key, object, error);
       return;
     }
     await this.#tell(object, wanted);
   }
 
-  async #apply(key: ResourceKey, object: StoredObject, wanted: ObjectStatus): Promise<void> {
+  async #apply(object: StoredObject, wanted: ObjectStatus, dealings: Dealings): Promise<void> {
     const { namespace } = this.#options;
-    if (!this.#shared.has(key)) {
+    if (!dealings.isShared) {
       try {
-        await this.#send(object, wanted, this.#owned.has(key));
-        this.#owned.add(key);
+        await this.#send(object, wanted, dealings.isOwned);
+        dealings.isOwned = true;
         return;
       } catch (error) {
         if (!isFieldConflict(error)) throw error;
@@ -200,13 +223,13 @@ export class StatusWriter implements AsyncDisposable {
     // Gloo's controller has written our key before us: it is ours now. What is beside it is left to whom it belongs, if to anybody.
     const own = { statuses: { [namespace]: wanted.statuses[namespace] } };
     const after = await this.#send(object, own, true);
-    if (this.#shared.has(key)) return;
+    if (dealings.isShared) return;
     try {
       await this.#send({ ...object, resourceVersion: after }, wanted, false);
-      this.#owned.add(key);
+      dealings.isOwned = true;
     } catch (error) {
       if (!isFieldConflict(error)) throw error;
-      this.#shared.add(key);
+      dealings.isShared = true;
     }
   }
 
@@ -255,6 +278,12 @@ export class StatusWriter implements AsyncDisposable {
         this.#notBefore = now + (error.retryAfterMs ?? backoffMs(this.#failures, outageBackoff));
         this.#due.set(key, now);
     }
+  }
+
+  /** Of ours. It must not end the process, which serves everybody. */
+  #fault(key: ResourceKey, error: unknown): void {
+    this.#options.log.error({ resource: key, error: String((error as Error)?.stack ?? error) }, "a fault of ours; a status is not written");
+    this.#due.set(key, performance.now() + contestedMs);
   }
 
   /** Only what has changed for the user: not that a message is worded differently. */
