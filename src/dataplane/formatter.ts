@@ -1,6 +1,9 @@
-// Envoy's command operators: `%REQ(x-user)%` in header values and access logs, compiled once to closures.
+// Envoy's command operators: `%REQ(x-user)%` in header values and access logs, compiled once to closures. What each operator says is in
+// format-operators.ts.
 
-import { headerValue } from "./http1/headers.ts";
+import { isUtf8 } from "node:buffer";
+import type { JsonValue } from "@bufbuild/protobuf";
+import { operatorOf } from "./format-operators.ts";
 import { type RequestView, viewHeader } from "./match.ts";
 import { wireText } from "./text.ts";
 
@@ -16,50 +19,98 @@ export interface FormatContext {
   readonly directRemotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  /** SNI. */
+  readonly serverName: string;
+  readonly tls: TlsView | undefined;
   readonly routeName: string;
   readonly virtualHostName: string;
-  readonly clusterName: string;
+  readonly upstreamCluster: string;
   /** `address:port`. */
   readonly upstreamHost: string;
+  readonly upstreamHostName: string;
+  /** Our end of the connection to it. */
+  readonly upstreamLocal: AddressView | undefined;
+  readonly upstreamProtocol: string;
+  readonly upstreamFailure: string;
   readonly responseStatus: number;
   readonly responseHeaders: readonly string[] | undefined;
+  readonly responseTrailers: readonly string[] | undefined;
   readonly responseFlags: string;
   readonly responseDetails: string;
   readonly bytesReceived: number;
   readonly bytesSent: number;
   readonly attempts: number;
+  /** What filters have found out, by their names. */
+  readonly dynamicMetadata: MetadataView | undefined;
+  readonly routeMetadata: MetadataView | undefined;
+  /** Milliseconds from the beginning; undefined when it did not happen. */
+  readonly times: TimesView;
 }
 
+export interface TlsView {
+  readonly version: string;
+  readonly cipher: string;
+  readonly peerSubject: string;
+  readonly peerIssuer: string;
+  readonly peerSerial: string;
+  readonly peerFingerprint256: string;
+  readonly peerUriSans: string;
+  readonly peerDnsSans: string;
+}
+
+export interface AddressView {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface TimesView {
+  /** The request was read whole. */
+  readonly requestEnd: number | undefined;
+  /** The request was sent whole. */
+  readonly upstreamRequestEnd: number | undefined;
+  /** The response began. */
+  readonly responseBegin: number | undefined;
+}
+
+export type MetadataView = Readonly<Record<string, Readonly<Record<string, JsonValue>>>>;
+
 export type Formatter = (context: FormatContext) => string;
-type Operator = (context: FormatContext) => string | undefined;
+
+export interface Operator {
+  /** Undefined, or empty: it has nothing to say. */
+  readonly text: (context: FormatContext) => string | undefined;
+  /** In JSON, what is no text. */
+  readonly json?: (context: FormatContext) => JsonValue | undefined;
+}
 
 const pattern = /%(?:%|([A-Z][A-Z0-9_]*)(?:\(([^)]*)\))?(?::(\d+))?%)/g;
 
 /** Compiles a format. An operator that is not known is handed to `onUnknown` and yields `absent`. */
-export function compileFormat(format: string, absent: string, onUnknown: (operator: string) => void): Formatter {
+export function compileFormat(
+  format: string,
+  absent: string,
+  onUnknown: (operator: string) => void,
+  write: (value: string) => string = asItIs,
+): Formatter {
   const parts: (string | Formatter)[] = [];
-  let from = 0;
-  for (const match of format.matchAll(pattern)) {
-    if (match.index > from) parts.push(wireText(format.slice(from, match.index)));
-    from = match.index + match[0].length;
-    if (match[1] === undefined) {
-      parts.push("%");
+  for (const part of partsOf(format)) {
+    if (typeof part === "string") {
+      parts.push(part);
       continue;
     }
-    const operator = operatorOf(match[1], match[2]);
+    const operator = operatorOf(part.name, part.argument);
     if (operator === undefined) {
-      onUnknown(match[0]);
+      onUnknown(part.source);
       parts.push(absent);
       continue;
     }
-    const limit = match[3] === undefined ? undefined : Number(match[3]);
+    const { limit } = part;
     parts.push((context) => {
-      const value = operator(context);
-      if (value === undefined || value === "") return absent;
-      return limit === undefined ? value : value.slice(0, limit);
+      const value = operator.text(context);
+      if (value === undefined) return absent;
+      return write(limit === undefined ? value : value.slice(0, limit));
     });
   }
-  if (from < format.length) parts.push(wireText(format.slice(from)));
   const [only] = parts;
   if (parts.length === 0) return () => "";
   if (parts.length === 1 && only !== undefined) return typeof only === "string" ? () => only : only;
@@ -70,66 +121,63 @@ export function compileFormat(format: string, absent: string, onUnknown: (operat
   };
 }
 
-const plain: Readonly<Record<string, Operator>> = {
-  PROTOCOL: (c) => c.protocol,
-  DOWNSTREAM_REMOTE_ADDRESS: (c) => join(c.remoteAddress, c.remotePort),
-  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (c) => c.remoteAddress,
-  DOWNSTREAM_REMOTE_PORT: (c) => String(c.remotePort),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: (c) => join(c.directRemoteAddress, c.directRemotePort),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: (c) => c.directRemoteAddress,
-  DOWNSTREAM_DIRECT_REMOTE_PORT: (c) => String(c.directRemotePort),
-  DOWNSTREAM_LOCAL_ADDRESS: (c) => join(c.localAddress, c.localPort),
-  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (c) => c.localAddress,
-  DOWNSTREAM_LOCAL_PORT: (c) => String(c.localPort),
-  ROUTE_NAME: (c) => c.routeName,
-  VIRTUAL_HOST_NAME: (c) => c.virtualHostName,
-  UPSTREAM_CLUSTER: (c) => c.clusterName,
-  UPSTREAM_CLUSTER_RAW: (c) => c.clusterName,
-  UPSTREAM_HOST: (c) => c.upstreamHost,
-  UPSTREAM_REMOTE_ADDRESS: (c) => c.upstreamHost,
-  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (c) => c.upstreamHost.slice(0, Math.max(0, c.upstreamHost.lastIndexOf(":"))),
-  UPSTREAM_REQUEST_ATTEMPT_COUNT: (c) => String(c.attempts),
-  RESPONSE_CODE: (c) => String(c.responseStatus),
-  RESPONSE_FLAGS: (c) => c.responseFlags || "-",
-  RESPONSE_CODE_DETAILS: (c) => c.responseDetails,
-  BYTES_RECEIVED: (c) => String(c.bytesReceived),
-  BYTES_SENT: (c) => String(c.bytesSent),
-  DURATION: (c) => String(Math.round(c.durationMs)),
-  REQUEST_DURATION: (c) => String(Math.round(c.durationMs)),
-  REQUESTED_SERVER_NAME: () => undefined,
-  CONNECTION_TERMINATION_DETAILS: () => undefined,
-  UPSTREAM_TRANSPORT_FAILURE_REASON: () => undefined,
-  DOWNSTREAM_PEER_SUBJECT: () => undefined,
-};
+function asItIs(value: string): string {
+  return value;
+}
 
-function operatorOf(name: string, argument: string | undefined): Operator | undefined {
-  if (argument === undefined) {
-    if (name === "START_TIME") return (c) => new Date(c.startedAt).toISOString();
-    return Object.hasOwn(plain, name) ? plain[name] : undefined;
+/** Beyond all that text of the wire has: bytes that JSON must escape, since they are no UTF-8. */
+const escaped = 0xe000;
+
+function readable(value: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII starts at NUL
+  if (/^[\x00-\x7f]*$/.test(value) || isUtf8(Buffer.from(value, "latin1"))) return value;
+  return value.replace(/[\x80-\xff]/g, (byte) => String.fromCharCode(escaped + byte.charCodeAt(0)));
+}
+
+/** A value of {@link compileJsonFormat}, or more of them, as JSON in text of the wire. */
+export function jsonText(value: JsonValue): string {
+  return JSON.stringify(value).replace(/[\ue080-\ue0ff]/g, (char) => `\\u00${(char.charCodeAt(0) - escaped).toString(16)}`);
+}
+
+/** A value of a JSON format: one operator alone keeps its type, and is null where it has nothing to say. */
+export function compileJsonFormat(
+  format: string,
+  absent: string,
+  onUnknown: (operator: string) => void,
+): (context: FormatContext) => JsonValue {
+  const [first, ...others] = partsOf(format);
+  if (first === undefined || typeof first === "string" || others.length > 0) return compileFormat(format, absent, onUnknown, readable);
+  const operator = operatorOf(first.name, first.argument);
+  if (operator === undefined) {
+    onUnknown(first.source);
+    return () => null;
   }
-  switch (name) {
-    case "REQ": {
-      const [first = "", second] = argument.toLowerCase().split("?");
-      if (second === undefined) return (c) => firstValue(c.request, first);
-      return (c) => firstValue(c.request, first) ?? firstValue(c.request, second);
-    }
-    case "RESP": {
-      const [first = "", second] = argument.toLowerCase().split("?");
-      return (c) => {
-        const headers = c.responseHeaders as string[] | undefined;
-        if (headers === undefined) return undefined;
-        return headerValue(headers, first) ?? (second === undefined ? undefined : headerValue(headers, second));
-      };
-    }
-    case "START_TIME": {
-      const write = dateFormat(argument);
-      return write && ((c) => write(new Date(c.startedAt)));
-    }
-    case "QUERY_PARAM":
-      return (c) => queryParameter(c.request.path, argument);
-    default:
-      return undefined;
+  const { json, text } = operator;
+  if (json !== undefined) return (context) => json(context) ?? null;
+  const { limit } = first;
+  return (context) => {
+    const value = text(context);
+    if (value === undefined) return null;
+    return readable(limit === undefined ? value : value.slice(0, limit));
+  };
+}
+
+interface Command {
+  readonly source: string;
+  readonly name: string;
+  readonly argument: string | undefined;
+  readonly limit: number | undefined;
+}
+
+function* partsOf(format: string): Generator<string | Command> {
+  let from = 0;
+  for (const match of format.matchAll(pattern)) {
+    if (match.index > from) yield wireText(format.slice(from, match.index));
+    from = match.index + match[0].length;
+    if (match[1] === undefined) yield "%";
+    else yield { source: match[0], name: match[1], argument: match[2], limit: match[3] === undefined ? undefined : Number(match[3]) };
   }
+  if (from < format.length) yield wireText(format.slice(from));
 }
 
 /** Unlike matchers, operators see only the first of several values. */
@@ -150,42 +198,4 @@ export function queryParameter(path: string, name: string): string | undefined {
     if ((equals < 0 ? pair : pair.slice(0, equals)) === name) return equals < 0 ? "" : pair.slice(equals + 1);
   }
   return undefined;
-}
-
-function join(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-const two = (value: number) => String(value).padStart(2, "0");
-
-const dateParts: Readonly<Record<string, (date: Date) => string>> = {
-  Y: (d) => String(d.getUTCFullYear()),
-  m: (d) => two(d.getUTCMonth() + 1),
-  d: (d) => two(d.getUTCDate()),
-  H: (d) => two(d.getUTCHours()),
-  M: (d) => two(d.getUTCMinutes()),
-  S: (d) => two(d.getUTCSeconds()),
-  F: (d) => d.toISOString().slice(0, 10),
-  T: (d) => d.toISOString().slice(11, 19),
-  s: (d) => String(Math.floor(d.getTime() / 1000)),
-  f: (d) => `${String(d.getUTCMilliseconds()).padStart(3, "0")}000000`,
-  "%": () => "%",
-};
-
-/** A strftime format; undefined when it holds a conversion that is not known. */
-function dateFormat(format: string): ((date: Date) => string) | undefined {
-  const parts = format.match(/%E?\d?[a-zA-Z%]|[^%]+|%/g) ?? [];
-  const writers = parts.map((part): ((date: Date) => string) | undefined => {
-    if (!part.startsWith("%")) return () => part;
-    const fraction = /^%(\d)f$/.exec(part);
-    if (fraction) return (date) => (dateParts.f as (date: Date) => string)(date).slice(0, Number(fraction[1]));
-    const seconds = /^%E(\d)S$/.exec(part);
-    if (seconds)
-      return (date) =>
-        `${two(date.getUTCSeconds())}.${String(date.getUTCMilliseconds()).padStart(3, "0").padEnd(9, "0").slice(0, Number(seconds[1]))}`;
-    const letter = part.slice(1);
-    return Object.hasOwn(dateParts, letter) ? dateParts[letter] : undefined;
-  });
-  if (writers.includes(undefined)) return undefined;
-  return (date) => writers.map((write) => (write as (date: Date) => string)(date)).join("");
 }

@@ -8,10 +8,13 @@ import { ClusterSchema } from "../../src/gen/envoy/envoy/config/cluster/v3/clust
 import { ListenerSchema } from "../../src/gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { FilterConfigSchema } from "../../src/gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import { RouteConfigurationSchema } from "../../src/gen/envoy/envoy/config/route/v3/route_pb.js";
+import { FileAccessLogSchema } from "../../src/gen/envoy/envoy/extensions/access_loggers/file/v3/file_pb.js";
 import { CorsPolicySchema, CorsSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { RouterSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { TlsInspectorSchema } from "../../src/gen/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
 import { HttpConnectionManagerSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { MetadataSchema } from "../../src/gen/envoy/envoy/extensions/formatter/metadata/v3/metadata_pb.js";
+import { ReqWithoutQuerySchema } from "../../src/gen/envoy/envoy/extensions/formatter/req_without_query/v3/req_without_query_pb.js";
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
@@ -32,6 +35,9 @@ const registry = createRegistry(
   CorsSchema,
   CorsPolicySchema,
   FilterConfigSchema,
+  FileAccessLogSchema,
+  MetadataSchema,
+  ReqWithoutQuerySchema,
 );
 
 export interface Planes extends AsyncDisposable {

@@ -7,13 +7,17 @@ import type { SubstitutionFormatString } from "../../gen/envoy/envoy/config/core
 import { FileAccessLogSchema } from "../../gen/envoy/envoy/extensions/access_loggers/file/v3/file_pb.js";
 import { StderrAccessLogSchema, StdoutAccessLogSchema } from "../../gen/envoy/envoy/extensions/access_loggers/stream/v3/stream_pb.js";
 import { unhandledFields } from "../fields.ts";
-import { compileFormat, type FormatContext, type Formatter } from "../formatter.ts";
+import { compileFormat, compileJsonFormat, type FormatContext, type Formatter, jsonText } from "../formatter.ts";
+import { wireText } from "../text.ts";
+import { compileLogFilter, type LogFilter } from "./access-log-filter.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
 
 export interface AccessLogger {
   /** `/dev/stdout`, `/dev/stderr` or a file. */
   readonly path: string;
+  /** Undefined: every request is logged. */
+  readonly accepts: LogFilter | undefined;
   readonly line: (context: FormatContext) => string;
 }
 
@@ -26,16 +30,15 @@ export function compileAccessLogs(logs: readonly AccessLog[], findings: Findings
   const compiled: AccessLogger[] = [];
   logs.forEach((log, index) => {
     const place = findings.at(`access_log[${index}]`);
-    for (const path of unhandledFields(AccessLogSchema, log, handledFields))
-      place.notExecuted(path, path === "filter" ? "; everything is logged" : "");
-    const logger = compileAccessLog(log, place);
-    if (logger === undefined) place.notExecuted(`typed_config (${log.name})`);
-    else compiled.push(logger);
+    for (const path of unhandledFields(AccessLogSchema, log, handledFields)) place.notExecuted(path);
+    const destination = compileDestination(log, place);
+    if (destination === undefined) place.notExecuted(`typed_config (${log.name})`);
+    else compiled.push({ ...destination, accepts: log.filter && compileLogFilter(log.filter, place.at("filter")) });
   });
   return compiled;
 }
 
-function compileAccessLog(log: AccessLog, findings: Findings): AccessLogger | undefined {
+function compileDestination(log: AccessLog, findings: Findings): Omit<AccessLogger, "accepts"> | undefined {
   if (log.configType.case !== "typedConfig") return undefined;
   const any = log.configType.value;
   const file = anyUnpack(any, FileAccessLogSchema);
@@ -46,7 +49,7 @@ function compileAccessLog(log: AccessLog, findings: Findings): AccessLogger | un
       case "format":
         return { path: file.path, line: compileText(format.value, findings) };
       case "jsonFormat":
-        return { path: file.path, line: compileJson(format.value, findings) };
+        return { path: file.path, line: compileJson(format.value, false, findings) };
       case "logFormat":
         return { path: file.path, line: compileSubstitution(format.value, findings) };
       default:
@@ -61,44 +64,43 @@ function compileAccessLog(log: AccessLog, findings: Findings): AccessLogger | un
   return { path, line: format === undefined ? compileText(defaultFormat, findings) : compileSubstitution(format, findings) };
 }
 
-function compileSubstitution({ format }: SubstitutionFormatString, findings: Findings): Formatter {
-  if (format.case === "jsonFormat") return compileJson(format.value, findings);
-  if (format.case === "textFormat") return compileText(format.value, findings);
+/** Commands that are built in here. */
+const knownFormatters = [".ReqWithoutQuery", ".Metadata"];
+
+function compileSubstitution({ format, omitEmptyValues, formatters }: SubstitutionFormatString, findings: Findings): Formatter {
+  for (const { name, typedConfig } of formatters)
+    if (!knownFormatters.some((suffix) => typedConfig?.typeUrl.endsWith(suffix)))
+      findings.notExecuted(`typed_config.log_format.formatters (${name})`);
+  if (format.case === "jsonFormat") return compileJson(format.value, omitEmptyValues, findings);
+  if (format.case === "textFormat") return compileText(format.value, findings, omitEmptyValues);
   const source = format.value?.specifier;
-  return compileText(source?.case === "inlineString" ? source.value : defaultFormat, findings);
+  return compileText(source?.case === "inlineString" ? source.value : defaultFormat, findings, omitEmptyValues);
 }
 
-function compileText(format: string, findings: Findings): Formatter {
-  return compileFormat(format, "-", (operator) => findings.operator("typed_config", operator));
+function compileText(format: string, findings: Findings, omitsEmpty = false): Formatter {
+  return compileFormat(format, omitsEmpty ? "" : "-", (operator) => findings.operator("typed_config", operator));
 }
 
-function compileJson(format: JsonObject, findings: Findings): Formatter {
-  const compiled = compileJsonValue(format, findings);
-  return (context) => `${JSON.stringify(compiled(context))}\n`;
+function compileJson(format: JsonObject, omitsEmpty: boolean, findings: Findings): Formatter {
+  const compiled = compileJsonValue(format, omitsEmpty, findings);
+  return (context) => `${jsonText(compiled(context))}\n`;
 }
 
-function compileJsonValue(value: JsonValue, findings: Findings): (context: FormatContext) => JsonValue {
-  if (typeof value === "string") {
-    const format = compileFormat(value, "", (operator) => findings.operator("typed_config", operator));
-    // A value that is one operator alone keeps its type: a number, or null when absent.
-    const isAlone = /^%[^%]+%$/.test(value);
-    return (context) => {
-      const text = format(context);
-      if (!isAlone) return text;
-      return text === ""
-        ? null
-        : /^(?:0|[1-9]\d{0,14})$/.test(text) && !value.startsWith("%REQ") && !value.startsWith("%RESP(")
-          ? Number(text)
-          : text;
-    };
-  }
+type JsonWriter = (context: FormatContext) => JsonValue;
+
+function compileJsonValue(value: JsonValue, omitsEmpty: boolean, findings: Findings): JsonWriter {
+  if (typeof value === "string")
+    return compileJsonFormat(value, omitsEmpty ? "" : "-", (operator) => findings.operator("typed_config", operator));
   if (Array.isArray(value)) {
-    const items = value.map((each) => compileJsonValue(each, findings));
+    const items = value.map((each) => compileJsonValue(each, omitsEmpty, findings));
     return (context) => items.map((each) => each(context));
   }
-  if (value !== null && typeof value === "object") {
-    const entries = Object.entries(value).map(([key, each]) => [key, compileJsonValue(each, findings)] as const);
-    return (context) => Object.fromEntries(entries.map(([key, each]) => [key, each(context)]));
-  }
-  return () => value;
+  if (value === null || typeof value !== "object") return () => value;
+  const entries = Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, each]) => [wireText(key), compileJsonValue(each, omitsEmpty, findings)] as const);
+  return (context) => {
+    const written = entries.map(([key, write]) => [key, write(context)] as const);
+    return Object.fromEntries(omitsEmpty ? written.filter(([, each]) => each !== null) : written);
+  };
 }

@@ -435,11 +435,11 @@ export const handledFields: HandledFields = {
   "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig": ["upgrade_type", "enabled"],
   "envoy.extensions.filters.network.http_connection_manager.v3.Rds": ["config_source", "route_config_name"],
   "envoy.extensions.filters.http.router.v3.Router": ["suppress_envoy_headers", "dynamic_stats", "start_child_span"],
-  "envoy.config.accesslog.v3.AccessLog": ["name", "typed_config"],
+  "envoy.config.accesslog.v3.AccessLog": ["name", "typed_config", "filter"],
   "envoy.extensions.access_loggers.file.v3.FileAccessLog": ["path", "format", "json_format", "log_format"],
   "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog": ["log_format"],
   "envoy.extensions.access_loggers.stream.v3.StderrAccessLog": ["log_format"],
-  "envoy.config.core.v3.SubstitutionFormatString": ["text_format", "json_format", "text_format_source"],
+  "envoy.config.core.v3.SubstitutionFormatString": ["text_format", "json_format", "text_format_source", "formatters", "omit_empty_values"],
 
   "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext": ["common_tls_context", "sni", "auto_host_sni", "max_session_keys"],
   "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": [

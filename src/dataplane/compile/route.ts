@@ -1,6 +1,7 @@
 // One route: when it matches and what it does with a request.
 
 import type { DirectResponseAction, RetryPolicy, Route } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import type { MetadataView } from "../formatter.ts";
 import type { Matchable, PathTest } from "../match.ts";
 import type { Findings } from "./findings.ts";
 import { compileForward, type Forward } from "./forward.ts";
@@ -13,6 +14,7 @@ export interface CompiledRoute extends Matchable, FiltersOfRoute {
   readonly action: Action;
   readonly requestMutations: HeaderMutations | undefined;
   readonly responseMutations: HeaderMutations | undefined;
+  readonly metadata: MetadataView | undefined;
   /** How much of a body is kept for retries. */
   readonly bufferLimit: number | undefined;
 }
@@ -45,6 +47,7 @@ export function compileRoute(route: Route, hostRetry: RetryPolicy | undefined, f
     requestMutations,
     responseMutations,
     ...compileFiltersOfRoute(route.typedPerFilterConfig, findings),
+    metadata: route.metadata?.filterMetadata as MetadataView | undefined,
     bufferLimit: limit === undefined ? undefined : Number(limit),
   };
 }

@@ -6,8 +6,10 @@ import type { CompiledHcm } from "../compile/hcm.ts";
 import type { Deadline } from "../deadline.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Tables } from "../exchange/tables.ts";
+import type { TlsView } from "../formatter.ts";
 import type { Headers } from "../http1/headers.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
+import type { Hello } from "../tls/client-hello.ts";
 import type { ListenerStats } from "./listener-stats.ts";
 
 /** Who is at the other end, and where he came in. */
@@ -20,6 +22,10 @@ export interface Peer {
 }
 
 export interface ClientStream extends Peer {
+  /** SNI, in lower case. */
+  readonly serverName: string;
+  /** Undefined: plain text. */
+  readonly tls: TlsView | undefined;
   /** Route time-out, per-try time-out, stream idle time-out of the exchange. */
   readonly request: Deadline;
   readonly try: Deadline;
@@ -57,6 +63,7 @@ export interface ClientConnection {
 
 /** What a connection needs of its listener: always the newest. */
 export interface ConnectionOwner {
+  readonly hello: Hello;
   readonly hcm: CompiledHcm;
   /** The client speaks TLS, which ends before this. */
   readonly isTls: boolean;

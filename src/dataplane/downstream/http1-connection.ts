@@ -5,6 +5,7 @@ import type { AccessLogger } from "../compile/access-log.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
 import { Deadline } from "../deadline.ts";
 import { Exchange } from "../exchange/exchange.ts";
+import type { TlsView } from "../formatter.ts";
 import type { Headers } from "../http1/headers.ts";
 import { HeadFault, type RequestHead } from "../http1/request-head.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
@@ -14,6 +15,7 @@ import { answerText, type Closing, framing, headText, refusalText, tunnelFraming
 import { countStatus } from "./listener-stats.ts";
 import { type RequestListener, RequestReader } from "./request-reader.ts";
 import { SlowBodyWatch } from "./slow-body.ts";
+import { tlsView } from "./tls-view.ts";
 
 /** After an answer that ends the connection, how long the client may go on sending before it is cut: it should be able to read the answer. */
 const lingerMs = 1_000;
@@ -64,6 +66,14 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
 
   get hcm(): CompiledHcm {
     return this.#owner.hcm;
+  }
+
+  get serverName(): string {
+    return this.#owner.hello.serverName;
+  }
+
+  get tls(): TlsView | undefined {
+    return this.isTls ? tlsView(this.#socket) : undefined;
   }
 
   get isReading(): boolean {

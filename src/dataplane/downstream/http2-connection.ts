@@ -3,9 +3,11 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { Deadline } from "../deadline.ts";
+import type { TlsView } from "../formatter.ts";
 import { nodeHttp2 } from "../http2/node-http2.ts";
 import { type ClientConnection, type ConnectionOwner, type Peer, plainAddress } from "./client.ts";
 import { Http2ClientStream } from "./http2-stream.ts";
+import { tlsView } from "./tls-view.ts";
 
 /** Between the notice that no new streams will be served and the refusal of such: what is on its way is still served. */
 const noticeMs = 250;
@@ -78,6 +80,10 @@ export class Http2Connection implements ClientConnection, Peer {
     this.#streams.add(client);
     client.begin(list, flags);
     if (this.#served >= this.owner.hcm.requestsPerConnection) this.drain();
+  }
+
+  get tls(): TlsView | undefined {
+    return this.isTls ? tlsView(this.#socket) : undefined;
   }
 
   onStreamClose(stream: Http2ClientStream): void {

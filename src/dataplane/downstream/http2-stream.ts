@@ -6,6 +6,7 @@ import type { CompiledHcm } from "../compile/hcm.ts";
 import { Deadline } from "../deadline.ts";
 import { sendHeaders } from "../edge.ts";
 import { Exchange } from "../exchange/exchange.ts";
+import type { TlsView } from "../formatter.ts";
 import type { Headers } from "../http1/headers.ts";
 import { HeadFault } from "../http1/request-head.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
@@ -49,6 +50,14 @@ export class Http2ClientStream implements ClientStream {
     stream.on("close", () => this.#onClose());
     stream.on("drain", () => this.#exchange?.onDownstreamDrain());
     stream.on("wantTrailers", () => this.#endWithTrailers());
+  }
+
+  get serverName(): string {
+    return this.#connection.owner.hello.serverName;
+  }
+
+  get tls(): TlsView | undefined {
+    return this.#connection.tls;
   }
 
   get isReading(): boolean {

@@ -72,7 +72,7 @@ export function fail(exchange: Exchange, status: number, body: string, flag: str
     exchange.end();
     return;
   }
-  reply(exchange, status, body, exchange.responseFlags === "" ? flag : `${flag},${exchange.responseFlags}`, details, options);
+  reply(exchange, status, body, exchange.responseFlags === "" ? flag : `${exchange.responseFlags},${flag}`, details, options);
 }
 
 export function redirect(exchange: Exchange, status: number, location: string): void {

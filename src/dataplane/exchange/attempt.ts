@@ -57,6 +57,7 @@ export function onConnection(exchange: Exchange, upstream: UpstreamStream): void
   const cluster = exchange.cluster as ClusterRuntime;
   cluster.stats.upstream_rq_total++;
   exchange.upstream = upstream;
+  exchange.carrier = upstream;
   if (exchange.forward?.host?.kind === "upstream" && host.spec.hostname !== "") setAuthority(exchange, host.spec.hostname);
   exchange.sentAt = performance.now();
   if (exchange.call !== undefined) {
@@ -67,7 +68,10 @@ export function onConnection(exchange: Exchange, upstream: UpstreamStream): void
     upstream.begin(exchange, prepared(exchange));
     for (const part of exchange.bodyParts) upstream.sendData(part);
     if (!exchange.keepsBody) exchange.bodyParts = [];
-    if (exchange.requestEnded) upstream.endRequest(exchange.requestTrailers);
+    if (exchange.requestEnded) {
+      upstream.endRequest(exchange.requestTrailers);
+      exchange.sentWholeAt = exchange.sentAt;
+    }
   }
   if (exchange.client.isReading) return; // the rest of what was read goes out with it
   flushRequest(exchange);
@@ -90,5 +94,7 @@ function withoutFragment(request: Exchange): OutgoingRequest {
 
 export function overflow(exchange: Exchange): void {
   exchange.release();
-  fail(exchange, 503, resetText(exchange, "overflow"), "UO", "upstream_overflow", { headers: ["x-envoy-overloaded", "true"] });
+  fail(exchange, 503, resetText(exchange, "overflow"), "UO", "upstream_reset_before_response_started{overflow}", {
+    headers: ["x-envoy-overloaded", "true"],
+  });
 }

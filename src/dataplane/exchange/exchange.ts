@@ -1,6 +1,7 @@
 // One request and its response: routed, sent to an upstream (again, if a policy says so), answered. This file is its state, what others may see of
 // it, and its end; each thing that can happen to it is a file of this folder, a function of the exchange.
 
+import type { JsonValue } from "@bufbuild/protobuf";
 import type { PickContext } from "../balancing/candidate.ts";
 import type { Forward, WeightedChoice } from "../compile/forward.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
@@ -10,7 +11,7 @@ import type { CompiledRoute } from "../compile/route.ts";
 import type { CompiledRouteConfig, CompiledVirtualHost } from "../compile/route-config.ts";
 import type { ClientStream } from "../downstream/client.ts";
 import type { FilterRun } from "../filters/http-filter.ts";
-import type { FormatContext } from "../formatter.ts";
+import type { AddressView, FormatContext, MetadataView, TimesView, TlsView } from "../formatter.ts";
 import type { Headers } from "../http1/headers.ts";
 import type { Protocol, RequestHead } from "../http1/request-head.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
@@ -52,6 +53,10 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   responseHeaders: Headers | undefined;
   responseFlags = "";
   responseDetails = "";
+  responseTrailers: Headers | undefined;
+  upstreamFailure = "";
+  /** What filters have found out, by their names. */
+  dynamicMetadata: Record<string, Record<string, JsonValue>> | undefined;
   bytesReceived = 0;
   bytesSent = 0;
   attempts = 0;
@@ -92,9 +97,15 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   /** That the client gets, so that it finds the same host again. */
   cookies: readonly string[] = noCookies;
   upstream: UpstreamStream | undefined;
+  /** The last of them, also when it is over. */
+  carrier: UpstreamStream | undefined;
   /** Among the active requests of its cluster and host. */
   isCounted = false;
   sentAt = 0;
+  /** `performance.now()`, 0 where it did not happen: the request was here whole, and was sent whole; the response began. */
+  requestEndedAt = 0;
+  sentWholeAt = 0;
+  respondedAt = 0;
   retryTimer: NodeJS.Timeout | undefined;
   isRetry = false;
   resendsLeft = 1;
@@ -165,8 +176,34 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   get routeName(): string {
     return this.route?.name ?? "";
   }
+  get upstreamCluster(): string {
+    return this.cluster === undefined ? "" : this.clusterName;
+  }
   get upstreamHost(): string {
     return this.pickedHost?.label ?? "";
+  }
+  get upstreamHostName(): string {
+    return this.pickedHost?.spec.hostname ?? "";
+  }
+  get upstreamLocal(): AddressView | undefined {
+    return this.carrier?.local;
+  }
+  get upstreamProtocol(): string {
+    return this.carrier?.protocol ?? "";
+  }
+  get serverName(): string {
+    return this.client.serverName;
+  }
+  get tls(): TlsView | undefined {
+    return this.client.tls;
+  }
+  get routeMetadata(): MetadataView | undefined {
+    return this.route?.metadata;
+  }
+  get times(): TimesView {
+    const since = (at: number) => (at === 0 ? undefined : at - this.#began);
+    const requestEnd = this.requestEndedAt === 0 && this.requestEnded ? 0 : since(this.requestEndedAt);
+    return { requestEnd, upstreamRequestEnd: since(this.sentWholeAt), responseBegin: since(this.respondedAt) };
   }
   get isWebSocket(): boolean {
     return this.upgrade?.toLowerCase() === "websocket";
@@ -274,7 +311,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     this.release();
     this.bodyParts = [];
     if (this.filters !== undefined) endFilters(this);
-    for (const log of this.hcm.accessLogs) this.client.log(log, this);
+    for (const log of this.hcm.accessLogs) if (log.accepts?.(this) !== false) this.client.log(log, this);
     this.client.onExchangeEnd(this, this.closesAfter);
   }
 }

@@ -12,6 +12,7 @@ import { scheduleRetry } from "./retries.ts";
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
 export function onNoConnection(exchange: Exchange, failure: UpstreamFailure, detail: string): void {
+  exchange.upstreamFailure = failure === "connect" ? connectError(detail) : "";
   onFailure(exchange, failure, detail, false);
 }
 
@@ -58,37 +59,49 @@ function onFailure(exchange: Exchange, failure: UpstreamFailure, detail: string,
   if (exchange.retry !== undefined && shouldRetryFailure(exchange.retry, failure, wasSent) && scheduleRetry(exchange)) return;
   switch (failure) {
     case "malformed":
-      fail(exchange, 502, resetText(exchange, "protocol error"), "UPE", `upstream_protocol_error{${detail}}`);
+      fail(exchange, 502, resetText(exchange, "protocol error"), "UPE", `${resetBefore}{protocol_error|${detail}}`);
       return;
     case "connect":
-      fail(exchange, 503, resetText(exchange, "remote connection failure"), "UF", `upstream_connection_failure{${detail}}`);
+      fail(
+        exchange,
+        503,
+        resetText(exchange, "remote connection failure"),
+        "UF",
+        `${resetBefore}{remote_connection_failure|${connectError(detail)}}`,
+      );
       return;
     case "connectTimeout":
-      fail(exchange, 503, resetText(exchange, "connection timeout"), "UF", "upstream_connection_timeout");
+      fail(exchange, 503, resetText(exchange, "connection timeout"), "UF", `${resetBefore}{connection_timeout}`);
       return;
     case "refused":
-      fail(
-        exchange,
-        503,
-        resetText(exchange, "remote refused stream reset"),
-        "UR",
-        "upstream_reset_before_response_started{remote_refused_stream_reset}",
-      );
+      fail(exchange, 503, resetText(exchange, "remote refused stream reset"), "UR", `${resetBefore}{remote_refused_stream_reset}`);
       return;
     case "remoteReset":
-      fail(exchange, 503, resetText(exchange, "remote reset"), "UR", "upstream_reset_before_response_started{remote_reset}");
+      fail(exchange, 503, resetText(exchange, "remote reset"), "UR", `${resetBefore}{remote_reset}`);
       return;
     default:
-      fail(
-        exchange,
-        503,
-        resetText(exchange, "connection termination"),
-        "UC",
-        "upstream_reset_before_response_started{connection_termination}",
-      );
+      fail(exchange, 503, resetText(exchange, "connection termination"), "UC", `${resetBefore}{connection_termination}`);
       return;
   }
 }
+
+const resetBefore = "upstream_reset_before_response_started";
+
+/** What Envoy says of a connection that could not be made; TLS has words of its own. */
+function connectError(code: string): string {
+  const words = systemErrors[code];
+  return words === undefined ? code : `delayed connect error: ${words}`;
+}
+
+const systemErrors: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "Connection refused",
+  ECONNRESET: "Connection reset by peer",
+  EHOSTUNREACH: "No route to host",
+  ENETUNREACH: "Network is unreachable",
+  ENOENT: "No such file or directory",
+  EACCES: "Permission denied",
+  ETIMEDOUT: "Connection timed out",
+};
 
 /** A malformed body: the upstream must not take what it got for the whole. */
 export function onRequestMalformed(exchange: Exchange): void {

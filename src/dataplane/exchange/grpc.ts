@@ -13,6 +13,10 @@ export function isGrpc(headers: Headers): boolean {
 const statuses: Readonly<Record<number, number>> = { 400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14 };
 const unknownStatus = 2;
 
+export function grpcStatusOfHttp(status: number): number {
+  return statuses[status] ?? unknownStatus;
+}
+
 /** The other way round: what the status of an upstream would have been in HTTP. */
 const httpStatuses: readonly number[] = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
 

@@ -51,13 +51,16 @@ export function onBodyData(exchange: Exchange, data: Buffer): void {
 export function onBodyEnd(exchange: Exchange, trailers: Headers | undefined): void {
   if (exchange.isDone) return;
   exchange.requestEnded = true;
+  exchange.requestEndedAt = performance.now();
   exchange.requestTrailers = trailers;
   startRouteTimer(exchange);
   const again = exchange.whenWhole;
   exchange.whenWhole = undefined;
   again?.();
   if (again !== undefined) return;
-  exchange.upstream?.endRequest(trailers);
+  if (exchange.upstream === undefined) return;
+  exchange.upstream.endRequest(trailers);
+  exchange.sentWholeAt = exchange.requestEndedAt;
 }
 
 export function flushRequest(exchange: Exchange): void {

@@ -24,6 +24,7 @@ export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
   } else if (exchange.retry !== undefined && shouldRetryResponse(exchange.retry, head, exchange.method) && scheduleRetry(exchange)) return;
   else if (exchange.isRetry) stats.upstream_rq_retry_success++;
   exchange.client.try.clear();
+  exchange.respondedAt = performance.now();
   exchange.responseStatus = head.status;
   exchange.responseDetails = "via_upstream";
   exchange.responseHeaders = head.headers;
@@ -44,7 +45,7 @@ function countStatus(stats: ClusterStats, status: number): void {
 function prepareHeaders(exchange: Exchange, { status, headers }: ResponseHead): void {
   const { hcm } = exchange;
   if (hcm.envoyHeaders) {
-    setHeader(headers, "x-envoy-upstream-service-time", String(Math.floor(performance.now() - exchange.sentAt)));
+    setHeader(headers, "x-envoy-upstream-service-time", String(Math.floor(exchange.respondedAt - exchange.sentAt)));
   }
   if (exchange.virtualHost?.tellsAttempts) setHeader(headers, "x-envoy-attempt-count", String(exchange.attempts));
   mutateResponse(exchange, headers);
@@ -67,7 +68,10 @@ export function onResponseFlush(exchange: Exchange): void {
 }
 
 export function onResponseEnd(exchange: Exchange, trailers: Headers | undefined): void {
-  if (trailers !== undefined) reportTrailers(exchange, trailers);
+  if (trailers !== undefined) {
+    exchange.responseTrailers = trailers;
+    reportTrailers(exchange, trailers);
+  }
   if (exchange.isTunnel) exchange.closesAfter = true;
   else exchange.upstream = undefined;
   exchange.client.sendEnd(trailers);

@@ -27,6 +27,9 @@ const idleState = 5;
 
 export class Http1Upstream implements UpstreamStream {
   readonly socket: Socket;
+  /** Kept: a closed socket does not know it any more. */
+  readonly local: { readonly address: string; readonly port: number };
+  readonly protocol = "HTTP/1.1";
   readonly #writer: MessageWriter;
   /** Requests that it has carried. */
   served = 0;
@@ -49,6 +52,7 @@ export class Http1Upstream implements UpstreamStream {
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.socket = socket;
+    this.local = { address: socket.localAddress ?? "", port: socket.localPort ?? 0 };
     this.#writer = new MessageWriter(socket);
     this.#owner = owner;
     socket.on("data", this.#onData);

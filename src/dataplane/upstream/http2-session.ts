@@ -17,6 +17,8 @@ export interface SessionOwner {
 export class Http2Session {
   readonly socket: Socket;
   readonly session: ClientHttp2Session;
+  /** Kept: a closed socket does not know it any more. */
+  readonly local: { readonly address: string; readonly port: number };
   readonly owner: SessionOwner;
   /** Requests that it has carried. */
   served = 0;
@@ -32,6 +34,7 @@ export class Http2Session {
 
   constructor(socket: Socket, owner: SessionOwner) {
     this.socket = socket;
+    this.local = { address: socket.localAddress ?? "", port: socket.localPort ?? 0 };
     this.owner = owner;
     // Before node:http2 closes the streams for it: they should know why.
     socket.once("close", () => {

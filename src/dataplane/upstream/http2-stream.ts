@@ -24,6 +24,12 @@ export class Http2Upstream implements UpstreamStream {
     this.#session = session;
   }
 
+  readonly protocol = "HTTP/2";
+
+  get local(): { readonly address: string; readonly port: number } {
+    return this.#session.local;
+  }
+
   /** A host that said goodbye before it read the request: nobody has seen it. */
   get mayHaveBeenStale(): boolean {
     return !this.#headRead && this.#stream?.rstCode === errorCodes.refusedStream && this.#session.isGoingAway;

@@ -36,6 +36,9 @@ export interface OutgoingRequest {
 }
 
 export interface UpstreamStream {
+  /** Our end of the connection, and what is spoken on it; for logs. */
+  readonly local?: { readonly address: string; readonly port: number };
+  readonly protocol?: string;
   /** A kept connection may be closed in the moment that it is used: when it fails without a byte of a response, that says nothing of the request. */
   readonly mayHaveBeenStale: boolean;
   /** Sends the head of a request. */

@@ -1,0 +1,39 @@
+// What access logs can say of a client's TLS.
+
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { TlsView } from "../formatter.ts";
+
+const views = new WeakMap<Socket, TlsView>();
+
+/** Undefined for a plain connection. Looked up once for a connection, and only when somebody asks. */
+export function tlsView(socket: Socket): TlsView | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  let view = views.get(socket);
+  if (view === undefined) {
+    view = read(socket);
+    views.set(socket, view);
+  }
+  return view;
+}
+
+function read(socket: TLSSocket): TlsView {
+  const peer = socket.getPeerX509Certificate();
+  const names = (peer?.subjectAltName ?? "").split(", ");
+  const sans = (kind: string) => names.flatMap((name) => (name.startsWith(kind) ? [name.slice(kind.length)] : [])).join();
+  return {
+    version: socket.getProtocol() ?? "",
+    cipher: socket.getCipher()?.name ?? "",
+    peerSubject: distinguishedName(peer?.subject),
+    peerIssuer: distinguishedName(peer?.issuer),
+    peerSerial: peer?.serialNumber.toLowerCase() ?? "",
+    peerFingerprint256: peer?.fingerprint256.replaceAll(":", "").toLowerCase() ?? "",
+    peerUriSans: sans("URI:"),
+    peerDnsSans: sans("DNS:"),
+  };
+}
+
+/** RFC 2253: the most specific part first. */
+function distinguishedName(lines: string | undefined): string {
+  return (lines ?? "").split("\n").reverse().join();
+}
