@@ -49,7 +49,7 @@ test("fields of clusters, listeners and routes that are not executed are named",
         hashPolicy: [{ policySpecifier: { case: "filterState", value: { key: "x" } } }],
       },
     },
-    typedPerFilterConfig: { "envoy.filters.http.fault": packAny(HTTPFaultSchema, {}) },
+    typedPerFilterConfig: { "envoy.filters.http.fault": packAny(HTTPFaultSchema, { maxActiveFaults: 1 }) },
     requestHeadersToAdd: [{ header: { key: "x", value: "%NO_SUCH_THING%" } }],
   } as RouteInit;
   await using plane = await serve([
@@ -79,7 +79,7 @@ test("fields of clusters, listeners and routes that are not executed are named",
     'virtual_hosts["h"].routes[0].match.dynamic_metadata; the route never matches',
     'virtual_hosts["h"].routes[0].route.request_mirror_policies',
     'virtual_hosts["h"].routes[0].route.hash_policy[0].filter_state',
-    'virtual_hosts["h"].routes[0].typed_per_filter_config["envoy.filters.http.fault"]',
+    'virtual_hosts["h"].routes[0].typed_per_filter_config["envoy.filters.http.fault"].max_active_faults',
     "filter_chains[0].filters[0].typed_config.tracing",
     "filter_chains[0].filters[0].typed_config.local_reply_config",
   ]) {

@@ -23,8 +23,10 @@ import { HttpProtocolOptionsSchema } from "../../src/gen/envoy/envoy/extensions/
 import type { EnvoyResource } from "../../src/model/envoy-resource.ts";
 import { type RunningEnvoy, startEnvoy } from "../servers/envoy.ts";
 import { freePorts } from "../servers/ports.ts";
+import { filterSchemas } from "./filter-schemas.ts";
 
 const registry = createRegistry(
+  ...filterSchemas,
   HttpConnectionManagerSchema,
   RouterSchema,
   RouteConfigurationSchema,

@@ -1,6 +1,7 @@
 // A share of requests that something is done for.
 
 import type { RuntimeFractionalPercent } from "../../gen/envoy/envoy/config/core/v3/base_pb.js";
+import type { FractionalPercent } from "../../gen/envoy/envoy/type/v3/percent_pb.js";
 import { fractionOf } from "./route-match.ts";
 
 /** Drawn anew each time it is asked. */
@@ -8,7 +9,15 @@ export type Fraction = () => boolean;
 
 /** Without one, it is done for all. */
 export function compileFraction(fraction: RuntimeFractionalPercent | undefined): Fraction {
-  const share = fraction?.defaultValue === undefined ? 1 : fractionOf(fraction.defaultValue);
+  return drawn(fraction?.defaultValue === undefined ? 1 : fractionOf(fraction.defaultValue));
+}
+
+/** Without one, it is done for none. */
+export function compilePercentage(percentage: FractionalPercent | undefined): Fraction {
+  return drawn(percentage === undefined ? 0 : fractionOf(percentage));
+}
+
+function drawn(share: number): Fraction {
   if (share >= 1) return () => true;
   return share <= 0 ? () => false : () => Math.random() < share;
 }

@@ -2,8 +2,6 @@
 // others, those whose configuration makes them do nothing need no word, and the rest is reported.
 
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
-import { CsrfPolicySchema } from "../../gen/envoy/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
-import { LocalRateLimitSchema } from "../../gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
 import { RouterSchema } from "../../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
 import type { HttpFilter } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { unhandledFields } from "../fields.ts";
@@ -14,17 +12,7 @@ import { handledFields } from "./handled.ts";
 import { messageName } from "./route-filters.ts";
 
 /** Filters that do nothing while their configuration is empty; what a route adds to them is reported there. */
-const inertWhenEmpty = [
-  ".HTTPFault",
-  ".GrpcWeb",
-  ".FilterConfig",
-  ".Buffer",
-  ".HeaderMutation",
-  ".ExtAuthz",
-  ".RBAC",
-  ".Lua",
-  ".JwtAuthentication",
-];
+const inertWhenEmpty = [".GrpcWeb", ".FilterConfig", ".HeaderMutation", ".ExtAuthz", ".RBAC", ".Lua", ".JwtAuthentication"];
 
 /** A filter of the list that is executed here. */
 export interface CompiledFilter {
@@ -38,6 +26,8 @@ export interface CompiledFilter {
 export interface CompiledFilters {
   readonly envoyHeaders: boolean;
   readonly filters: readonly CompiledFilter[];
+  /** Those of them that have something to do where no route says anything. */
+  readonly activeFilters: readonly CompiledFilter[];
 }
 
 export function compileHttpFilters(filters: readonly HttpFilter[], findings: Findings): CompiledFilters {
@@ -58,21 +48,21 @@ export function compileHttpFilters(filters: readonly HttpFilter[], findings: Fin
     }
     const known = httpFilters.find(({ configType }) => configType === messageName(any));
     if (known !== undefined) {
-      const config = known.compile(any, place.at("typed_config"));
-      compiled.push({ name: filter.name, filter: known, config, isDisabled: filter.disabled });
+      try {
+        const config = known.compile(any, place.at("typed_config"), filter);
+        compiled.push({ name: filter.name, filter: known, config, isDisabled: filter.disabled });
+      } catch (error) {
+        place.refused("typed_config", (error as Error).message);
+      }
       return;
     }
     if (filter.disabled || isInert(any)) return;
     place.notExecuted(`typed_config (${filter.name})`);
   });
-  return { envoyHeaders, filters: compiled };
+  const activeFilters = compiled.filter(({ config, isDisabled }) => config !== undefined && !isDisabled);
+  return { envoyHeaders, filters: compiled, activeFilters };
 }
 
 function isInert(any: Parameters<typeof anyUnpack>[0]): boolean {
-  if (any.value.length === 0) return inertWhenEmpty.some((suffix) => any.typeUrl.endsWith(suffix));
-  const limit = anyUnpack(any, LocalRateLimitSchema);
-  if (limit !== undefined) return limit.tokenBucket === undefined && limit.descriptors.length === 0;
-  const csrf = anyUnpack(any, CsrfPolicySchema);
-  if (csrf !== undefined) return (csrf.filterEnabled?.defaultValue?.numerator ?? 0) === 0 && csrf.shadowEnabled === undefined;
-  return false;
+  return any.value.length === 0 && inertWhenEmpty.some((suffix) => any.typeUrl.endsWith(suffix));
 }

@@ -108,6 +108,26 @@ function compilePath(match: RouteMatch): PathTest {
   }
 }
 
+/** One that cannot be compiled never matches, and is reported with what that means. */
+export function compileHeaderMatchers(
+  matchers: readonly HeaderMatcher[],
+  findings: Findings,
+  field: string,
+  consequence: string,
+): readonly Condition[] {
+  return matchers.map((matcher, index) => {
+    const path = `${field}[${index}]`;
+    try {
+      const condition = compileHeaderMatcher(matcher);
+      if (condition === undefined) findings.notExecuted(path, consequence);
+      return condition ?? never;
+    } catch (error) {
+      findings.refused(path, `${(error as Error).message}${consequence}`);
+      return never;
+    }
+  });
+}
+
 /** Throws for a bad regular expression; undefined for a kind that is not executed. */
 export function compileHeaderMatcher(matcher: HeaderMatcher): Condition | undefined {
   const name = matcher.name.toLowerCase();

@@ -30,6 +30,8 @@ export interface ClientStream extends Peer {
   readonly request: Deadline;
   readonly try: Deadline;
   readonly idle: Deadline;
+  /** What it shares with the other streams of its client. */
+  readonly connection: object;
   /** In the middle of what one read brought: more for the upstream may follow at once. */
   readonly isReading: boolean;
 

@@ -76,6 +76,10 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
     return this.isTls ? tlsView(this.#socket) : undefined;
   }
 
+  get connection(): object {
+    return this;
+  }
+
   get isReading(): boolean {
     return this.#reader.isReading;
   }

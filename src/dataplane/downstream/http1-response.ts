@@ -23,10 +23,13 @@ export function headText(status: number, headers: Headers): string {
 /** An answer of our own, whole. */
 export function answerText(exchange: Exchange, status: number, headers: Headers, body: string, closing: Closing): string {
   let text = headText(status, headers);
-  // Of an answer to HEAD without a text, Envoy does not say that it is empty.
-  if (status !== 204 && status >= 200 && (body !== "" || exchange.method !== "HEAD")) text += `content-length: ${body.length}\r\n`;
+  if (status !== 204 && status >= 200) {
+    if (body !== "" || !exchange.isHead) text += `content-length: ${body.length}\r\n`;
+    // Of an answer to HEAD without a text, Envoy does not say that it is empty.
+    else if (exchange.protocol === "HTTP/1.1") text += "transfer-encoding: chunked\r\n";
+  }
   text += `${connectionHeader(exchange, closing)}\r\n`;
-  return exchange.method !== "HEAD" && status !== 204 && status !== 304 ? text + body : text;
+  return !exchange.isHead && status !== 204 && status !== 304 ? text + body : text;
 }
 
 export function tunnelFraming(exchange: Exchange, head: ResponseHead): string {
@@ -45,7 +48,7 @@ export function framing(exchange: Exchange, head: ResponseHead, closing: Closing
   if (exchange.upgrade !== undefined) exchange.closesAfter = true;
   let text = "";
   let isChunked = false;
-  const isHead = exchange.method === "HEAD";
+  const { isHead } = exchange;
   const hasNoBody = head.status === 204 || head.status === 304 || isHead;
   if (head.contentLength >= 0 && head.status !== 204) text = `content-length: ${head.contentLength}\r\n`;
   else if (!hasNoBody && head.isWhole) text = "content-length: 0\r\n";

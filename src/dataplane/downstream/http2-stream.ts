@@ -60,6 +60,10 @@ export class Http2ClientStream implements ClientStream {
     return this.#connection.tls;
   }
 
+  get connection(): object {
+    return this.#connection;
+  }
+
   get isReading(): boolean {
     return this.#isReading;
   }
@@ -144,7 +148,7 @@ export class Http2ClientStream implements ClientStream {
   // — what the exchange asks for —
 
   sendAnswer(exchange: Exchange, status: number, headers: Headers, body: string): void {
-    const hasNoBody = body === "" || exchange.method === "HEAD" || status === 204 || status === 304;
+    const hasNoBody = body === "" || exchange.isHead || status === 204 || status === 304;
     const list: Headers = body === "" || status === 204 ? headers : ["content-length", String(body.length), ...headers];
     if (this.#respond(status, list, hasNoBody) && !hasNoBody) this.#stream.end(body, "latin1");
   }
@@ -155,7 +159,7 @@ export class Http2ClientStream implements ClientStream {
       this.#respond(200, headers, false, true);
       return;
     }
-    this.#hasNoBody = head.isWhole || exchange.method === "HEAD" || status === 204 || status === 304;
+    this.#hasNoBody = head.isWhole || exchange.isHead || status === 204 || status === 304;
     const list: Headers = contentLength < 0 || status === 204 ? headers : [...headers, "content-length", String(contentLength)];
     // Even where no trailers can come: without it, node:http2 ends a stream cleanly before it resets it, and half a response would look whole.
     this.#respond(status, list, this.#hasNoBody, !this.#hasNoBody);

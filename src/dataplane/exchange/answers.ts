@@ -2,12 +2,14 @@
 
 import type { Action } from "../compile/route.ts";
 import { sendHeaders } from "../edge.ts";
+import type { BodySink, FilteredResponse } from "../filters/http-filter.ts";
 import type { Headers } from "../http1/headers.ts";
 import { pathOnly } from "../match.ts";
 import type { Exchange } from "./exchange.ts";
 import { filterResponse } from "./filter-chain.ts";
 import { isGrpc, toTrailersOnly } from "./grpc.ts";
 import { mutateResponse, tellRequestId } from "./rewrite.ts";
+import { ToClient } from "./to-client.ts";
 
 /** Envoy's words for an upstream that did not answer. */
 export function resetText(exchange: Exchange, reason: string): string {
@@ -19,6 +21,10 @@ export interface AnswerOptions {
   readonly headers?: readonly string[];
   /** For clients of gRPC, where it does not follow from the status. */
   readonly grpcStatus?: number;
+  /** In the place of a response that the filters have seen already. */
+  readonly isUnfiltered?: boolean;
+  /** The route does not change its headers. */
+  readonly ignoresRoute?: boolean;
 }
 
 /** An answer of the proxy itself. */
@@ -28,17 +34,22 @@ export function reply(
   body: string,
   flags: string,
   details: string,
-  { headers: extra = [], grpcStatus }: AnswerOptions = {},
+  { headers: extra = [], grpcStatus, isUnfiltered = false, ignoresRoute = false }: AnswerOptions = {},
 ): void {
   if (exchange.isDone || exchange.headSent) return;
   exchange.dropUpstream();
   exchange.responseFlags = flags;
   exchange.responseDetails = details;
-  const headers = answerHeaders(exchange, status, body, extra);
+  const headers = answerHeaders(exchange, body, extra, ignoresRoute);
+  let answer = { status, body };
   if (isGrpc(exchange.headers)) {
-    toTrailersOnly(headers, status, exchange.method === "HEAD" ? "" : body, grpcStatus);
-    send(exchange, 200, headers, "");
-  } else send(exchange, status, headers, body);
+    toTrailersOnly(headers, status, exchange.isHead ? "" : body, grpcStatus);
+    answer = { status: 200, body: "" };
+  }
+  if (exchange.filters === undefined || isUnfiltered) {
+    addOwnHeaders(exchange, headers);
+    send(exchange, answer.status, headers, answer.body);
+  } else sendFiltered(exchange, answer.status, headers, answer.body);
 }
 
 function send(exchange: Exchange, status: number, headers: Headers, body: string): void {
@@ -47,21 +58,89 @@ function send(exchange: Exchange, status: number, headers: Headers, body: string
   exchange.responseHeaders = headers;
   // A client that is still sending is not listened to any more.
   if (!exchange.requestEnded) exchange.closesAfter = true;
-  if (exchange.method !== "HEAD" && status !== 204 && status !== 304) exchange.bytesSent += body.length;
+  if (!exchange.isHead && status !== 204 && status !== 304) exchange.bytesSent += body.length;
   exchange.headSent = true;
   exchange.client.sendAnswer(exchange, status, headers, body);
   exchange.end();
 }
 
-function answerHeaders(exchange: Exchange, status: number, body: string, extra: readonly string[]): Headers {
+/** The filters see it as they see the response of an upstream. */
+function sendFiltered(exchange: Exchange, status: number, headers: Headers, body: string): void {
+  const isBare = exchange.isHead || status === 204 || status === 304;
+  const hasNoBody = isBare || body === "";
+  // From here on nobody else answers.
+  exchange.headSent = true;
+  const sink = filterResponse(exchange, { status, headers, contentLength: body.length, hasNoBody, isBare }, (response) => {
+    addOwnHeaders(exchange, response.headers);
+    return response.contentLength < 0 ? sendAsItComes(exchange, response) : new WholeAnswer(exchange, response, body);
+  });
+  if (!hasNoBody) sink.data(Buffer.from(body, "latin1"));
+  sink.end(undefined);
+}
+
+class WholeAnswer implements BodySink {
+  readonly #exchange: Exchange;
+  readonly #response: FilteredResponse;
+  readonly #own: string;
+  #body = "";
+
+  /** @param own what it was before the filters, whose length a response to HEAD tells */
+  constructor(exchange: Exchange, response: FilteredResponse, own: string) {
+    this.#exchange = exchange;
+    this.#response = response;
+    this.#own = own;
+  }
+
+  data(data: Buffer): void {
+    this.#body += data.toString("latin1");
+  }
+
+  flush(): boolean {
+    return true;
+  }
+
+  end(): void {
+    const { status, headers, isBare } = this.#response;
+    if (!this.#exchange.isDone) send(this.#exchange, status, headers, isBare ? this.#own : this.#body);
+  }
+}
+
+/** How long it is in the end, nobody knows yet. */
+function sendAsItComes(exchange: Exchange, { status, headers, hasNoBody }: FilteredResponse): BodySink {
+  exchange.responseStatus = status;
+  exchange.responseHeaders = headers;
+  if (!exchange.requestEnded) exchange.closesAfter = true;
+  const head = {
+    status,
+    reason: "",
+    headers,
+    contentLength: -1,
+    isChunked: false,
+    keepsAlive: true,
+    upgrade: undefined,
+    isWhole: hasNoBody,
+  };
+  exchange.client.sendHead(exchange, head);
+  return new ToClient(exchange);
+}
+
+function answerHeaders(exchange: Exchange, body: string, extra: readonly string[], ignoresRoute: boolean): Headers {
   const headers: Headers = [...extra];
   if (body !== "") headers.push("content-type", "text/plain");
   if (exchange.virtualHost?.tellsAttempts && exchange.attempts > 0) headers.push("x-envoy-attempt-count", String(exchange.attempts));
-  if (exchange.route !== undefined && !exchange.isInFilters) mutateResponse(exchange, headers);
-  if (exchange.filters !== undefined) filterResponse(exchange, status, headers);
+  if (isRoutes(exchange, ignoresRoute)) mutateResponse(exchange, headers);
+  return headers;
+}
+
+/** Whether the route changes the headers of an answer: of those of filters, only where it would have forwarded. */
+function isRoutes({ route, isInFilters }: Exchange, ignoresRoute: boolean): boolean {
+  if (route === undefined || ignoresRoute) return false;
+  return !isInFilters || route.action.kind === "forward";
+}
+
+function addOwnHeaders(exchange: Exchange, headers: Headers): void {
   sendHeaders(headers, exchange.hcm, true);
   if (exchange.hcm.requestIdInResponse) tellRequestId(exchange, headers);
-  return headers;
 }
 
 /** An answer to what went wrong; when the answer has begun, the connection is cut instead. */

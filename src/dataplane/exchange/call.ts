@@ -59,7 +59,7 @@ export function onCallHead(exchange: Exchange, call: Call, head: ResponseHead): 
 
 export function onCallData(exchange: Exchange, call: Call, data: Buffer): void {
   if (call.held === undefined) {
-    if (exchange.method !== "HEAD") onResponseData(exchange, data);
+    if (!exchange.isHead) onResponseData(exchange, data);
     return;
   }
   call.parts.push(data);
@@ -73,7 +73,7 @@ export function onCallEnd(exchange: Exchange, { held, parts, response }: Call): 
     const { status, headers, body } = response === "alb" ? albAnswer(own) : apiGatewayAnswer(own);
     onResponseHead(exchange, { ...held, status, headers: [...headers], contentLength: body.length, isChunked: false });
     if (!exchange.headSent || exchange.isDone) return; // it is tried again
-    if (body.length > 0 && exchange.method !== "HEAD") onResponseData(exchange, body);
+    if (body.length > 0 && !exchange.isHead) onResponseData(exchange, body);
   }
   onResponseEnd(exchange, undefined);
 }

@@ -10,7 +10,7 @@ import type { CompiledRetry } from "../compile/retry-policy.ts";
 import type { CompiledRoute } from "../compile/route.ts";
 import type { CompiledRouteConfig, CompiledVirtualHost } from "../compile/route-config.ts";
 import type { ClientStream } from "../downstream/client.ts";
-import type { FilterRun } from "../filters/http-filter.ts";
+import type { BodySink, FilterRun } from "../filters/http-filter.ts";
 import type { AddressView, FormatContext, MetadataView, TimesView, TlsView } from "../formatter.ts";
 import type { Headers } from "../http1/headers.ts";
 import type { Protocol, RequestHead } from "../http1/request-head.ts";
@@ -36,7 +36,7 @@ const noCookies: readonly string[] = [];
 
 export class Exchange implements RequestView, FormatContext, ResponseHandler, Waiter, PseudoHeaders, OutgoingRequest {
   // — the request, as matchers see it —
-  readonly method: string;
+  method: string;
   path: string;
   authority: string;
   scheme = "http";
@@ -66,8 +66,10 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   readonly hcm: CompiledHcm;
   readonly tables: Tables;
   readonly protocol: Protocol;
-  readonly contentLength: number;
-  readonly isChunked: boolean;
+  /** What the client asked, whatever filters made of the method: the response has no body. */
+  readonly isHead: boolean;
+  contentLength: number;
+  isChunked: boolean;
   readonly upgrade: string | undefined;
   /** What a client says before this is nobody's word: its headers were not looked at. */
   isReceived = false;
@@ -79,8 +81,10 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   forward: Forward | undefined;
   choice: WeightedChoice | undefined;
   retry: CompiledRetry | undefined;
+  /** The virtual host speaks to nobody without TLS. */
+  needsTls = false;
   /** HTTP filters at work on it, in their order; undefined when there are none. */
-  filters: readonly FilterRun[] | undefined;
+  filters: FilterRun[] | undefined;
   /** The route has not acted yet: an answer is a filter's, and not the route's to change. */
   isInFilters = false;
   pathBefore = "";
@@ -126,12 +130,15 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
 
   // — the response —
   headSent = false;
+  /** Where its body goes, where filters look at it. */
+  responseBody: BodySink | undefined;
   closesAfter = false;
   isTunnel = false;
   isDone = false;
 
   constructor(head: RequestHead, client: ClientStream, hcm: CompiledHcm, tables: Tables) {
     this.method = head.method;
+    this.isHead = head.method === "HEAD";
     this.path = head.path;
     this.authority = head.authority === "" ? hcm.defaultHost : head.authority;
     this.headers = head.headers;

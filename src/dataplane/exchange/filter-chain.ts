@@ -2,48 +2,56 @@
 // is sent.
 
 import type { CompiledFilter } from "../compile/http-filters.ts";
-import type { RouteFilter } from "../compile/route-filters.ts";
-import type { FilterRun } from "../filters/http-filter.ts";
-import type { Headers } from "../http1/headers.ts";
+import { noRouteFilters, type RouteFilter } from "../compile/route-filters.ts";
+import type { BodySink, FilteredResponse, FilterRun } from "../filters/http-filter.ts";
 import type { Exchange } from "./exchange.ts";
+import { HeldBody } from "./held-body.ts";
 
 /** Lets the filters see the request, and then `act`; not when one of them answered. */
-export function runFilters(exchange: Exchange, act: () => void): void {
-  const runs: FilterRun[] = [];
-  for (const filter of exchange.hcm.filters) {
-    const run = begin(filter, exchange);
-    if (run !== undefined) runs.push(run);
-  }
-  if (runs.length === 0) {
-    act();
-    return;
-  }
-  exchange.filters = runs;
-  exchange.isInFilters = true;
-  runFrom(exchange, runs, 0, () => {
-    exchange.isInFilters = false;
-    act();
-  });
+export function runFilters(exchange: Exchange, act: (exchange: Exchange) => void): void {
+  const { hcm } = exchange;
+  const filters = isSilent(exchange) ? hcm.activeFilters : hcm.filters;
+  if (filters.length === 0) act(exchange);
+  else runFrom(exchange, filters, 0, act);
 }
 
-function runFrom(exchange: Exchange, runs: readonly FilterRun[], from: number, act: () => void): void {
-  for (let at = from; at < runs.length; at++) {
+/** No level of the route says anything of any filter, as is mostly so. */
+function isSilent({ route, virtualHost, config, choice }: Exchange): boolean {
+  return (
+    (route === undefined || route.filters === noRouteFilters) &&
+    (virtualHost === undefined || virtualHost.filters === noRouteFilters) &&
+    (config === undefined || config.filters === noRouteFilters) &&
+    (choice === undefined || choice.filters === noRouteFilters)
+  );
+}
+
+function runFrom(exchange: Exchange, filters: readonly CompiledFilter[], from: number, act: (exchange: Exchange) => void): void {
+  exchange.isInFilters = true;
+  for (let at = from; at < filters.length; at++) {
+    const run = begin(filters[at] as CompiledFilter, exchange);
+    if (run === undefined) continue;
+    exchange.filters ??= [];
+    exchange.filters.push(run);
     let isResumed = false;
-    const verdict = runs[at]?.onRequest?.(exchange, () => {
-      if (isResumed || exchange.isDone) return;
+    const verdict = run.onRequest?.(exchange, () => {
+      if (isResumed || exchange.isDone || exchange.headSent) return;
       isResumed = true;
-      runFrom(exchange, runs, at + 1, act);
+      runFrom(exchange, filters, at + 1, act);
     });
     if (verdict === "wait" || verdict === "answered" || exchange.isDone) return;
   }
-  act();
+  exchange.isInFilters = false;
+  act(exchange);
 }
 
 function begin({ name, filter, config, isDisabled }: CompiledFilter, exchange: Exchange): FilterRun | undefined {
   const said: RouteFilter[] = [];
-  for (const level of [exchange.choice, exchange.route, exchange.virtualHost, exchange.config]) {
-    const found = level?.filters.get(name);
-    if (found !== undefined) said.push(found);
+  // Without a route, no level says anything.
+  if (exchange.route !== undefined) {
+    for (const level of [exchange.choice, exchange.route, exchange.virtualHost, exchange.config]) {
+      const found = level?.filters.get(name);
+      if (found !== undefined) said.push(found);
+    }
   }
   // The most specific level that speaks of it decides whether it runs at all.
   if (said[0] === undefined ? isDisabled : said[0].isDisabled) return undefined;
@@ -51,9 +59,30 @@ function begin({ name, filter, config, isDisabled }: CompiledFilter, exchange: E
   return filter.begin(config, routes, exchange);
 }
 
-export function filterResponse(exchange: Exchange, status: number, headers: Headers): void {
+/** Lets the filters see a response; `deliver` sends its head once they have. Returns where its body goes. */
+export function filterResponse(
+  exchange: Exchange,
+  response: FilteredResponse,
+  deliver: (response: FilteredResponse) => BodySink,
+): BodySink {
   const runs = exchange.filters as readonly FilterRun[];
-  for (let at = runs.length - 1; at >= 0; at--) runs[at]?.onResponse?.(exchange, status, headers);
+  return filterFrom(exchange, runs, runs.length - 1, response, deliver);
+}
+
+function filterFrom(
+  exchange: Exchange,
+  runs: readonly FilterRun[],
+  from: number,
+  response: FilteredResponse,
+  deliver: (response: FilteredResponse) => BodySink,
+): BodySink {
+  for (let at = from; at >= 0; at--) {
+    const change = runs[at]?.onResponse?.(exchange, response);
+    if (change === undefined) continue;
+    if (change.kind === "passing") return change.into(filterFrom(exchange, runs, at - 1, response, deliver));
+    return new HeldBody(exchange, response, change, (changed) => filterFrom(exchange, runs, at - 1, changed, deliver));
+  }
+  return deliver(response);
 }
 
 export function endFilters(exchange: Exchange): void {

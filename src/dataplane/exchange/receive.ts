@@ -64,32 +64,36 @@ function normalizePath(exchange: Exchange): boolean {
 }
 
 export function takeRoute(exchange: Exchange): void {
-  const config = exchange.config;
-  if (config === undefined) {
-    reply(exchange, 404, "", "NR", "route_not_found");
-    return;
-  }
-  const host = config.domains.find(exchange.authority) as CompiledVirtualHost | undefined;
-  if (host === undefined) {
-    reply(exchange, 404, "", "NR", "route_not_found");
-    return;
-  }
+  findRoute(exchange);
+  if (exchange.hcm.filters.length === 0) act(exchange);
+  else runFilters(exchange, act);
+}
+
+/** Filters see requests that no route takes, too. */
+function findRoute(exchange: Exchange): void {
+  const { config } = exchange;
+  const host = config?.domains.find(exchange.authority) as CompiledVirtualHost | undefined;
+  if (config === undefined || host === undefined) return;
   exchange.virtualHostName = host.name;
-  const route = matchRoute(host, exchange, matchedPath(exchange, config)) as CompiledRoute | undefined;
   if (host.requiresTls && exchange.scheme !== "https") {
-    redirect(exchange, 301, `https://${exchange.authority}${exchange.path}`);
+    exchange.needsTls = true;
     return;
   }
-  if (route === undefined) {
-    reply(exchange, 404, "", "NR", "route_not_found");
-    return;
-  }
+  const route = matchRoute(host, exchange, matchedPath(exchange, config)) as CompiledRoute | undefined;
+  if (route === undefined) return;
   exchange.virtualHost = host;
   exchange.route = route;
-  const { action } = route;
-  if (action.kind === "forward") chooseWeighted(exchange, action);
-  if (exchange.hcm.filters.length === 0) act(exchange, action);
-  else runFilters(exchange, () => act(exchange, action));
+  if (route.action.kind === "forward") chooseWeighted(exchange, route.action);
+}
+
+/** Once more: a filter has changed what routes look at. */
+export function findRouteAgain(exchange: Exchange): void {
+  exchange.virtualHostName = "";
+  exchange.virtualHost = undefined;
+  exchange.route = undefined;
+  exchange.choice = undefined;
+  exchange.needsTls = false;
+  findRoute(exchange);
 }
 
 /** What paths of routes are compared with. */
@@ -98,7 +102,13 @@ export function matchedPath({ path }: Exchange, { ignorePathParameters }: Compil
   return ignorePathParameters ? plain.replace(/;.*$/, "") : plain;
 }
 
-function act(exchange: Exchange, action: Action): void {
+function act(exchange: Exchange): void {
+  if (exchange.needsTls) redirect(exchange, 301, `https://${exchange.authority}${exchange.path}`);
+  else if (exchange.route === undefined) reply(exchange, 404, "", "NR", "route_not_found");
+  else actAs(exchange, exchange.route.action);
+}
+
+function actAs(exchange: Exchange, action: Action): void {
   switch (action.kind) {
     case "forward":
       forwardTo(exchange, action);

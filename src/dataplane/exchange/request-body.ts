@@ -17,10 +17,33 @@ const heldLimit = 65_536;
  */
 export function holdBody(exchange: Exchange, again: () => void, limit?: number): boolean {
   exchange.keepsBody = true;
-  exchange.holdLimit = limit;
+  // Of the whole stream from here on, as in Envoy.
+  if (limit !== undefined) exchange.holdLimit = limit;
+  if (exchange.bodySize > mostHeld(exchange)) {
+    refuseLarge(exchange);
+    return false;
+  }
   if (exchange.requestEnded) return true;
   exchange.whenWhole = again;
+  // A filter before may have kept it waiting.
+  exchange.client.resumeBody();
   return false;
+}
+
+function mostHeld({ holdLimit, route, virtualHost }: Exchange): number {
+  return holdLimit ?? route?.bufferLimit ?? virtualHost?.bufferLimit ?? defaultBufferLimit;
+}
+
+function refuseLarge(exchange: Exchange): void {
+  reply(exchange, 413, "Payload Too Large", "", "request_payload_too_large");
+}
+
+/** Puts another body in the place of the one that is held. */
+export function replaceBody(exchange: Exchange, body: Buffer): void {
+  exchange.bodyParts = body.length === 0 ? [] : [body];
+  exchange.bodySize = body.length;
+  exchange.contentLength = body.length;
+  exchange.isChunked = false;
 }
 
 /** Request body from the client. */
@@ -35,12 +58,11 @@ export function onBodyData(exchange: Exchange, data: Buffer): void {
   if (exchange.upstream === undefined || exchange.keepsBody) {
     exchange.bodyParts.push(data);
     exchange.bodySize += data.length;
-    const limit = exchange.holdLimit ?? exchange.route?.bufferLimit ?? exchange.virtualHost?.bufferLimit ?? defaultBufferLimit;
-    if (exchange.keepsBody && exchange.bodySize > limit) exchange.keepsBody = false;
+    if (exchange.keepsBody && exchange.bodySize > mostHeld(exchange)) exchange.keepsBody = false;
   }
   if (exchange.upstream === undefined) {
     if (exchange.whenWhole !== undefined) {
-      if (!exchange.keepsBody) reply(exchange, 413, "Payload Too Large", "", "request_payload_too_large");
+      if (!exchange.keepsBody) refuseLarge(exchange);
     } else if (exchange.bodySize > heldLimit) exchange.client.pauseBody();
     return;
   }

@@ -1,6 +1,7 @@
 // The response of an upstream, handed to the client as it comes.
 
 import { sendHeaders } from "../edge.ts";
+import type { FilteredResponse } from "../filters/http-filter.ts";
 import { type Headers, setHeader } from "../http1/headers.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import { shouldRetryResponse } from "../retry.ts";
@@ -11,6 +12,7 @@ import { reportHead, reportTrailers } from "./host-report.ts";
 import { scheduleRetry } from "./retries.ts";
 import { mutateResponse, tellRequestId } from "./rewrite.ts";
 import { streamIdleMs } from "./timers.ts";
+import { ToClient } from "./to-client.ts";
 import { acceptUpgrade } from "./upgrade.ts";
 
 type ClusterStats = ClusterRuntime["stats"];
@@ -29,7 +31,14 @@ export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
   exchange.responseDetails = "via_upstream";
   exchange.responseHeaders = head.headers;
   prepareHeaders(exchange, head);
-  exchange.client.sendHead(exchange, head);
+  if (exchange.filters === undefined) sendHead(exchange, head);
+  else {
+    const sink = filterResponse(exchange, filtered(exchange, head), (response) => {
+      sendHead(exchange, changed(head, response));
+      return new ToClient(exchange);
+    });
+    if (!exchange.isTunnel) exchange.responseBody = sink;
+  }
   exchange.headSent = true;
   if (exchange.isTunnel) exchange.client.idle.set(streamIdleMs(exchange));
 }
@@ -42,20 +51,41 @@ function countStatus(stats: ClusterStats, status: number): void {
   else stats.upstream_rq_5xx++;
 }
 
-function prepareHeaders(exchange: Exchange, { status, headers }: ResponseHead): void {
+function filtered(exchange: Exchange, { status, headers, contentLength, isWhole }: ResponseHead): FilteredResponse {
+  const isBare = exchange.isHead || status === 204 || status === 304 || exchange.isTunnel;
+  return { status, headers, contentLength, isBare, hasNoBody: isBare || isWhole || contentLength === 0 };
+}
+
+/** The head as the filters leave it. */
+function changed(head: ResponseHead, { status, contentLength, hasNoBody, isBare }: FilteredResponse): ResponseHead {
+  if (isBare) return status === head.status ? head : { ...head, status };
+  return { ...head, status, contentLength, isWhole: hasNoBody };
+}
+
+function prepareHeaders(exchange: Exchange, { headers }: ResponseHead): void {
   const { hcm } = exchange;
   if (hcm.envoyHeaders) {
     setHeader(headers, "x-envoy-upstream-service-time", String(Math.floor(exchange.respondedAt - exchange.sentAt)));
   }
   if (exchange.virtualHost?.tellsAttempts) setHeader(headers, "x-envoy-attempt-count", String(exchange.attempts));
   mutateResponse(exchange, headers);
-  if (exchange.filters !== undefined) filterResponse(exchange, status, headers);
+}
+
+function sendHead(exchange: Exchange, head: ResponseHead): void {
+  const { hcm } = exchange;
+  const { headers } = head;
   for (const cookie of exchange.cookies) headers.push("set-cookie", cookie);
   sendHeaders(headers, hcm, false);
   if (hcm.requestIdInResponse) tellRequestId(exchange, headers);
+  exchange.responseStatus = head.status;
+  exchange.client.sendHead(exchange, head);
 }
 
 export function onResponseData(exchange: Exchange, data: Buffer): void {
+  if (exchange.responseBody !== undefined) {
+    exchange.responseBody.data(data);
+    return;
+  }
   exchange.bytesSent += data.length;
   exchange.client.sendData(data);
 }
@@ -64,7 +94,8 @@ export function onResponseFlush(exchange: Exchange): void {
   if (exchange.isDone || !exchange.headSent) return;
   const idle = streamIdleMs(exchange);
   if (idle !== Number.POSITIVE_INFINITY) exchange.client.idle.set(idle);
-  if (!exchange.client.flush()) exchange.upstream?.pauseResponse();
+  const takesMore = exchange.responseBody === undefined ? exchange.client.flush() : exchange.responseBody.flush();
+  if (!takesMore) exchange.upstream?.pauseResponse();
 }
 
 export function onResponseEnd(exchange: Exchange, trailers: Headers | undefined): void {
@@ -74,6 +105,10 @@ export function onResponseEnd(exchange: Exchange, trailers: Headers | undefined)
   }
   if (exchange.isTunnel) exchange.closesAfter = true;
   else exchange.upstream = undefined;
+  if (exchange.responseBody !== undefined) {
+    exchange.responseBody.end(trailers);
+    return;
+  }
   exchange.client.sendEnd(trailers);
   exchange.end();
 }

@@ -1,6 +1,11 @@
 // The HTTP filters that the embedded data plane executes. The router is what it is itself.
 
+import { buffer } from "./buffer.ts";
 import { cors } from "./cors.ts";
+import { csrf } from "./csrf.ts";
+import { fault } from "./fault.ts";
+import { healthCheck } from "./healthCheck.ts";
 import type { AnyHttpFilter } from "./http-filter.ts";
+import { localRateLimit } from "./localRateLimit.ts";
 
-export const httpFilters: readonly AnyHttpFilter[] = [cors];
+export const httpFilters: readonly AnyHttpFilter[] = [buffer, cors, csrf, fault, healthCheck, localRateLimit];

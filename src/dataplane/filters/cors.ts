@@ -9,7 +9,7 @@ import { reply } from "../exchange/answers.ts";
 import { unhandledFields } from "../fields.ts";
 import { headerValue, setHeader } from "../http1/headers.ts";
 import { breaksLines, wireText } from "../text.ts";
-import type { FilterRun, HttpFilter } from "./http-filter.ts";
+import type { FilteredResponse, FilterRun, HttpFilter } from "./http-filter.ts";
 
 interface CorsPolicy {
   readonly origins: readonly StringTest[];
@@ -71,11 +71,11 @@ class CorsRun implements FilterRun {
     add("access-control-max-age", this.#text("maxAge"));
     if (this.#is("privateNetwork") && headerValue(exchange.headers, "access-control-request-private-network") === "true")
       add("access-control-allow-private-network", "true");
-    reply(exchange, 200, "", "", "cors_response", { headers });
+    reply(exchange, 200, "", "", "cors_response", { headers, ignoresRoute: true });
     return "answered";
   }
 
-  onResponse(_: unknown, __: number, headers: string[]): void {
+  onResponse(_: unknown, { headers }: FilteredResponse): undefined {
     if (!this.#isAllowed) return;
     setHeader(headers, "access-control-allow-origin", this.#origin);
     if (this.#is("credentials")) setHeader(headers, "access-control-allow-credentials", "true");

@@ -1,0 +1,33 @@
+// The configurations of filters that tests give to both data planes.
+
+import { GzipSchema } from "../../src/gen/envoy/envoy/extensions/compression/gzip/compressor/v3/gzip_pb.js";
+import { BufferPerRouteSchema, BufferSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/buffer/v3/buffer_pb.js";
+import {
+  CompressorPerRouteSchema,
+  CompressorSchema,
+} from "../../src/gen/envoy/envoy/extensions/filters/http/compressor/v3/compressor_pb.js";
+import { CsrfPolicySchema } from "../../src/gen/envoy/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
+import { HTTPFaultSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
+import { GrpcWebSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/grpc_web/v3/grpc_web_pb.js";
+import { HealthCheckSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
+import { LocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
+import { LuaPerRouteSchema, LuaSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
+import { ConnectionLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/connection_limit/v3/connection_limit_pb.js";
+import { LocalRateLimitSchema as NetworkLocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit_pb.js";
+
+export const filterSchemas = [
+  BufferPerRouteSchema,
+  BufferSchema,
+  CompressorPerRouteSchema,
+  CompressorSchema,
+  ConnectionLimitSchema,
+  CsrfPolicySchema,
+  GrpcWebSchema,
+  GzipSchema,
+  HTTPFaultSchema,
+  HealthCheckSchema,
+  LocalRateLimitSchema,
+  LuaPerRouteSchema,
+  LuaSchema,
+  NetworkLocalRateLimitSchema,
+] as const;
