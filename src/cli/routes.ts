@@ -1,4 +1,5 @@
 // `headworks add route` and `remove route`: in a VirtualService or a RouteTable, in its file or in the cluster.
+import { existsSync } from "node:fs";
 import { type Ref, resourceKey } from "../model/ref.ts";
 import type { Resource, Spec } from "../model/resource.ts";
 import { objectOf } from "./create.ts";
@@ -19,6 +20,7 @@ export interface RouteTarget extends WriteOptions {
 type Holder = Resource<"VirtualService"> | Resource<"RouteTable">;
 
 export async function addRoute(name: string | undefined, where: Where, options: RouteTarget & RouteFlags): Promise<number> {
+  refuseFolder(options);
   const route = routeSpec(options);
   const plugins = await loadPlugins(options.config);
   const isTable = options.toRouteTable === true;
@@ -48,6 +50,12 @@ export async function addRoute(name: string | undefined, where: Where, options: 
   }
   await printObject(object, "VirtualService", ref, options.output ?? "yaml");
   return exitCodes.ok;
+}
+
+/** Everywhere else, -f is the folder. In a cluster, a function of that name would be routed to. */
+function refuseFolder({ restFunctionName, folder }: RouteTarget & RouteFlags): void {
+  if (restFunctionName !== undefined && folder === undefined && existsSync(restFunctionName))
+    throw new CommandError(`-f is short for --rest-function-name here, as in glooctl; the folder is --folder ${restFunctionName}`);
 }
 
 export async function removeRoute(name: string | undefined, where: Where, options: RouteTarget): Promise<number> {

@@ -1,4 +1,5 @@
 // Writing to a cluster: its API judges (definitions, the admission webhook), and nothing that somebody else has changed meanwhile is lost.
+import { isDeepStrictEqual } from "node:util";
 import type { KubeApi } from "../lib/kubernetes/api.ts";
 import { KubeError } from "../lib/kubernetes/error.ts";
 import { apiVersionOf, type KubeObject, type ResourceType } from "../lib/kubernetes/object.ts";
@@ -90,14 +91,15 @@ async function listAll(api: KubeApi, type: ResourceType, namespace: string): Pro
 
 /** The whole object is written back with its resourceVersion, so that fields we know nothing of stay. */
 async function editObject(api: KubeApi, type: ResourceType, { ref }: Resource, edit: ListEdit, dryRun: boolean): Promise<KubeObject> {
-  let length: number | undefined;
+  const { change } = edit;
+  let meant: { readonly item: unknown } | undefined;
   for (let attempt = 1; ; attempt++) {
     const before = await api.get(type, ref);
-    // An index means another item once somebody else has changed the list.
-    const now = listAt(before, edit).length;
-    if (length !== undefined && length !== now && edit.change.kind === "remove")
+    // A number means another item once somebody else has changed the list.
+    const item = listAt(before, edit)[change.at];
+    if (meant !== undefined && change.kind === "remove" && !isDeepStrictEqual(meant.item, item))
       throw new CommandError(`somebody else is changing ${type.kind} ${ref.namespace}/${ref.name}; look again`, exitCodes.refused);
-    length = now;
+    meant = { item };
     const after = edited(before, edit) as KubeObject;
     if (dryRun) return after;
     try {

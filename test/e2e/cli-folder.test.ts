@@ -127,6 +127,7 @@ describe("routes", () => {
     const lines: [string, number, string][] = [
       ["add route petstor --dest-name petstore --folder FOLDER", 1, "did you mean petstore?"],
       ["remove route -x 99 -f FOLDER", 1, "has no route 99: it has 4, the last is 3"],
+      ["add route --dest-name petstore -f FOLDER", 2, "the folder is --folder"],
       ["add route --dest-name petstore", 2, "where to? --folder DIR, or a cluster"],
       ["delete us petstore -n shop -f FOLDER", 1, "there is one in namespace gloo-system"],
       ["delete proxy gateway-proxy -f FOLDER", 4, "Proxies are computed"],
