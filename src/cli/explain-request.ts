@@ -18,10 +18,13 @@ export function askedRequest(method: string, url: string, headers: readonly stri
   const path = rest.startsWith("/") ? rest : `/${rest}`;
   if (/[\s\u0080-\uffff]/.test(path))
     throw new CommandError(`a path has neither spaces nor letters beyond ASCII on the wire; escape them: ${encodeURI(path)}`);
+  const isTls = scheme.toLowerCase() === "https";
+  const isUsual = port === (isTls ? "443" : "80");
   return {
     method: method.toUpperCase(),
-    scheme: scheme.toLowerCase() === "https" ? "https" : "http",
-    host,
+    scheme: isTls ? "https" : "http",
+    // Clients do not say the usual port.
+    host: isUsual ? name : host,
     port: port ? Number(port) : undefined,
     path,
     headers: headers.map(headerOf),

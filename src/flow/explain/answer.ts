@@ -54,8 +54,8 @@ function ownAnswer(outcome: Answered, run: DryRun): Answer {
     case "filter":
       return { answers: true, answer: { ...answer, by: "filter", because: outcome.details } };
     default:
-      // It sends clients to https, or to the plain form of a path.
-      return { answers: outcome.status < 400, answer: { ...answer, by: "proxy", because: because(outcome, run) } };
+      // It sends clients to https, or to the plain form of a path. Clients of gRPC are told of failures with 200.
+      return { answers: outcome.status >= 300 && outcome.status < 400, answer: { ...answer, by: "proxy", because: because(outcome, run) } };
   }
 }
 

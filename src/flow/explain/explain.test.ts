@@ -292,6 +292,12 @@ describe("an explanation", () => {
     });
   });
 
+  test("clients of gRPC are told with 200 that there is no route, and that is no answer", async () => {
+    const told = await ask("/", { method: "POST", headers: [["Content-Type", "application/grpc"]] });
+    expect(told).toMatchObject({ answers: false, answer: { by: "proxy", status: 200, because: "no route of the virtual host takes it" } });
+    expect(told.answer.headers).toContainEqual({ name: "grpc-status", value: "12" });
+  });
+
   test("a host that misses by its port is told", async () => {
     const { near, answers, virtualHost } = await ask("/api/pets", { host: "shop.local:8080", port: 8080 });
     expect([answers, virtualHost]).toEqual([false, undefined]);
