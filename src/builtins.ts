@@ -43,6 +43,7 @@ import { rewrites } from "./features/rewrites.ts";
 import { routeTracing } from "./features/routeTracing.ts";
 import { shadowing } from "./features/shadowing.ts";
 import { sslConfig } from "./features/sslConfig.ts";
+import { statefulSession } from "./features/statefulSession.ts";
 import { stats } from "./features/stats.ts";
 import { subsets } from "./features/subsets.ts";
 import { tcpProxySettings } from "./features/tcpProxySettings.ts";
@@ -117,6 +118,7 @@ const routeFeatures: readonly Feature[] = [
   buffer,
   healthCheckFilter,
   connectionLimit,
+  statefulSession,
   listenerOptions,
   downstreamProxyProtocol,
   cors,

@@ -31,7 +31,6 @@ const features: Readonly<Record<string, Enterprise>> = {
   ),
   wasm: feature("wasm", change),
   tap: feature("tap", "send copies of requests elsewhere with shadowing, or write headers to an access log"),
-  statefulSession: feature("stateful_session", "use lbHash with a cookie, and ringHash or maglev in loadBalancerConfig of the Upstream"),
 };
 
 interface Enterprise {

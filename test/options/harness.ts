@@ -137,6 +137,7 @@ function upstreams({ echo, other, grpc }: Servers, closed: number): object[] {
   return [
     upstream("echo", [echo.port]),
     upstream("other", [other.port]),
+    upstream("both", [echo.port, other.port]),
     upstream("ring", [echo.port, other.port], { loadBalancerConfig: { ringHash: {} } }),
     upstream("grpc", [grpc.port], { useHttp2: true }),
     upstream("closed", [closed]),

@@ -65,6 +65,37 @@ export const listeners: readonly OptionCase[] = [
     },
   },
   {
+    fact: "a cookie keeps a client at an endpoint",
+    options: ["http.statefulSession"],
+    given: { to: "both", http: { statefulSession: { cookieBased: { cookie: { name: "at", path: "/", ttl: "60s" } } } } },
+    async observe({ ask }) {
+      const first = await ask();
+      const [cookie = ""] = first.headers["set-cookie"] as string[];
+      match(cookie, /^at=.*Max-Age=60; Path=\//);
+      for (let i = 0; i < 6; i++)
+        equal((await ask("/", { headers: { cookie: cookie.split(";")[0] as string } })).received.server, first.received.server);
+      const others = await Promise.all(Array.from({ length: 20 }, () => ask()));
+      equal(new Set(others.map(({ received }) => received.server)).size, 2);
+    },
+  },
+  {
+    fact: "a header keeps a client at an endpoint; where that is gone, others answer, or nobody where that is wanted",
+    options: ["http.statefulSession"],
+    given: { to: "both", http: { statefulSession: { headerBased: { headerName: "x-at" }, strict: true } } },
+    async observe({ ask }) {
+      const first = await ask();
+      const at = String(first.headers["x-at"]);
+      for (let i = 0; i < 6; i++) equal((await ask("/", { headers: { "x-at": at } })).received.server, first.received.server);
+      equal((await ask("/", { headers: { "x-at": Buffer.from("127.0.0.1:1").toString("base64") } })).status, 503);
+    },
+  },
+  {
+    fact: "a session that nobody could remember is told",
+    options: ["http.statefulSession"],
+    says: /statefulSession: a session needs cookieBased or headerBased/,
+    given: { http: { statefulSession: {} } },
+  },
+  {
     fact: "headers of Envoy's own are left out",
     options: ["http.router"],
     given: { http: { router: { suppressEnvoyHeaders: true, dynamicStats: false } } },

@@ -23,7 +23,7 @@ export const services: readonly OptionCase[] = [
         { ...route({ options: open }), matchers: [{ prefix: "/open" }] },
         { ...route({ options: custom({ door: "let-me-in" }) }), matchers: [{ prefix: "/route" }] },
         { ...route({}, { routeAction: weighted(custom({ door: "let-me-in" })) }), matchers: [{ prefix: "/cluster" }] },
-        { ...route({}, { routeAction: weighted(open) }), matchers: [{ prefix: "/open-cluster" }] },
+        { ...route({}, { routeAction: weighted(open) }), matchers: [{ prefix: "/free" }] },
         route(),
       ],
     },
@@ -36,7 +36,7 @@ export const services: readonly OptionCase[] = [
           await statusOf("/open"),
           await statusOf("/route"),
           await statusOf("/cluster"),
-          await statusOf("/open-cluster"),
+          await statusOf("/free"),
         ],
         [403, 200, 200, 200, 200, 200],
       );

@@ -31,7 +31,6 @@ export const withoutEffect: readonly OptionCase[] = [
     sanitizeClusterHeader: true,
     leftmostXffAddress: true,
     tap: {},
-    statefulSession: {},
   }),
   ...told("virtualHost", { ...limits, ...access, ...processing, ...others }),
   ...told("route", { ...limits, ...access, jwtProvidersStaged: {}, ...processing, ...others, ai: {} }),
