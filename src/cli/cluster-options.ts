@@ -33,8 +33,8 @@ export function withWatch(target: Command): Command {
     .addOption(watchNamespaces());
 }
 
-export function watchNamespaces(): Option {
-  return new Option("--watch-namespaces <names>", "watch only these, separated by commas (default: all)")
+export function watchNamespaces(what = "watch only these"): Option {
+  return new Option("--watch-namespaces <names>", `${what}, separated by commas (default: all)`)
     .env("HEADWORKS_WATCH_NAMESPACES")
     .argParser((value: string) => commaList(value));
 }

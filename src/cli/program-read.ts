@@ -29,7 +29,7 @@ function addCheck(root: Command): void {
       )
       .addOption(new Option("--fail-on <severity>", "what makes the exit code 1").choices(["error", "warning"]).default("error"))
       .addOption(new Option("-q, --quiet", "no summary"))
-      .addOption(watchNamespaces())
+      .addOption(watchNamespaces("of a cluster, read only these"))
       .addOption(configOption())
       .addHelpText(
         "before",
@@ -53,7 +53,7 @@ function addTranslate(root: Command): void {
       .argument("[folder...]", folderText)
       .addOption(new Option("-o, --output <format>", "").choices(["json", "yaml"]).default("yaml"))
       .addOption(new Option("--proxy-name <name>", "which proxy: name, or namespace~name").env("HEADWORKS_PROXY_NAME"))
-      .addOption(watchNamespaces())
+      .addOption(watchNamespaces("of a cluster, read only these"))
       .addOption(configOption())
       .addHelpText("before", examples([["headworks translate ./config -o json | jq .clusters", ""]]))
       .action(async (folders: string[], options, self: Command) => {
@@ -67,8 +67,8 @@ function addGet(root: Command): void {
   root.addCommand(
     withWhere(command("get", "list resources with their statuses"))
       .argument("<kind>", "upstreams, virtualservices, routetables, gateways, proxies … or a short name: us, vs, rt, gw")
-      .argument("[name]", "only this one; `route`: the routes of the VirtualService or RouteTable that is named next")
-      .argument("[of]")
+      .argument("[name]", "only this one; or the word `route`")
+      .argument("[of]", "the VirtualService or RouteTable whose routes are listed")
       .addOption(new Option("-o, --output <format>", "").choices(["table", "wide", "json", "yaml", "name", "kube-yaml"]).default("table"))
       .addOption(namespaceOption())
       .addOption(new Option("-A, --all-namespaces", "in all of them"))
@@ -130,7 +130,7 @@ function addMigrate(root: Command): void {
         .argument("[folder...]", folderText)
         .addOption(new Option("-o, --output <format>", "").choices(["pretty", "json"]).default("pretty"))
         .addOption(new Option("-n, --namespace <namespace>", "where Gloo is installed").default("gloo-system").env("HEADWORKS_NAMESPACE"))
-        .addOption(watchNamespaces())
+        .addOption(watchNamespaces("of a cluster, read only these"))
         .addOption(configOption())
         .addHelpText(
           "before",

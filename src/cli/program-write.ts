@@ -54,14 +54,14 @@ const placeOf = (self: Command) => {
 
 function addCreate(root: Command): void {
   const upstreams = (Object.keys(kindsOfUpstream) as (keyof typeof kindsOfUpstream)[]).map((kind) => {
-    const target = withFile(withUpstream(kind, withWriting(command(kind, kindsOfUpstream[kind]))));
+    const target = withFile(withWriting(withUpstream(kind, command(kind, kindsOfUpstream[kind]))));
     return target.argument("[name]").action(async (name: string | undefined, options, self: Command) => {
       const [{ create, objectOf }, { upstreamSpec }, { refOf }] = await creating();
       const ref = refOf(name, options, "an Upstream");
       process.exitCode = await create(objectOf("Upstream", ref, upstreamSpec(kind, options)), placeOf(self), options);
     });
   });
-  const virtualService = withFile(withWriting(command("virtualservice", "domains, to which routes can be added")))
+  const virtualService = command("virtualservice", "domains, to which routes can be added")
     .alias("vs")
     .argument("[name]")
     .addOption(new Option("--domains <names>", "separated by commas (default: *)").argParser(commaList))
@@ -71,7 +71,7 @@ function addCreate(root: Command): void {
       const ref = refOf(name, options, "a VirtualService");
       process.exitCode = await create(objectOf("VirtualService", ref, virtualServiceSpec(options)), placeOf(self), options);
     });
-  const upstreamGroup = withFile(withWriting(command("upstreamgroup", "Upstreams with weights, for canaries")))
+  const upstreamGroup = command("upstreamgroup", "Upstreams with weights, for canaries")
     .alias("ug")
     .argument("[name]")
     .addOption(new Option("--weighted-upstreams <list>", "namespace.name=weight, separated by commas").argParser(commaList))
@@ -85,8 +85,8 @@ function addCreate(root: Command): void {
       "create",
       "make an Upstream, a VirtualService, an UpstreamGroup or a Secret",
       group("upstream", "a destination for requests", ...upstreams).alias("us"),
-      virtualService,
-      upstreamGroup,
+      withFile(withWriting(virtualService)),
+      withFile(withWriting(upstreamGroup)),
       group("secret", "values from files, from stdin or from the environment", ...secrets()),
     ).addHelpText(
       "before",
@@ -148,7 +148,7 @@ function withUpstream(kind: keyof typeof kindsOfUpstream, target: Command): Comm
 
 function secrets(): Command[] {
   return (Object.keys(kindsOfSecret) as (keyof typeof kindsOfSecret)[]).map((kind) => {
-    const target = withFile(withWriting(command(kind, kindsOfSecret[kind]))).argument("[name]");
+    const target = command(kind, kindsOfSecret[kind]).argument("[name]");
     if (kind === "tls")
       target
         .addOption(new Option("--certchain <file>", "the certificate, and those above it"))
@@ -160,7 +160,7 @@ function secrets(): Command[] {
         .addOption(new Option("--from-env", "from the usual variables of the environment"));
       for (const name of valueOptionsOf[kind]) target.addOption(new Option(`--${name} [value]`).hideHelp());
     }
-    return target.action(async (name: string | undefined, options, self: Command) => {
+    return withFile(withWriting(target)).action(async (name: string | undefined, options, self: Command) => {
       const [{ create }, { secretObject, refuseValue }, { refOf }] = await Promise.all([
         import("./create.ts"),
         import("./create-secret.ts"),
@@ -200,8 +200,8 @@ function addDelete(root: Command): void {
 }
 
 function addRoutes(root: Command): void {
-  // -f is glooctl's short form of --rest-function-name here.
-  const add = withFile(withWriting(command("route", "add a route to a VirtualService or a RouteTable"), "--folder <folder>"))
+  // -f is glooctl's short form of --rest-function-name here, so the folder has none.
+  const add = command("route", "add a route to a VirtualService or a RouteTable")
     .argument("[name]", "of the VirtualService (default: the one for the domain *; made, where there is none)")
     .addOption(new Option("-p, --path-prefix <prefix>", "paths that begin so (default: /)"))
     .addOption(new Option("-e, --path-exact <path>", "this path"))
@@ -236,7 +236,7 @@ function addRoutes(root: Command): void {
       const { addRoute } = await import("./routes.ts");
       process.exitCode = await addRoute(name, placeOf(self), options);
     });
-  const remove = withWriting(command("route", "remove a route from a VirtualService or a RouteTable"))
+  const remove = command("route", "remove a route from a VirtualService or a RouteTable")
     .argument("[name]", "of the VirtualService (default: the one for the domain *)")
     .addOption(new Option("-x, --index <number>", "its number; see `get vs route`").default(0).argParser(index))
     .addOption(new Option("--from-route-table", "the name is of a RouteTable"))
@@ -244,8 +244,8 @@ function addRoutes(root: Command): void {
       const { removeRoute } = await import("./routes.ts");
       process.exitCode = await removeRoute(name, placeOf(self), options);
     });
-  root.addCommand(group("add", "add a route", add));
-  root.addCommand(group("remove", "remove a route", remove).alias("rm"));
+  root.addCommand(group("add", "add a route", withFile(withWriting(add, "--folder <folder>"))));
+  root.addCommand(group("remove", "remove a route", withWriting(remove)).alias("rm"));
 }
 
 function port(text: string): number {
