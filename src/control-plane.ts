@@ -11,7 +11,7 @@ import { Functions } from "./flow/functions.ts";
 import { allKinds } from "./flow/inputs.ts";
 import { Memory } from "./flow/memory.ts";
 import { EndpointNames } from "./flow/names.ts";
-import { type Provenance, provenanceOf } from "./flow/provenance.ts";
+import type { Provenance } from "./flow/provenance.ts";
 import { type Published, Publisher } from "./flow/publisher.ts";
 import { noteRefusal, releasedWith } from "./flow/refusals.ts";
 import { problemsOfTrial } from "./flow/trial.ts";
@@ -73,8 +73,7 @@ export async function translateOnce(options: { readonly source: Source; readonly
   const batch = await options.source.read();
   throwFaults(flow.graph.batch(() => apply(flow, options.source.name, batch.changes)));
   const outside = new Map<string, readonly Problem[]>(batch.problems ?? []);
-  const view = viewOf(flow, [options.source], () => [...outside.values()].flat());
-  return Object.assign(view, provenanceOf(flow, [options.source]));
+  return viewOf(flow, [options.source], () => [...outside.values()].flat());
 }
 
 export interface ControlPlaneOptions {
@@ -84,6 +83,8 @@ export interface ControlPlaneOptions {
   readonly log: Logger;
   /** Where good versions are remembered across restarts. */
   readonly store?: StateStore;
+  /** Key material travels by SDS; otherwise it stands inside of clusters and listeners. */
+  readonly secretsApart?: boolean;
   /** Look outside for addresses and Upstreams, where types can and Settings say so. */
   readonly looksOutside?: boolean;
   /** How often services are asked for their functions, where that is not the usual. */
@@ -119,7 +120,7 @@ export class ControlPlane implements AsyncDisposable {
 
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
-    this.#flow = new Flow(options.plugins);
+    this.#flow = new Flow(options.plugins, { secretsApart: options.secretsApart ?? false });
     this.#memory = new Memory(this.#flow, options.store);
     this.#publisher = new Publisher(this.#flow, options.consumers, (fault) =>
       this.#logFault(fault, "a consumer failed; it goes on with what it has"),
@@ -182,7 +183,7 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   /** What the configuration comes to right now. Computed when asked. */
-  get current(): Translation {
+  get current(): Translation & Provenance {
     return viewOf(this.#flow, this.#sources, () => [...this.#fileProblems.values()].flat());
   }
 

@@ -117,6 +117,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
       plugins,
       log,
       looksOutside: true,
+      secretsApart: true,
       ownPorts: [settings.admin, settings.xds ?? defaultXds].flatMap((each) => (each?.kind === "tcp" ? [each.port] : [])),
       ...(store && { store }),
     }),

@@ -21,7 +21,7 @@ import { tlsSocket, upstreamTlsContext } from "../plugin/upstreamTls.ts";
 
 export const httpConnect: Feature = {
   name: "httpProxyHostname",
-  upstream(cluster, { upstream }, { world, report, send }) {
+  upstream(cluster, { upstream }, { world, report, send, sendSecret }) {
     const hostname = upstream.httpProxyHostname;
     if (hostname === undefined || hostname === "") {
       const orphan = upstream.httpConnectSslConfig
@@ -35,7 +35,8 @@ export const httpConnect: Feature = {
     judgeTunnel(hostname, upstream, report);
     const { transportSocket, transportSocketMatches: _, ...plain } = cluster;
     const toProxy =
-      upstream.httpConnectSslConfig && upstreamTlsContext(upstream.httpConnectSslConfig, "httpConnectSslConfig", world, report);
+      upstream.httpConnectSslConfig &&
+      upstreamTlsContext(upstream.httpConnectSslConfig, "httpConnectSslConfig", { world, report, sendSecret });
     const original = `${cluster.name}_original`;
     send(ClusterSchema, original, { ...plain, name: original, ...(toProxy && { transportSocket: tlsSocket(toProxy) }) });
     send(ListenerSchema, `solo_io_generated_self_listener_${cluster.name}`, tunnel(cluster.name, original, hostname, upstream));

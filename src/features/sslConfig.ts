@@ -4,11 +4,12 @@ import { tlsSocket, type UpstreamTlsContext, upstreamTlsContext } from "../plugi
 
 export const sslConfig: Feature = {
   name: "sslConfig",
-  upstream(cluster, { upstream }, { world, report, tls }) {
+  upstream(cluster, { upstream }, featureContext) {
+    const { tls } = featureContext;
     const ssl = upstream.sslConfig;
     if (!ssl && !tls?.isOn) return cluster;
     const byDefault: UpstreamTlsContext = { commonTlsContext: {}, ...(tls?.sni !== undefined && { sni: tls.sni }) };
-    const context = ssl ? upstreamTlsContext(ssl, "sslConfig", world, report) : byDefault;
+    const context = ssl ? upstreamTlsContext(ssl, "sslConfig", featureContext) : byDefault;
     if (!context) return cluster;
     const matches = (tls?.byEndpoint ?? []).filter(({ name }, i, all) => all.findIndex((other) => other.name === name) === i);
     return {

@@ -22,7 +22,7 @@ import type { SiteHost } from "./hosts.ts";
 import { byKind, createInputs, type Inputs, sameJson, sameResource } from "./inputs.ts";
 import { type Contributor, type Judged, judge } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
-import { makingWith } from "./making.ts";
+import { type MakingOptions, makingWith } from "./making.ts";
 import { Offers } from "./offers.ts";
 import type { Outlet } from "./publisher.ts";
 import { routesFlow } from "./routes.ts";
@@ -58,7 +58,7 @@ export class Flow {
   /** What each reporter has said last, by resource. */
   readonly #reported = new Map<string, readonly ResourceKey[]>();
 
-  constructor(plugins: Plugins, options: { readonly encodesLater?: boolean } = {}) {
+  constructor(plugins: Plugins, options: MakingOptions = {}) {
     const { graph } = this;
     const making = makingWith(plugins, options);
     const inputs = createInputs(graph);

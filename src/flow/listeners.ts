@@ -7,7 +7,6 @@ import { placed } from "../model/gateway-part.ts";
 import type { Problem } from "../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
-import type { Plugins } from "../plugin/plugins.ts";
 import type { World } from "../plugin/world.ts";
 import { gatewayDomainProblems, sharedDomains } from "../routing/domains.ts";
 import { controlNamespace, partsOf, proxiesOf } from "../routing/gateways.ts";
@@ -25,6 +24,7 @@ import { judgePorts, type PortVerdict } from "../validate/ports.ts";
 import { type Hosts, siteOf } from "./hosts.ts";
 import { type Inputs, sameJson } from "./inputs.ts";
 import { type Made, type Replaced, type Reports, withLastGood } from "./last-good.ts";
+import type { Making } from "./making.ts";
 import { hasCluster, sameEnvoyResource, sameVersions, type Upstreams } from "./upstreams.ts";
 import { type InService, worldOf } from "./world.ts";
 
@@ -84,7 +84,7 @@ export function listenersFlow(
   known: InService,
   upstreams: Upstreams,
   hosts: Hosts,
-  plugins: Plugins,
+  making: Making,
 ): Listeners {
   const sites = graph.deriveMany(
     "sites",
@@ -102,7 +102,7 @@ export function listenersFlow(
   const listeners = graph.derive(
     "listeners",
     sites,
-    (site, _key, read) => siteListener(site, read, inputs, known, upstreams, hosts, tls, portVerdicts, plugins),
+    (site, _key, read) => siteListener(site, read, inputs, known, upstreams, hosts, tls, portVerdicts, making),
     {
       equals: sameListener,
     },
@@ -163,7 +163,7 @@ function siteListener(
   hosts: Hosts,
   tls: Collection<SslConfig>,
   portVerdicts: Collection<PortVerdict>,
-  plugins: Plugins,
+  making: Making,
 ): SiteListener {
   const uses = new Set<ResourceKey>();
   const world = worldOf(read, known, uses);
@@ -202,7 +202,8 @@ function siteListener(
       if (ports?.served.has(gateway.key) === false) return { made: nothing(resource), reports: reportsOf(gateway.key, withTls, found) };
       const translated = listenerOf(resource, attached, {
         world: version,
-        plugins,
+        plugins: making,
+        secretsApart: making.secretsApart,
         hasCluster: (ref) => hasCluster(read, upstreams, resourceKey("Upstream", ref)),
       });
       return { made: translated, reports: reportsOf(gateway.key, withTls, [...found, ...translated.problems]) };

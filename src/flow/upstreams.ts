@@ -97,7 +97,7 @@ export function translateCluster(
     nothing: { extras: [], problems: [] },
     make: (world, inUse) => {
       const version = inUse(upstream);
-      const made: ClusterTranslation = version ? clusterOf(version, world, making, making.encode) : { extras: [], problems: [] };
+      const made: ClusterTranslation = version ? clusterOf(version, world, making, making) : { extras: [], problems: [] };
       return { made, reports: new Map([[upstream.key, made.problems]]), ...(made.fault !== undefined && { fault: made.fault }) };
     },
     sent: ({ cluster }) => (cluster ? [cluster] : []),

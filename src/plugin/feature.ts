@@ -24,6 +24,7 @@ import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { FilterPlace } from "../model/filter-stages.ts";
 import type { Cost, Report } from "../model/problem.ts";
 import type { Resource } from "../model/resource.ts";
+import type { SendSecret } from "./tlsContext.ts";
 import type { ClusterDraft, RouteDraft, TlsDefaults, UpstreamOf } from "./upstream-type.ts";
 import type { World } from "./world.ts";
 
@@ -49,6 +50,8 @@ export interface FeatureContext {
 export interface UpstreamFeatureContext extends FeatureContext {
   /** What the type of the Upstream says about TLS. */
   readonly tls: TlsDefaults | undefined;
+  /** Sends key material apart from the cluster; undefined where it is to stand inside. */
+  readonly sendSecret?: SendSecret | undefined;
   /** Sends a further Envoy resource with the cluster, if that is sent: a generated listener, a further cluster. */
   readonly send: <S extends DescMessage>(schema: S, name: string, message: MessageInitShape<S>) => void;
 }

@@ -1,7 +1,7 @@
 // The TLS settings of Upstreams and of Gateways → the part of Envoy's TLS context that both sides share.
 //
-// The one seam for key material: today certificates travel inside the cluster or listener, as Gloo sends them. When they go by
-// SDS, `certificateOf` and `validationOf` return references, and nothing else changes.
+// Key material stands inside of the cluster or listener, as Gloo sends it and `translate` prints it. What serves proxies takes it out
+// (`withSecretsApart`): a certificate that is renewed is then a Secret that is sent, and no cluster or listener changes.
 import type { Message, MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
 import type { DataSourceSchema } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
@@ -9,7 +9,7 @@ import { ApiConfigSource_ApiType, ApiVersion } from "../gen/envoy/envoy/config/c
 import type { GrpcServiceSchema } from "../gen/envoy/envoy/config/core/v3/grpc_service_pb.js";
 import { FileBasedMetadataConfigSchema } from "../gen/envoy/envoy/config/grpc_credential/v3/file_based_metadata_pb.js";
 import { TlsParameters_TlsProtocol, type TlsParametersSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
-import type { SdsSecretConfigSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import type { SdsSecretConfigSchema, SecretSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import type { CommonTlsContextSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import {
   type SDSConfig,
@@ -72,6 +72,42 @@ export function commonTlsContext(settings: TlsSettings, options: TlsOptions, wor
     return undefined;
   }
   return { ...shared, ...certificate, ...validationOf(rootCa, settings.verifySubjectAltName) };
+}
+
+/** Sends a Secret under a name. */
+export type SendSecret = (name: string, secret: MessageInitShape<typeof SecretSchema>) => void;
+
+/** The same context with references in place of what comes from a Secret; that is sent apart. `side` parts the names of clients and servers. */
+export function withSecretsApart(
+  context: CommonTlsContext,
+  { sslSecrets }: TlsSettings,
+  side: "cluster" | "listener",
+  send: SendSecret | undefined,
+): CommonTlsContext {
+  if (send === undefined || sslSecrets.case !== "secretRef") return context;
+  const name = `${side}/${sslSecrets.value.namespace}/${sslSecrets.value.name}`;
+  const { tlsCertificates: [certificate] = [], tlsCertificates: _, validationContextType: validation, ...rest } = context;
+  if (certificate) send(name, { name, type: { case: "tlsCertificate", value: certificate } });
+  const own: CommonTlsContext = { ...rest, ...(certificate && { tlsCertificateSdsSecretConfigs: [secretOnAds(name)] }) };
+  if (validation?.case !== "validationContext") return { ...own, ...(validation && { validationContextType: validation }) };
+  const authority = `${name}/ca`;
+  const { trustedCa, matchSubjectAltNames = [] } = validation.value ?? {};
+  send(authority, { name: authority, type: { case: "validationContext", value: { ...(trustedCa && { trustedCa }) } } });
+  const byReference = secretOnAds(authority);
+  return {
+    ...own,
+    validationContextType:
+      matchSubjectAltNames.length === 0
+        ? { case: "validationContextSdsSecretConfig", value: byReference }
+        : {
+            case: "combinedValidationContext",
+            value: { defaultValidationContext: { matchSubjectAltNames }, validationContextSdsSecretConfig: byReference },
+          },
+  };
+}
+
+function secretOnAds(name: string): MessageInitShape<typeof SdsSecretConfigSchema> {
+  return { name, sdsConfig: { resourceApiVersion: ApiVersion.V3, configSourceSpecifier: { case: "ads", value: {} } } };
 }
 
 /** Envoy joins the list with commas and takes it apart again; one that is then no list in the sense of TLS ends its process (seen with 1.40). */

@@ -8,6 +8,7 @@ import { violationsOf } from "../envoy/constraints.ts";
 import { type Encode, envoyResource } from "../envoy/encode.ts";
 import { clusterName } from "../envoy/names.ts";
 import { type Cluster, ClusterSchema } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { SecretSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import { type Problem, Report } from "../model/problem.ts";
 import { formatRef } from "../model/ref.ts";
@@ -17,6 +18,13 @@ import type { Plugins } from "../plugin/plugins.ts";
 import type { AnyUpstreamType, ClusterDraft, UpstreamOf } from "../plugin/upstream-type.ts";
 import type { World } from "../plugin/world.ts";
 import { reportViolations } from "./constraintProblems.ts";
+
+export interface ClusterMaking {
+  /** When the cluster is encoded. Default: at once. */
+  readonly encode?: Encode;
+  /** Key material is sent as Secrets, and clusters refer to it. */
+  readonly secretsApart?: boolean;
+}
 
 export interface ClusterTranslation {
   /** Absent when a problem is an error. */
@@ -32,13 +40,13 @@ export function clusterOf(
   resource: Resource<"Upstream">,
   world: World,
   plugins: Plugins,
-  encode: Encode = envoyResource,
+  { encode = envoyResource, secretsApart = false }: ClusterMaking = {},
 ): ClusterTranslation {
   const report = new Report(resource.key);
   try {
     const typed = typedUpstream(resource, plugins, report);
     const sent: EnvoyResource[] = [];
-    const cluster = typed && buildCluster(typed, world, plugins, report, sent);
+    const cluster = typed && buildCluster(typed, world, plugins, report, sent, secretsApart);
     if (!typed || !cluster || report.hasErrors) return { extras: [], problems: report.problems };
     const extras = [...sent, ...(typed.type.extras?.(typed.upstream, { world, report }) ?? [])];
     if (report.hasErrors) return { extras: [], problems: report.problems };
@@ -92,6 +100,7 @@ function buildCluster(
   plugins: Plugins,
   report: Report,
   sent: EnvoyResource[],
+  secretsApart: boolean,
 ): Cluster | undefined {
   const context = { world, report };
   type.validate?.(upstream, context);
@@ -102,16 +111,18 @@ function buildCluster(
     return undefined;
   }
   const tls = type.tls?.(upstream);
+  const send: UpstreamFeatureContext["send"] = (schema, name, init) => {
+    const message = create(schema, init);
+    reportViolations(violationsOf(schema, message), type.kind, report);
+    sent.push(envoyResource(schema, name, message, [upstream.key]));
+  };
   const featureContext: UpstreamFeatureContext = {
     world,
     report,
     tls,
     path: "",
-    send(schema, name, init) {
-      const message = create(schema, init);
-      reportViolations(violationsOf(schema, message), type.kind, report);
-      sent.push(envoyResource(schema, name, message, [upstream.key]));
-    },
+    send,
+    ...(secretsApart && { sendSecret: (name, secret) => send(SecretSchema, name, secret) }),
   };
   let draft: ClusterDraft = { connectTimeout: defaultConnectTimeout, ...own };
   for (const feature of plugins.features) {

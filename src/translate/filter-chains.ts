@@ -13,7 +13,7 @@ import {
 } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
 import { type Problem, Report } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
-import { commonTlsContext } from "../plugin/tlsContext.ts";
+import { commonTlsContext, type SendSecret, withSecretsApart } from "../plugin/tlsContext.ts";
 import type { World } from "../plugin/world.ts";
 
 export type ChainDraft = Exclude<MessageInitShape<typeof FilterChainSchema>, Message>;
@@ -74,6 +74,7 @@ export function chainMatch(serverNames: readonly string[] | undefined, matcher: 
 export function downstreamTls(
   { ssl, resource, path }: PlacedSsl,
   world: World,
+  sendSecret: SendSecret | undefined,
 ): { readonly socket?: ChainDraft["transportSocket"]; readonly problems: readonly Problem[] } {
   const report = new Report(resource);
   const allowsEmpty = ssl.alpnProtocols.includes("allow_empty");
@@ -93,7 +94,7 @@ export function downstreamTls(
   }
   const protocols = allowsEmpty ? [] : ssl.alpnProtocols.length > 0 ? ssl.alpnProtocols : ["h2", "http/1.1"];
   const value = packAny(DownstreamTlsContextSchema, {
-    commonTlsContext: { ...common, alpnProtocols: protocols },
+    commonTlsContext: { ...withSecretsApart(common, ssl, "listener", sendSecret), alpnProtocols: protocols },
     ...clientCertificate(ssl, common.validationContextType !== undefined, world),
     ...(ssl.disableTlsSessionResumption && { sessionTicketKeysType: { case: "disableStatelessSessionResumption", value: true } }),
     ocspStaplePolicy: ssl.ocspStaplePolicy as number,

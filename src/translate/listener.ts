@@ -8,6 +8,7 @@ import { violationsOf } from "../envoy/constraints.ts";
 import { envoyResource, packAny, versionOf } from "../envoy/encode.ts";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { TlsInspectorSchema } from "../gen/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
+import { SecretSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { type Matcher, MatcherSchema } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
 import { type HttpListenerOptions, HttpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import { ListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/listener_options_pb.js";
@@ -16,10 +17,11 @@ import { TcpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { GatewayPart, HttpPart, TcpPart } from "../model/gateway-part.ts";
 import { type Problem, problem, Report } from "../model/problem.ts";
-import { formatRef, parseResourceKey, type Ref, type ResourceKey } from "../model/ref.ts";
+import { formatRef, parseResourceKey, type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { ListenerContext, ListenerDraft, OptionFinding } from "../plugin/feature.ts";
 import type { Plugins } from "../plugin/plugins.ts";
+import type { SendSecret } from "../plugin/tlsContext.ts";
 import type { World } from "../plugin/world.ts";
 import {
   type ChainDraft,
@@ -70,6 +72,8 @@ export interface RouteConfigurationPlan {
 export interface ListenerTranslationContext {
   readonly world: World;
   readonly plugins: Plugins;
+  /** Key material is sent as Secrets, and filter chains refer to it. */
+  readonly secretsApart?: boolean;
   readonly hasCluster?: (upstream: Ref) => boolean;
 }
 
@@ -268,7 +272,7 @@ class OneListener {
   /** Undefined after the findings have been given to everybody who shares the settings. */
   tls(group: SslGroup): ChainDraft["transportSocket"] | undefined {
     const [first] = group.members;
-    const made = first && downstreamTls(first, this.context.world);
+    const made = first && downstreamTls(first, this.context.world, this.context.secretsApart ? this.sender(first) : undefined);
     if (made?.socket) {
       this.problems.push(...made.problems);
       return made.socket;
@@ -289,6 +293,15 @@ class OneListener {
       );
     }
     return undefined;
+  }
+
+  /** What a Secret is made into is as much its own as that of whoever names it. */
+  sender({ resource, ssl }: PlacedSsl): SendSecret {
+    const { sslSecrets } = ssl;
+    const secret = sslSecrets.case === "secretRef" ? [resourceKey("Secret", sslSecrets.value)] : [];
+    return (name, message) => {
+      this.extras.push(envoyResource(SecretSchema, name, message, [resource, ...secret]));
+    };
   }
 
   tcpChains(part: TcpPart): PlacedChain[] {

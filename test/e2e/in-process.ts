@@ -88,6 +88,7 @@ export async function inProcess({
       consumers: [rewriting(server, rewrite), ...consumers],
       plugins,
       looksOutside: true,
+      secretsApart: true,
       log: { debug: quiet, info: quiet, warn: quiet, error: (fields, message) => faults.push(`${message}: ${JSON.stringify(fields)}`) },
     }),
   );

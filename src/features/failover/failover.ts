@@ -61,20 +61,21 @@ export const failoverTls: Feature = {
 function tlsOf(
   { endpoint, path }: FailoverEndpoint,
   { upstream }: UpstreamOf<unknown>,
-  { world, report, tls }: UpstreamFeatureContext,
+  context: UpstreamFeatureContext,
 ): UpstreamTlsContext | undefined {
+  const { tls } = context;
   const ownName = isIpAddress(endpoint.address) ? "" : endpoint.address;
   const own = endpoint.upstreamSslConfig;
   if (own) {
-    const context = upstreamTlsContext(own, `${path}.upstreamSslConfig`, world, report);
-    return context && { ...context, sni: own.sni || ownName };
+    const made = upstreamTlsContext(own, `${path}.upstreamSslConfig`, context);
+    return made && { ...made, sni: own.sni || ownName };
   }
   const shared = upstream.sslConfig;
   if (ownName === "" || (shared && shared.sni !== "")) return undefined;
   if (!shared) return tls?.isOn ? { commonTlsContext: {}, sni: ownName } : undefined;
   // What is wrong with it, sslConfig has said already.
-  const context = upstreamTlsContext(shared, "sslConfig", world, new Report(undefined));
-  return context && { ...context, sni: ownName };
+  const made = upstreamTlsContext(shared, "sslConfig", { ...context, report: new Report(undefined) });
+  return made && { ...made, sni: ownName };
 }
 
 /** As Gloo asks for the names of static hosts. */
