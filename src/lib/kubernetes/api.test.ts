@@ -110,6 +110,27 @@ describe.skipIf(findKubernetes() === undefined)("the Kubernetes API", () => {
     await expect(kubeApi({ kubeconfig: join(folder, "broken") })).rejects.toThrow(ConnectionError);
   });
 
+  test("an outage of days keeps nobody who has waited for its end", async () => {
+    const kube = await api({ kubeconfig: kubernetes.kubeconfig({ server: "https://127.0.0.1:1" }) });
+    let [asked, waiting] = [0, 0];
+    const counted: KubeApi = {
+      ...kube,
+      answered: (signal) => {
+        asked++;
+        waiting++;
+        return kube.answered(signal).finally(() => waiting--);
+      },
+    };
+    const ended = new AbortController();
+    const sink = { apply() {}, delete() {}, synced() {}, fault() {} };
+    const reflecting = reflect(counted, configMaps, sink, { signal: ended.signal, backoff: { firstMs: 1, mostMs: 5 } });
+    await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(10);
+    expect(waiting).toBeLessThanOrEqual(1);
+    ended.abort();
+    await reflecting;
+    await expect.poll(() => waiting).toBe(0);
+  });
+
   test("a Pod's token and authority are read anew when they rotate", async () => {
     const account = join(folder, "account");
     mkdirSync(account);

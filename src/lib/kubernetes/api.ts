@@ -76,8 +76,11 @@ export interface DeleteOptions extends CallOptions {
 /** All methods throw a {@link KubeError}, or the reason of their signal. */
 export interface KubeApi extends Disposable {
   readonly connection: Connection;
-  /** Resolves with the next answer that is no complaint of the server about itself: whoever waits after an outage need not wait longer. */
-  answered(): Promise<void>;
+  /**
+   * Resolves with the next answer that is no complaint of the server about itself: whoever waits after an outage need not wait longer. Also
+   * when the signal aborts; whoever has waited long enough aborts it, or an outage of days keeps all who ever waited.
+   */
+  answered(signal: AbortSignal): Promise<void>;
   /** The kinds of a group and version (`v1`, `gloo.solo.io/v1`); none where it is not served. */
   discover(apiVersion: string, options?: CallOptions): Promise<readonly ServedType[]>;
   list(type: ResourceType, options?: ListOptions): Promise<ListPage>;
@@ -108,7 +111,7 @@ export async function kubeApi(options: KubeApiOptions = {}): Promise<KubeApi> {
 export function kubeApiOn(connection: Connection, options: TransportOptions = {}): KubeApi {
   const transport = new Transport(connection, options);
   const never = new AbortController().signal;
-  let nextAnswer = Promise.withResolvers<void>();
+  const waiting = new Set<() => void>();
 
   const send = async (call: Call, { signal = never, timeoutMs = 30_000 }: CallOptions): Promise<TransportAnswer> => {
     const { body, contentType = "application/json" } = call;
@@ -126,10 +129,7 @@ export function kubeApiOn(connection: Connection, options: TransportOptions = {}
       headTimeoutMs: timeoutMs,
       words: call.words,
     });
-    if (answer.status < 500 && answer.status !== 429) {
-      nextAnswer.resolve();
-      nextAnswer = Promise.withResolvers();
-    }
+    if (answer.status < 500 && answer.status !== 429) for (const wake of waiting) wake();
     if (answer.status < 200 || answer.status >= 300) throw await errorOf(answer, call.words, signal);
     return answer;
   };
@@ -155,7 +155,17 @@ export function kubeApiOn(connection: Connection, options: TransportOptions = {}
 
   return {
     connection,
-    answered: () => nextAnswer.promise,
+    answered: (signal) =>
+      new Promise((resolve) => {
+        const wake = () => {
+          waiting.delete(wake);
+          signal.removeEventListener("abort", wake);
+          resolve();
+        };
+        waiting.add(wake);
+        signal.addEventListener("abort", wake, { once: true });
+        if (signal.aborted) wake();
+      }),
     async discover(apiVersion, options = {}) {
       const path = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
       try {

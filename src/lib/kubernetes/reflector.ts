@@ -123,7 +123,10 @@ class Reflector {
     // Somebody else's request may find out sooner that the outage is over.
     const short = Math.min(wait, this.#backoff.firstMs);
     await pause(short, signal);
-    if (wait > short) await Promise.race([pause(wait - short, signal), this.#api.answered()]);
+    if (wait <= short) return;
+    const rest = new AbortController();
+    await Promise.race([pause(wait - short, signal), this.#api.answered(rest.signal)]);
+    rest.abort();
   }
 
   /** Somebody has to do something about these, which takes a while. */
@@ -238,6 +241,8 @@ class Reflector {
       clearTimeout(soon);
       outer.removeEventListener("abort", stop);
     }
+    // The list that was wanted, when the server ended the watch at that very moment.
+    if (look.signal.aborted) this.#from = undefined;
     // A server that ends each watch at once shall not be asked all the time.
     if (events === 0 && performance.now() - begun < 1000) await pause(backoffMs(4, this.#backoff), outer);
   }
