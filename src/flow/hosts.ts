@@ -4,11 +4,12 @@ import type { HttpPart } from "../model/gateway-part.ts";
 import type { Problem } from "../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
-import { domainKey } from "../model/virtual-host.ts";
+import { domainKey, type ModelVirtualHost } from "../model/virtual-host.ts";
 import type { World } from "../plugin/world.ts";
 import { claimedDomains, type DomainVerdict, judgeDomains } from "../routing/domains.ts";
 import { defaultGateway, isRead, partsOf, proxiesOf } from "../routing/gateways.ts";
 import { selectsInto } from "../routing/selection.ts";
+import { unreachableRoutes } from "../routing/unreachable.ts";
 import { virtualHostOf } from "../routing/virtual-host.ts";
 import { type EncodedVirtualHost, envoyVirtualHost } from "../translate/virtual-host.ts";
 import { type Inputs, sameJson } from "./inputs.ts";
@@ -59,6 +60,8 @@ export interface SiteHost extends Made<EncodedVirtualHost | undefined> {
   readonly attachment: Attachment;
   /** Discovered Upstreams that it leads to. */
   readonly uses: readonly ResourceKey[];
+  /** About routes that are in service and that no request reaches. */
+  readonly unreachable: readonly Problem[];
 }
 
 export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, making: Making): Hosts {
@@ -98,15 +101,30 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
           if (claims.length > 0) return !claims.includes(older.key);
           return firstOfOlder(read, attachments, goodByDomain, known, attachment, domain) !== older.key;
         });
+      let routed: ModelVirtualHost | undefined;
       const made = withLastGood<EncodedVirtualHost | undefined>(read, inputs, world, {
         owner: virtualService.key,
         nothing: undefined,
         make: (version, inUse) =>
-          hostIn(version, virtualService, inUse(virtualService), gateway, part, attachment.proxy, verdict, lostByOlder, making, (ref) =>
-            hasCluster(read, upstreams, resourceKey("Upstream", ref)),
+          hostIn(
+            version,
+            virtualService,
+            inUse(virtualService),
+            gateway,
+            part,
+            attachment.proxy,
+            verdict,
+            lostByOlder,
+            making,
+            (ref) => hasCluster(read, upstreams, resourceKey("Upstream", ref)),
+            (model) => {
+              routed = model;
+            },
           ),
       });
-      return { attachment, uses: [...uses].sort(), ...made };
+      // With an error an older version may be in service, whose places are not those of the newest.
+      const isNewest = ![...made.reports.values()].flat().some(({ severity }) => severity === "error");
+      return { attachment, uses: [...uses].sort(), unreachable: routed && isNewest ? unreachableRoutes(routed) : [], ...made };
     },
     { equals: sameHost },
   );
@@ -178,6 +196,7 @@ function hostIn(
   lostByOlder: (older: Resource<"VirtualService">) => readonly string[],
   making: Making,
   has: (ref: { namespace: string; name: string }) => boolean,
+  noteRouted: (host: ModelVirtualHost) => void,
 ): { made: EncodedVirtualHost | undefined; reports: Map<ResourceKey, readonly Problem[]> } {
   if (virtualService === undefined) return { made: undefined, reports: new Map() };
   const routed = virtualHostOf(gateway, proxy, virtualService, world);
@@ -187,6 +206,7 @@ function hostIn(
   };
   add(verdict.problems);
   if (routed.host === undefined) return { made: undefined, reports };
+  noteRouted(routed.host);
   const options = gateway.spec?.routeOptions;
   const encoded = envoyVirtualHost(routed.host, {
     world,
@@ -254,7 +274,7 @@ function sameHost(a: SiteHost, b: SiteHost): boolean {
     sameBytes &&
     a.made?.usesFallback === b.made?.usesFallback &&
     sameJson(a.made?.owners, b.made?.owners) &&
-    sameJson([a.attachment, a.uses], [b.attachment, b.uses]) &&
+    sameJson([a.attachment, a.uses, a.unreachable], [b.attachment, b.uses, b.unreachable]) &&
     sameJson([...a.reports], [...b.reports])
   );
 }

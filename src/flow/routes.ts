@@ -8,7 +8,7 @@ import { gatewayNotRead, notServed } from "../routing/unserved.ts";
 import { upstreamGroupProblems } from "../validate/upstream-group.ts";
 import { type Hosts, hostsFlow, type SiteHost } from "./hosts.ts";
 import type { Inputs } from "./inputs.ts";
-import type { Contributor, SentOf } from "./judgements.ts";
+import type { Contribution, Contributor, SentOf } from "./judgements.ts";
 import type { Made } from "./last-good.ts";
 import { type Brought, listenersFlow, type ProxyExtras, type SiteListener, type SiteRoutes } from "./listeners.ts";
 import type { Making } from "./making.ts";
@@ -41,10 +41,14 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
   );
   const proxies = graph.value("proxies", (read) => [...new Set(read.list(listeners).map(([, listener]) => listener.proxy))]);
   const aboutHosts: Contributor = (resource, read) =>
-    read.lookup(hosts.hostsByOwner, resource.key).map(([, host]) => ({
-      problems: host.reports.get(resource.key) ?? [],
-      proxy: proxySubresource(host.attachment.proxy, read, known),
-    }));
+    read
+      .lookup(hosts.hostsByOwner, resource.key)
+      .flatMap(([, host]): Contribution[] => [
+        { problems: host.reports.get(resource.key) ?? [], proxy: proxySubresource(host.attachment.proxy, read, known) },
+        ...(host.unreachable.length > 0
+          ? [{ problems: host.unreachable.filter((each) => each.resource === resource.key), leavesStatus: true as const }]
+          : []),
+      ]);
   const aboutListeners: Contributor = (resource, read) =>
     read.lookup(listenersByOwner, resource.key).map(([, listener]) => ({
       problems: listener.reports.get(resource.key) ?? [],

@@ -247,4 +247,10 @@ export const routing = {
     title: "a Gateway in a namespace where none is read",
     help: "Gateways open ports, so they are read only in the namespace of the gateway (`gloo-system`, or `discoveryNamespace` of Settings) unless Settings say `gateway.readGatewaysFromAllNamespaces: true`. An object without `metadata.namespace` is in `default`.",
   },
+  RouteUnreachable: {
+    code: "HW2104",
+    title: "a route that no request reaches",
+    help: "Routes are tried in order, and the first that matches takes the request. Every request that this route could have is taken by the one that the message names: its path begins with the earlier prefix, and it asks for at least the same headers, query parameters and methods. Routes of one RouteTable stay in the order of the file; of several RouteTables with the same weight, the more specific paths go first.\n\nThe status stays Accepted. Regular expressions are not compared with each other.",
+    cure: "put it in front of the other, or narrow the other",
+  },
 } as const satisfies Record<string, CatalogEntry>;
