@@ -19,7 +19,7 @@ withEnvoy("a real Envoy", () => {
     for (let world = seed; world < seed + worlds; world++) {
       const random = randomOf(world);
       const folder = new Folder();
-      const running = new Running();
+      const running = new Running({ secretsApart: false }); // a file has no Secrets to ask for
       folder.fill();
       running.batch((flow) => apply(flow, folder.take()));
       listeners += expectTaken(running.flow, `seed ${world}, at the start`);

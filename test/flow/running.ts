@@ -20,13 +20,20 @@ import type { Resource } from "../../src/model/resource.ts";
 import type { Random } from "./random.ts";
 
 export class Running {
-  readonly flow = new Flow(builtins);
+  readonly flow: Flow;
   readonly held = new Held();
-  readonly #publisher = new Publisher(this.flow, [this.held], (fault) => {
-    throw fault;
-  });
-  readonly memory = new Memory(this.flow, undefined);
+  readonly memory: Memory;
+  readonly #publisher: Publisher;
   #isFirst = true;
+
+  /** As what serves proxies, unless told otherwise. */
+  constructor({ secretsApart = true } = {}) {
+    this.flow = new Flow(builtins, { secretsApart });
+    this.memory = new Memory(this.flow, undefined);
+    this.#publisher = new Publisher(this.flow, [this.held], (fault) => {
+      throw fault;
+    });
+  }
 
   /** One batch, as the control plane carries it through. */
   batch(edit: (flow: Flow) => void): BatchResult {
@@ -108,7 +115,7 @@ function linesOf(proxies: readonly (readonly [ProxyKey, readonly EnvoyResource[]
 
 /** A flow that is given at once, in any order, what another has come to hold. */
 export function fromScratch(other: Flow, random?: Random): Flow {
-  const flow = new Flow(builtins);
+  const flow = new Flow(builtins, { secretsApart: true });
   const edits: (() => void)[] = [];
   for (const kind of allKinds) {
     for (const [, resource] of other.inputs.given[kind].entries()) edits.push(() => flow.apply("test", resource as Resource));
