@@ -9,9 +9,27 @@ import type { WatchFlags } from "./cluster-options.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import type { Opened } from "./where.ts";
 
-export async function openClusterOnce(flags: WatchFlags, plugins: Plugins): Promise<Opened> {
+/** `onSecretsDenied`: who may not read Secrets gets the rest, after this was called. */
+export async function openClusterOnce(flags: WatchFlags, plugins: Plugins, onSecretsDenied?: () => void): Promise<Opened> {
   const api = await openCluster(flags);
-  return { ...clusterOnce(api, flags, plugins), [Symbol.dispose]: () => api[Symbol.dispose]() };
+  const reading = onSecretsDenied ? withoutSecrets(api, onSecretsDenied) : api;
+  return { ...clusterOnce(reading, flags, plugins), [Symbol.dispose]: () => api[Symbol.dispose]() };
+}
+
+function withoutSecrets(api: KubeApi, onDenied: () => void): KubeApi {
+  return {
+    ...api,
+    list: async (type, options) => {
+      try {
+        return await api.list(type, options);
+      } catch (error) {
+        const isAboutThem = type.group === "" && type.plural === "secrets";
+        if (!isAboutThem || !(error instanceof KubeError && error.fault === "denied" && error.status === 403)) throw error;
+        onDenied();
+        return { items: [], resourceVersion: "", continue: undefined };
+      }
+    },
+  };
 }
 
 /** The cluster as a source that can only be read. */

@@ -67,8 +67,11 @@ export interface Opened extends Disposable {
   readonly name: string;
 }
 
-/** What is there, for reading once. Throws a CommandError for what the user can mend, also while it is read. */
-export async function openOnce(where: Where, plugins: Plugins): Promise<Opened> {
+/**
+ * What is there, for reading once. Throws a CommandError for what the user can mend, also while it is read. With `onSecretsDenied`,
+ * that Secrets may not be read is none of that; it is called, and everything else is there.
+ */
+export async function openOnce(where: Where, plugins: Plugins, onSecretsDenied?: () => void): Promise<Opened> {
   switch (where.kind) {
     case "folders": {
       const { openFolders } = await import("./folders.ts");
@@ -78,7 +81,7 @@ export async function openOnce(where: Where, plugins: Plugins): Promise<Opened> 
     }
     case "cluster": {
       const { openClusterOnce } = await import("./cluster-once.ts");
-      return openClusterOnce(where.flags, plugins);
+      return await openClusterOnce(where.flags, plugins, onSecretsDenied);
     }
     case "unsaid":
       throw new CommandError("which folder? Or a cluster: --source kubernetes, --kubeconfig or --context");

@@ -14,6 +14,10 @@ const objects = [
   object("Upstream", "broken", { static: { hosts: [] } }),
   object("Gateway", "gateway-proxy", { bindAddress: "::", bindPort: 8080, httpGateway: {} }),
   object("VirtualService", "good", { virtualHost: { domains: ["a"], routes: [route] } }),
+  object("Upstream", "tls", {
+    static: { hosts: [{ addr: "127.0.0.1", port: 9091 }] },
+    sslConfig: { secretRef: { name: "cert", namespace: "gloo-system" } },
+  }),
   object("VirtualService", "waf", {
     virtualHost: { domains: ["b"], options: { waf: { customInterventionMessage: "no" } }, routes: [route] },
   }),
@@ -82,9 +86,30 @@ const deployment = (name: string, image: string) => ({
   },
 });
 
+/** All kinds of the API, and these of Kubernetes. */
+function mayRead(user: string, ...resources: string[]): object[] {
+  const verbs = ["get", "list"];
+  const metadata = { name: user };
+  const apiGroup = "rbac.authorization.k8s.io";
+  const rules = [
+    { apiGroups: ["*"], resources, verbs },
+    { apiGroups: ["gloo.solo.io", "gateway.solo.io", "enterprise.gloo.solo.io", "ratelimit.solo.io"], resources: ["*"], verbs },
+  ];
+  return [
+    { apiVersion: `${apiGroup}/v1`, kind: "ClusterRole", metadata, rules },
+    {
+      apiVersion: `${apiGroup}/v1`,
+      kind: "ClusterRoleBinding",
+      metadata,
+      roleRef: { apiGroup, kind: "ClusterRole", name: user },
+      subjects: [{ apiGroup, kind: "User", name: user }],
+    },
+  ];
+}
+
 describe.skipIf(!hasKubernetes)("of a cluster", () => {
   test("definitions, controllers, proxies and webhooks are looked at, too, and nothing is written", { timeout: 120_000 }, async () => {
-    await using kubernetes = await startKubernetes({ users: [{ name: "looker", token: "looker", groups: ["system:masters"] }] });
+    await using kubernetes = await startKubernetes({ users: [{ name: "looker", token: "looker" }] });
     await kubernetes.apply(...glooDefinitions());
     await kubernetes.apply(
       ...objects,
@@ -108,6 +133,7 @@ describe.skipIf(!hasKubernetes)("of a cluster", () => {
     await kubernetes.patch("upstreams.gloo.solo.io", "gloo-system", "broken", {
       status: { statuses: { "gloo-system": { state: 2, reason: "no hosts", reportedBy: "gloo" } } },
     });
+    await kubernetes.apply(...mayRead("looker", "*"));
     // Last: from here on the API server asks it about every write.
     await kubernetes.apply({
       apiVersion: "admissionregistration.k8s.io/v1",
@@ -145,6 +171,19 @@ describe.skipIf(!hasKubernetes)("of a cluster", () => {
     expect(json.notes.filter(({ isEnterprise }: { isEnterprise?: boolean }) => isEnterprise)).toMatchObject([
       { subject: "Deployment gloo-system/extauth" },
     ]);
+    // A guest may read neither Secrets nor Deployments.
+    await kubernetes.delete("clusterrolebindings.rbac.authorization.k8s.io", "", "looker");
+    await kubernetes.apply(...mayRead("looker", "services", "configmaps", "namespaces", "endpointslices", "ingresses"));
+    const guest = await headworks(["migrate", "assess", "--kubeconfig", kubernetes.kubeconfig({ token: "looker" }), "-o", "json"]);
+    expect(guest).toMatchObject({ code: 1, stderr: "" });
+    const notes = JSON.parse(guest.stdout).notes as { subject: string; what: string }[];
+    for (const subject of ["Secrets", "deployments.apps", "validatingwebhookconfigurations.admissionregistration.k8s.io"])
+      expect(notes.find((each) => each.subject === subject)?.what).toContain("may not be read by you");
+    expectObjects(JSON.parse(guest.stdout));
+    // Nothing is made up about what was not seen.
+    expect(run.stdout).toContain("TlsSecretNotFound");
+    expect(guest.stdout).not.toContain("TlsSecretNotFound");
+
     expect(kubernetes.writes().filter(({ user }) => user === "looker")).toEqual([]);
   });
 });
