@@ -3,15 +3,28 @@
 import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { Translation } from "../control-plane.ts";
+import { NoRequest } from "../flow/explain/asked-request.ts";
+import type { Provenance } from "../flow/provenance.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import { type AdminEvent, type EnvoyKind, envoyKinds, type SourceView, schemaVersion } from "./contract.ts";
 import type { EventHub } from "./events.ts";
 import { type GuardOptions, guard } from "./guard.ts";
 import type { Metrics } from "./metrics.ts";
-import { envoyResources, findingView, oneView, proxyViews, redactedEnvoyJson, resourceView, secretsOf, statusView } from "./views.ts";
+import {
+  defaultProxy,
+  envoyResources,
+  findingView,
+  oneView,
+  proxyViews,
+  redactedEnvoyJson,
+  resourceView,
+  secretsOf,
+  statusView,
+} from "./views.ts";
 
 export interface AdminOptions extends GuardOptions {
-  current(): Translation;
+  /** With the way back to what it was made from, where requests are to be explained. */
+  current(): Translation & Partial<Provenance>;
   /** What readiness consists of, by name; ready when all are. */
   readiness(): Readonly<Record<string, boolean>>;
   /** The xDS clients connected. */
@@ -33,6 +46,7 @@ const index = `Headworks, admin API
 /api/v1/findings
 /api/v1/proxies
 /api/v1/proxies/KEY/{clusters,endpoints,listeners,routes}
+/api/v1/explain?method=GET&url=http://shop.local:8080/&header=name:+value
 /api/v1/clients
 /api/v1/sources
 /api/v1/events   (server-sent events)
@@ -80,6 +94,7 @@ export function adminApp(options: AdminOptions): Hono {
     }
     return context.json({ schemaVersion, proxy, resources: envoyViews(translation, proxy, kind) });
   });
+  app.get("/api/v1/explain", (context) => explained(context, options.current()));
   app.get("/api/v1/clients", (context) => context.json({ schemaVersion, clients: clients() }));
   app.get("/api/v1/sources", (context) => context.json({ schemaVersion, sources: options.sources?.() ?? [] }));
   app.get("/api/v1/events", (context) =>
@@ -100,6 +115,24 @@ export function adminApp(options: AdminOptions): Hono {
   app.get("/logging", (context) => (options.logging ? context.json({ level: options.logging.level }) : context.notFound()));
   app.put("/logging", (context) => setLevel(context, options.logging));
   return app;
+}
+
+async function explained(context: Context, translation: Translation & Partial<Provenance>): Promise<Response> {
+  const { modelOf, placeOf } = translation;
+  if (modelOf === undefined || placeOf === undefined) return context.notFound();
+  const view = Object.assign(oneView(translation), { modelOf, placeOf });
+  const { method = "GET", url, proxy = defaultProxy(view) } = context.req.query();
+  if (url === undefined) return context.json({ error: "which url? /api/v1/explain?method=GET&url=http://shop.local:8080/" }, 400);
+  if (proxy === undefined || !view.proxies.has(proxy as ProxyKey))
+    return context.json({ error: `there is no proxy ${proxy ?? "yet"}` }, 404);
+  // What it takes is loaded by who asks.
+  const { explanationView } = await import("./explain.ts");
+  try {
+    return context.json(explanationView(view, proxy as ProxyKey, { method, url, headers: context.req.queries("header") ?? [] }));
+  } catch (error) {
+    if (error instanceof NoRequest) return context.json({ error: error.message }, 400);
+    throw error;
+  }
 }
 
 async function secureHeaders(context: Context, next: () => Promise<void>): Promise<void> {

@@ -10,10 +10,12 @@ import type { Source } from "../plugin/source.ts";
 import type { Flow } from "./flow.ts";
 import { allKinds } from "./inputs.ts";
 import { nearNames } from "./near-names.ts";
+import { type Provenance, provenanceOf } from "./provenance.ts";
 import { resourcesOfProxy } from "./publisher.ts";
 
-export function viewOf(flow: Flow, sources: readonly Source[], fileProblems: () => readonly Problem[]): Translation {
+export function viewOf(flow: Flow, sources: readonly Source[], fileProblems: () => readonly Problem[]): Translation & Provenance {
   return {
+    ...provenanceOf(flow, sources),
     get statuses() {
       const statuses = new Map<ResourceKey, Status>();
       for (const [key, judgement] of judgements(flow)) if (judgement.status) statuses.set(key, judgement.status);

@@ -21,7 +21,7 @@ export interface RoutedVirtualService {
 }
 
 export function virtualHostOf(
-  gateway: Resource<"Gateway">,
+  gateway: Pick<Resource<"Gateway">, "ref">,
   proxyName: string,
   virtualService: Resource<"VirtualService">,
   world: World,

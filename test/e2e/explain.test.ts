@@ -15,7 +15,7 @@ import { outcomeOf } from "../differential/compare.ts";
 import { type Random, randomOf } from "../flow/random.ts";
 import { findEnvoy } from "../servers/envoy.ts";
 import { cluster, hasKubernetes } from "./cluster.ts";
-import { object, upstream } from "./gateway.ts";
+import { folder, object, run, until, upstream } from "./gateway.ts";
 import { headworks } from "./headworks.ts";
 import { type InProcess, inProcess, proxy, resourcesOf } from "./in-process.ts";
 
@@ -189,7 +189,7 @@ describe("the command", () => {
       .map((each) => JSON.stringify(each, undefined, 1))
       .join("\n---\n");
 
-  function folder(): string {
+  function oneFile(): string {
     const path = mkdtempSync(join(tmpdir(), "headworks-explain-"));
     folders.push(path);
     writeFileSync(join(path, "all.json"), files(8080));
@@ -197,7 +197,7 @@ describe("the command", () => {
   }
 
   test("reads a folder, says it line by line, and ends with 0 where somebody answers", async () => {
-    const path = folder();
+    const path = oneFile();
     const { code, stdout, stderr } = await headworks(["explain", "get", "http://shop.local:8080/api/pets?a=b", path, "-H", "x-user: al"]);
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^listener +127\.0\.0\.1:8080 {2}Gateway gloo-system\/gateway-proxy +\S+all\.json:\d+\n/);
@@ -224,8 +224,57 @@ describe("the command", () => {
     expect(explanation.routes.map(({ verdict }) => verdict)).toEqual(["failed", "failed", "failed"]);
   });
 
+  test("asks the Headworks that runs: what is in service, also where that is not the newest; no secret is told", {
+    timeout: 60_000,
+  }, async () => {
+    using own = await folder();
+    const routed = (prefix: string, field = "upstream") =>
+      site([
+        {
+          matchers: [{ prefix }],
+          options: { headerManipulation: { requestHeadersToAdd: [{ headerSecretRef: { name: "token", namespace: "gloo-system" } }] } },
+          routeAction: { single: { [field]: { name: "pets", namespace: "gloo-system" } } },
+        },
+      ]);
+    own.write("secret.json", {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "token", namespace: "gloo-system" },
+      type: "gloo.solo.io/header",
+      stringData: { "x-token": "canary-of-the-test" },
+    });
+    own.write("upstream.json", upstream("pets", 9090));
+    own.write("route.json", routed("/one"));
+    await using _ = await run(own);
+    const ask = async (path: string) => {
+      const asked = ["explain", "GET", `http://x:${own.port}${path}`, "--server", `127.0.0.1:${own.adminPort}`, "-o", "json"];
+      const { code, stdout } = await headworks(asked);
+      expect(stdout).not.toContain("canary-of-the-test");
+      return { code, ...(JSON.parse(stdout) as Explanation) };
+    };
+    const first = await ask("/one");
+    expect(first).toMatchObject({ code: 0, answers: true, answer: { by: "upstream" }, destinations: [{ cluster: "pets_gloo-system" }] });
+    expect(first.routes).toMatchObject([
+      { index: 0, verdict: "taken", from: { kind: "VirtualService", name: "shop", line: expect.any(Number) } },
+    ]);
+    expect(first.sends?.headers.added).toContainEqual({ name: "x-token", value: "[redacted]" });
+    own.write("route.json", routed("/two", "upstrem"));
+    const query = async () => (await fetch(`http://127.0.0.1:${own.adminPort}/api/v1/findings`)).text();
+    await until("the mistake is found", async () => (await query()).includes("upstrem"));
+    const kept = await ask("/one");
+    expect(kept).toMatchObject({ code: 0, answers: true });
+    // The file has another version by now, so no line of it is named.
+    expect(kept.routes).toEqual([
+      expect.objectContaining({ verdict: "taken", from: expect.not.objectContaining({ line: expect.anything() }) }),
+    ]);
+    own.write("route.json", routed("/two"));
+    await until("the correction is served", async () => !(await query()).includes("upstrem"));
+    expect(await ask("/one")).toMatchObject({ code: 1, answers: false });
+    expect((await ask("/two")).routes).toMatchObject([{ verdict: "taken", matches: "prefix /two" }]);
+  });
+
   test("what cannot be asked is told apart from what nobody answers", async () => {
-    const path = folder();
+    const path = oneFile();
     const ends = async (...args: string[]) => {
       const { code, stderr } = await headworks(["explain", ...args]);
       return [code, stderr.split("\n")[0]];
@@ -236,7 +285,8 @@ describe("the command", () => {
       "error: a header is `name: value`, and this is not: nothing",
     ]);
     expect(await ends("http://shop.local/", "GET", path)).toEqual([2, 'error: "http://shop.local/" is no method']);
-    expect((await ends("GET", "http://shop.local/"))[0]).toBe(2);
+    const nobody = await ends("GET", "http://shop.local/", "--server", "127.0.0.1:1");
+    expect(nobody).toEqual([3, expect.stringContaining("no Headworks answers at 127.0.0.1:1")]);
     expect((await ends("GET", "http://shop.local:81/", path))[0]).toBe(1);
   });
 

@@ -37,14 +37,15 @@ function clusterOf(
   cluster: DryCluster | undefined,
   { resources }: Translated,
   where: Where,
-  { knowsEndpoints = false }: ExplainOptions,
+  { knowsEndpoints }: ExplainOptions,
 ): Pick<ExplainedDestination, "upstream" | "balancing" | "endpoints" | "areEndpointsKnown"> {
   if (cluster === undefined) return { endpoints: [], areEndpointsKnown: true };
   const { compiled, endpoints, resource } = cluster;
   const key = resource.owners.find((owner) => parseResourceKey(owner).kind === "Upstream");
   const upstream = key && (resources.get(key) as Resource<"Upstream"> | undefined);
   const type = upstreamType(upstream);
-  const isElsewhere = compiled.discovery === "eds" && endpoints.endpoints.length === 0 && !(knowsEndpoints && type === "kube");
+  const isElsewhere =
+    compiled.discovery === "eds" && endpoints.endpoints.length === 0 && knowsEndpoints !== "all" && !(knowsEndpoints && type === "kube");
   return {
     ...(key && { upstream: { ...where(key), type } }),
     balancing: compiled.balancing.policy.kind,

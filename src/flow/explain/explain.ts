@@ -37,8 +37,8 @@ export interface Translated extends Provenance {
 }
 
 export interface ExplainOptions {
-  /** Endpoints of Kubernetes are among the resources. */
-  readonly knowsEndpoints?: boolean;
+  /** Which endpoints that travel by EDS are known: those of Services of Kubernetes, or, where it runs, all. None unless given. */
+  readonly knowsEndpoints?: "ofServices" | "all";
 }
 
 /** Where something is written. */

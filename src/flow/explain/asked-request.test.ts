@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { askedRequest } from "./explain-request.ts";
+import { askedRequest } from "./asked-request.ts";
 
 const asked = (url: string) => askedRequest("get", url, []);
 
