@@ -15,6 +15,7 @@ import { dynamicForwardProxy } from "./features/dynamicForwardProxy.ts";
 import { enterprise } from "./features/enterprise.ts";
 import { envoyMetadata } from "./features/envoyMetadata.ts";
 import { extauth } from "./features/extauth.ts";
+import { extProc, extProcEarly, extProcLate } from "./features/extProc.ts";
 import { failover, failoverTls } from "./features/failover/failover.ts";
 import { faults } from "./features/faults.ts";
 import { grpcFunctions } from "./features/grpcFunctions.ts";
@@ -109,6 +110,9 @@ const routeFeatures: readonly Feature[] = [
   tcpProxySettings,
   extauth,
   rateLimit,
+  extProcEarly,
+  extProc,
+  extProcLate,
   dynamicForwardProxy,
   grpcJsonTranscoder,
   transformations, // before functions, which replace those of the regular stage

@@ -1,13 +1,21 @@
 // The gRPC servers of the cases in one: rate limits, authorization, access logs, traces, and a service to be called. Messages stay
 // bytes: what cases look for in them is text, and the answers are short.
 import { create, fromJson, toBinary } from "@bufbuild/protobuf";
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import {
   FileDescriptorSetSchema,
   FieldDescriptorProto_Label as Label,
   StructSchema,
   FieldDescriptorProto_Type as Type,
 } from "@bufbuild/protobuf/wkt";
-import { Server, ServerCredentials, type ServerReadableStream, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from "@grpc/grpc-js";
 
 export interface GrpcEcho extends AsyncDisposable {
   readonly port: number;
@@ -63,6 +71,19 @@ export async function startGrpc(): Promise<GrpcEcho> {
       },
     },
   );
+  const process = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
+  server.addService(
+    { call: { path: process, requestStream: true, responseStream: true, ...serializers } },
+    {
+      call(call: ServerDuplexStream<Buffer, Buffer>) {
+        call.on("data", (bytes: Buffer) => {
+          received.push({ method: process, text: bytes.toString("latin1"), metadata: call.metadata.getMap() });
+          call.write(processed(bytes));
+        });
+        call.on("end", () => call.end()).on("error", () => undefined);
+      },
+    },
+  );
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))),
   );
@@ -76,4 +97,19 @@ function tillDescriptors(): string {
   const service = [{ name: "Till", method: [method] }];
   const file = [{ name: "till.proto", package: "till.v1", syntax: "proto3", messageType, service }];
   return Buffer.from(toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file }))).toString("base64");
+}
+
+/** A header more on requests (field 2 of what is asked, 1 of the answer) and on responses (3, 2). */
+function processed(asked: Buffer): Buffer {
+  const field = new BinaryReader(asked).tag()[0] - 1;
+  const name = field === 1 ? "x-processed-request" : "x-processed-response";
+  const header = new BinaryWriter().tag(1, WireType.LengthDelimited).string(name).tag(3, WireType.LengthDelimited).string("yes").finish();
+  // HeadersResponse.response.header_mutation.set_headers[].header
+  const nested = [field, 1, 2, 1, 1];
+  return Buffer.from(
+    nested.reduceRight<Uint8Array>(
+      (inner, number) => new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(inner).finish(),
+      header,
+    ),
+  );
 }

@@ -254,6 +254,91 @@ export const services: readonly OptionCase[] = [
       equal((await ask("/", { headers: { "x-user": "free" } })).status, 403);
     },
   },
+  ...(["extProcEarly", "extProc", "extProcLate"] as const).flatMap((field): OptionCase[] => [
+    {
+      fact: "a server changes requests and responses, and leaves alone what routes say",
+      options: [`http.${field}`, `virtualHost.${field}`, `route.${field}`],
+      given: ({ name }) => ({
+        http: {
+          [field]: {
+            grpcService: { extProcServerRef: grpc, initialMetadata: [{ key: "x-of", value: name }] },
+            messageTimeout: "5s",
+            maxMessageTimeout: "6s",
+            statPrefix: "mine",
+            requestAttributes: ["request.path"],
+            allowModeOverride: false,
+            disableClearRouteCache: true,
+            failureModeAllow: false,
+            mutationRules: { disallowSystem: true },
+            forwardRules: { disallowedHeaders: { patterns: [{ exact: "x-secret" }] } },
+            metadataContextNamespaces: ["envoy.filters.http.ext_authz"],
+          },
+        },
+        virtualHost: { [field]: { overrides: { processingMode: { responseHeaderMode: "SKIP" } } } },
+        routes: [
+          { ...route({ options: { [field]: { disabled: true } } }), matchers: [{ prefix: "/off" }] },
+          {
+            ...route({ options: { [field]: { overrides: { processingMode: { requestHeaderMode: "SKIP" } } } } }),
+            matchers: [{ prefix: "/own" }],
+          },
+          route(),
+        ],
+      }),
+      async observe({ ask, servers, name }) {
+        const changes = async (path: string) => {
+          const { headers, received } = await ask(path, { headers: { "x-secret": "hidden" } });
+          return [received.headers["x-processed-request"], headers["x-processed-response"]];
+        };
+        deepEqual(await changes("/"), ["yes", undefined]);
+        deepEqual(await changes("/own"), [undefined, "yes"]);
+        deepEqual(await changes("/off"), [undefined, undefined]);
+        const asked = servers.grpc.received.filter(({ metadata }) => metadata["x-of"] === name).map(({ text }) => text);
+        ok(asked.some((text) => text.includes(name)) && asked.every((text) => !text.includes("hidden")));
+      },
+    },
+    {
+      fact: "the listener turns it off",
+      options: [`http.disableE${field.slice(1)}`],
+      given: { http: { [`disableE${field.slice(1)}`]: true } },
+      observe: async ({ ask }) => equal((await ask()).received.headers["x-processed-request"], undefined),
+    },
+  ]),
+  {
+    fact: "when the server does not answer, requests fail, or pass where that is wanted",
+    options: ["http.extProc"],
+    given: {
+      http: { extProc: { grpcService: { extProcServerRef: { name: "closed", namespace: shared } } } },
+      routes: [
+        { ...route({ options: { extProc: { overrides: { grpcService: { extProcServerRef: grpc } } } } }), matchers: [{ prefix: "/own" }] },
+        route(),
+      ],
+    },
+    async observe({ ask }) {
+      equal((await ask()).status, 500);
+      equal((await ask("/own")).received.headers["x-processed-request"], "yes");
+    },
+  },
+  {
+    fact: "that the server is not there is said",
+    options: ["http.extProc"],
+    says: /extProcServerRef: \*v1\.Upstream \{ shared\.nobody \} not found/,
+    given: { http: { extProc: { grpcService: { extProcServerRef: { name: "nobody", namespace: shared } } } } },
+    observe: async ({ ask }) => equal((await ask()).status, 200),
+  },
+  {
+    fact: "that nothing is processed is said, where no server is named",
+    options: ["virtualHost.extProc"],
+    says: /extProc: no server is there to process/,
+    given: { virtualHost: { extProc: { overrides: { processingMode: { requestHeaderMode: "SKIP" } } } } },
+    observe: async ({ ask }) => equal((await ask()).status, 200),
+  },
+  {
+    fact: "that Envoy waits for the server in any case is said",
+    options: ["http.extProc"],
+    says: /extProc\.asyncMode: asyncMode has no effect/,
+    given: { http: { extProc: { grpcService: { extProcServerRef: grpc }, asyncMode: true } } },
+    observe: async ({ ask }) => equal((await ask()).received.headers["x-processed-request"], "yes"),
+  },
   {
     fact: "JSON becomes a gRPC call",
     options: ["http.grpcJsonTranscoder"],

@@ -5,8 +5,6 @@ import type { OptionCase } from "../option-case.ts";
 /** What is written, by field: an empty message unless it has to be something else. */
 type Fields = Readonly<Record<string, unknown>>;
 
-const off: Fields = { disableExtProcEarly: true, disableExtProc: true, disableExtProcLate: true };
-const processing: Fields = { extProcEarly: {}, extProc: {}, extProcLate: {} };
 const limits: Fields = {
   ratelimitBasic: {},
   ratelimitEarly: {},
@@ -21,8 +19,6 @@ const others: Fields = { dlp: {}, extensions: { configs: { any: {} } } };
 export const withoutEffect: readonly OptionCase[] = [
   ...told("listener", { extensions: others.extensions }),
   ...told("http", {
-    ...off,
-    ...processing,
     ...others,
     waf: {},
     wasm: {},
@@ -32,8 +28,8 @@ export const withoutEffect: readonly OptionCase[] = [
     leftmostXffAddress: true,
     tap: {},
   }),
-  ...told("virtualHost", { ...limits, ...access, ...processing, ...others }),
-  ...told("route", { ...limits, ...access, jwtProvidersStaged: {}, ...processing, ...others, ai: {} }),
+  ...told("virtualHost", { ...limits, ...access, ...others }),
+  ...told("route", { ...limits, ...access, jwtProvidersStaged: {}, ...others, ai: {} }),
   ...told("weighted", { extensions: others.extensions }),
 ];
 
