@@ -5,6 +5,8 @@ import type { KubeObject } from "../lib/kubernetes/object.ts";
 export interface Review {
   readonly uid: string;
   readonly operation: "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
+  /** Who asks for it: `system:serviceaccount:shop:deployer`. */
+  readonly user: string;
   /** Undefined where it is deleted. */
   readonly object: KubeObject | undefined;
   /** Undefined where it is new. */
@@ -31,11 +33,12 @@ export function parseReview(text: string): Review {
     throw new Error(`admission.k8s.io/v1 is understood here, and not ${String(review.apiVersion)}`);
   const { request } = review;
   if (!isRecord(request)) throw new Error("the AdmissionReview has no request");
-  const { uid, operation } = request;
+  const { uid, operation, userInfo } = request;
   if (typeof uid !== "string" || uid === "") throw new Error("the request has no uid");
   if (operation !== "CREATE" && operation !== "UPDATE" && operation !== "DELETE" && operation !== "CONNECT")
     throw new Error(`the request is for ${String(operation)}, which is no operation`);
-  return { uid, operation, object: objectOf(request.object), oldObject: objectOf(request.oldObject) };
+  const user = isRecord(userInfo) && typeof userInfo.username === "string" ? userInfo.username : "";
+  return { uid, operation, user, object: objectOf(request.object), oldObject: objectOf(request.oldObject) };
 }
 
 export function answer(uid: string, { allowed, message, warnings = [] }: Verdict): string {

@@ -6,7 +6,8 @@ import type { AddressInfo } from "node:net";
 import type { ListenAddress } from "../lib/listen-address.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
 import { type Judging, judge } from "./judge.ts";
-import { answer, parseReview } from "./review.ts";
+import { answer, parseReview, type Review, type Verdict } from "./review.ts";
+import { Turns } from "./turns.ts";
 
 export interface WebhookServer extends AsyncDisposable {
   readonly port: number;
@@ -30,13 +31,16 @@ export interface WebhookOptions {
 /** The API server sends objects twice at most (old and new), and no object may be larger than this. */
 const mostBytes = 3 * 1024 * 1024 + 64 * 1024;
 const mostConnections = 256;
+/** Of all requests that are being read. */
+const mostBytesAtOnce = 32 * 1024 * 1024;
 
 /** Rejects with the error of `listen`. */
 export async function startWebhook({ address, certificate, judging, log }: WebhookOptions): Promise<WebhookServer> {
+  const desk: Desk = { judging, log, turns: new Turns(), bytes: 0 };
   const server = createServer(
     { ...certificate, minVersion: "TLSv1.2", requestTimeout: 10_000, headersTimeout: 5_000 },
     (request, response) => {
-      handle(request, response, judging, log).catch((error: unknown) => {
+      handle(request, response, desk).catch((error: unknown) => {
         log.error({ error: String((error as Error)?.stack ?? error) }, "the webhook met a fault of ours");
         // The API server goes by failurePolicy.
         if (!response.headersSent) reply(response, 500, "a fault of ours; see the log of headworks");
@@ -59,21 +63,44 @@ export async function startWebhook({ address, certificate, judging, log }: Webho
   };
 }
 
-async function handle(request: IncomingMessage, response: ServerResponse, judging: () => Judging, log: Logger): Promise<void> {
+/** Where all requests come together. */
+interface Desk {
+  readonly judging: () => Judging;
+  readonly log: Logger;
+  readonly turns: Turns;
+  /** Of requests that are held in memory now. */
+  bytes: number;
+}
+
+async function handle(request: IncomingMessage, response: ServerResponse, desk: Desk): Promise<void> {
   const [path] = (request.url ?? "").split("?");
   if (path !== "/validation") return reply(response, 404, "the webhook is at /validation");
   if (request.method !== "POST") return reply(response, 405, "POST an AdmissionReview", { allow: "POST" });
   if (!/^application\/json\b/.test(request.headers["content-type"] ?? ""))
     return reply(response, 415, "an AdmissionReview is application/json");
-  const text = await bodyOf(request);
-  if (text === undefined) return reply(response, 413, `an AdmissionReview has at most ${mostBytes} bytes`, { connection: "close" });
-  let review: ReturnType<typeof parseReview>;
+  const held = { bytes: 0 };
   try {
-    review = parseReview(text);
-  } catch (error) {
-    return reply(response, 400, (error as Error).message);
+    const body = await bodyOf(request, desk, held);
+    if (body.kind === "read") await answerTo(body.text, response, desk);
+    else if (body.kind === "long") reply(response, 413, `an AdmissionReview has at most ${mostBytes} bytes`);
+    else if (body.kind === "busy") reply(response, 503, busy);
+  } finally {
+    desk.bytes -= held.bytes;
+    // Read to its end, for requestTimeout at most: whose connection breaks while he writes does not read why he is refused.
+    request.resume();
   }
-  const verdict = judge(review, judging());
+}
+
+const busy = "too many ask at the same time";
+
+async function answerTo(text: string, response: ServerResponse, { judging, log, turns }: Desk): Promise<void> {
+  const judged = await turns.take(
+    () => judgedText(text, judging()),
+    () => !response.destroyed,
+  );
+  if (judged === undefined) return reply(response, 503, busy);
+  if ("rubbish" in judged) return reply(response, 400, judged.rubbish);
+  const { review, verdict } = judged;
   if (!verdict.allowed) {
     const { name, namespace } = (review.object ?? review.oldObject)?.metadata ?? {};
     log.info({ name, namespace, operation: review.operation, message: verdict.message }, "a change was not let in");
@@ -81,16 +108,34 @@ async function handle(request: IncomingMessage, response: ServerResponse, judgin
   response.writeHead(200, { "content-type": "application/json" }).end(answer(review.uid, verdict));
 }
 
-/** Undefined when it is too long. */
-async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > mostBytes) return undefined;
-    chunks.push(chunk);
+/** Reading three megabytes takes its time, too. */
+function judgedText(text: string, judging: Judging): { readonly review: Review; readonly verdict: Verdict } | { readonly rubbish: string } {
+  let review: Review;
+  try {
+    review = parseReview(text);
+  } catch (error) {
+    return { rubbish: (error as Error).message };
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return { review, verdict: judge(review, judging) };
+}
+
+type Body = { readonly kind: "read"; readonly text: string } | { readonly kind: "long" | "busy" | "cut off" };
+
+async function bodyOf(request: IncomingMessage, desk: Desk, held: { bytes: number }): Promise<Body> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      held.bytes += chunk.length;
+      desk.bytes += chunk.length;
+      if (held.bytes > mostBytes) return { kind: "long" };
+      if (desk.bytes > mostBytesAtOnce) return { kind: "busy" };
+      chunks.push(chunk);
+    }
+  } catch {
+    // Whoever asked has gone, which is no fault of ours.
+    return { kind: "cut off" };
+  }
+  return { kind: "read", text: Buffer.concat(chunks).toString("utf8") };
 }
 
 function reply(response: ServerResponse, status: number, message: string, headers: Record<string, string> = {}): void {
