@@ -236,7 +236,8 @@ export function warningsOf(log: string): string[] {
   return log.split("\n").filter((line) => /\[(warning|error|critical)\]/.test(line) && !harmless.test(line));
 }
 
-const harmless = /there is no configured limit|Using an insecure|deprecat|work-in-progress|runtime key|gRPC config stream|\[tracing\]/i;
+const harmless =
+  /there is no configured limit|Using an insecure|deprecat|work-in-progress|runtime key|formatter is treated as a built-in|gRPC config stream|\[tracing\]/i;
 
 function descriptors(): string {
   const field = (name: string, number: number) => ({

@@ -128,7 +128,11 @@ class World {
       ...(each.httpGateway ? { httpGateway: this.http(object_(each.httpGateway)) } : {}),
       ...(each.tcpGateway ? { tcpGateway: this.tcp(object_(each.tcpGateway)) } : {}),
     }));
-    const selector = { namespaces: [this.namespace], labels: { world: this.namespace } };
+    const chosen =
+      this.number % 3 === 0
+        ? { expressions: [{ key: "world", operator: "In", values: [this.namespace] }] }
+        : { labels: { world: this.namespace } };
+    const selector = { namespaces: [this.namespace], ...chosen };
     const delegates = (given: JsonValue | undefined, kind: WorldKind): JsonObject =>
       given === undefined
         ? {}
