@@ -20,6 +20,7 @@ import {
   type RouteConfigurationPlan,
 } from "../translate/listener.ts";
 import { routeConfiguration } from "../translate/route-configuration.ts";
+import type { EncodedVirtualHost } from "../translate/virtual-host.ts";
 import { judgePorts, type PortVerdict } from "../validate/ports.ts";
 import { type Hosts, siteOf } from "./hosts.ts";
 import { type Inputs, sameJson } from "./inputs.ts";
@@ -267,14 +268,18 @@ function reportsOf(gateway: ResourceKey, others: readonly ResourceKey[], problem
 function routesOf(read: Read, listener: SiteListener, plan: RouteConfigurationPlan, hosts: Hosts, known: InService): SiteRoutes {
   const all = read.lookup(hosts.hostsBySite, siteOf({ proxy: listener.proxyName, gateway: listener.gateway, part: plan.part }));
   const wanted = plan.hosts.length === all.length ? undefined : new Set(plan.hosts);
-  const served = all.flatMap(([, { attachment, made }]) =>
-    made && (wanted === undefined || wanted.has(attachment.virtualService)) ? [made] : [],
-  );
+  const served: EncodedVirtualHost[] = [];
+  let usesFallback = false;
+  for (const [, { attachment, made }] of all) {
+    if (made === undefined || (wanted !== undefined && !wanted.has(attachment.virtualService))) continue;
+    served.push(made);
+    usesFallback ||= made.usesFallback;
+  }
   const gateway = read.get(known.of.Gateway, listener.gateway);
   return {
     proxy: listener.proxy,
     resource: routeConfiguration(plan.name, gateway?.spec?.routeOptions, served, listener.gateway),
-    usesFallback: served.some((host) => host.usesFallback),
+    usesFallback,
   };
 }
 

@@ -16,7 +16,7 @@ export interface EnvoyResource {
   readonly typeUrl: TypeUrl;
   /** Unique among resources of this type for one proxy. */
   readonly name: string;
-  /** Hash of the bytes: equal bytes have equal versions, on any machine and after any restart. */
+  /** Hash of the content: equal bytes have equal versions, on any machine and after any restart. */
   readonly version: string;
   /** The message itself (not wrapped in Any). Never written to after creation. */
   readonly bytes: Uint8Array;

@@ -5,7 +5,7 @@
 // itself, which may protect something, withholds it all.
 import { create, toBinary } from "@bufbuild/protobuf";
 import { violationsOf } from "../envoy/constraints.ts";
-import { sortedMap } from "../envoy/encode.ts";
+import { sortedMap, versionOf } from "../envoy/encode.ts";
 import { type Route, VirtualHost_TlsRequirementType, VirtualHostSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import { type VirtualHostOptions, VirtualHostOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
@@ -41,6 +41,8 @@ export interface EncodedVirtualHost {
   readonly name: string;
   /** Absent when the host is withheld. */
   readonly bytes?: Uint8Array;
+  /** Of the bytes. Absent, too, when those are made later. */
+  readonly version?: string;
   readonly problems: readonly Problem[];
   readonly owners: readonly ResourceKey[];
   /** A route leads to the fallback cluster, so its listener must be there. */
@@ -59,7 +61,7 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
   const name = envoyName(model.host.name);
   const done = (bytes?: Uint8Array, usesFallback = false): EncodedVirtualHost => ({
     name,
-    ...(bytes && { bytes }),
+    ...(bytes && { bytes, version: versionOf(bytes) }),
     problems: findings.problems,
     owners: model.owners,
     usesFallback,
