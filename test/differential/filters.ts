@@ -1,5 +1,6 @@
 // What tests of HTTP filters share: routes with a filter's configuration, lists of filters, and the same requests to both data planes.
 
+import { connect } from "node:net";
 import type { HcmInit, RouteInit, VirtualHostInit } from "../../src/dataplane/testing/resources.ts";
 import { packAny } from "../../src/envoy/encode.ts";
 import { RouterSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
@@ -43,10 +44,16 @@ export interface ListedFilter {
 }
 
 /** A connection manager with these filters and the router. */
-export function managerWith(filters: readonly ListedFilter[], routes: readonly RouteInit[], more: Partial<VirtualHostInit> = {}): HcmInit {
-  const httpFilters = [...filters, { name: "envoy.filters.http.router", config: packAny(RouterSchema, {}), disabled: false }].map(
-    ({ name, config, disabled = false }) => ({ name, disabled, configType: { case: "typedConfig", value: config } }),
-  );
+export function managerWith(
+  filters: readonly ListedFilter[],
+  routes: readonly RouteInit[],
+  more: Partial<VirtualHostInit> = {},
+  router: object = {},
+): HcmInit {
+  const httpFilters = [
+    ...filters,
+    { name: "envoy.filters.http.router", config: packAny(RouterSchema, router as never), disabled: false },
+  ].map(({ name, config, disabled = false }) => ({ name, disabled, configType: { case: "typedConfig", value: config } }));
   return {
     ...inline([{ name: "all", domains: ["*"], routes: [...routes], ...more } as VirtualHostInit]),
     httpFilters,
@@ -61,4 +68,13 @@ export async function differencesOf(planes: Planes, manager: number, requests: r
     for (const line of differences(await outcomeOf(envoy, text), await outcomeOf(embedded, text)))
       found.push(`[${manager}] ${JSON.stringify(text.slice(0, 300))} ${line}`);
   return found;
+}
+
+/** All that comes back on one connection until it is closed. */
+export async function everythingFrom(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  socket.write(bytes);
+  let text = "";
+  for await (const data of socket) text += data;
+  return text;
 }

@@ -1,6 +1,5 @@
 // Faults, CSRF, buffering, local rate limits and health checks in the embedded data plane and in Envoy.
 
-import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RawUpstream, rawRequest, rawUpstream } from "../../src/dataplane/testing/raw.ts";
 import { staticCluster } from "../../src/dataplane/testing/resources.ts";
@@ -11,7 +10,7 @@ import { CsrfPolicySchema } from "../../src/gen/envoy/envoy/extensions/filters/h
 import { HTTPFaultSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { HealthCheckSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
 import { LocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
-import { differencesOf, directRoute, hasNoEnvoy, managerWith, toRoute } from "./filters.ts";
+import { differencesOf, directRoute, everythingFrom, hasNoEnvoy, managerWith, toRoute } from "./filters.ts";
 import { type Planes, startPlanes } from "./planes.ts";
 import { request } from "./requests.ts";
 
@@ -152,15 +151,6 @@ const chunked = (path: string, ...chunks: string[]) =>
     [...chunks, ""].map((each) => `${each.length.toString(16)}\r\n${each}\r\n`).join(""),
   );
 const several = (count: number, text: string) => Array.from({ length: count }, () => text);
-
-/** All that comes back on one connection until it is closed. */
-async function everythingFrom(port: number, bytes: string): Promise<string> {
-  const socket = connect(port, "127.0.0.1");
-  socket.write(bytes);
-  let text = "";
-  for await (const data of socket) text += data;
-  return text;
-}
 
 describe.skipIf(hasNoEnvoy("filters of traffic"))("filters of traffic in the embedded data plane and in Envoy", () => {
   let upstream: RawUpstream;

@@ -38,6 +38,8 @@ export function reply(
 ): void {
   if (exchange.isDone || exchange.headSent) return;
   exchange.dropUpstream();
+  // As Envoy: with a client that sent what cannot be understood, it does not go on.
+  if (status === 400) exchange.closesAfter = true;
   exchange.responseFlags = flags;
   exchange.responseDetails = details;
   const headers = answerHeaders(exchange, body, extra, ignoresRoute);
@@ -70,10 +72,14 @@ function sendFiltered(exchange: Exchange, status: number, headers: Headers, body
   const hasNoBody = isBare || body === "";
   // From here on nobody else answers.
   exchange.headSent = true;
-  const sink = filterResponse(exchange, { status, headers, contentLength: body.length, hasNoBody, isBare }, (response) => {
-    addOwnHeaders(exchange, response.headers);
-    return response.contentLength < 0 ? sendAsItComes(exchange, response) : new WholeAnswer(exchange, response, body);
-  });
+  const sink = filterResponse(
+    exchange,
+    { status, headers, contentLength: body.length, isChunked: false, hasNoBody, isBare },
+    (response) => {
+      addOwnHeaders(exchange, response.headers);
+      return response.contentLength < 0 ? sendAsItComes(exchange, response) : new WholeAnswer(exchange, response, body);
+    },
+  );
   if (!hasNoBody) sink.data(Buffer.from(body, "latin1"));
   sink.end(undefined);
 }

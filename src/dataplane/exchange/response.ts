@@ -34,7 +34,7 @@ export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
   if (exchange.filters === undefined) sendHead(exchange, head);
   else {
     const sink = filterResponse(exchange, filtered(exchange, head), (response) => {
-      sendHead(exchange, changed(head, response));
+      sendHead(exchange, changed(exchange, head, response));
       return new ToClient(exchange);
     });
     if (!exchange.isTunnel) exchange.responseBody = sink;
@@ -51,15 +51,17 @@ function countStatus(stats: ClusterStats, status: number): void {
   else stats.upstream_rq_5xx++;
 }
 
-function filtered(exchange: Exchange, { status, headers, contentLength, isWhole }: ResponseHead): FilteredResponse {
+function filtered(exchange: Exchange, { status, headers, contentLength, isChunked, isWhole }: ResponseHead): FilteredResponse {
   const isBare = exchange.isHead || status === 204 || status === 304 || exchange.isTunnel;
-  return { status, headers, contentLength, isBare, hasNoBody: isBare || isWhole || contentLength === 0 };
+  return { status, headers, contentLength, isChunked, isBare, hasNoBody: isBare || isWhole || contentLength === 0 };
 }
 
 /** The head as the filters leave it. */
-function changed(head: ResponseHead, { status, contentLength, hasNoBody, isBare }: FilteredResponse): ResponseHead {
-  if (isBare) return status === head.status ? head : { ...head, status };
-  return { ...head, status, contentLength, isWhole: hasNoBody };
+function changed({ isHead }: Exchange, head: ResponseHead, { status, contentLength, hasNoBody, isBare }: FilteredResponse): ResponseHead {
+  if (!isBare) return { ...head, status, contentLength, isWhole: hasNoBody };
+  if (status === head.status) return contentLength === head.contentLength ? head : { ...head, contentLength };
+  // What was a 204 or 304 still has no body.
+  return { ...head, status, contentLength: isHead ? contentLength : 0, isWhole: true };
 }
 
 function prepareHeaders(exchange: Exchange, { headers }: ResponseHead): void {

@@ -14,7 +14,8 @@ export class ToClient implements BodySink {
 
   data(data: Buffer): void {
     const exchange = this.#exchange;
-    if (exchange.isDone || exchange.isHead) return;
+    // A filter may have made a 204 of what had a body.
+    if (exchange.isDone || exchange.isHead || exchange.responseStatus === 204 || exchange.responseStatus === 304) return;
     exchange.bytesSent += data.length;
     exchange.client.sendData(data);
   }

@@ -7,5 +7,6 @@ import { fault } from "./fault.ts";
 import { healthCheck } from "./healthCheck.ts";
 import type { AnyHttpFilter } from "./http-filter.ts";
 import { localRateLimit } from "./localRateLimit.ts";
+import { transformation } from "./transformation.ts";
 
-export const httpFilters: readonly AnyHttpFilter[] = [buffer, cors, csrf, fault, healthCheck, localRateLimit];
+export const httpFilters: readonly AnyHttpFilter[] = [buffer, cors, csrf, fault, healthCheck, localRateLimit, transformation];

@@ -46,10 +46,12 @@ export interface FilteredResponse {
   readonly headers: Headers;
   /** Of the body; -1: not known. Set by whoever changes the body as it passes. */
   contentLength: number;
+  /** It came in chunks of HTTP/1.1. */
+  readonly isChunked: boolean;
   /** Nothing follows the head. */
   hasNoBody: boolean;
   /** Nothing can: the response to HEAD, 204, 304, and what is a tunnel from here on. */
-  readonly isBare: boolean;
+  isBare: boolean;
 }
 
 /** Either the head waits until the body is there, and both are changed; or the body is changed as it passes. */
