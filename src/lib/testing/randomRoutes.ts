@@ -25,8 +25,8 @@ export interface RouteSurroundings extends Surroundings {
 
 const shop = "shop";
 
-export function routeRules(flavour: Flavour, around: RouteSurroundings): Rules {
-  const { isWild, any, or, whole, real, seconds, texts, some, distinct, parts } = flavoured(flavour, 150);
+export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: number): Rules {
+  const { isWild, any, or, whole, real, seconds, texts, some, distinct, parts } = flavoured(flavour, rarity);
   const { upstreams, groups, secrets, sdsCluster } = around;
   const of = upstreamRules(flavour, around);
   const inShop = (...names: string[]) =>
@@ -734,6 +734,7 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings): Rules {
       "solo.io.envoy.config.trace.v3.GrpcService.authority": 80,
       "solo.io.envoy.config.trace.v3.DatadogConfig.remote_config": 60,
       "solo.io.envoy.config.trace.v3.DatadogRemoteConfig.polling_interval": 60,
+      "solo.io.envoy.config.trace.v3.DatadogRemoteConfig.disabled": 60,
     },
     number: whole(1, 100, 0, 65_536, 4_294_967_295),
     duration,

@@ -45,8 +45,9 @@ export interface WorldMaker {
   make(ports: readonly number[], seed: number): RandomWorld[];
 }
 
-export function worldMaker(flavour: Flavour, around: RouteSurroundings): WorldMaker {
-  const rules = routeRules(flavour, around);
+/** `rarity`: one in so many of the wild values is a bad one. */
+export function worldMaker(flavour: Flavour, around: RouteSurroundings, rarity = 150): WorldMaker {
+  const rules = routeRules(flavour, around, rarity);
   const arbitraries = Object.fromEntries(worldKinds.map((kind) => [kind, randomMessage(kinds[kind].schema as DescMessage, rules)]));
   return {
     rules,
@@ -128,7 +129,7 @@ class World {
       ...(each.httpGateway ? { httpGateway: this.http(object_(each.httpGateway)) } : {}),
       ...(each.tcpGateway ? { tcpGateway: this.tcp(object_(each.tcpGateway)) } : {}),
     }));
-    const chosen =
+    const chosen: JsonObject =
       this.number % 3 === 0
         ? { expressions: [{ key: "world", operator: "In", values: [this.namespace] }] }
         : { labels: { world: this.namespace } };
