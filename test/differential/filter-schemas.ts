@@ -7,6 +7,7 @@ import {
   CompressorSchema,
 } from "../../src/gen/envoy/envoy/extensions/filters/http/compressor/v3/compressor_pb.js";
 import { CsrfPolicySchema } from "../../src/gen/envoy/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
+import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
 import { HTTPFaultSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { GrpcWebSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/grpc_web/v3/grpc_web_pb.js";
 import { HealthCheckSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
@@ -22,6 +23,8 @@ export const filterSchemas = [
   CompressorSchema,
   ConnectionLimitSchema,
   CsrfPolicySchema,
+  ExtAuthzPerRouteSchema,
+  ExtAuthzSchema,
   GrpcWebSchema,
   GzipSchema,
   HTTPFaultSchema,

@@ -3,7 +3,7 @@
 import type { Action } from "../compile/route.ts";
 import { sendHeaders } from "../edge.ts";
 import type { BodySink, FilteredResponse } from "../filters/http-filter.ts";
-import type { Headers } from "../http1/headers.ts";
+import { type Headers, hasHeader } from "../http1/headers.ts";
 import { pathOnly } from "../match.ts";
 import type { Exchange } from "./exchange.ts";
 import { filterResponse } from "./filter-chain.ts";
@@ -132,7 +132,7 @@ function sendAsItComes(exchange: Exchange, { status, headers, hasNoBody }: Filte
 
 function answerHeaders(exchange: Exchange, body: string, extra: readonly string[], ignoresRoute: boolean): Headers {
   const headers: Headers = [...extra];
-  if (body !== "") headers.push("content-type", "text/plain");
+  if (body !== "" && !hasHeader(headers, "content-type")) headers.push("content-type", "text/plain");
   if (exchange.virtualHost?.tellsAttempts && exchange.attempts > 0) headers.push("x-envoy-attempt-count", String(exchange.attempts));
   if (isRoutes(exchange, ignoresRoute)) mutateResponse(exchange, headers);
   return headers;

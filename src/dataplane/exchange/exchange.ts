@@ -125,6 +125,8 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   holdLimit: number | undefined;
   /** Waits for the whole body before it goes on. */
   whenWhole: (() => void) | undefined;
+  /** Waits for that much of it, or for its end. */
+  whenEnough: { readonly bytes: number; readonly again: () => void } | undefined;
   /** What is sent in the place of the request: the call of a function. */
   call: Call | undefined;
 

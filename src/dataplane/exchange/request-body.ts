@@ -30,6 +30,14 @@ export function holdBody(exchange: Exchange, again: () => void, limit?: number):
   return false;
 }
 
+/** Keeps the request until so much of its body is here, or all of it. True when it is; otherwise `again` is called when it is. */
+export function holdPart(exchange: Exchange, bytes: number, again: () => void): boolean {
+  if (exchange.requestEnded || exchange.bodySize >= bytes) return true;
+  exchange.whenEnough = { bytes, again };
+  exchange.client.resumeBody();
+  return false;
+}
+
 function mostHeld({ holdLimit, route, virtualHost }: Exchange): number {
   return holdLimit ?? route?.bufferLimit ?? virtualHost?.bufferLimit ?? defaultBufferLimit;
 }
@@ -63,6 +71,11 @@ export function onBodyData(exchange: Exchange, data: Buffer): void {
   if (exchange.upstream === undefined) {
     if (exchange.whenWhole !== undefined) {
       if (!exchange.keepsBody) refuseLarge(exchange);
+    } else if (exchange.whenEnough !== undefined) {
+      const { bytes, again } = exchange.whenEnough;
+      if (exchange.bodySize < bytes) return;
+      exchange.whenEnough = undefined;
+      again();
     } else if (exchange.bodySize > heldLimit) exchange.client.pauseBody();
     return;
   }
@@ -76,8 +89,9 @@ export function onBodyEnd(exchange: Exchange, trailers: Headers | undefined): vo
   exchange.requestEndedAt = performance.now();
   exchange.requestTrailers = trailers;
   startRouteTimer(exchange);
-  const again = exchange.whenWhole;
+  const again = exchange.whenWhole ?? exchange.whenEnough?.again;
   exchange.whenWhole = undefined;
+  exchange.whenEnough = undefined;
   again?.();
   if (again !== undefined) return;
   if (exchange.upstream === undefined) return;

@@ -3,10 +3,11 @@
 import { buffer } from "./buffer.ts";
 import { cors } from "./cors.ts";
 import { csrf } from "./csrf.ts";
+import { extAuthz } from "./extAuthz.ts";
 import { fault } from "./fault.ts";
 import { healthCheck } from "./healthCheck.ts";
 import type { AnyHttpFilter } from "./http-filter.ts";
 import { localRateLimit } from "./localRateLimit.ts";
 import { transformation } from "./transformation.ts";
 
-export const httpFilters: readonly AnyHttpFilter[] = [buffer, cors, csrf, fault, healthCheck, localRateLimit, transformation];
+export const httpFilters: readonly AnyHttpFilter[] = [buffer, cors, csrf, extAuthz, fault, healthCheck, localRateLimit, transformation];

@@ -1,0 +1,230 @@
+// Requests are put to an authorization server before they go on.
+
+import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
+import {
+  type BufferSettings,
+  type ExtAuthz,
+  type ExtAuthzPerRoute,
+  ExtAuthzPerRouteSchema,
+  ExtAuthzSchema,
+} from "../../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
+import type { Findings } from "../compile/findings.ts";
+import { compileFraction, type Fraction } from "../compile/fraction.ts";
+import { reply } from "../exchange/answers.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { findRouteAgain } from "../exchange/receive.ts";
+import { holdBody, holdPart } from "../exchange/request-body.ts";
+import { type HandledFields, unhandledFields } from "../fields.ts";
+import { type Headers, removeHeader, setHeader } from "../http1/headers.ts";
+import { type Authorization, type Authorizer, applyAllowed, changeHeaders, type HeaderChange } from "./authorization.ts";
+import { compileGrpcAuthorizer } from "./extAuthzGrpc.ts";
+import { compileHttpAuthorizer, compileNames } from "./extAuthzHttp.ts";
+import type { FilteredResponse, FilterRun, HttpFilter, Verdict } from "./http-filter.ts";
+
+interface Config {
+  /** Undefined: a kind of server that is not executed; then the answer is that of an error. */
+  readonly authorizer: Authorizer | undefined;
+  readonly enabled: Fraction;
+  readonly allowsOnError: boolean;
+  readonly tellsAllowedOnError: boolean;
+  readonly statusOnError: number;
+  readonly clearsRoute: boolean;
+  readonly body: BodySettings | undefined;
+}
+
+interface BodySettings {
+  readonly mostBytes: number;
+  readonly isPartial: boolean;
+}
+
+interface RouteConfig {
+  readonly isDisabled: boolean;
+  readonly contextExtensions: Readonly<Record<string, string>>;
+  readonly sendsNoBody: boolean;
+  readonly body: BodySettings | undefined;
+}
+
+const namespace = "envoy.filters.http.ext_authz";
+
+export const extAuthz: HttpFilter<Config, RouteConfig> = {
+  configType: "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+  routeType: "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+  compile: compileExtAuthz,
+  compileRoute,
+  begin(config, routes, exchange) {
+    if (config === undefined || exchange.route === undefined || routes[0]?.isDisabled || !config.enabled()) return undefined;
+    return new AuthorizationRun(config, routes);
+  },
+};
+
+class AuthorizationRun implements FilterRun {
+  readonly #config: Config;
+  readonly #routes: readonly RouteConfig[];
+  #asking: { cancel(): void } | undefined;
+  #response: readonly HeaderChange[] = [];
+
+  constructor(config: Config, routes: readonly RouteConfig[]) {
+    this.#config = config;
+    this.#routes = routes;
+  }
+
+  onRequest(exchange: Exchange, resume: () => void): Verdict {
+    const [first] = this.#routes;
+    const body = first?.sendsNoBody ? undefined : (first?.body ?? this.#config.body);
+    const isEmpty = exchange.requestEnded && exchange.bodySize === 0;
+    if (body === undefined || isEmpty || exchange.upgrade !== undefined) return this.#ask(exchange, undefined, resume);
+    const isHere = body.isPartial
+      ? holdPart(exchange, body.mostBytes, () => this.#askWith(exchange, body, resume))
+      : holdBody(exchange, () => this.#askWith(exchange, body, resume), body.mostBytes);
+    return isHere ? this.#askWith(exchange, body, resume) : "wait";
+  }
+
+  #askWith(exchange: Exchange, { mostBytes }: BodySettings, resume: () => void): Verdict {
+    const held = Buffer.concat(exchange.bodyParts);
+    setHeader(exchange.headers, "x-envoy-auth-partial-body", String(held.length > mostBytes || !exchange.requestEnded));
+    const verdict = this.#ask(exchange, held.subarray(0, mostBytes), resume);
+    removeHeader(exchange.headers, "x-envoy-auth-partial-body");
+    return verdict;
+  }
+
+  #ask(exchange: Exchange, body: Buffer | undefined, resume: () => void): Verdict {
+    let verdict: Verdict | undefined;
+    let isWaiting = false;
+    const onAnswer = (authorization: Authorization) => {
+      this.#asking = undefined;
+      verdict = this.#onAnswer(exchange, authorization);
+      if (isWaiting && verdict === "next") resume();
+    };
+    const { authorizer } = this.#config;
+    if (authorizer === undefined) onAnswer({ kind: "error" });
+    else {
+      const extensions = Object.assign({}, ...this.#routes.map((each) => each.contextExtensions).reverse()) as Record<string, string>;
+      const asking = authorizer.check(exchange, extensions, body, onAnswer);
+      if (verdict === undefined) this.#asking = asking;
+    }
+    isWaiting = true;
+    return verdict ?? "wait";
+  }
+
+  #onAnswer(exchange: Exchange, authorization: Authorization): Verdict {
+    if (exchange.isDone || exchange.headSent) return "answered";
+    const { config, known } = { config: this.#config, known: authorization.kind === "error" ? undefined : authorization.metadata };
+    if (known !== undefined) exchange.dynamicMetadata = { ...exchange.dynamicMetadata, [namespace]: known };
+    switch (authorization.kind) {
+      case "allowed":
+        applyAllowed(exchange, authorization);
+        this.#response = authorization.response;
+        if (config.clearsRoute && authorization.request.length + authorization.remove.length > 0) findRouteAgain(exchange);
+        return "next";
+      case "denied":
+        reply(exchange, authorization.status, authorization.body, "UAEX", "ext_authz_denied", {
+          headers: authorization.body === "" ? without(authorization.headers, "content-type") : authorization.headers,
+        });
+        return "answered";
+      default:
+        if (!config.allowsOnError) {
+          reply(exchange, config.statusOnError, "", "UAEX", "ext_authz_error");
+          return "answered";
+        }
+        if (config.tellsAllowedOnError) setHeader(exchange.headers, "x-envoy-auth-failure-mode-allowed", "true");
+        return "next";
+    }
+  }
+
+  onResponse(_: Exchange, { headers }: FilteredResponse): undefined {
+    changeHeaders(headers, this.#response);
+  }
+
+  onEnd(): void {
+    this.#asking?.cancel();
+  }
+}
+
+function without(headers: Headers, name: string): Headers {
+  const rest = [...headers];
+  removeHeader(rest, name);
+  return rest;
+}
+
+const handled: HandledFields = {
+  "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz": [
+    "http_service",
+    "grpc_service",
+    "transport_api_version",
+    "failure_mode_allow",
+    "failure_mode_allow_header_add",
+    "with_request_body",
+    "status_on_error",
+    "clear_route_cache",
+    "metadata_context_namespaces",
+    "route_metadata_context_namespaces",
+    "filter_enabled",
+    "allowed_headers",
+    "disallowed_headers",
+    "include_tls_session",
+    // no effect here
+    "stat_prefix",
+    "charge_cluster_response_stats",
+    "validate_mutations",
+    "enable_dynamic_metadata_ingestion",
+    "emit_client_span",
+  ],
+  "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute": ["disabled", "check_settings"],
+  "envoy.extensions.filters.http.ext_authz.v3.CheckSettings": [
+    "context_extensions",
+    "disable_request_body_buffering",
+    "with_request_body",
+    "emit_client_span",
+  ],
+};
+
+function compileExtAuthz(any: Any, findings: Findings): Config | undefined {
+  const message = anyUnpack(any, ExtAuthzSchema);
+  if (message === undefined) throw new Error("is no ExtAuthz");
+  for (const path of unhandledFields(ExtAuthzSchema, message, handled)) findings.notExecuted(path);
+  // Without a server it stands there for others, and asks nobody.
+  if (message.services.case === undefined) return undefined;
+  return {
+    authorizer: compileAuthorizer(message, findings),
+    enabled: compileFraction(message.filterEnabled),
+    allowsOnError: message.failureModeAllow,
+    tellsAllowedOnError: message.failureModeAllowHeaderAdd,
+    statusOnError: message.statusOnError?.code || 403,
+    clearsRoute: message.clearRouteCache,
+    body: compileBody(message.withRequestBody),
+  };
+}
+
+function compileAuthorizer(message: ExtAuthz, findings: Findings): Authorizer | undefined {
+  const { services, allowedHeaders, disallowedHeaders } = message;
+  const [allowed, disallowed] = [compileNames(allowedHeaders), compileNames(disallowedHeaders)];
+  if (services.case === "httpService") return compileHttpAuthorizer(services.value, allowed, disallowed, findings.at("http_service"));
+  if (services.case !== "grpcService") return undefined;
+  const settings = {
+    allowed,
+    disallowed,
+    packAsBytes: message.withRequestBody?.packAsBytes ?? false,
+    metadataNamespaces: message.metadataContextNamespaces,
+    routeMetadataNamespaces: message.routeMetadataContextNamespaces,
+    tellsTls: message.includeTlsSession,
+  };
+  return compileGrpcAuthorizer(services.value, settings, findings.at("grpc_service"));
+}
+
+function compileBody(settings: BufferSettings | undefined): BodySettings | undefined {
+  return settings && { mostBytes: settings.maxRequestBytes, isPartial: settings.allowPartialMessage };
+}
+
+function compileRoute(any: Any, findings: Findings): RouteConfig {
+  const message: ExtAuthzPerRoute | undefined = anyUnpack(any, ExtAuthzPerRouteSchema);
+  if (message === undefined) throw new Error("is no ExtAuthzPerRoute");
+  for (const path of unhandledFields(ExtAuthzPerRouteSchema, message, handled)) findings.notExecuted(path);
+  const { override } = message;
+  const check = override.case === "checkSettings" ? override.value : undefined;
+  return {
+    isDisabled: override.case === "disabled" && override.value,
+    contextExtensions: check?.contextExtensions ?? {},
+    sendsNoBody: check?.disableRequestBodyBuffering ?? false,
+    body: compileBody(check?.withRequestBody),
+  };
+}

@@ -1,0 +1,67 @@
+// A unary call of gRPC to a cluster.
+
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { type Headers, headerValue } from "../http1/headers.ts";
+import { ask, type WholeAnswer } from "./ask.ts";
+import type { ClusterRuntime } from "./cluster.ts";
+
+export interface GrpcMethod<Request extends DescMessage, Response extends DescMessage> {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly request: Request;
+  readonly response: Response;
+}
+
+/** Where a service is, as Envoy's `GrpcService` says. */
+export interface GrpcTarget {
+  readonly cluster: string;
+  readonly authority: string;
+  readonly metadata: Headers;
+  readonly timeoutMs: number;
+}
+
+/** @param onAnswer undefined: there was no answer, or the status says that it is none */
+export function askGrpc<Request extends DescMessage, Response extends DescMessage>(
+  cluster: ClusterRuntime | undefined,
+  target: GrpcTarget,
+  method: GrpcMethod<Request, Response>,
+  message: MessageShape<Request>,
+  onAnswer: (answer: MessageShape<Response> | undefined) => void,
+): { cancel(): void } {
+  const bytes = toBinary(method.request, message);
+  const body = Buffer.allocUnsafe(5 + bytes.length);
+  body[0] = 0;
+  body.writeUInt32BE(bytes.length, 1);
+  body.set(bytes, 5);
+  const headers: Headers = ["te", "trailers", "content-type", "application/grpc", ...target.metadata];
+  headers.push("x-envoy-internal", "true");
+  if (target.timeoutMs !== Number.POSITIVE_INFINITY) {
+    const ms = Math.ceil(target.timeoutMs);
+    headers.push("grpc-timeout", `${ms}m`, "x-envoy-expected-rq-timeout-ms", String(ms));
+  }
+  const question = {
+    method: "POST",
+    path: method.path,
+    authority: target.authority || target.cluster,
+    headers,
+    body,
+    timeoutMs: target.timeoutMs,
+    tellsLength: "never" as const,
+  };
+  return ask(cluster, question, (answer) => onAnswer(answer && messageOf(method.response, answer)));
+}
+
+function messageOf<Response extends DescMessage>(
+  schema: Response,
+  { head, body, trailers }: WholeAnswer,
+): MessageShape<Response> | undefined {
+  const status = headerValue(trailers ?? head.headers, "grpc-status");
+  if (head.status !== 200 || status !== "0" || body.length < 5 || body[0] !== 0) return undefined;
+  const length = body.readUInt32BE(1);
+  if (body.length < 5 + length) return undefined;
+  try {
+    return fromBinary(schema, body.subarray(5, 5 + length));
+  } catch {
+    return undefined; // what it sent is no such message, and so no answer
+  }
+}
