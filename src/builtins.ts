@@ -42,6 +42,7 @@ import { restFunctions } from "./features/restFunctions.ts";
 import { retries } from "./features/retries.ts";
 import { rewrites } from "./features/rewrites.ts";
 import { routeTracing } from "./features/routeTracing.ts";
+import { sanitizeClusterHeader } from "./features/sanitizeClusterHeader.ts";
 import { shadowing } from "./features/shadowing.ts";
 import { sslConfig } from "./features/sslConfig.ts";
 import { statefulSession } from "./features/statefulSession.ts";
@@ -131,6 +132,7 @@ const routeFeatures: readonly Feature[] = [
   rewrites,
   retries,
   headerManipulation,
+  sanitizeClusterHeader, // adds to what headerManipulation removes
   linkerd,
   shadowing,
   lbHash,

@@ -7,14 +7,11 @@ export const downstreamProxyProtocol: Feature = {
   name: "downstreamProxyProtocol",
   glooName: "proxy_protocol",
   fields: { listener: ["proxyProtocol"] },
-  listener(listener, options, { gateway, refuse }) {
+  listener(listener, options, { gateway }) {
     const wanted = options?.proxyProtocol;
     if (!wanted && !gateway.spec?.useProxyProto) return listener;
-    if (wanted?.allowRequestsWithoutProxyProtocol) {
-      const message = "Could not load configuration for the following Enterprise features: [allow_requests_without_proxy_protocol]";
-      refuse("proxyProtocol.allowRequestsWithoutProxyProtocol", message, { reason: "EnterpriseOnly" });
-    }
     const value = packAny(ProxyProtocolSchema, {
+      ...(wanted?.allowRequestsWithoutProxyProtocol && { allowRequestsWithoutProxyProtocol: true }),
       rules: (wanted?.rules ?? []).map(({ tlvType, onTlvPresent }) => ({
         tlvType,
         ...(onTlvPresent && { onTlvPresent: { metadataNamespace: onTlvPresent.metadataNamespace, key: onTlvPresent.key } }),

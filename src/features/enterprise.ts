@@ -19,10 +19,6 @@ const features: Readonly<Record<string, Enterprise>> = {
   dlp: feature("dlp", "change responses with stagedTransformations, and name in the access log only what may be read"),
   leftmostXffAddress: feature("leftmost_xff_address", "say with httpConnectionManagerSettings.xffNumTrustedHops which proxies are trusted"),
   proxyLatency: feature("proxy_latency", "write %DURATION% and %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% to the access log"),
-  sanitizeClusterHeader: feature(
-    "sanitize_cluster_header",
-    "remove the header with headerManipulation.requestHeadersToRemove of the route",
-  ),
   wasm: feature("wasm", change),
   tap: feature("tap", "send copies of requests elsewhere with shadowing, or write headers to an access log"),
 };

@@ -86,7 +86,10 @@ function perRoute(options: ExtAuthExtension | undefined, context: OptionContext)
       const message = missing
         ? `auth config not found: name:"${spec.value.name}" namespace:"${spec.value.namespace}"`
         : "The Gloo Advanced Extauth API is an enterprise-only feature, please upgrade or use the Envoy Extauth API instead";
-      context.refuse("extauth.configRef", message, { reason: "EnterpriseOnly" });
+      context.refuse("extauth.configRef", message, {
+        reason: "EnterpriseOnly",
+        hint: "AuthConfigs are for Solo's server: use customAuth, with a server of your own in extauthzServerRef",
+      });
       return undefined;
     }
     default:

@@ -88,7 +88,10 @@ function limits(written: readonly RateLimitActions[], context: OptionContext): L
     if (setActions.length > 0) {
       const message =
         "The Gloo Advanced Rate limit API feature 'setActions' is enterprise-only, please upgrade or use the Envoy rate-limit API instead";
-      context.refuse(`ratelimit.rateLimits[${i}].setActions`, message, { reason: "EnterpriseOnly" });
+      context.refuse(`ratelimit.rateLimits[${i}].setActions`, message, {
+        reason: "EnterpriseOnly",
+        hint: "write actions, one list for each descriptor of your service",
+      });
     }
     if (type !== LimitType.REQUEST)
       context.warn(`ratelimit.rateLimits[${i}].type`, "only requests are counted here, whatever the type", {

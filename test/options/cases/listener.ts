@@ -96,6 +96,24 @@ export const listeners: readonly OptionCase[] = [
     given: { http: { statefulSession: {} } },
   },
   {
+    fact: "the header that chooses the cluster goes no further",
+    options: ["http.sanitizeClusterHeader"],
+    given: {
+      http: { sanitizeClusterHeader: true },
+      routes: [
+        {
+          matchers: [{ prefix: "/" }],
+          routeAction: { clusterHeader: "x-to" },
+          options: { headerManipulation: { requestHeadersToRemove: ["x-other"] } },
+        },
+      ],
+    },
+    async observe({ ask }) {
+      const { received } = await ask("/", { headers: { "x-to": "other_shared", "x-other": "1" } });
+      deepEqual([received.server, received.headers["x-to"], received.headers["x-other"]], ["other", undefined, undefined]);
+    },
+  },
+  {
     fact: "headers of Envoy's own are left out",
     options: ["http.router"],
     given: { http: { router: { suppressEnvoyHeaders: true, dynamicStats: false } } },
@@ -320,6 +338,16 @@ export const listeners: readonly OptionCase[] = [
       match(await raw(second + asked), /"x-client":"9\.8\.7\.6"/);
       await eventually("the team was logged", () => file(folder).includes("pets"));
       equal(await raw(asked), "");
+    },
+  },
+  {
+    fact: "connections without an address in front of their bytes are served where that is wanted",
+    options: ["listener.proxyProtocol"],
+    given: { listener: { proxyProtocol: { allowRequestsWithoutProxyProtocol: true } }, hcm: { useRemoteAddress: true } },
+    async observe({ raw, host }) {
+      const asked = `GET / HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`;
+      match(await raw(asked), /^HTTP\/1\.1 200/);
+      match(await raw(`PROXY TCP4 9.8.7.6 1.2.3.4 1000 80\r\n${asked}`), /"x-forwarded-for":"9\.8\.7\.6"/);
     },
   },
   {

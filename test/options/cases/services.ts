@@ -222,6 +222,18 @@ export const services: readonly OptionCase[] = [
     observe: async ({ ask }) => equal((await ask()).status, 403),
   },
   {
+    fact: "AuthConfigs, which only Solo's server understands, are refused",
+    options: ["route.extauth"],
+    says: /extauth\.configRef: .*not found.* \[AuthConfigs are for Solo's server/,
+    given: { route: { extauth: { configRef: { name: "any", namespace: shared } } } },
+  },
+  {
+    fact: "set actions, which only Solo's server understands, are refused",
+    options: ["route.ratelimit"],
+    says: /setActions: .* \[write actions/,
+    given: { route: { ratelimit: { rateLimits: [{ setActions: [key("any")] }] } } },
+  },
+  {
     fact: "that a server has no name is said",
     options: ["virtualHost.extauth"],
     says: /extauth\.customAuth\.name: servers have no names here/,

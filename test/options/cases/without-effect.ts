@@ -24,7 +24,6 @@ export const withoutEffect: readonly OptionCase[] = [
     wasm: {},
     caching: {},
     proxyLatency: {},
-    sanitizeClusterHeader: true,
     leftmostXffAddress: true,
     tap: {},
   }),
