@@ -69,7 +69,11 @@ export function explanationText(explanation: Explanation, options: TextOptions):
 }
 
 const matchedAs = { exact: "", suffix: "", prefix: "", every: " (takes every host)" } as const;
-const filterDid = { passed: "lets it pass", asks: "asks another service, and is taken to let it pass", answered: "answers it" } as const;
+const filterDid = {
+  passed: "lets it pass",
+  waits: "waits, for another service or for a while, and is taken to let it pass",
+  answered: "answers it",
+} as const;
 
 function nameOf(written: Written | undefined): string {
   return written === undefined ? "" : `${written.kind} ${written.namespace}/${written.name}`;

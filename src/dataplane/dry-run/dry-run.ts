@@ -7,6 +7,7 @@ import type { EndpointSpec } from "../compile/endpoints.ts";
 import type { CompiledChain, FilterChains } from "../compile/filter-chains.ts";
 import type { Finding } from "../compile/findings.ts";
 import type { Forward } from "../compile/forward.ts";
+import { asForMost } from "../compile/fraction.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
 import type { CompiledFilter } from "../compile/http-filters.ts";
 import type { CompiledListener } from "../compile/listener.ts";
@@ -57,8 +58,8 @@ export interface DryRun {
 
 export interface DryFilter {
   readonly name: string;
-  /** `asks`: it waits for somebody, and is taken to let the request pass. */
-  readonly did: "passed" | "asks" | "answered";
+  /** `waits`: for another service, or for a while; it is taken to let the request pass. */
+  readonly did: "passed" | "waits" | "answered";
 }
 
 export type Outcome =
@@ -157,13 +158,15 @@ const refused = ({ status, reason }: HeadFault): Outcome => ({
   cluster: undefined,
 });
 
-/** A request without chance: of several destinations it takes the one that most take. */
+/** A request without chance: what becomes of most, and of several destinations the one that most take. */
 class DryExchange extends Exchange {
-  point = 0;
+  point = 0.5;
   override get random(): number {
     return this.point;
   }
 }
+
+type Seen = Pick<DryRun, "seen" | "domains" | "routes" | "route">;
 
 class Attempt implements Tables {
   readonly #resources: DryResources;
@@ -171,37 +174,40 @@ class Attempt implements Tables {
   readonly #client: DryClient;
   readonly #exchange: DryExchange;
   readonly #filters: { name: string; did: DryFilter["did"] }[] = [];
+  #seen: Seen = { seen: undefined, domains: undefined, routes: [], route: undefined };
   #sent: Sent | undefined;
 
   constructor(resources: DryResources, chain: CompiledChain, head: RequestHead, client: DryClient) {
     this.#resources = resources;
     this.#chain = chain;
     this.#client = client;
-    this.#exchange = new DryExchange(head, client, { ...chain.hcm, filters: chain.hcm.filters.map((each) => this.#watched(each)) }, this);
+    const watched = (filters: readonly CompiledFilter[]) => filters.map((each) => this.#watched(each));
+    const { filters, activeFilters } = chain.hcm;
+    const hcm = { ...chain.hcm, filters: watched(filters), activeFilters: watched(activeFilters) };
+    this.#exchange = new DryExchange(head, client, hcm, this);
   }
 
   run(): Tried {
     const exchange = this.#exchange;
-    if (!makeReady(exchange)) return { ...nothing(this.#chain, this.#outcome()), config: exchange.config };
+    if (makeReady(exchange)) {
+      this.#trace();
+      if (this.#seen.route?.action.kind === "forward") exchange.point = pointOfMost(this.#seen.route.action);
+      asForMost(() => takeRoute(exchange));
+    }
+    const outcome = this.#outcome();
+    if (!exchange.isDone) exchange.end();
+    return { chain: this.#chain, config: exchange.config, ...this.#seen, filters: this.#filters, outcome };
+  }
+
+  /** Before the route acts on it: what it looks like then is what routes are told apart by. */
+  #trace(): void {
+    const exchange = this.#exchange;
     const { config, method, path, authority } = exchange;
     const domains = config && traceDomains(config.hosts, config.domains, authority);
     const host = domains?.found?.host;
     const routes = config && host ? traceRoutes(host, exchange, matchedPath(exchange, config)) : [];
-    const taken = routes.find(({ failed }) => failed.length === 0)?.route;
-    if (taken?.action.kind === "forward") exchange.point = pointOfMost(taken.action);
-    takeRoute(exchange);
-    const outcome = this.#outcome();
-    if (!exchange.isDone) exchange.end();
-    return {
-      chain: this.#chain,
-      config,
-      seen: { method, path, authority },
-      domains,
-      routes,
-      route: taken,
-      filters: this.#filters,
-      outcome,
-    };
+    const route = routes.find(({ failed }) => failed.length === 0)?.route;
+    this.#seen = { seen: { method, path, authority }, domains, routes, route };
   }
 
   #outcome(): Outcome {
@@ -229,17 +235,20 @@ class Attempt implements Tables {
     return { ...compiled, filter: Object.create(filter, { begin: { value: begin } }) };
   }
 
+  /** It is made for this request alone, so it can be told what else to do. */
   #watchedRun(name: string, run: FilterRun): FilterRun {
-    return {
-      onRequest: (exchange) => {
-        const verdict = run.onRequest?.(exchange, () => undefined) ?? "next";
-        const isAnswered = verdict === "answered" || exchange.isDone;
-        this.#filters.push({ name, did: isAnswered ? "answered" : verdict === "wait" ? "asks" : "passed" });
-        return isAnswered ? "answered" : "next";
-      },
-      onResponse: (exchange, response) => run.onResponse?.(exchange, response),
-      onEnd: (exchange) => run.onEnd?.(exchange),
+    const onRequest = run.onRequest?.bind(run);
+    if (onRequest === undefined) return run;
+    const watched: FilterRun["onRequest"] = (exchange) => {
+      const before = exchange.route;
+      const verdict = onRequest(exchange, () => undefined);
+      // Filters may change what routes look at.
+      if (exchange.route !== before) this.#trace();
+      const isAnswered = verdict === "answered" || exchange.isDone || exchange.headSent;
+      this.#filters.push({ name, did: isAnswered ? "answered" : verdict === "wait" ? "waits" : "passed" });
+      return isAnswered ? "answered" : "next";
     };
+    return Object.assign(run, { onRequest: watched });
   }
 
   // — what the exchange asks —
@@ -265,7 +274,7 @@ function actedBy(action: Action | undefined, details: string): Answered["by"] {
 
 /** Where chance has to fall for the heaviest of several destinations. */
 function pointOfMost({ target }: Forward): number {
-  if (target.kind !== "weighted" || target.total === 0) return 0;
+  if (target.kind !== "weighted" || target.total === 0) return 0.5;
   let before = 0;
   let best = { weight: 0, middle: 0 };
   for (const { weight } of target.choices) {

@@ -20,7 +20,7 @@ export interface Explanation {
   /** Of the route that takes the request and of its virtual host. */
   readonly options: readonly ExplainedOption[];
   /** HTTP filters with a part in it. */
-  readonly filters: readonly { readonly name: string; readonly did: "passed" | "asks" | "answered" }[];
+  readonly filters: readonly { readonly name: string; readonly did: "passed" | "waits" | "answered" }[];
   /** Where requests of that route go. */
   readonly destinations: readonly ExplainedDestination[];
   /** What an upstream gets, where one does. */
