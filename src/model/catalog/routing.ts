@@ -147,7 +147,7 @@ export const routing = {
   EnterpriseOnly: {
     code: "HW2043",
     title: "an option of Gloo's enterprise edition",
-    help: "Gloo's open source edition refuses this option, and so do we: it has no effect. The message names the feature.",
+    help: "Gloo's open source edition refuses this option, and so do we: it has no effect, and what it was meant to protect is not served where that can be told. The message names the feature, the hint what can be done instead.",
     cure: "remove the option; it has no effect here",
   },
   SecretNotFound: {

@@ -2,7 +2,6 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { type OptionCase, route, type Seen, shared } from "../option-case.ts";
 
@@ -155,11 +154,10 @@ export const listeners: readonly OptionCase[] = [
     fact: "more connections than that are closed",
     options: ["http.connectionLimit"],
     given: { http: { connectionLimit: { maxActiveConnections: 1, delayBeforeClose: "0s" } } },
-    async observe({ port, ask }) {
+    async observe({ port, ask, stat, eventually }) {
       const held = connect(port, "127.0.0.1");
       await new Promise((resolve) => held.once("connect", resolve));
-      // Envoy counts a connection when it takes it, which may be later than the client sees it.
-      await delay(100);
+      await eventually("Envoy has it", async () => (await stat(`listener\\.127\\.0\\.0\\.1_${port}\\.downstream_cx_active`)) > 0);
       ok(
         await ask().then(
           () => false,
@@ -371,10 +369,10 @@ export const listeners: readonly OptionCase[] = [
         ],
       },
     },
-    async observe({ port }) {
+    async observe({ port, stat, eventually }) {
+      if (process.platform !== "linux") return;
       const held = connect(port, "127.0.0.1");
-      await new Promise((resolve) => held.once("connect", resolve));
-      await delay(50);
+      await eventually("Envoy has it", async () => (await stat(`listener\\.127\\.0\\.0\\.1_${port}\\.downstream_cx_active`)) > 0);
       const from = held.localPort as number;
       const lines = readFileSync("/proc/net/tcp", "latin1")
         .split("\n")

@@ -415,9 +415,9 @@ export const services: readonly OptionCase[] = [
     fact: "more connections than that are closed",
     options: ["tcp.connectionLimit"],
     given: { tcp: { connectionLimit: { maxActiveConnections: 1 } } },
-    async observe({ raw, stat, eventually }) {
+    async observe({ raw, port, stat, eventually }) {
       const held = raw("GET /delay/700 HTTP/1.1\r\nhost: any\r\nconnection: close\r\n\r\n");
-      await eventually("the first is there", async () => (await stat("connection_limit\\.connection_limit\\.active_connections")) > 0);
+      await eventually("the first is there", async () => (await stat(`listener\\.127\\.0\\.0\\.1_${port}\\.downstream_cx_active`)) > 0);
       equal(await raw("GET / HTTP/1.1\r\nhost: any\r\nconnection: close\r\n\r\n").catch(() => ""), "");
       match(await held, /^HTTP\/1\.1 200/);
     },
