@@ -1,7 +1,10 @@
 // Where requests of a route go: clusters with their shares, the Upstreams behind them, and endpoints.
+import { fromBinary } from "@bufbuild/protobuf";
 import type { EndpointSpec } from "../../dataplane/compile/endpoints.ts";
 import type { DryRun } from "../../dataplane/dry-run/dry-run.ts";
 import type { DryCluster, DryResources } from "../../dataplane/dry-run/resources.ts";
+import { Cluster_DiscoveryType, ClusterSchema } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import type { EnvoyResource } from "../../model/envoy-resource.ts";
 import { parseResourceKey } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { ExplainOptions, Translated, Where } from "./explain.ts";
@@ -44,14 +47,20 @@ function clusterOf(
   const key = resource.owners.find((owner) => parseResourceKey(owner).kind === "Upstream");
   const upstream = key && (resources.get(key) as Resource<"Upstream"> | undefined);
   const type = upstreamType(upstream);
-  const isElsewhere =
-    compiled.discovery === "eds" && endpoints.endpoints.length === 0 && knowsEndpoints !== "all" && !(knowsEndpoints && type === "kube");
+  const isAsked = compiled.discovery === "eds" && knowsEndpoints !== "all" && !(knowsEndpoints && type === "kube");
+  const isElsewhere = endpoints.endpoints.length === 0 && (isAsked || findsItsOwn(resource));
   return {
     ...(key && { upstream: { ...where(key), type } }),
     balancing: compiled.balancing.policy.kind,
     endpoints: endpoints.endpoints.map(endpointOf),
     areEndpointsKnown: !isElsewhere,
   };
+}
+
+/** Where the request says where to: the hosts of a dynamic forward proxy. */
+function findsItsOwn({ bytes }: EnvoyResource): boolean {
+  const { clusterDiscoveryType: type } = fromBinary(ClusterSchema, bytes);
+  return type.case === "clusterType" || type.value === Cluster_DiscoveryType.ORIGINAL_DST;
 }
 
 /** Services that are destinations without an Upstream come as `kube`. */

@@ -327,6 +327,42 @@ test("a replaced route is answered by the fallback, as its own", async () => {
   expect(ask("/nope").sends).toBeUndefined();
 });
 
+test("where the request itself says where to, endpoints are not known, and somebody answers", async () => {
+  const proxying = gateway.replace("httpGateway: {}", "httpGateway: {options: {dynamicForwardProxy: {}}}");
+  const route = `
+apiVersion: gateway.solo.io/v1
+kind: VirtualService
+metadata: {name: any, namespace: shop}
+spec: {virtualHost: {domains: ["*"], routes: [{matchers: [{prefix: /}], routeAction: {dynamicForwardProxy: {}}}]}}
+`;
+  const ask = await explaining({ "g.yaml": proxying, "r.yaml": route });
+  expect(ask("/")).toMatchObject({
+    answers: true,
+    answer: { by: "upstream" },
+    destinations: [{ endpoints: [], areEndpointsKnown: false }],
+  });
+});
+
+test("what is done to few requests is not done to the one that is explained, and the same is said twice", async () => {
+  const faulty = (percentage: number) => `
+apiVersion: gateway.solo.io/v1
+kind: VirtualService
+metadata: {name: any, namespace: shop}
+spec:
+  virtualHost:
+    domains: ["*"]
+    routes:
+    - matchers: [{prefix: /}]
+      options: {faults: {abort: {percentage: ${percentage}, httpStatus: 418}}}
+      routeAction: {single: {upstream: {name: pets, namespace: shop}}}
+`;
+  const few = await explaining({ ...shop, "routes.yaml": faulty(20) });
+  for (let i = 0; i < 20; i++) expect(few("/").answer).toEqual({ by: "upstream" });
+  const most = await explaining({ ...shop, "routes.yaml": faulty(80) });
+  for (let i = 0; i < 20; i++) expect(most("/")).toMatchObject({ answers: true, answer: { by: "filter", status: 418 } });
+  expect(most("/").filters).toEqual([{ name: "envoy.filters.http.fault", did: "answered" }]);
+});
+
 test("the filter chain is found by the server name, and says who wrote its TLS", async () => {
   using made = certificates();
   const { certificate, key } = made.selfSigned("a.test");
