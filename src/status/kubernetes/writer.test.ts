@@ -34,7 +34,12 @@ describe.skipIf(findKubernetes() === undefined)("statuses in a cluster", () => {
   });
 
   /** Says `verdicts` about the objects that there are. */
-  const writer = async (verdicts: Map<ResourceKey, Verdict>, leadership = { isLeader: true }, namespace = "gloo-system") => {
+  const writer = async (
+    verdicts: Map<ResourceKey, Verdict>,
+    leadership = { isLeader: true },
+    namespace = "gloo-system",
+    resyncMs?: number,
+  ) => {
     const objects = new Mirror();
     const followed = new AbortController();
     const types = [...(await api.discover("gloo.solo.io/v1")), ...(await api.discover("gateway.solo.io/v1"))];
@@ -46,6 +51,7 @@ describe.skipIf(findKubernetes() === undefined)("statuses in a cluster", () => {
       leadership,
       namespace,
       instance: "pod-1",
+      ...(resyncMs !== undefined && { resyncMs }),
       log: pino({ level: "silent" }) as never,
       verdicts: { of: (key) => verdicts.get(key), keys: () => verdicts.keys() },
     });
@@ -206,6 +212,48 @@ describe.skipIf(findKubernetes() === undefined)("statuses in a cluster", () => {
     }
   });
 
+  test("who may not write asks for a kind, and not for each of its objects", async () => {
+    const names = Array.from({ length: 30 }, (_, i) => `denied-${i}`);
+    await kubernetes.apply(...names.map(upstream));
+    const keys = names.map((name) => resourceKey("Upstream", { namespace: "shop", name }));
+    const asked = vi.fn();
+    vi.spyOn(api, "apply").mockImplementation((type, object, options) => {
+      asked(object.metadata.name);
+      // Of a role without the verb: what the API server says to anybody is said here as nobody.
+      return anonymous.apply(type, object, options);
+    });
+    const anonymous = await kubeApi({ kubeconfig: kubernetes.kubeconfig({ token: "unknown" }) });
+    try {
+      await using run = await writer(new Map(keys.map((key) => [key, verdictOf(key, [])])));
+      await vi.waitFor(() => expect(asked).toHaveBeenCalled(), patience);
+      await delay(500);
+      run.writer.note(keys);
+      await delay(500);
+      // As many as are under way at the same time.
+      expect(asked.mock.calls.length).toBeLessThanOrEqual(8);
+    } finally {
+      vi.restoreAllMocks();
+      anonymous[Symbol.dispose]();
+    }
+  });
+
+  test("a status that the API server dropped without a word is written in the end", async () => {
+    await kubernetes.apply(upstream("dropped"));
+    const key = resourceKey("Upstream", { namespace: "shop", name: "dropped" });
+    const verdicts = new Map<ResourceKey, Verdict>();
+    await using run = await writer(verdicts, undefined, undefined, 500);
+    // As while the definitions of Gloo were in place of ours: status is not a subresource, to who has looked before.
+    const before = run.objects.stored(key) as StoredObject;
+    run.objects.pretend(key, { ...before, type: { ...before.type, hasStatus: false } });
+    verdicts.set(key, verdictOf(key, []));
+    run.writer.note([key]);
+    await vi.waitFor(() => expect(run.writer.writes).toBe(1), patience);
+    expect((await kubernetes.get(upstreams, "shop", "dropped"))?.status).toBeUndefined();
+    const { resourceVersion } = (await kubernetes.get(upstreams, "shop", "dropped"))?.metadata ?? {};
+    run.objects.pretend(key, { ...before, resourceVersion: resourceVersion ?? "" }, true);
+    await vi.waitFor(async () => expect((await kubernetes.get(upstreams, "shop", "dropped"))?.status?.state).toBe("Accepted"), patience);
+  });
+
   test("two installations have a key each; what is beside them is the first one's", async () => {
     await kubernetes.apply(upstream("both"));
     const key = resourceKey("Upstream", { namespace: "shop", name: "both" });
@@ -278,8 +326,9 @@ class Mirror implements StoredObjects {
       { signal },
     );
   }
-  pretend(key: ResourceKey, object: StoredObject): void {
+  pretend(key: ResourceKey, object: StoredObject, isSilent = false): void {
     this.#objects.set(key, object);
+    if (isSilent) return;
     for (const listener of this.#listeners) listener(key);
   }
   stored(key: ResourceKey): StoredObject | undefined {

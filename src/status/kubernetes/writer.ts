@@ -33,6 +33,8 @@ export interface StatusWriterOptions {
   /** Which replica this is, for events. */
   readonly instance: string;
   readonly log: Logger;
+  /** Default: 5 minutes. */
+  readonly resyncMs?: number;
 }
 
 /** Writes at the same time. */
@@ -47,6 +49,11 @@ const forgetMs = 300_000;
 const outageBackoff = { firstMs: 1_000, mostMs: 10_000 };
 /** What a peer has to show of the change that got in our way, before we look ourselves. */
 const missedChangeMs = 5_000;
+/**
+ * All that is there is looked at again so often: a status that was not taken (where definitions with the subresource and without it follow
+ * each other, the API server drops one without a word) is written in the end. Where all is as it should be, nothing is.
+ */
+const resyncMs = 300_000;
 /** Most of what is looked at is stored already. Ten thousand at once would keep requests waiting. */
 const lookForMs = 10;
 
@@ -77,7 +84,9 @@ export class StatusWriter implements AsyncDisposable {
   readonly #inFlight = new Map<ResourceKey, Promise<void>>();
   readonly #ended = new AbortController();
   readonly #stopListening: () => void;
-  readonly #refusedKinds = new Set<string>();
+  /** Kinds of which nothing may be written in a namespace, and when that is tried again: with a few objects, not with ten thousand. */
+  readonly #refused = new Map<string, number>();
+  readonly #resync: NodeJS.Timeout;
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
   #notBefore = 0;
@@ -86,6 +95,7 @@ export class StatusWriter implements AsyncDisposable {
   constructor(options: StatusWriterOptions) {
     this.#options = options;
     this.#events = new EventRecorder(options.api, options.instance);
+    this.#resync = setInterval(() => this.note(options.verdicts.keys()), options.resyncMs ?? resyncMs).unref();
     this.#stopListening = options.objects.onStored((key) => this.note([key]));
   }
 
@@ -114,6 +124,7 @@ export class StatusWriter implements AsyncDisposable {
     this.#stopListening();
     this.#ended.abort();
     clearTimeout(this.#timer);
+    clearInterval(this.#resync);
     await Promise.all(this.#inFlight.values());
   }
 
@@ -161,6 +172,8 @@ export class StatusWriter implements AsyncDisposable {
       this.#dealings.delete(key);
       return undefined;
     }
+    const refusedUntil = this.#refused.get(placeOf(object)) ?? now;
+    if (refusedUntil > now) return refusedUntil;
     const dealings = this.#dealingsWith(key, object);
     const wanted = statusObject(versionless(verdict, object), namespace, object.status, new Date().toISOString().replace(/\.\d+Z$/, "Z"));
     if (isStored(object.status, wanted, dealings.isShared)) return undefined;
@@ -200,7 +213,7 @@ export class StatusWriter implements AsyncDisposable {
       await this.#apply(object, wanted, dealings);
       this.#failures = 0;
       this.#writes++;
-      this.#refusedKinds.delete(resourceName(object.type));
+      this.#refused.delete(placeOf(object));
     } catch (error) {
       dealings.pace = pace;
       this.#failed(key, object, error);
@@ -247,7 +260,7 @@ export class StatusWriter implements AsyncDisposable {
     return metadata.resourceVersion ?? resourceVersion;
   }
 
-  #failed(key: ResourceKey, { type, resourceVersion }: StoredObject, error: unknown): void {
+  #failed(key: ResourceKey, object: StoredObject, error: unknown): void {
     if (this.#ended.signal.aborted || error instanceof NoLongerLeader) return;
     if (!(error instanceof KubeError)) throw error;
     const now = performance.now();
@@ -257,17 +270,19 @@ export class StatusWriter implements AsyncDisposable {
       case "conflict":
       case "expired":
         // The change that was first comes through the watch, or has come already.
-        this.#due.set(key, this.#options.objects.stored(key)?.resourceVersion === resourceVersion ? now + missedChangeMs : now);
+        this.#due.set(key, this.#options.objects.stored(key)?.resourceVersion === object.resourceVersion ? now + missedChangeMs : now);
         return;
       case "denied":
       case "invalid": {
-        const kind = resourceName(type);
-        if (!this.#refusedKinds.has(kind))
+        const kind = resourceName(object.type);
+        // Said once of a kind, in however many namespaces.
+        if (!this.#refused.keys().some((place) => place.startsWith(`${kind} `)))
           this.#options.log.warn(
             { resource: key, error: error.message },
             `statuses of ${kind} cannot be written; what is served is as it should be`,
           );
-        this.#refusedKinds.add(kind);
+        // What is invalid is this object's.
+        this.#refused.set(placeOf(object), error.fault === "denied" ? now + contestedMs : now);
         this.#due.set(key, now + contestedMs);
         return;
       }
@@ -299,6 +314,11 @@ export class StatusWriter implements AsyncDisposable {
       this.#options.log.debug({ error: error.message }, "an event could not be recorded");
     }
   }
+}
+
+/** What a role allows, or does not. */
+function placeOf({ type, namespace }: StoredObject): string {
+  return `${resourceName(type)} in ${namespace}`;
 }
 
 class NoLongerLeader extends Error {}
