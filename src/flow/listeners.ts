@@ -12,16 +12,10 @@ import { gatewayDomainProblems, sharedDomains } from "../routing/domains.ts";
 import { controlNamespace, partsOf, proxiesOf } from "../routing/gateways.ts";
 import { checkSelection } from "../routing/selection.ts";
 import { fallbackResources } from "../translate/fallback.ts";
-import {
-  type AttachedPart,
-  type ListenerTranslation,
-  listenerName,
-  listenerOf,
-  type RouteConfigurationPlan,
-} from "../translate/listener.ts";
+import { type AttachedPart, type ListenerTranslation, listenerName, listenerOf } from "../translate/listener.ts";
 import { routeConfiguration } from "../translate/route-configuration.ts";
-import type { EncodedVirtualHost } from "../translate/virtual-host.ts";
 import { judgePorts, type PortVerdict } from "../validate/ports.ts";
+import { blocksOf, hostShards } from "./host-shards.ts";
 import { type Hosts, siteOf } from "./hosts.ts";
 import { type Inputs, sameJson } from "./inputs.ts";
 import { type Made, type Replaced, type Reports, withLastGood } from "./last-good.ts";
@@ -127,10 +121,20 @@ export function listenersFlow(
     (listener) => listener.made.routes.map((plan) => [`${listener.proxy} ${plan.name}`, { listener, plan }] as const),
     { equals: (a, b) => sameJson([a.plan, a.listener.gateway], [b.plan, b.listener.gateway]) },
   );
+  const shards = hostShards(graph, hosts.hosts);
   const routes = graph.derive(
     "route configurations",
     plans,
-    ({ listener, plan }, _key, read): SiteRoutes => routesOf(read, listener, plan, hosts, known),
+    ({ listener, plan }, _key, read): SiteRoutes => {
+      const site = siteOf({ proxy: listener.proxyName, gateway: listener.gateway, part: plan.part });
+      const blocks = blocksOf(read, site, plan.hosts, hosts, shards);
+      const options = read.get(known.of.Gateway, listener.gateway)?.spec?.routeOptions;
+      return {
+        proxy: listener.proxy,
+        resource: routeConfiguration(plan.name, options, blocks, listener.gateway),
+        usesFallback: blocks.some((block) => block.usesFallback),
+      };
+    },
     { equals: (a, b) => sameEnvoyResource(a.resource, b.resource) && a.usesFallback === b.usesFallback },
   );
   const extras = graph.deriveGroups(
@@ -263,24 +267,6 @@ function reportsOf(gateway: ResourceKey, others: readonly ResourceKey[], problem
     else own.push(each);
   }
   return reports;
-}
-
-function routesOf(read: Read, listener: SiteListener, plan: RouteConfigurationPlan, hosts: Hosts, known: InService): SiteRoutes {
-  const all = read.lookup(hosts.hostsBySite, siteOf({ proxy: listener.proxyName, gateway: listener.gateway, part: plan.part }));
-  const wanted = plan.hosts.length === all.length ? undefined : new Set(plan.hosts);
-  const served: EncodedVirtualHost[] = [];
-  let usesFallback = false;
-  for (const [, { attachment, made }] of all) {
-    if (made === undefined || (wanted !== undefined && !wanted.has(attachment.virtualService))) continue;
-    served.push(made);
-    usesFallback ||= made.usesFallback;
-  }
-  const gateway = read.get(known.of.Gateway, listener.gateway);
-  return {
-    proxy: listener.proxy,
-    resource: routeConfiguration(plan.name, gateway?.spec?.routeOptions, served, listener.gateway),
-    usesFallback,
-  };
 }
 
 function sameListener(a: SiteListener, b: SiteListener): boolean {

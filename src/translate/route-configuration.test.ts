@@ -4,7 +4,7 @@ import { VirtualHostSchema } from "../gen/envoy/envoy/config/route/v3/route_comp
 import { RouteConfigurationSchema } from "../gen/envoy/envoy/config/route/v3/route_pb.js";
 import { RouteConfigurationOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/route_configuration_options_pb.js";
 import { resourceKey } from "../model/ref.ts";
-import { routeConfiguration } from "./route-configuration.ts";
+import { hostBlock, routeConfiguration } from "./route-configuration.ts";
 
 const owner = resourceKey("Gateway", { namespace: "gloo-system", name: "gateway-proxy" });
 const options = create(RouteConfigurationOptionsSchema, { maxDirectResponseBodySizeBytes: 9000, mostSpecificHeaderMutationsWins: true });
@@ -19,16 +19,29 @@ test("joined bytes equal the bytes of the whole message, whatever the order of t
     maxDirectResponseBodySizeBytes: 9000,
     mostSpecificHeaderMutationsWins: true,
   });
-  const made = routeConfiguration("listener-::-8080-routes", options, hosts.map(encoded), owner);
+  const made = routeConfiguration("listener-::-8080-routes", options, [hostBlock(hosts.map(encoded))], owner);
   expect(Buffer.from(made.bytes).equals(Buffer.from(toBinary(RouteConfigurationSchema, whole)))).toBe(true);
-  expect(routeConfiguration("listener-::-8080-routes", options, hosts.map(encoded).reverse(), owner).version).toBe(made.version);
+  const reversed = hostBlock(hosts.map(encoded).reverse());
+  expect(routeConfiguration("listener-::-8080-routes", options, [reversed], owner).version).toBe(made.version);
 });
 
 test("a withheld host is not there, and its owners are not blamed", () => {
   const withheld = { ...encoded({ name: "x", domains: ["x"] }), bytes: undefined };
-  const made = routeConfiguration("r", undefined, [withheld, encoded({ name: "y", domains: ["y"] })], owner);
+  const made = routeConfiguration("r", undefined, [hostBlock([withheld, encoded({ name: "y", domains: ["y"] })])], owner);
   expect(made.owners).toEqual([owner, "VirtualService shop/y"]);
   expect(Buffer.from(made.bytes).includes("x")).toBe(false);
+});
+
+test("each difference of content, of a host, of the options or of the name, is another version", () => {
+  const [one, two] = [encoded({ name: "a", domains: ["a"] }), encoded({ name: "a", domains: ["b"] })];
+  const versions = [
+    routeConfiguration("r", undefined, [hostBlock([one])], owner),
+    routeConfiguration("r", undefined, [hostBlock([two])], owner),
+    routeConfiguration("r", undefined, [], owner),
+    routeConfiguration("r", options, [hostBlock([one])], owner),
+    routeConfiguration("s", undefined, [hostBlock([one])], owner),
+  ].map(({ version }) => version);
+  expect(new Set(versions).size).toBe(versions.length);
 });
 
 function encoded(host: { name: string; domains: string[] }) {
