@@ -39,7 +39,7 @@ export function attend({ api, plane, objects, namespace, log }: DutiesOptions): 
       writer.leads(isLeader);
       // Without Settings that ask for it, nobody expects new objects.
       if (isLeader)
-        void plane.writeDiscovered({ writer: upstreamWriterOn(api), signal: term.signal, byDefault: false }).catch(() => undefined);
+        void plane.writeDiscovered({ writer: upstreamWriterOn(api, lease), signal: term.signal, byDefault: false }).catch(() => undefined);
     },
     onFault(error) {
       if (error) log.warn({ error: error.message }, "the Lease cannot be had; what is served is as it should be, statuses wait");

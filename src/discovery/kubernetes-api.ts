@@ -1,6 +1,7 @@
 // Discovered Upstreams as objects of a real cluster.
 import type { KubeApi, ObjectRef } from "../lib/kubernetes/api.ts";
 import { KubeError } from "../lib/kubernetes/error.ts";
+import type { Leadership } from "../lib/kubernetes/lease.ts";
 import type { KubeObject, ResourceType } from "../lib/kubernetes/object.ts";
 import { kinds } from "../model/resource.ts";
 import { isDiscoverys } from "./kubernetes-plan.ts";
@@ -13,12 +14,13 @@ const apiVersion = `${group}/${version}`;
 /** In `managedFields`: whose fields they are. */
 const fieldManager = "headworks-discovery";
 
-export function upstreamWriterOn(api: KubeApi): UpstreamWriter {
+/** Nothing is written while another leads: a process that was stopped for a minute may find work before it finds that out. */
+export function upstreamWriterOn(api: KubeApi, leadership: Leadership): UpstreamWriter {
   /** Whether an object is still discovery's is asked right before it is written, and holds for that very version of it. */
   const onOwn = async (ref: ObjectRef, signal: AbortSignal, write: (object: KubeObject) => Promise<unknown>) => {
     for (let attempt = 1; ; attempt++) {
       const object = await api.get(type, ref, { signal });
-      if (!isDiscoverys(object.metadata.labels) || object.metadata.deletionTimestamp !== undefined) return;
+      if (!isDiscoverys(object.metadata.labels) || object.metadata.deletionTimestamp !== undefined || !leadership.isLeader) return;
       try {
         await write(object);
         return;
@@ -30,7 +32,7 @@ export function upstreamWriterOn(api: KubeApi): UpstreamWriter {
   };
   return {
     async create(object, signal) {
-      await api.create(type, { apiVersion, kind: "Upstream", ...object }, { signal, fieldManager });
+      if (leadership.isLeader) await api.create(type, { apiVersion, kind: "Upstream", ...object }, { signal, fieldManager });
     },
     update: (ref, patch, signal) =>
       onOwn(ref, signal, ({ metadata: { resourceVersion } }) => {

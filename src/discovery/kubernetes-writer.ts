@@ -112,8 +112,8 @@ export class UpstreamWriting {
       // There already, or gone already: the cluster tells, and then it is looked at again.
       if (error.fault === (write.kind === "create" ? "conflict" : "missing")) return;
       if (error.fault !== "conflict") this.#noteFault(key, error);
-      // The same would be refused again; it has its next turn when it changes.
-      if (error.fault === "invalid") return;
+      // The same would be refused again; it has its next turn when it changes. Not so a deletion: what stands against it is elsewhere.
+      if (error.fault === "invalid" && write.kind !== "delete") return;
       void this.#again(key);
     }
   }

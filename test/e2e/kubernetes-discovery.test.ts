@@ -118,7 +118,7 @@ describe.skipIf(isMissing)("Upstreams of Services in a cluster", () => {
     const write = () =>
       writeDiscovered({
         flow,
-        writer: upstreamWriterOn(writer),
+        writer: upstreamWriterOn(writer, { isLeader: true }),
         signal: run.signal,
         log: { debug: note, info: note, warn: note, error: note },
         byDefault: true,
