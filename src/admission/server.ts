@@ -31,6 +31,8 @@ export interface WebhookOptions {
 /** The API server sends objects twice at most (old and new), and no object may be larger than this. */
 const mostBytes = 3 * 1024 * 1024 + 64 * 1024;
 const mostConnections = 256;
+/** Those that are being answered have so long when the server ends. */
+const endWithinMs = 2_000;
 /** Of all requests that are being read. */
 const mostBytesAtOnce = 32 * 1024 * 1024;
 
@@ -56,9 +58,11 @@ export async function startWebhook({ address, certificate, judging, log }: Webho
     port: (server.address() as AddressInfo).port,
     setCertificate: (next) => server.setSecureContext({ ...next }),
     async [Symbol.asyncDispose]() {
+      // Whoever has asked is answered; where failurePolicy is Fail, his change would be refused otherwise.
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
+      const late = setTimeout(() => server.closeAllConnections(), endWithinMs);
       await closed;
+      clearTimeout(late);
     },
   };
 }
