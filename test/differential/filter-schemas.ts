@@ -1,6 +1,8 @@
 // The configurations of filters that tests give to both data planes.
 
+import { BrotliSchema } from "../../src/gen/envoy/envoy/extensions/compression/brotli/compressor/v3/brotli_pb.js";
 import { GzipSchema } from "../../src/gen/envoy/envoy/extensions/compression/gzip/compressor/v3/gzip_pb.js";
+import { ZstdSchema } from "../../src/gen/envoy/envoy/extensions/compression/zstd/compressor/v3/zstd_pb.js";
 import { BufferPerRouteSchema, BufferSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/buffer/v3/buffer_pb.js";
 import {
   CompressorPerRouteSchema,
@@ -17,6 +19,7 @@ import { ConnectionLimitSchema } from "../../src/gen/envoy/envoy/extensions/filt
 import { LocalRateLimitSchema as NetworkLocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit_pb.js";
 
 export const filterSchemas = [
+  BrotliSchema,
   BufferPerRouteSchema,
   BufferSchema,
   CompressorPerRouteSchema,
@@ -33,4 +36,5 @@ export const filterSchemas = [
   LuaPerRouteSchema,
   LuaSchema,
   NetworkLocalRateLimitSchema,
+  ZstdSchema,
 ] as const;

@@ -74,10 +74,11 @@ function sendFiltered(exchange: Exchange, status: number, headers: Headers, body
   exchange.headSent = true;
   const sink = filterResponse(
     exchange,
-    { status, headers, contentLength: body.length, isChunked: false, hasNoBody, isBare },
+    { status, headers, contentLength: body.length || -1, isChunked: false, hasNoBody, isBare },
     (response) => {
       addOwnHeaders(exchange, response.headers);
-      return response.contentLength < 0 ? sendAsItComes(exchange, response) : new WholeAnswer(exchange, response, body);
+      const isWhole = response.contentLength >= 0 || response.hasNoBody;
+      return isWhole ? new WholeAnswer(exchange, response, body) : sendAsItComes(exchange, response);
     },
   );
   if (!hasNoBody) sink.data(Buffer.from(body, "latin1"));

@@ -1,6 +1,7 @@
 // The HTTP filters that the embedded data plane executes. The router is what it is itself.
 
 import { buffer } from "./buffer.ts";
+import { compressor } from "./compressor.ts";
 import { cors } from "./cors.ts";
 import { csrf } from "./csrf.ts";
 import { extAuthz } from "./extAuthz.ts";
@@ -10,4 +11,4 @@ import type { AnyHttpFilter } from "./http-filter.ts";
 import { localRateLimit } from "./localRateLimit.ts";
 import { transformation } from "./transformation.ts";
 
-export const httpFilters: readonly AnyHttpFilter[] = [buffer, cors, csrf, extAuthz, fault, healthCheck, localRateLimit, transformation];
+export const httpFilters: readonly AnyHttpFilter[] = [buffer, compressor, cors, csrf, extAuthz, fault, healthCheck, localRateLimit, transformation];
