@@ -55,6 +55,8 @@ export class Flow {
   /** Functions that were found, laid over Upstreams as they come in. */
   overlay?: FunctionOverlay;
   readonly #offers = new Offers();
+  /** Of the newest objects: one that is equal to the one before is not taken in, and may be another one all the same. */
+  readonly #generations = new Map<ResourceKey, number>();
   /** What each reporter has said last, by resource. */
   readonly #reported = new Map<string, readonly ResourceKey[]>();
 
@@ -184,6 +186,11 @@ export class Flow {
     return this.#input(key)?.get(key);
   }
 
+  /** Which generation of it that is, where its source counts them. */
+  generationOf(key: ResourceKey): number | undefined {
+    return this.#generations.get(key);
+  }
+
   lastGood(key: ResourceKey): Input<Resource> {
     return this.inputs.lastGood[parseResourceKey(key).kind as Kind] as unknown as Input<Resource>;
   }
@@ -198,6 +205,7 @@ export class Flow {
     if (next === "same") return;
     this.overlay?.forget(key);
     this.inputs.refused.delete(key);
+    this.#generations.delete(key);
     if (next === "nothing") this.#input(key)?.delete(key);
     else this.#put(next);
   }
@@ -209,6 +217,8 @@ export class Flow {
   }
 
   #put(resource: Resource): void {
+    const { generation } = resource.origin;
+    if (generation !== undefined) this.#generations.set(resource.key, generation);
     const known = resource.kind === "Upstream" ? this.overlay?.over(resource as Resource<"Upstream">) : undefined;
     this.#input(resource.key)?.set(resource.key, known ?? resource);
   }

@@ -13,7 +13,7 @@ export function verdictsOf(flow: Flow, isWhole: () => boolean): Verdicts {
       const judgement = isWhole() ? flow.judged[parseResourceKey(key).kind as Kind]?.get(key) : undefined;
       const resource = flow.given(key);
       if (judgement?.status === undefined || resource === undefined) return undefined;
-      const { generation } = resource.origin;
+      const generation = flow.generationOf(key);
       const type = typeOf(resource);
       return {
         status: judgement.status,
