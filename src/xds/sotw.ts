@@ -1,7 +1,8 @@
 // State of the world: a response of clusters or listeners is the whole set; of other types, what changed is enough, and nothing
 // can be said to be gone.
 import type { EnvoyResource } from "../model/envoy-resource.ts";
-import { type Push, type Refused, Subscription, type Unanswered } from "./subscription.ts";
+import { type Push, Subscription } from "./subscription.ts";
+import { type Refused, together, type Unanswered } from "./unanswered.ts";
 import { hasLegacyWildcard, wildcard } from "./wildcard.ts";
 import { type ResponseHead, type SotwRequest, sotwResponse } from "./wire.ts";
 
@@ -121,29 +122,4 @@ export class SotwSubscription extends Subscription {
     if (resource === undefined) this.#held.delete(name);
     else this.#held.set(name, resource);
   }
-}
-
-/** Several responses as if they had been one. */
-function together(responses: readonly Unanswered[]): Refused {
-  const changed = new Map<string, Unanswered["changed"][number]>();
-  const removed = new Map<string, Unanswered["removed"][number]>();
-  for (const response of responses) {
-    for (const { name, before } of response.removed) {
-      const there = changed.get(name);
-      removed.set(name, { name, before: there === undefined ? before : there.before });
-      changed.delete(name);
-    }
-    for (const { resource, before } of response.changed) {
-      const { name } = resource;
-      const there = changed.get(name) ?? removed.get(name);
-      changed.set(name, { resource, before: there === undefined ? before : there.before });
-      removed.delete(name);
-    }
-  }
-  return {
-    nonces: responses.map(({ nonce }) => nonce),
-    changed: [...changed.values()],
-    removed: [...removed.values()],
-    suspects: responses.flatMap(({ suspects }) => suspects),
-  };
 }

@@ -5,6 +5,7 @@ import { typeUrls } from "../model/envoy-resource.ts";
 import type { ProxyResources, RefusalFacts } from "./proxy-resources.ts";
 import { blamed, presentable } from "./refusal.ts";
 import { SetVersion } from "./set-version.ts";
+import { type Change, doubtful, isNew, type Refused, rebase, type Unanswered } from "./unanswered.ts";
 import type { ResponseHead } from "./wire.ts";
 
 /**
@@ -19,27 +20,6 @@ export interface Push {
   readonly removed: readonly { readonly name: string; readonly before: string | undefined }[];
 }
 
-interface Change {
-  readonly resource: EnvoyResource;
-  before: string | undefined;
-}
-
-/** A response that was sent and is not answered yet. */
-export interface Unanswered {
-  readonly nonce: string;
-  /** Of the set that the client has when it takes this. */
-  readonly version: string;
-  /** `performance.now()`: clocks on walls jump. */
-  readonly since: number;
-  readonly changed: readonly Change[];
-  readonly removed: readonly { readonly name: string; before: string | undefined }[];
-  /** Repeated from responses before it that were refused: where responses are whole sets, it may be refused for the same reason. */
-  suspects: readonly EnvoyResource[];
-}
-
-/** What is refused: one response, or several that the client answers together. */
-export type Refused = Pick<Unanswered, "changed" | "removed" | "suspects"> & { readonly nonces: readonly string[] };
-
 /** How a subscription tells the rest what happened. */
 export interface SubscriptionEvents {
   acked(subscription: Subscription): void;
@@ -48,9 +28,6 @@ export interface SubscriptionEvents {
   refused(resource: EnvoyResource, message: string, facts: RefusalFacts & Pick<Refusal, "keepsEarlier">): void;
   warn(fields: object, message: string): void;
 }
-
-/** In place of a version: the client has some version of this name, or none. No resource has it. */
-const doubtful = "";
 
 /**
  * Envoy reads on while its answer waits for clusters to warm, and remembers one nonce for each response. What one client can make us
@@ -294,7 +271,7 @@ export abstract class Subscription {
     this.undo(refused.nonces);
     this.#doubt(refused);
     const culprits = suspects.length === 1 ? suspects : blamed(suspects, error);
-    this.#rebase(refused, culprits);
+    rebase(this.unanswered, refused, culprits);
     if (culprits.length === 0 && !suspects.some((suspect) => this.#isRefusedHere(suspect))) {
       this.#trials.unshift(...halves(suspects.map(({ name }) => name)));
     }
@@ -320,27 +297,6 @@ export abstract class Subscription {
     }
     for (const { name, before } of removed) {
       if (before !== undefined && !this.#known.has(name)) this.setKnown(name, doubtful);
-    }
-  }
-
-  /** What was sent since was sent on top of what the client did not take. */
-  #rebase({ changed, removed }: Refused, culprits: readonly EnvoyResource[]): void {
-    if (this.unanswered.length === 0) return;
-    const had = new Map<string, { readonly version: string | undefined; readonly before: string | undefined }>();
-    for (const { name } of removed) had.set(name, { version: undefined, before: doubtful });
-    for (const { resource, before } of changed) {
-      had.set(resource.name, { version: resource.version, before: culprits.includes(resource) ? before : doubtful });
-    }
-    for (const later of this.unanswered) {
-      const entries = [
-        ...later.changed.map((entry) => [entry.resource.name, entry] as const),
-        ...later.removed.map((e) => [e.name, e] as const),
-      ];
-      for (const [name, entry] of entries) {
-        const refused = had.get(name);
-        if (refused !== undefined && refused.version === entry.before) entry.before = refused.before;
-        had.delete(name);
-      }
     }
   }
 
@@ -404,10 +360,6 @@ export abstract class Subscription {
     const version = this.nacks === 0 ? `${this.#knownVersion}` : `${this.#knownVersion}.${this.nacks}`;
     return this.unanswered.length === 0 ? version : `${version}+${nonce}`;
   }
-}
-
-function isNew(before: string | undefined): boolean {
-  return before === undefined || before === doubtful;
 }
 
 function halves(names: readonly string[]): (readonly string[])[] {
