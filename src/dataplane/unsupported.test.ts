@@ -66,7 +66,7 @@ test("fields of clusters, listeners and routes that are not executed are named",
         },
       ],
     } as ClusterInit),
-    routeConfig([{ name: "h", domains: ["*"], routes: [route], rateLimits: [{}] } as never]),
+    routeConfig([{ name: "h", domains: ["*"], routes: [route], requestMirrorPolicies: [{ cluster: "b" }] } as never]),
     listener(0, { tracing: {}, localReplyConfig: {} } as HcmInit),
   ]);
   const found = messages(plane.plane.unsupported());
@@ -75,7 +75,7 @@ test("fields of clusters, listeners and routes that are not executed are named",
     "outlier_detection.detect_degraded_hosts",
     "ring_hash_lb_config.hash_function: MURMUR_HASH_2; keys are hashed with XXH64",
     "common_lb_config.consistent_hashing_lb_config.hash_balance_factor",
-    'virtual_hosts["h"].rate_limits',
+    'virtual_hosts["h"].request_mirror_policies',
     'virtual_hosts["h"].routes[0].match.dynamic_metadata; the route never matches',
     'virtual_hosts["h"].routes[0].route.request_mirror_policies',
     'virtual_hosts["h"].routes[0].route.hash_policy[0].filter_state',
@@ -140,7 +140,7 @@ test("a regular expression that RE2 refuses costs its route, not its neighbours"
 test("a Problem is on the owner that its virtual host is named after", async () => {
   const [one, two] = ["one", "two"].map((name) => resourceKey("VirtualService", { namespace: "apps", name }));
   const resource = routeConfig([
-    { name: "apps_one", domains: ["one"], routes: [], rateLimits: [{}] } as never,
+    { name: "apps_one", domains: ["one"], routes: [], requestMirrorPolicies: [{ cluster: "b" }] } as never,
     { name: "apps_two", domains: ["two"], routes: [] },
   ]);
   const seen: unknown[] = [];

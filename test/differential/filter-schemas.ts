@@ -15,6 +15,7 @@ import { GrpcWebSchema } from "../../src/gen/envoy/envoy/extensions/filters/http
 import { HealthCheckSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
 import { LocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
 import { LuaPerRouteSchema, LuaSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
+import { RateLimitPerRouteSchema, RateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js";
 import { ConnectionLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/connection_limit/v3/connection_limit_pb.js";
 import { LocalRateLimitSchema as NetworkLocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit_pb.js";
 
@@ -36,5 +37,7 @@ export const filterSchemas = [
   LuaPerRouteSchema,
   LuaSchema,
   NetworkLocalRateLimitSchema,
+  RateLimitPerRouteSchema,
+  RateLimitSchema,
   ZstdSchema,
 ] as const;

@@ -15,6 +15,7 @@ import type { Findings } from "./findings.ts";
 import { compileHashPolicies, type RequestHash } from "./hash-policy.ts";
 import { compileHeaderMutations, type HeaderMutations } from "./header-mutations.ts";
 import { compilePathRewrite, literal } from "./path-rewrite.ts";
+import { type CompiledRateLimit, compileRateLimits } from "./rate-limits.ts";
 import { type CompiledRetry, compileRetry } from "./retry-policy.ts";
 import { compileFiltersOfRoute, type FiltersOfRoute } from "./route-filters.ts";
 
@@ -37,6 +38,9 @@ export interface Forward {
   readonly isHighPriority: boolean;
   readonly hash: RequestHash | undefined;
   readonly subset: SubsetCriteria | undefined;
+  readonly rateLimits: readonly CompiledRateLimit[];
+  /** Those of the virtual host too. */
+  readonly includesHostLimits: boolean;
   /** By lower-case upgrade type; what the route says overrides what the connection manager says. */
   readonly upgrades: ReadonlyMap<string, boolean>;
 }
@@ -84,6 +88,8 @@ export function compileForward(action: RouteAction, path: PathTest, hostRetry: R
     isHighPriority: action.priority === RoutingPriority.HIGH,
     hash: compileHashPolicies(action.hashPolicy, findings),
     subset: subsetCriteria(lbMetadata(action.metadataMatch)),
+    rateLimits: compileRateLimits(action.rateLimits, findings),
+    includesHostLimits: action.includeVhRateLimits ?? false,
     upgrades,
   };
 }

@@ -36,6 +36,7 @@ export const handledFields: HandledFields = {
     "typed_per_filter_config",
     "per_request_buffer_limit_bytes",
     "request_body_buffer_limit",
+    "rate_limits",
     // no effect here
     "metadata",
     "virtual_clusters",
@@ -92,6 +93,8 @@ export const handledFields: HandledFields = {
     "grpc_timeout_offset",
     "hash_policy",
     "metadata_match",
+    "rate_limits",
+    "include_vh_rate_limits",
     // no effect here
     "flush_timeout",
   ],

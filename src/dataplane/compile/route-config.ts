@@ -11,6 +11,7 @@ import { VirtualHost_TlsRequirementType as TlsRequirement } from "./enums.ts";
 import { type Finding, Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
 import { compileHeaderMutations, type HeaderMutations } from "./header-mutations.ts";
+import { type CompiledRateLimit, compileRateLimits } from "./rate-limits.ts";
 import { type CompiledRoute, compileRoute } from "./route.ts";
 import { compileRouteFilters, type RouteFilters } from "./route-filters.ts";
 
@@ -24,6 +25,7 @@ export interface CompiledVirtualHost extends VirtualHostEntry<CompiledRoute> {
   readonly countsAttempts: boolean;
   readonly tellsAttempts: boolean;
   readonly bufferLimit: number | undefined;
+  readonly rateLimits: readonly CompiledRateLimit[];
 }
 
 export interface CompiledRouteConfig {
@@ -151,6 +153,7 @@ function compileVirtualHost(bytes: Uint8Array): CompiledVirtualHost {
     countsAttempts: host.includeRequestAttemptCount,
     tellsAttempts: host.includeAttemptCountInResponse,
     bufferLimit: limit === undefined ? undefined : Number(limit),
+    rateLimits: compileRateLimits(host.rateLimits, findings),
     findings: findings.all,
   };
 }

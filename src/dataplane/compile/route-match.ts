@@ -203,7 +203,7 @@ function testValues(request: RequestView, name: string, test: (value: string) =>
   return isPresent ? false : undefined;
 }
 
-function compileQueryMatcher(matcher: QueryParameterMatcher): Condition | undefined {
+export function compileQueryMatcher(matcher: QueryParameterMatcher): Condition | undefined {
   const name = wireText(matcher.name);
   const specifier = matcher.queryParameterMatchSpecifier;
   if (specifier.case === "stringMatch") {

@@ -9,6 +9,18 @@ import { fault } from "./fault.ts";
 import { healthCheck } from "./healthCheck.ts";
 import type { AnyHttpFilter } from "./http-filter.ts";
 import { localRateLimit } from "./localRateLimit.ts";
+import { rateLimit } from "./rateLimit.ts";
 import { transformation } from "./transformation.ts";
 
-export const httpFilters: readonly AnyHttpFilter[] = [buffer, compressor, cors, csrf, extAuthz, fault, healthCheck, localRateLimit, transformation];
+export const httpFilters: readonly AnyHttpFilter[] = [
+  buffer,
+  compressor,
+  cors,
+  csrf,
+  extAuthz,
+  fault,
+  healthCheck,
+  localRateLimit,
+  rateLimit,
+  transformation,
+];
