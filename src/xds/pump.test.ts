@@ -30,10 +30,11 @@ test("much work leaves the event loop free in between", async () => {
     done++;
   });
   for (let item = 0; item < 200; item++) pump.wake(item);
-  let longest = 0;
-  for (let before = performance.now(); done < 200; before = performance.now()) {
+  // In items, each of a millisecond at least: a busy machine makes slices longer, and never fuller.
+  let most = 0;
+  for (let before = 0; done < 200; before = done) {
     await turn();
-    longest = Math.max(longest, performance.now() - before);
+    most = Math.max(most, done - before);
   }
-  expect(longest).toBeLessThan(100);
+  expect(most).toBeLessThan(20);
 });
