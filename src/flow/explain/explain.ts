@@ -4,6 +4,7 @@ import { type DryRun, dryRun } from "../../dataplane/dry-run/dry-run.ts";
 import { DryResources } from "../../dataplane/dry-run/resources.ts";
 import { unicodeText, wireText } from "../../dataplane/text.ts";
 import { type EnvoyResource, type ProxyKey, typeUrls } from "../../model/envoy-resource.ts";
+import type { Place } from "../../model/problem.ts";
 import { parseResourceKey, type ResourceKey } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { Provenance } from "../provenance.ts";
@@ -97,16 +98,28 @@ const nothing = {
   destinations: [],
 } as const;
 
+/** A place is looked up when it is read: of thousands of routes few are shown. */
 function writtenAt({ placeOf }: Translated, key: ResourceKey, path: string | undefined): Written {
   const { kind, ref } = parseResourceKey(key);
-  const place = placeOf(key, path);
-  const { namespace, name } = ref;
+  let found: { readonly place: Place | undefined } | undefined;
+  const place = () => {
+    found ??= { place: placeOf(key, path) };
+    return found.place;
+  };
   return {
     kind,
-    namespace,
-    name,
+    namespace: ref.namespace,
+    name: ref.name,
     ...(path !== undefined && { path }),
-    ...(place && { file: place.file, line: place.line, column: place.column }),
+    get file() {
+      return place()?.file;
+    },
+    get line() {
+      return place()?.line;
+    },
+    get column() {
+      return place()?.column;
+    },
   };
 }
 

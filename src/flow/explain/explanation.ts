@@ -48,9 +48,9 @@ export interface Written {
   /** In the resource: `virtualHost.routes[2].options.timeout`. */
   readonly path?: string;
   /** In a file. */
-  readonly file?: string;
-  readonly line?: number;
-  readonly column?: number;
+  readonly file?: string | undefined;
+  readonly line?: number | undefined;
+  readonly column?: number | undefined;
 }
 
 export interface ExplainedListener {
