@@ -5,6 +5,7 @@ import { packAny } from "../envoy/encode.ts";
 import type { RetryPolicySchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import { PreviousPrioritiesConfigSchema } from "../gen/envoy/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js";
 import type { RetryPolicy } from "../gen/gloo/gloo/projects/gloo/api/v1/options/retries/retries_pb.js";
+import { closest } from "../lib/closest.ts";
 import type { Feature, OptionContext } from "../plugin/feature.ts";
 
 type PolicyInit = MessageInitShape<typeof RetryPolicySchema>;
@@ -25,6 +26,7 @@ export const retries: Feature = {
 
 function policy(options: RetryPolicy, context: OptionContext): PolicyInit | undefined {
   const { retryOn, numRetries, perTryTimeout, retryBackOff, retriableStatusCodes, rateLimitedRetryBackOff, priorityPredicate } = options;
+  warnOfUnknown(retryOn, context);
   const backOff = retryBackOff && backOffOf(retryBackOff, context);
   if (retryBackOff && backOff === undefined) return undefined;
   return {
@@ -49,6 +51,26 @@ function policy(options: RetryPolicy, context: OptionContext): PolicyInit | unde
       },
     }),
   };
+}
+
+/** What Envoy 1.40 retries on; anything else it passes over in silence. */
+const conditions = new Set(
+  `5xx gateway-error reset reset-before-request connect-failure envoy-ratelimited retriable-4xx refused-stream retriable-status-codes
+  retriable-headers http3-post-connect-failure cancelled deadline-exceeded internal resource-exhausted unavailable`.split(/\s+/),
+);
+
+function warnOfUnknown(retryOn: string, { warn }: OptionContext): void {
+  const unknown = retryOn.split(",").filter((each) => each !== "" && !conditions.has(each));
+  if (unknown.length === 0) return;
+  const [first = ""] = unknown;
+  const near = closest(first.trim(), [...conditions]);
+  warn(
+    "retries.retryOn",
+    `Envoy knows no condition ${unknown.map((each) => JSON.stringify(each)).join(", ")}, so nothing is retried on it`,
+    {
+      hint: near === undefined ? `conditions are ${[...conditions].join(", ")}` : `did you mean ${near}?`,
+    },
+  );
 }
 
 function backOffOf(options: NonNullable<RetryPolicy["retryBackOff"]>, { refuse }: OptionContext): PolicyInit["retryBackOff"] {

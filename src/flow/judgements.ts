@@ -115,10 +115,16 @@ function refusal(resource: Resource, read: Read, inputs: Inputs, sentOf: SentOf)
   return refused === undefined || (refused.made && refused.mayBe === undefined) ? [] : [refusalProblem(resource.key, refused)];
 }
 
-/** A resource that serves several proxies or gateways is found fault with once for each; its user needs to hear it once. */
+/**
+ * A resource that serves several proxies or gateways is found fault with once for each; its user needs to hear it once. And where Gloo
+ * has a warning beside an error about the same thing, the error is enough.
+ */
 function withoutRepeats(problems: readonly Problem[]): Problem[] {
   const seen = new Set<string>();
+  const matter = ({ reason, path = "" }: Problem) => `${reason} ${path}`;
+  const errors = new Set(problems.filter(({ severity, repeats }) => severity === "error" && repeats === undefined).map(matter));
   return problems.filter((each) => {
+    if (each.severity === "warning" && each.repeats === undefined && each.path !== undefined && errors.has(matter(each))) return false;
     const key = `${each.severity} ${each.reason} ${each.path ?? ""} ${each.message}`;
     return !seen.has(key) && seen.add(key);
   });

@@ -82,7 +82,12 @@ function forward({ destination }: RouteAction, context: ActionContext): Translat
     case "single": {
       const resolved = resolveDestination(destination.value, world, hasCluster);
       const cluster = policy.replaces && resolved.isMissing ? fallbackCluster : resolved.cluster;
-      const findings = resolved.findings.map((each) => ({ ...each, field: join("routeAction.single", each.field) }));
+      const findings = resolved.findings.map((each) => ({
+        ...each,
+        field: join("routeAction.single", each.field),
+        // A cluster without name would cost the whole route configuration.
+        ...(each.severity === "error" && cluster === "" && { refused: true }),
+      }));
       return {
         action: toCluster({ case: "cluster", value: cluster }, resolved.metadataMatch && { metadataMatch: resolved.metadataMatch }),
         findings,

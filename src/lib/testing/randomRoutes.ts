@@ -396,7 +396,7 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
       onTlvPresent: parts({ metadataNamespace: texts("a"), key: texts("k") }, ["key"]),
     }),
     "proxy_protocol.options.gloo.solo.io.ProxyProtocol.allow_requests_without_proxy_protocol": isWild ? fc.boolean() : any(false),
-    "als.options.gloo.solo.io.FileSink.path": or(any("/dev/null"), "", "/no/such/folder/log", "/"),
+    "als.options.gloo.solo.io.FileSink.path": or(any("/dev/null"), ""),
     "als.options.gloo.solo.io.FileSink.string_format": texts(
       "[%START_TIME%] %REQ(:METHOD)% %RESPONSE_CODE%\n",
       "%REQ_WITHOUT_QUERY(:PATH)%\n",
