@@ -12,7 +12,7 @@ import { handledFields } from "./handled.ts";
 import { messageName } from "./route-filters.ts";
 
 /** Filters that do nothing while their configuration is empty; what a route adds to them is reported there. */
-const inertWhenEmpty = [".GrpcWeb", ".FilterConfig", ".HeaderMutation", ".ExtAuthz", ".RBAC", ".JwtAuthentication"];
+const inertWhenEmpty = [".FilterConfig", ".HeaderMutation", ".ExtAuthz", ".RBAC", ".JwtAuthentication"];
 
 /** A filter of the list that is executed here. */
 export interface CompiledFilter {

@@ -44,7 +44,7 @@ export function reply(
   exchange.responseDetails = details;
   const headers = answerHeaders(exchange, body, extra, ignoresRoute);
   let answer = { status, body };
-  if (isGrpc(exchange.headers)) {
+  if (isGrpc(exchange.headers) && !exchange.answersAsHttp) {
     toTrailersOnly(headers, status, exchange.isHead ? "" : body, grpcStatus);
     answer = { status: 200, body: "" };
   }

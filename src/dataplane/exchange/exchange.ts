@@ -26,7 +26,7 @@ import { type Call, onCallData, onCallEnd, onCallHead } from "./call.ts";
 import { onDownstreamClose, onNoConnection, onRequestMalformed, onUpstreamFailure } from "./failure.ts";
 import { endFilters } from "./filter-chain.ts";
 import { receive } from "./receive.ts";
-import { flushRequest, onBodyData, onBodyEnd } from "./request-body.ts";
+import { type BodyDecoder, flushRequest, onBodyData, onBodyEnd } from "./request-body.ts";
 import { onResponseData, onResponseEnd, onResponseFlush, onResponseHead } from "./response.ts";
 import type { Tables } from "./tables.ts";
 import { onIdleTimeout, onRouteTimeout, onTryTimeout } from "./timeouts.ts";
@@ -125,6 +125,8 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   holdLimit: number | undefined;
   /** Waits for the whole body before it goes on. */
   whenWhole: (() => void) | undefined;
+  /** The body is not what the upstream gets, but in some code. */
+  bodyDecoder: BodyDecoder | undefined;
   /** Waits for that much of it, or for its end. */
   whenEnough: { readonly bytes: number; readonly again: () => void } | undefined;
   /** What is sent in the place of the request: the call of a function. */
@@ -135,6 +137,8 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   /** Where its body goes, where filters look at it. */
   responseBody: BodySink | undefined;
   closesAfter = false;
+  /** Although the request is one of gRPC by now: a filter looks after it. */
+  answersAsHttp = false;
   isTunnel = false;
   isDone = false;
 

@@ -1,7 +1,7 @@
 // The body of a request: sent on as it comes, held back until there is a connection, kept while it may have to be sent again.
 
 import type { Headers } from "../http1/headers.ts";
-import { reply } from "./answers.ts";
+import { fail, reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { startRouteTimer, streamIdleMs } from "./timers.ts";
 
@@ -54,11 +54,54 @@ export function replaceBody(exchange: Exchange, body: Buffer): void {
   exchange.isChunked = false;
 }
 
+/** A body that is read as it comes. */
+export interface BodyDecoder {
+  /** Undefined: it is not what it should be. */
+  push(data: Buffer): Buffer | undefined;
+  readonly isWhole: boolean;
+  /** What the client is told. */
+  readonly fault: string;
+  /** What the access log is told. */
+  readonly details: string;
+}
+
+/** From here on, and what is here already. */
+export function decodeBody(exchange: Exchange, decoder: BodyDecoder): void {
+  exchange.bodyDecoder = decoder;
+  const parts = exchange.bodyParts;
+  exchange.bodyParts = [];
+  exchange.bodySize = 0;
+  for (const part of parts) {
+    const data = decoded(exchange, decoder, part);
+    if (data === undefined) return;
+    exchange.bodyParts.push(data);
+    exchange.bodySize += data.length;
+  }
+  if (exchange.requestEnded) checkWhole(exchange, decoder);
+}
+
+function decoded(exchange: Exchange, decoder: BodyDecoder, data: Buffer): Buffer | undefined {
+  const made = decoder.push(data);
+  if (made === undefined) refuseCode(exchange, decoder);
+  return made;
+}
+
+function checkWhole(exchange: Exchange, decoder: BodyDecoder): boolean {
+  if (!decoder.isWhole) refuseCode(exchange, decoder);
+  return decoder.isWhole;
+}
+
+function refuseCode(exchange: Exchange, { fault, details }: BodyDecoder): void {
+  fail(exchange, 400, fault, "", details);
+}
+
 /** Request body from the client. */
-export function onBodyData(exchange: Exchange, data: Buffer): void {
+export function onBodyData(exchange: Exchange, received: Buffer): void {
   if (exchange.isDone) return;
-  exchange.bytesReceived += data.length;
+  exchange.bytesReceived += received.length;
   exchange.client.idle.set(streamIdleMs(exchange));
+  const data = exchange.bodyDecoder === undefined ? received : decoded(exchange, exchange.bodyDecoder, received);
+  if (data === undefined || data.length === 0) return;
   if (exchange.isTunnel) {
     exchange.upstream?.sendData(data);
     return;
@@ -85,6 +128,7 @@ export function onBodyData(exchange: Exchange, data: Buffer): void {
 
 export function onBodyEnd(exchange: Exchange, trailers: Headers | undefined): void {
   if (exchange.isDone) return;
+  if (exchange.bodyDecoder !== undefined && !checkWhole(exchange, exchange.bodyDecoder)) return;
   exchange.requestEnded = true;
   exchange.requestEndedAt = performance.now();
   exchange.requestTrailers = trailers;

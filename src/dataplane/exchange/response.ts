@@ -53,7 +53,9 @@ function countStatus(stats: ClusterStats, status: number): void {
 
 function filtered(exchange: Exchange, { status, headers, contentLength, isChunked, isWhole }: ResponseHead): FilteredResponse {
   const isBare = exchange.isHead || status === 204 || status === 304 || exchange.isTunnel;
-  return { status, headers, contentLength, isChunked, isBare, hasNoBody: isBare || isWhole || contentLength === 0 };
+  // Of HTTP/2 it only says that its length is not known.
+  const cameInChunks = isChunked && exchange.carrier?.protocol !== "HTTP/2";
+  return { status, headers, contentLength, isChunked: cameInChunks, isBare, hasNoBody: isBare || isWhole || contentLength === 0 };
 }
 
 /** The head as the filters leave it. */

@@ -6,6 +6,7 @@ import { cors } from "./cors.ts";
 import { csrf } from "./csrf.ts";
 import { extAuthz } from "./extAuthz.ts";
 import { fault } from "./fault.ts";
+import { grpcWeb } from "./grpcWeb.ts";
 import { healthCheck } from "./healthCheck.ts";
 import type { AnyHttpFilter } from "./http-filter.ts";
 import { localRateLimit } from "./localRateLimit.ts";
@@ -19,6 +20,7 @@ export const httpFilters: readonly AnyHttpFilter[] = [
   csrf,
   extAuthz,
   fault,
+  grpcWeb,
   healthCheck,
   localRateLimit,
   rateLimit,
