@@ -158,13 +158,22 @@ function spanOf(object: ObjectNode, resource: Resource, path: readonly Segment[]
   const kubeName = entryOf(object.node, "kind") ?? entryOf(object.node, "metadata");
   const top = kubeName ? { start: kubeName.keyStart, end: kubeName.value.end } : object.node;
   const roots: (YamlNode | undefined)[] = [object.node];
-  if (Object.hasOwn(kinds, resource.kind)) roots.unshift(apiContent(object, resource.kind as ApiKind));
+  if (Object.hasOwn(kinds, resource.kind)) roots.unshift(contentOf(object, resource.kind as ApiKind));
   let best: { span: Span; depth: number } = { span: top, depth: 0 };
   for (const root of roots) {
     const found = root && descend(root, path);
     if (found && found.depth > best.depth) best = found;
   }
   return best.span;
+}
+
+/** By the node of the object: a thousand findings about one object ask for it a thousand times. */
+const contents = new WeakMap<YamlNode, YamlNode>();
+
+function contentOf(object: ObjectNode, kind: ApiKind): YamlNode | undefined {
+  const content = contents.get(object.node) ?? apiContent(object, kind);
+  if (content) contents.set(object.node, content);
+  return content;
 }
 
 function descend(root: YamlNode, path: readonly Segment[]): { span: Span; depth: number } | undefined {
