@@ -20,6 +20,16 @@ export function runWithNode(file, args, cwd = root) {
       if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
     });
   }
+  // npm's shell ends by the signal that npm hands to it, and hands it on to nobody: without this, whoever stops npm leaves us running.
+  if (process.env.npm_lifecycle_event !== undefined) {
+    const shell = process.ppid;
+    const look = setInterval(() => {
+      if (process.ppid === shell) return;
+      clearInterval(look);
+      child.kill();
+    }, 500);
+    look.unref();
+  }
   child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));
 }
 
