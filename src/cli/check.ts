@@ -22,7 +22,7 @@ export async function check(where: Where, options: CheckOptions): Promise<number
   const translation = await translateOnce({ source: opened.source, plugins });
   const { resources } = translation;
   const findings = findingsOfFolder(translation);
-  const scope = scopeOf(resources.values());
+  const scope = scopeOf(resources.values(), findings);
   const paint = painter(process.stdout);
   const text = await formatFindings(options.output, { findings, textOf: (file) => translation.textOf(file) }, scope, paint);
   if (text !== "") print(text);

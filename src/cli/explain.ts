@@ -14,6 +14,9 @@ import { loadPlugins } from "./plugins.ts";
 import { count, painter, print, say } from "./terminal.ts";
 import { openOnce, type Where } from "./where.ts";
 
+/** Here a folder is an argument. */
+const folderIs = "`explain METHOD URL DIR`";
+
 export interface ExplainCommandOptions {
   readonly output: "text" | "json";
   readonly header?: readonly string[];
@@ -55,11 +58,11 @@ async function ofServer(
   for (const header of headers) query.append("header", header);
   if (options.proxyName?.includes("~")) query.set("proxy", options.proxyName);
   else if (options.proxyName !== undefined) query.set("proxy", await proxyOfServer(options.proxyName, options));
-  return (await adminApi(options)(`/api/v1/explain?${query}`)) as Explanation;
+  return (await adminApi(options, folderIs)(`/api/v1/explain?${query}`)) as Explanation;
 }
 
 async function proxyOfServer(name: string, options: ExplainCommandOptions): Promise<string> {
-  const { proxies } = (await adminApi(options)("/api/v1/proxies")) as { readonly proxies: readonly { readonly key: string }[] };
+  const { proxies } = (await adminApi(options, folderIs)("/api/v1/proxies")) as { readonly proxies: readonly { readonly key: string }[] };
   const found = proxies.find(({ key }) => key.endsWith(`~${name}`));
   if (found === undefined)
     throw new CommandError(`there is no proxy ${name}`, exitCodes.usage, `There is ${proxies.map(({ key }) => key).join(", ") || "none"}.`);

@@ -45,7 +45,7 @@ export async function answersOnce(where: Where, config: string | undefined): Pro
 }
 
 /** Asks a running Headworks for a path of its admin API. Throws a CommandError. */
-export function adminApi({ server, tokenFile }: ServerOptions): (path: string) => Promise<unknown> {
+export function adminApi({ server, tokenFile }: ServerOptions, folderIs = "-f DIR"): (path: string) => Promise<unknown> {
   const base = serverUrl(server);
   const token = tokenFile && readToken(tokenFile);
   return async (path) => {
@@ -55,7 +55,7 @@ export function adminApi({ server, tokenFile }: ServerOptions): (path: string) =
       throw new CommandError(
         `no Headworks answers at ${server} (${cause})`,
         exitCodes.unreachable,
-        "Start one with `headworks run DIR`, name another with --server, read a folder with -f DIR, or a cluster with --source kubernetes.",
+        `Start one with \`headworks run DIR\`, name another with --server, a folder with ${folderIs}, or a cluster with --source kubernetes.`,
       );
     });
     if (!answer.ok) throw new CommandError(`${url} answered ${answer.status}`, exitCodes.unreachable);

@@ -107,7 +107,7 @@ function withUpstream(kind: keyof typeof kindsOfUpstream, target: Command): Comm
     "rest",
     "grpc",
   ]);
-  const region = new Option("--aws-region <region>", "").default("us-east-1");
+  const region = new Option("--aws-region <region>", "where it is").default("us-east-1");
   const secret = (name: "aws" | "azure") => [
     new Option(`--${name}-secret-name <name>`, `the secret with its keys (headworks create secret ${name})`),
     new Option(`--${name}-secret-namespace <namespace>`, "its namespace").default("gloo-system"),

@@ -36,6 +36,8 @@ export function routeSpec(flags: RouteFlags): unknown {
 function matcher({ pathPrefix, pathExact, pathRegex, method, header, queryParameter }: RouteFlags): unknown {
   const paths = Object.entries({ prefix: pathPrefix, exact: pathExact, regex: pathRegex }).filter(([, path]) => path !== undefined);
   if (paths.length > 1) throw new CommandError("one path: --path-prefix, --path-exact or --path-regex");
+  for (const path of [pathPrefix, pathExact])
+    if (path !== undefined && !path.startsWith("/")) throw new CommandError(`a path begins with "/"; no request has "${path}"`);
   return {
     ...(paths.length === 0 ? { prefix: "/" } : Object.fromEntries(paths)),
     ...(method && { methods: method.map((each) => each.toUpperCase()) }),

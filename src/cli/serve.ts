@@ -153,7 +153,8 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
     flushCompileCache();
     if (onReady) onReady({ gateways, proxy: carriers.name, admin: admin?.url });
     else {
-      const scope = name === undefined ? scopeOf(resources.values()) : { resources: countFrom(source, resources), files: 0, from: name };
+      const scope =
+        name === undefined ? scopeOf(resources.values(), findings) : { resources: countFrom(source, resources), files: 0, from: name };
       narrator.loaded({ ...scope, findings, milliseconds: Math.round(performance.now() - started) });
       narrator.ready({ gateways, proxy: carriers.name, admin: admin?.url, xds: carriers.xdsText, watching });
     }

@@ -168,7 +168,12 @@ class OneListener {
   address(): ListenerDraft["address"] {
     const { bindAddress = "", bindPort = 0 } = this.gateway.spec ?? {};
     const version = isIP(bindAddress);
-    if (version === 0) this.error("bindAddress", "BindAddressInvalid", `bindAddress ${bindAddress} is not a valid IP address`);
+    if (version === 0)
+      this.error(
+        "bindAddress",
+        "BindAddressInvalid",
+        bindAddress === "" ? "bindAddress is missing" : `bindAddress ${bindAddress} is not a valid IP address`,
+      );
     if (bindPort < 1 || bindPort > 65_535) this.error("bindPort", "BindAddressInvalid", `bindPort ${bindPort} is no port`);
     return {
       address: {

@@ -129,6 +129,8 @@ describe("routes", () => {
       ["remove route -x 99 -f FOLDER", 1, "has no route 99: it has 4, the last is 3"],
       ["add route --dest-name petstore -f FOLDER", 2, "the folder is --folder"],
       ["add route --dest-name petstore", 2, "where to? --folder DIR, or a cluster"],
+      ["add route --path-prefix api --dest-name petstore --folder FOLDER", 2, 'a path begins with "/"; no request has "api"'],
+      ["explain GET /api --server http://127.0.0.1:1", 3, "a folder with `explain METHOD URL DIR`"],
       ["delete us petstore -n shop -f FOLDER", 1, "there is one in namespace gloo-system"],
       ["delete proxy gateway-proxy -f FOLDER", 4, "Proxies are computed"],
       ["check FOLDER --source kubernetes", 2, "--source kubernetes means a cluster"],

@@ -55,6 +55,16 @@ describe("check", () => {
     expect(run.stderr).toContain("1 error ·");
   });
 
+  test("files count as read though nothing in them is in service", async () => {
+    const half = config("half", {
+      "upstream.yaml": upstream,
+      "again.yaml": upstream,
+      "half.yaml": "apiVersion: gateway.solo.io/v1\nkind: Virtu",
+    });
+    const run = await headworks(["check", half]);
+    expect(run.stderr).toMatch(/^checked 1 resource in 3 files in /);
+  });
+
   test("several folders are one configuration", async () => {
     const a = config("a", { "upstream.yaml": upstream });
     const b = config("b", { "route.yaml": route("upstream") });
