@@ -20,3 +20,27 @@ envoy_http_downstream_rq_active{envoy_http_conn_manager_prefix="http"} 2
 envoy_listener_manager_total_listeners_active 1
 `);
 });
+
+test("statuses, groups and buckets of times are told as Envoy tells them", () => {
+  const text = envoyStatsText({
+    "cluster.a.upstream_rq_200": 2,
+    "cluster.a.upstream_rq_2xx": 3,
+    "cluster.a.health_check.attempt": 4,
+    "cluster.a.upstream_rq_time#0.5": 1,
+    "cluster.a.upstream_rq_time#+Inf": 2,
+    "cluster.a.upstream_rq_time#sum": 7.5,
+    "cluster.a.upstream_rq_time#count": 2,
+  });
+  expect(text).toBe(`# TYPE envoy_cluster_upstream_rq counter
+envoy_cluster_upstream_rq{envoy_response_code="200",envoy_cluster_name="a"} 2
+# TYPE envoy_cluster_upstream_rq_xx counter
+envoy_cluster_upstream_rq_xx{envoy_response_code_class="2",envoy_cluster_name="a"} 3
+# TYPE envoy_cluster_health_check_attempt counter
+envoy_cluster_health_check_attempt{envoy_cluster_name="a"} 4
+# TYPE envoy_cluster_upstream_rq_time histogram
+envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="a",le="0.5"} 1
+envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="a",le="+Inf"} 2
+envoy_cluster_upstream_rq_time_sum{envoy_cluster_name="a"} 7.5
+envoy_cluster_upstream_rq_time_count{envoy_cluster_name="a"} 2
+`);
+});

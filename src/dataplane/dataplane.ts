@@ -68,6 +68,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
   readonly #runtimes = new Map<string, ClusterRuntime>();
   readonly #logs = new AccessLogFiles((message) => this.#log("warn", message));
   readonly #sockets: ListeningSockets;
+  readonly #startedAt = Date.now();
   #isDraining = false;
 
   constructor(options: DataPlaneOptions) {
@@ -246,9 +247,19 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
 
   stats(): Readonly<Record<string, number>> {
     const all: Record<string, number> = {};
-    for (const [name, runtime] of this.#runtimes)
+    for (const [name, runtime] of this.#runtimes) {
+      if (!runtime.isUsed) continue;
       for (const [key, value] of Object.entries(runtime.allStats())) all[`cluster.${name}.${key}`] = value;
-    return { ...all, ...this.#sockets.stats() };
+    }
+    const sockets = this.#sockets.stats();
+    const connections = Object.entries(sockets).filter(([key]) => key.endsWith(".downstream_cx_active"));
+    return {
+      ...all,
+      ...sockets,
+      "server.live": this.#isDraining ? 0 : 1,
+      "server.uptime": Math.floor((Date.now() - this.#startedAt) / 1_000),
+      "server.total_connections": connections.reduce((sum, [, count]) => sum + count, 0),
+    };
   }
 
   settled(): Promise<void> {

@@ -118,8 +118,7 @@ export class ListeningSockets {
     const all: Record<string, number> = {};
     for (const socket of this.#sockets.values()) {
       const prefix = (socket.chains?.matched[0] ?? socket.chains?.fallback)?.hcm.statPrefix ?? "";
-      for (const [key, value] of Object.entries(socket.stats))
-        all[`http.${prefix}.${key}`] = (all[`http.${prefix}.${key}`] ?? 0) + (value as number);
+      socket.stats.addTo(all, `http.${prefix}`);
     }
     all["listener_manager.total_listeners_active"] = [...this.#sockets.values()].filter((socket) => socket.state === "bound").length;
     return all;

@@ -12,7 +12,6 @@ import type { ResponseHead } from "../http1/response-head.ts";
 import { MessageWriter } from "../http1/writer.ts";
 import { type ClientConnection, type ClientStream, type ConnectionOwner, plainAddress } from "./client.ts";
 import { answerText, type Closing, framing, headText, refusalText, tunnelFraming } from "./http1-response.ts";
-import { countStatus } from "./listener-stats.ts";
 import { type RequestListener, RequestReader } from "./request-reader.ts";
 import { SlowBodyWatch } from "./slow-body.ts";
 import { tlsView } from "./tls-view.ts";
@@ -149,7 +148,8 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
   onFault(fault: HeadFault): void {
     const { stats } = this.#owner;
     stats.downstream_cx_protocol_error++;
-    stats.downstream_rq_4xx++;
+    stats.downstream_rq_total++;
+    stats.onResponse(fault.status, 0);
     this.#isClosing = true;
     this.#writer.text(refusalText(fault, this.#owner.hcm));
     this.#writer.flush();
@@ -241,7 +241,7 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
     this.idle.clear();
     const { stats, hcm } = this.#owner;
     stats.downstream_rq_active--;
-    countStatus(stats, exchange.responseStatus);
+    stats.onResponse(exchange.responseStatus, exchange.durationMs);
     if (this.#socket.destroyed) return;
     const { isInBody, hasWholeBody } = this.#reader;
     if (closes || this.closesAfter(false) || (isInBody && !hasWholeBody)) {

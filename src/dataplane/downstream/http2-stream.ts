@@ -16,7 +16,6 @@ import { parseRequestList } from "../http2/request.ts";
 import type { ClientStream } from "./client.ts";
 import { refusalPhrase } from "./http1-response.ts";
 import type { Http2Connection } from "./http2-connection.ts";
-import { countStatus } from "./listener-stats.ts";
 import { SlowBodyWatch } from "./slow-body.ts";
 
 export class Http2ClientStream implements ClientStream {
@@ -128,7 +127,7 @@ export class Http2ClientStream implements ClientStream {
   /** Answers what is not a request that we take. */
   #refuse(fault: HeadFault): void {
     const { hcm, stats } = this.#connection.owner;
-    stats.downstream_rq_4xx++;
+    stats.onResponse(fault.status, 0);
     const body = fault.hasBody ? refusalPhrase(fault.status) : "";
     const headers: Headers = body === "" ? [] : ["content-length", String(body.length), "content-type", "text/plain"];
     sendHeaders(headers, hcm, true);
@@ -212,7 +211,7 @@ export class Http2ClientStream implements ClientStream {
     this.#closeTimers();
     const { stats } = this.#connection.owner;
     stats.downstream_rq_active--;
-    countStatus(stats, exchange.responseStatus);
+    stats.onResponse(exchange.responseStatus, exchange.durationMs);
     if (!this.#isBodyEnded) this.#leaveRest();
   }
 

@@ -158,6 +158,8 @@ export function fail(exchange: Exchange, status: number, body: string, flag: str
     exchange.end();
     return;
   }
+  // What an upstream did not answer counts as its answer.
+  if (flag.startsWith("U")) exchange.cluster?.responses.count(status);
   reply(exchange, status, body, exchange.responseFlags === "" ? flag : `${exchange.responseFlags},${flag}`, details, options);
 }
 

@@ -15,11 +15,9 @@ import { streamIdleMs } from "./timers.ts";
 import { ToClient } from "./to-client.ts";
 import { acceptUpgrade } from "./upgrade.ts";
 
-type ClusterStats = ClusterRuntime["stats"];
-
 export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
-  const { stats } = exchange.cluster as ClusterRuntime;
-  countStatus(stats, head.status);
+  const { stats, responses } = exchange.cluster as ClusterRuntime;
+  responses.count(head.status);
   reportHead(exchange, head);
   if (head.status === 101) {
     if (!acceptUpgrade(exchange, head)) return;
@@ -41,14 +39,6 @@ export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
   }
   exchange.headSent = true;
   if (exchange.isTunnel) exchange.client.idle.set(streamIdleMs(exchange));
-}
-
-function countStatus(stats: ClusterStats, status: number): void {
-  if (status < 400) {
-    if (status < 300) stats.upstream_rq_2xx++;
-    else stats.upstream_rq_3xx++;
-  } else if (status < 500) stats.upstream_rq_4xx++;
-  else stats.upstream_rq_5xx++;
 }
 
 function filtered(exchange: Exchange, { status, headers, contentLength, isChunked, isWhole }: ResponseHead): FilteredResponse {
@@ -107,6 +97,7 @@ export function onResponseEnd(exchange: Exchange, trailers: Headers | undefined)
     exchange.responseTrailers = trailers;
     reportTrailers(exchange, trailers);
   }
+  exchange.cluster?.responses.time.observe(performance.now() - exchange.sentAt);
   if (exchange.isTunnel) exchange.closesAfter = true;
   else exchange.upstream = undefined;
   if (exchange.responseBody !== undefined) {

@@ -118,11 +118,7 @@ class Asking implements Waiter, ResponseHandler {
 
   onResponseHead(head: ResponseHead): void {
     this.#head = head;
-    const { stats } = this.#cluster as ClusterRuntime;
-    if (head.status < 300) stats.upstream_rq_2xx++;
-    else if (head.status < 400) stats.upstream_rq_3xx++;
-    else if (head.status < 500) stats.upstream_rq_4xx++;
-    else stats.upstream_rq_5xx++;
+    this.#cluster?.responses.count(head.status);
     this.#cluster?.report(this.#host as Host, { kind: "status", status: head.status });
   }
 
@@ -134,6 +130,7 @@ class Asking implements Waiter, ResponseHandler {
 
   onResponseEnd(trailers: Headers | undefined): void {
     this.#stream = undefined;
+    this.#cluster?.responses.time.observe(performance.now() - this.#sentAt);
     this.#finish(
       this.#head && {
         head: this.#head,

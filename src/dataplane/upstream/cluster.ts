@@ -7,6 +7,7 @@ import { SubsetBalancer } from "../balancing/subsets.ts";
 import type { CompiledCluster } from "../compile/cluster.ts";
 import { type EndpointSet, type EndpointSpec, noEndpoints } from "../compile/endpoints.ts";
 import type { CompiledHealthCheck } from "../compile/health-checks.ts";
+import { ResponseCounts } from "../response-counts.ts";
 import { HealthChecks } from "./health/checks.ts";
 import { Host } from "./host.ts";
 import { type Outcome, OutlierDetector } from "./outliers.ts";
@@ -15,11 +16,6 @@ import { type SecretLookup, TlsClient, tlsVersion } from "./tls.ts";
 
 export class ClusterStats {
   upstream_rq_total = 0;
-  upstream_rq_1xx = 0;
-  upstream_rq_2xx = 0;
-  upstream_rq_3xx = 0;
-  upstream_rq_4xx = 0;
-  upstream_rq_5xx = 0;
   upstream_rq_timeout = 0;
   upstream_rq_per_try_timeout = 0;
   upstream_rq_retry = 0;
@@ -50,6 +46,7 @@ const noBalancer = { pick: () => undefined };
 export class ClusterRuntime {
   config: CompiledCluster;
   readonly stats = new ClusterStats();
+  readonly responses = new ResponseCounts();
   connections = 0;
   pending = 0;
   requests = 0;
@@ -231,11 +228,21 @@ export class ClusterRuntime {
     for (const host of [...this.#hosts.values(), ...this.#leaving]) host.destroy();
   }
 
+  /** Something was asked of it, or it is watched. There may be ten thousand of which nobody wants to read. */
+  get isUsed(): boolean {
+    const { upstream_cx_total, upstream_rq_pending_total, upstream_cx_none_healthy } = this.stats;
+    return (
+      upstream_cx_total + upstream_rq_pending_total + upstream_cx_none_healthy > 0 || !this.responses.isEmpty || this.#checks !== undefined
+    );
+  }
+
   /** Counters and gauges, under Envoy's names. */
   allStats(): Record<string, number> {
     const hosts = this.hosts;
+    const stats: Record<string, number> = { ...this.stats };
+    this.responses.writeTo(stats, "upstream", true);
     return {
-      ...this.stats,
+      ...stats,
       upstream_rq_active: this.requests,
       upstream_cx_active: this.connections,
       upstream_rq_pending_active: this.pending,
