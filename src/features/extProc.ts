@@ -94,6 +94,7 @@ function processor(settings: Settings, field: Field, context: ListenerContext): 
   const grpcService = serverOf(settings.grpcService, `${field}.grpcService`, context);
   if (grpcService === undefined) return undefined;
   withoutAsyncMode(settings.asyncMode, field, context);
+  checkAttributes(settings, field, context);
   const { failureModeAllow, processingMode, messageTimeout, maxMessageTimeout, statPrefix, mutationRules, forwardRules } = settings;
   const { disableClearRouteCache, filterMetadata, allowModeOverride } = settings;
   return {
@@ -128,6 +129,7 @@ function perRouteOf({ override }: RouteSettings, field: Field, context: OptionCo
     case "overrides": {
       const { processingMode, asyncMode, requestAttributes, responseAttributes, grpcService } = override.value;
       withoutAsyncMode(asyncMode, `${field}.overrides`, context);
+      checkAttributes(override.value, `${field}.overrides`, context);
       const server = grpcService && serverOf(grpcService, `${field}.overrides.grpcService`, context);
       const value = {
         ...(processingMode && { processingMode: modeOf(processingMode) }),
@@ -164,6 +166,22 @@ function serverOf(service: GrpcService | undefined, field: string, { world, refu
     ...(timeout && { timeout }),
     initialMetadata: (initialMetadata ?? []).map(({ key, value }) => ({ key, value })),
   };
+}
+
+const attribute = /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[(?:'[^'\\]*'|"[^"\\]*")\])*$/;
+
+/** Envoy reads them as expressions, and refuses the listener for one that is none. */
+function checkAttributes(
+  attributes: { readonly requestAttributes: readonly string[]; readonly responseAttributes: readonly string[] },
+  field: string,
+  { refuse }: OptionContext,
+): void {
+  for (const list of ["requestAttributes", "responseAttributes"] as const)
+    for (const [i, name] of attributes[list].entries())
+      if (!attribute.test(name)) {
+        const hint = "write the name of an attribute: request.path, request.headers['x-user'], source.address";
+        refuse(`${field}.${list}[${i}]`, `${JSON.stringify(name)} is no attribute, and Envoy would refuse it`, { hint });
+      }
 }
 
 function withoutAsyncMode(wanted: boolean | undefined, field: string, { warn }: OptionContext): void {

@@ -566,6 +566,15 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
     }),
     "dfp.options.gloo.solo.io.FilterConfig.ssl_config": isWild ? any({}) : any({}),
     "connection_limit.options.gloo.solo.io.ConnectionLimit.max_active_connections": whole(1, 1000, 0),
+    // Processing outside, sessions.
+    "extproc.options.gloo.solo.io.GrpcService.ext_proc_server_ref": toPlain,
+    "extproc.options.gloo.solo.io.GrpcService.authority": texts("a.test"),
+    "extproc.options.gloo.solo.io.Settings.stat_prefix": texts("processed"),
+    "solo.io.envoy.config.core.v3.HeaderValue.key": header,
+    "solo.io.envoy.config.core.v3.HeaderValue.value": headerValue,
+    "stateful_session.options.gloo.solo.io.CookieBasedSessionState.Cookie.name": texts("session"),
+    "stateful_session.options.gloo.solo.io.CookieBasedSessionState.Cookie.path": texts("/"),
+    "stateful_session.options.gloo.solo.io.HeaderBasedSessionState.header_name": header,
     // TCP.
     "gloo.solo.io.TcpHost.TcpAction.upstream_group": inShop(...groups),
     "gloo.solo.io.TcpHost.name": texts("one", "two"),
@@ -585,13 +594,9 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
     "jwt_providers_staged",
     "rbac",
     "dlp",
-    "ext_proc_early",
-    "ext_proc",
-    "ext_proc_late",
     "caching",
     "wasm",
     "tap",
-    "stateful_session",
     "ratelimit_basic",
     "ratelimit_early",
     "ratelimit_regular",
@@ -600,10 +605,6 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
     "rate_limit_regular_configs",
     "proxy_latency",
     "leftmost_xff_address",
-    "sanitize_cluster_header",
-    "disable_ext_proc_early",
-    "disable_ext_proc",
-    "disable_ext_proc_late",
     "ai",
   ];
   const fieldsOfEnterprise = ["RouteOptions", "VirtualHostOptions", "HttpListenerOptions"].flatMap((message) =>
@@ -621,14 +622,7 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
     "HttpListenerOption",
   ].flatMap((message) => ["namespaced_statuses", "metadata", "target_refs"].map((name) => `gateway.solo.io.${message}.${name}`));
   for (const name of fieldsOfEnterprise) values[name] = any({});
-  for (const name of [
-    "proxy_latency",
-    "leftmost_xff_address",
-    "sanitize_cluster_header",
-    "disable_ext_proc_early",
-    "disable_ext_proc",
-    "disable_ext_proc_late",
-  ])
+  for (const name of ["proxy_latency", "leftmost_xff_address"])
     values[`gloo.solo.io.HttpListenerOptions.${name}`] = name === "proxy_latency" ? any({}) : any(true);
   return {
     ...of,
@@ -636,6 +630,13 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
     required: new Set([
       ...of.required,
       "gateway.solo.io.VirtualService.virtual_host",
+      "extproc.options.gloo.solo.io.Settings.grpc_service",
+      "extproc.options.gloo.solo.io.GrpcService.ext_proc_server_ref",
+      "extproc.options.gloo.solo.io.RouteSettings.override",
+      "stateful_session.options.gloo.solo.io.StatefulSession.SessionState",
+      "stateful_session.options.gloo.solo.io.CookieBasedSessionState.cookie",
+      "stateful_session.options.gloo.solo.io.CookieBasedSessionState.Cookie.name",
+      "stateful_session.options.gloo.solo.io.HeaderBasedSessionState.header_name",
       "gateway.solo.io.VirtualHost.routes",
       "gateway.solo.io.RouteTable.routes",
       "gateway.solo.io.Gateway.GatewayType",
@@ -696,7 +697,7 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
     left: new Set([
       ...of.left,
       ...own,
-      ...fieldsOfEnterprise.filter((name) => !isWild || !/RouteOptions.waf|disable_ext_proc$/.test(name)),
+      ...fieldsOfEnterprise.filter((name) => !isWild || !/RouteOptions.waf|leftmost_xff_address$/.test(name)),
       "ratelimit.api.solo.io.RateLimitActions.set_actions",
       "ratelimit.api.solo.io.RateLimitActions.limit",
       "als.options.gloo.solo.io.OpenTelemetryGrpcCollector.ssl_config",
@@ -711,7 +712,7 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
     innerShare: 15,
     shares: {
       ...(isWild &&
-        Object.fromEntries(["RouteOptions.waf", "HttpListenerOptions.disable_ext_proc"].map((name) => [`gloo.solo.io.${name}`, 1]))),
+        Object.fromEntries(["RouteOptions.waf", "HttpListenerOptions.leftmost_xff_address"].map((name) => [`gloo.solo.io.${name}`, 1]))),
       "gateway.solo.io.VirtualHost.options": 40,
       "gateway.solo.io.Route.matchers": 85,
       "gateway.solo.io.Route.options": 60,
