@@ -18,7 +18,7 @@ import { type ClusterTranslation, clusterOf } from "../../src/translate/clusters
 import { endpointsOf } from "../../src/translate/endpoints.ts";
 import { fallbackResources } from "../../src/translate/fallback.ts";
 import { type AttachedPart, listenerOf } from "../../src/translate/listener.ts";
-import { routeConfiguration } from "../../src/translate/route-configuration.ts";
+import { hostBlock, routeConfiguration } from "../../src/translate/route-configuration.ts";
 import { type EncodedVirtualHost, envoyVirtualHost } from "../../src/translate/virtual-host.ts";
 import { inMemoryUpstreams } from "../../src/upstreams/kube/service.ts";
 import { judgePorts } from "../../src/validate/ports.ts";
@@ -127,7 +127,7 @@ export function assemble(given: World, plugins: Plugins): Assembled {
         }
         for (const plan of listener.routes.filter((each) => each.part === i)) {
           const served = plan.hosts.flatMap((key) => encoded.get(key) ?? []);
-          resources.push(routeConfiguration(plan.name, gateway.spec?.routeOptions, served, gateway.key));
+          resources.push(routeConfiguration(plan.name, gateway.spec?.routeOptions, [hostBlock(served)], gateway.key));
         }
       }
     }
