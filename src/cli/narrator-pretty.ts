@@ -34,7 +34,7 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
     },
     ready({ gateways, proxy, admin, xds, watching }: Ready) {
       const parts = [
-        `${paint("green", "ready")}  ${gateways.join(" ") || "no listener yet: no Gateway has a VirtualService to serve"} (${proxy})`,
+        `${paint("green", "ready")}  ${gateways.join(" ") || "no HTTP listener yet: no Gateway has a VirtualService to serve"} (${proxy})`,
         ...(xds ? [`xDS ${xds}`] : []),
         ...(admin ? [`admin ${admin}`] : []),
         `watching ${watching.join(", ")}`,
