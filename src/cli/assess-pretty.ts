@@ -3,7 +3,7 @@ import { table } from "../lib/table.ts";
 import { type Assessment, subjectOf, summaryOf, type Topic, wasRejected } from "./assess-objects.ts";
 import type { Note } from "./assess-settings.ts";
 import { whereOf as placeOf } from "./findings-pretty.ts";
-import { count, type Paint } from "./terminal.ts";
+import { count, type Paint, wrapped } from "./terminal.ts";
 
 /** So many places of one topic are shown; -o json has all. */
 const mostPlaces = 10;
@@ -61,16 +61,4 @@ function noteText({ subject, what, advice, weight, isEnterprise }: Note, paint: 
     ...(advice ? wrapped(advice, 6).map((line) => paint("cyan", line)) : []),
   ];
   return `${lines.join("\n")}\n`;
-}
-
-function wrapped(text: string, indent: number, width = 120): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/)) {
-    if (line !== "" && indent + line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line].filter((each) => each !== "").map((each) => `${" ".repeat(indent)}${each}`);
 }

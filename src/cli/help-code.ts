@@ -1,12 +1,16 @@
 // `headworks help HW1003`: the page of a finding's code, from the catalog that findings are made with.
 import { type CatalogEntry, catalog } from "../model/catalog.ts";
 import { CommandError } from "./exit.ts";
-import { painter, print } from "./terminal.ts";
+import { painter, print, wrapped } from "./terminal.ts";
 
 export function helpCode(topic: string): void {
   const [reason, entry] = find(topic);
   const paint = painter(process.stdout);
-  print(`${paint("bold", `${entry.code}  ${entry.title}`)}   (${reason})\n\n${entry.help.trim()}\n`);
+  const lines = entry.help
+    .trim()
+    .split("\n")
+    .flatMap((line) => (line === "" ? [line] : wrapped(line, 0)));
+  print(`${paint("bold", `${entry.code}  ${entry.title}`)}   (${reason})\n\n${lines.join("\n")}\n`);
 }
 
 function find(topic: string): readonly [string, CatalogEntry] {

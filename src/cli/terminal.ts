@@ -46,3 +46,16 @@ export function endQuietlyOnClosedPipe(): void {
 export function count(n: number, word: string): string {
   return `${n} ${word}${n === 1 ? "" : "s"}`;
 }
+
+/** Lines of a paragraph, as wide as people read. */
+export function wrapped(text: string, indent: number, width = 120): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/)) {
+    if (line !== "" && indent + line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line].filter((each) => each !== "").map((each) => `${" ".repeat(indent)}${each}`);
+}

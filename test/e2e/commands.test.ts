@@ -235,6 +235,7 @@ describe("usage", () => {
     const run = await headworks(["help", "hw1003"]);
     expect(run).toMatchObject({ code: 0, stderr: "" });
     expect(run.stdout).toContain("HW1003  unknown field");
+    expect(Math.max(...run.stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(120);
   });
 
   test("colour is for terminals, or for who asks", async () => {
