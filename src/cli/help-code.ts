@@ -6,10 +6,11 @@ import { painter, print, wrapped } from "./terminal.ts";
 export function helpCode(topic: string): void {
   const [reason, entry] = find(topic);
   const paint = painter(process.stdout);
+  // Examples are short lines, whose indentation counts.
   const lines = entry.help
     .trim()
     .split("\n")
-    .flatMap((line) => (line === "" ? [line] : wrapped(line, 0)));
+    .flatMap((line) => (line.length <= 120 ? [line] : wrapped(line, 0)));
   print(`${paint("bold", `${entry.code}  ${entry.title}`)}   (${reason})\n\n${lines.join("\n")}\n`);
 }
 

@@ -98,7 +98,12 @@ function showTemplate(
   }
   const outcome = change.apply(messageOf(sample));
   if (outcome.kind === "refused") {
-    showFault(template, new TemplateFault(outcome.why.replace(/^bad request: /, "")));
+    showFault(
+      template,
+      new TemplateFault(
+        outcome.why.replace(/^bad request: (this is not valid JSON)?/, (_, json) => (json ? "the body (--data) is not valid JSON" : "")),
+      ),
+    );
     return exitCodes.findings;
   }
   const text = textOfBytes(outcome.body ?? "");

@@ -236,6 +236,8 @@ describe("usage", () => {
     expect(run).toMatchObject({ code: 0, stderr: "" });
     expect(run.stdout).toContain("HW1003  unknown field");
     expect(Math.max(...run.stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(120);
+    const example = await headworks(["help", "HW2072"]);
+    expect(example.stdout).toContain("\n    metadata: {name: gateway-proxy-ssl, namespace: gloo-system}\n");
   });
 
   test("colour is for terminals, or for who asks", async () => {
