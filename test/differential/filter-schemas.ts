@@ -13,6 +13,10 @@ import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../../src/gen/envoy/envo
 import { HTTPFaultSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { GrpcWebSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/grpc_web/v3/grpc_web_pb.js";
 import { HealthCheckSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
+import {
+  JwtAuthenticationSchema,
+  PerRouteConfigSchema as JwtPerRouteSchema,
+} from "../../src/gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import { LocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
 import { LuaPerRouteSchema, LuaSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { RateLimitPerRouteSchema, RateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js";
@@ -33,6 +37,8 @@ export const filterSchemas = [
   GzipSchema,
   HTTPFaultSchema,
   HealthCheckSchema,
+  JwtAuthenticationSchema,
+  JwtPerRouteSchema,
   LocalRateLimitSchema,
   LuaPerRouteSchema,
   LuaSchema,

@@ -9,6 +9,7 @@ import { fault } from "./fault.ts";
 import { grpcWeb } from "./grpcWeb.ts";
 import { healthCheck } from "./healthCheck.ts";
 import type { AnyHttpFilter } from "./http-filter.ts";
+import { jwt } from "./jwt.ts";
 import { localRateLimit } from "./localRateLimit.ts";
 import { rateLimit } from "./rateLimit.ts";
 import { transformation } from "./transformation.ts";
@@ -22,6 +23,7 @@ export const httpFilters: readonly AnyHttpFilter[] = [
   fault,
   grpcWeb,
   healthCheck,
+  jwt,
   localRateLimit,
   rateLimit,
   transformation,

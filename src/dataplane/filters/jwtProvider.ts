@@ -1,0 +1,208 @@
+// One issuer of JWTs: where its tokens are in a request, whether one is good, and what of it goes on with the request.
+
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import type { JwtProvider as Message } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
+import { durationMs } from "../compile/durations.ts";
+import type { Findings } from "../compile/findings.ts";
+import { compileStringMatcher, type StringTest } from "../compile/strings.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { firstValue, queryParameter } from "../formatter.ts";
+import { headerValue, removeHeader, setHeader } from "../http1/headers.ts";
+import { wireText } from "../text.ts";
+import { safeHeader } from "./authorization.ts";
+import { type KeySource, localKeys, remoteKeys } from "./jwks.ts";
+
+export interface JwtProvider {
+  readonly name: string;
+  readonly issuer: string;
+  readonly audiences: ReadonlySet<string>;
+  readonly subjects: StringTest | undefined;
+  readonly requiresExpiration: boolean;
+  readonly maxLifetimeMs: number | undefined;
+  readonly skewSeconds: number;
+  readonly forwards: boolean;
+  readonly fromHeaders: readonly { readonly name: string; readonly prefix: string }[];
+  readonly fromParams: readonly string[];
+  readonly fromCookies: readonly string[];
+  readonly payloadHeader: string;
+  readonly padsPayload: boolean;
+  readonly payloadKey: string;
+  readonly headerKey: string;
+  readonly claims: readonly { readonly header: string; readonly path: readonly string[] }[];
+  readonly keys: KeySource;
+}
+
+export interface Token {
+  readonly text: string;
+  /** Takes it out of the request. */
+  readonly remove: () => void;
+}
+
+/** Undefined: good. Otherwise Envoy's words for what is wrong. */
+export type Fault = string | undefined;
+
+export const missing = "Jwt is missing";
+export const unknownIssuer = "Jwt issuer is not configured";
+
+export function tokensIn(exchange: Exchange, { fromHeaders, fromParams, fromCookies }: JwtProvider): Token[] {
+  const found: Token[] = [];
+  for (const { name, prefix } of fromHeaders) {
+    const value = firstValue(exchange, name);
+    const at = value?.indexOf(prefix) ?? -1;
+    if (value === undefined || at < 0) continue;
+    const text = /^[A-Za-z0-9\-_.=]*/.exec(value.slice(at + prefix.length).trimStart())?.[0] ?? "";
+    found.push({ text, remove: () => removeHeader(exchange.headers, name) });
+  }
+  for (const name of fromParams) {
+    const text = queryParameter(exchange.path, name);
+    if (text !== undefined) found.push({ text, remove: () => removeParameter(exchange, name) });
+  }
+  for (const name of fromCookies) {
+    const cookie = (headerValue(exchange.headers, "cookie") ?? "").split(/; */).find((each) => each.startsWith(`${name}=`));
+    if (cookie !== undefined) found.push({ text: cookie.slice(name.length + 1), remove: () => undefined });
+  }
+  return found;
+}
+
+function removeParameter(exchange: Exchange, name: string): void {
+  const [path = "", query = ""] = exchange.path.split(/\?(.*)/s);
+  const rest = query.split("&").filter((pair) => pair.split("=", 1)[0] !== name);
+  exchange.path = rest.length === 0 ? path : `${path}?${rest.join("&")}`;
+}
+
+export interface ReadToken {
+  readonly header: JsonObject;
+  readonly payload: JsonObject;
+  readonly payloadText: string;
+}
+
+export function readToken(text: string): ReadToken | string {
+  const parts = text.split(".");
+  if (parts.length !== 3) return "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections";
+  const wrong = ["header", "payload", "signature"].find((_, at) => !isBase64url(parts[at] as string));
+  if (wrong !== undefined) return `Jwt ${wrong} is an invalid Base64url encoded`;
+  const header = jsonOf(parts[0] as string);
+  if (header === undefined) return "Jwt header is an invalid JSON";
+  const payload = jsonOf(parts[1] as string);
+  if (payload === undefined) return "Jwt payload is an invalid JSON";
+  return { header, payload, payloadText: parts[1] as string };
+}
+
+function isBase64url(text: string): boolean {
+  return text !== "" && text.length % 4 !== 1 && /^[A-Za-z0-9_-]+$/.test(text);
+}
+
+function jsonOf(part: string): JsonObject | undefined {
+  try {
+    const value = JSON.parse(Buffer.from(part, "base64url").toString("utf8")) as JsonValue;
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** In Envoy's order: issuer, subject, time, audience; the signature last. */
+export async function verify(
+  exchange: Exchange,
+  provider: JwtProvider,
+  audiences: ReadonlySet<string>,
+  token: Token,
+  { payload }: ReadToken,
+): Promise<Fault> {
+  if (provider.issuer !== "" && payload.iss !== provider.issuer) return unknownIssuer;
+  if (provider.subjects !== undefined && !provider.subjects.test(String(payload.sub ?? ""))) return "Jwt subject is not allowed";
+  const now = Date.now() / 1_000;
+  const [from, until] = [payload.nbf, payload.exp];
+  if (provider.requiresExpiration && until === undefined) return "Jwt must have an exp claim";
+  if (typeof from === "number" && now + provider.skewSeconds < from) return "Jwt not yet valid";
+  if (typeof until === "number" && now > until + provider.skewSeconds) return "Jwt is expired";
+  const lifetime = (typeof until === "number" ? until : Number.POSITIVE_INFINITY) - (typeof payload.iat === "number" ? payload.iat : now);
+  if (provider.maxLifetimeMs !== undefined && lifetime * 1_000 > provider.maxLifetimeMs) return "Jwt lifetime exceeds the maximum";
+  const own = Array.isArray(payload.aud) ? payload.aud : [payload.aud];
+  if (audiences.size > 0 && !own.some((each) => typeof each === "string" && audiences.has(audienceOf(each)))) return notForUs;
+  const check = await provider.keys(exchange.tables);
+  return check === undefined ? "Jwks remote fetch is failed" : check(token.text);
+}
+
+export const notForUs = "Audiences in Jwt are not allowed";
+
+/** As Envoy: neither the scheme nor a slash at the end counts. */
+export function audienceOf(text: string): string {
+  return text.replace(/^https?:\/\//, "").replace(/\/$/, "");
+}
+
+const namespace = "envoy.filters.http.jwt_authn";
+
+/** What of a good token goes on with the request. */
+export function applyToken(exchange: Exchange, provider: JwtProvider, token: Token, { header, payload, payloadText }: ReadToken): void {
+  if (!provider.forwards) token.remove();
+  if (provider.payloadHeader !== "") {
+    const padding = provider.padsPayload ? "=".repeat((4 - (payloadText.length % 4)) % 4) : "";
+    setHeader(exchange.headers, provider.payloadHeader, `${payloadText}${padding}`);
+  }
+  for (const { header: name, path } of provider.claims) {
+    const safe = safeHeader(name, claimText(payload, path) ?? "\n");
+    if (safe !== undefined) setHeader(exchange.headers, safe[0], safe[1]);
+  }
+  const told: JsonObject = { ...exchange.dynamicMetadata?.[namespace] };
+  if (provider.payloadKey !== "") told[provider.payloadKey] = payload;
+  if (provider.headerKey !== "") told[provider.headerKey] = header;
+  if (Object.keys(told).length > 0) exchange.dynamicMetadata = { ...exchange.dynamicMetadata, [namespace]: told };
+}
+
+/** Texts, numbers and truth as they are; lists and objects as base64url of their JSON. */
+function claimText(payload: JsonObject, path: readonly string[]): string | undefined {
+  let value: JsonValue | undefined = payload;
+  for (const step of path) value = typeof value === "object" && value !== null && !Array.isArray(value) ? value[step] : undefined;
+  if (value === undefined || value === null) return undefined;
+  return typeof value === "object" ? Buffer.from(JSON.stringify(value)).toString("base64url") : String(value);
+}
+
+const defaultSkewSeconds = 60;
+
+/** Undefined, and a finding, when it has no keys that can be had. */
+export function compileProvider(name: string, message: Message, findings: Findings): JwtProvider | undefined {
+  const keys = compileKeys(message, findings);
+  if (keys === undefined) return undefined;
+  const isAnywhere = message.fromHeaders.length + message.fromParams.length + message.fromCookies.length > 0;
+  const headers = message.fromHeaders.map((each) => ({ name: each.name.toLowerCase(), prefix: wireText(each.valuePrefix) }));
+  return {
+    name,
+    issuer: message.issuer,
+    audiences: new Set(message.audiences.map(audienceOf)),
+    subjects: message.subjects && compileStringMatcher(message.subjects),
+    requiresExpiration: message.requireExpiration,
+    maxLifetimeMs: durationMs(message.maxLifetime),
+    skewSeconds: message.clockSkewSeconds || defaultSkewSeconds,
+    forwards: message.forward,
+    fromHeaders: isAnywhere ? headers : [{ name: "authorization", prefix: "Bearer " }],
+    fromParams: isAnywhere ? message.fromParams.map(wireText) : ["access_token"],
+    fromCookies: message.fromCookies.map(wireText),
+    payloadHeader: message.forwardPayloadHeader.toLowerCase(),
+    padsPayload: message.padForwardPayloadHeader,
+    payloadKey: message.payloadInMetadata,
+    headerKey: message.headerInMetadata,
+    claims: message.claimToHeaders.map((each) => ({ header: each.headerName.toLowerCase(), path: each.claimName.split(".") })),
+    keys,
+  };
+}
+
+function compileKeys({ jwksSourceSpecifier: source }: Message, findings: Findings): KeySource | undefined {
+  if (source.case === "remoteJwks") {
+    const remote = remoteKeys(source.value);
+    if (remote === undefined) findings.notExecuted("remote_jwks.http_uri");
+    return remote;
+  }
+  const local = source.case === "localJwks" ? source.value.specifier : undefined;
+  if (local?.case !== "inlineString" && local?.case !== "inlineBytes") {
+    findings.notExecuted("local_jwks");
+    return undefined;
+  }
+  try {
+    const check = localKeys(local.case === "inlineString" ? local.value : Buffer.from(local.value).toString("utf8"));
+    return () => check;
+  } catch (error) {
+    findings.refused("local_jwks", (error as Error).message);
+    return undefined;
+  }
+}

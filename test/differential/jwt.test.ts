@@ -1,0 +1,149 @@
+// JWTs in the embedded data plane and in Envoy: the same providers and rules, the same requests let in and refused, in the same words.
+
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type RawUpstream, rawUpstream } from "../../src/dataplane/testing/raw.ts";
+import { staticCluster } from "../../src/dataplane/testing/resources.ts";
+import { packAny } from "../../src/envoy/encode.ts";
+import { JwtAuthenticationSchema, PerRouteConfigSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
+import { differencesOf, hasNoEnvoy, managerWith, toRoute } from "./filters.ts";
+import { type Planes, startPlanes } from "./planes.ts";
+import { request } from "./requests.ts";
+
+const name = "envoy.filters.http.jwt_authn";
+const perRoute = (requirementSpecifier: object) => ({ [name]: packAny(PerRouteConfigSchema, { requirementSpecifier } as never) });
+
+describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy", () => {
+  let upstream: RawUpstream;
+  let server: Server;
+  let planes: Planes;
+  const tokens: Record<string, string> = {};
+
+  beforeAll(async () => {
+    upstream = await rawUpstream("a");
+    const [rsa, ec, other] = await Promise.all([generateKeyPair("RS256"), generateKeyPair("ES256"), generateKeyPair("RS256")]);
+    const local = JSON.stringify({ keys: [{ ...(await exportJWK(rsa.publicKey)), kid: "one", alg: "RS256" }] });
+    const second = await generateKeyPair("ES256");
+    const pair = [await exportJWK(second.publicKey), await exportJWK(ec.publicKey)];
+    const remote = JSON.stringify({ keys: pair.map((key) => ({ ...key, alg: "ES256" })) });
+    server = createServer((asked, answer) => answer.writeHead(asked.url === "/keys" ? 200 : 404).end(remote)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const now = Math.floor(Date.now() / 1_000);
+    const sign = (claims: object, key = rsa.privateKey, alg = "RS256", kid = "one") =>
+      new SignJWT(claims as never).setProtectedHeader({ alg, ...(kid !== "" && { kid }) }).sign(key);
+    const good = {
+      iss: "local",
+      sub: "alice",
+      aud: "https://api/",
+      exp: now + 3_600,
+      roles: ["a", "b"],
+      org: { name: "acme" },
+      level: 3,
+      admin: true,
+    };
+    Object.assign(tokens, {
+      good: await sign(good),
+      expired: await sign({ ...good, exp: now - 3_600 }),
+      early: await sign({ ...good, nbf: now + 3_600 }),
+      audience: await sign({ ...good, aud: "other" }),
+      issuer: await sign({ ...good, iss: "unknown" }),
+      forged: await sign(good, other.privateKey),
+      kid: await sign(good, rsa.privateKey, "RS256", "two"),
+      remote: await sign({ iss: "remote", sub: "bob" }, ec.privateKey, "ES256", ""),
+      nonsense: "abc",
+      dots: "a.b.c",
+    });
+    const uri = (path: string) => ({
+      uri: `http://keys.example${path}`,
+      httpUpstreamType: { case: "cluster", value: "keys" },
+      timeout: { seconds: 5n },
+    });
+    const providers = {
+      local: {
+        issuer: "local",
+        audiences: ["api"],
+        forward: true,
+        forwardPayloadHeader: "x-payload",
+        payloadInMetadata: "payload",
+        claimToHeaders: [
+          { headerName: "x-sub", claimName: "sub" },
+          { headerName: "x-org", claimName: "org.name" },
+          { headerName: "x-level", claimName: "level" },
+          { headerName: "x-admin", claimName: "admin" },
+          { headerName: "x-roles", claimName: "roles" },
+          { headerName: "x-none", claimName: "none" },
+        ],
+        jwksSourceSpecifier: { case: "localJwks", value: { specifier: { case: "inlineString", value: local } } },
+      },
+      remote: {
+        issuer: "remote",
+        fromHeaders: [{ name: "x-token", valuePrefix: "" }],
+        fromParams: ["token"],
+        jwksSourceSpecifier: { case: "remoteJwks", value: { httpUri: uri("/keys"), cacheDuration: { seconds: 60n } } },
+      },
+      broken: {
+        issuer: "remote",
+        fromHeaders: [{ name: "x-token", valuePrefix: "" }],
+        jwksSourceSpecifier: { case: "remoteJwks", value: { httpUri: uri("/nothing") } },
+      },
+    };
+    const provider = (value: string) => ({ requiresType: { case: "providerName", value } });
+    const list = (kind: string, ...requirements: object[]) => ({ requiresType: { case: kind, value: { requirements } } });
+    const rule = (prefix: string, requires?: object) => ({
+      match: { pathSpecifier: { case: "prefix", value: prefix } },
+      ...(requires && { requirementType: { case: "requires", value: requires } }),
+    });
+    const config = {
+      providers,
+      bypassCorsPreflight: true,
+      requirementMap: { remote: provider("remote") },
+      rules: [
+        rule("/open"),
+        rule("/remote", provider("remote")),
+        rule("/broken", provider("broken")),
+        rule("/any", list("requiresAny", provider("local"), provider("remote"))),
+        rule("/all", list("requiresAll", provider("local"), provider("remote"))),
+        rule("/other-audience", { requiresType: { case: "providerAndAudiences", value: { providerName: "local", audiences: ["other"] } } }),
+        rule("/optional", list("requiresAny", provider("local"), { requiresType: { case: "allowMissing", value: {} } })),
+        rule("/whatever", list("requiresAny", provider("local"), { requiresType: { case: "allowMissingOrFailed", value: {} } })),
+        rule("/", provider("local")),
+      ],
+    };
+    const routes = [
+      toRoute("/off", perRoute({ case: "disabled", value: true })),
+      toRoute("/named", perRoute({ case: "requirementName", value: "remote" })),
+      toRoute("/"),
+    ];
+    planes = await startPlanes(
+      [managerWith([{ name, config: packAny(JwtAuthenticationSchema, config as never) }], routes)],
+      [staticCluster("a", [upstream.port]), staticCluster("keys", [(server.address() as AddressInfo).port])],
+    );
+  });
+
+  afterAll(async () => {
+    await planes?.[Symbol.asyncDispose]();
+    await upstream?.[Symbol.asyncDispose]();
+    server?.closeAllConnections();
+    server?.close();
+  });
+
+  test("the same requests are let in, with the same headers, and refused in the same words", async () => {
+    expect(planes.plane.unsupported().map(({ message }) => message)).toEqual([]);
+    const paths = ["/x?q=1", "/open", "/remote", "/broken", "/any", "/all", "/other-audience", "/optional", "/whatever", "/off", "/named"];
+    const ways = [
+      [],
+      ["X-Sub: forged", "X-Payload: forged"],
+      ...Object.values(tokens).flatMap((token) => [[`Authorization: Bearer ${token}`], [`X-Token: ${token}`]]),
+      [`Authorization: Bearer ${tokens.good}`, `X-Token: ${tokens.remote}`],
+      ["Authorization: Basic eA=="],
+    ];
+    const all = paths.flatMap((path) => ways.map((headers) => request(`GET ${path}`, headers)));
+    const byQuery = [request(`GET /remote?token=${tokens.remote}&a=b`), request(`GET /x?access_token=${tokens.good}`)];
+    const preflight = request("OPTIONS /x", ["Origin: http://o", "Access-Control-Request-Method: GET"]);
+    const found = await differencesOf(planes, 0, [...all, ...byQuery, preflight]);
+    expect(found).toEqual([]);
+  }, 120_000);
+});
