@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from "node:net";
 import { type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RawUpstream, rawUpstream } from "../../src/dataplane/testing/raw.ts";
@@ -72,6 +72,8 @@ const managers: readonly HcmInit[] = [
   manager({ ...v3, services: grpc("nobody"), statusOnError: { code: 503 } }),
   manager({ ...v3, services: http("nobody") }),
   manager({ ...v3, services: http("auth"), withRequestBody: { maxRequestBytes: 8 } }),
+  manager({ ...v3, services: http("silent", {}, 0.05) }),
+  manager({ ...v3, services: grpc("silent-grpc", 0.05), failureModeAllow: true }),
 ];
 
 const requests = [
@@ -189,6 +191,7 @@ function shown(service: GrpcTestService<typeof CheckRequestSchema>): object[] {
 describe.skipIf(hasNoEnvoy("authorization"))("authorization by the embedded data plane and by Envoy", () => {
   let upstream: RawUpstream;
   let server: Server;
+  let silent: NetServer;
   let service: GrpcTestService<typeof CheckRequestSchema>;
   let planes: Planes;
 
@@ -196,6 +199,8 @@ describe.skipIf(hasNoEnvoy("authorization"))("authorization by the embedded data
     upstream = await rawUpstream("a");
     server = httpServer().listen(0, "127.0.0.1");
     await once(server, "listening");
+    silent = createNetServer((socket) => void socket.on("error", () => undefined)).listen(0, "127.0.0.1");
+    await once(silent, "listening");
     service = await grpcService(CheckRequestSchema, ResponseSchema, ({ attributes }) => answerOf(attributes?.request?.http?.path ?? ""));
     const http2 = { http2ProtocolOptions: {} } as ClusterInit;
     planes = await startPlanes(managers, [
@@ -203,6 +208,8 @@ describe.skipIf(hasNoEnvoy("authorization"))("authorization by the embedded data
       staticCluster("auth", [(server.address() as AddressInfo).port]),
       staticCluster("grpc-auth", [service.port], http2),
       staticCluster("nobody", [], http2),
+      staticCluster("silent", [(silent.address() as AddressInfo).port]),
+      staticCluster("silent-grpc", [(silent.address() as AddressInfo).port], http2),
     ]);
   });
 
@@ -212,6 +219,7 @@ describe.skipIf(hasNoEnvoy("authorization"))("authorization by the embedded data
     await service?.[Symbol.asyncDispose]();
     server?.closeAllConnections();
     server?.close();
+    silent?.close();
   });
 
   test("the same questions are asked, and the same comes of the answers", async () => {
@@ -232,5 +240,8 @@ describe.skipIf(hasNoEnvoy("authorization"))("authorization by the embedded data
         found.push(...differences({ asked: asked[0] } as never, { asked: asked[1] } as never).map((each) => `${line} ${each}`));
       }
     expect(found).toEqual([]);
+    // Nothing is left of what was asked.
+    const stats = planes.plane.stats();
+    for (const cluster of ["auth", "grpc-auth", "silent", "silent-grpc"]) expect(stats[`cluster.${cluster}.upstream_rq_active`]).toBe(0);
   }, 60_000);
 });
