@@ -1,6 +1,7 @@
 // Where a connection sits: in a filter chain of a listener, for as long as there is one that would take it and asks the same of its client.
 
 import type { Socket } from "node:net";
+import type { ConnectionGate } from "./compile/connection-gate.ts";
 import type { ClientAuthentication } from "./compile/downstream-tls.ts";
 import type { CompiledChain } from "./compile/filter-chains.ts";
 import type { CompiledHcm } from "./compile/hcm.ts";
@@ -26,6 +27,8 @@ export class Seat implements ConnectionOwner {
   readonly stats: ListenerStats;
   readonly writeLog: (path: string, line: string) => void;
   hcm: CompiledHcm;
+  /** Who let it in, and is told when it is gone. */
+  readonly gate: ConnectionGate | undefined;
   readonly #listener: SeatListener;
   #tls: CompiledChain["tls"];
 
@@ -35,6 +38,7 @@ export class Seat implements ConnectionOwner {
     this.hello = hello;
     this.isTls = chain.tls !== undefined;
     this.hcm = chain.hcm;
+    this.gate = chain.gate;
     this.tables = listener.tables;
     this.stats = listener.stats;
     this.writeLog = listener.writeLog;

@@ -3,6 +3,7 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import type { ConnectionGate } from "./compile/connection-gate.ts";
 import type { DownstreamTls } from "./compile/downstream-tls.ts";
 import type { CompiledChain, FilterChains } from "./compile/filter-chains.ts";
 import type { ListenAddress } from "./compile/listener.ts";
@@ -180,9 +181,25 @@ export class ListeningSocket {
       socket.destroy();
       return;
     }
+    if (chain.gate !== undefined && !this.#isLetIn(socket, chain.gate)) return;
     const seat = new Seat(this, chain, hello);
     const isHttp2 = chain.hcm.codec === "http2" || (chain.hcm.codec === "auto" && (socket as TLSSocket).alpnProtocol === "h2");
     this.#connections.set(isHttp2 ? new Http2Connection(socket, seat) : new Http1Connection(socket, seat), seat);
+  }
+
+  #isLetIn(socket: Socket, gate: ConnectionGate): boolean {
+    const closesAfterMs = gate.enter(performance.now());
+    if (closesAfterMs === undefined) return true;
+    // It may wait, and is not listened to.
+    this.#arriving.add(socket);
+    socket.pause();
+    const timer = setTimeout(() => socket.destroy(), closesAfterMs);
+    socket.on("close", () => {
+      clearTimeout(timer);
+      this.#leave(socket);
+    });
+    socket.on("error", () => undefined); // `close` follows
+    return false;
   }
 
   /** A connection that began as HTTP/1.1 is HTTP/2. */
@@ -203,6 +220,7 @@ export class ListeningSocket {
   }
 
   onClose(connection: ClientConnection): void {
+    this.#connections.get(connection)?.gate?.leave();
     this.#connections.delete(connection);
     this.#checkEmpty();
   }

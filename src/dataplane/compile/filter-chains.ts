@@ -4,6 +4,7 @@ import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import type { FilterChain, ListenerFilter } from "../../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { HttpConnectionManagerSchema } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { type ConnectionGate, compileGate, inSeries } from "./connection-gate.ts";
 import { compileDownstreamTls, type DownstreamTls } from "./downstream-tls.ts";
 import type { Findings } from "./findings.ts";
 import { type CompiledHcm, compileHcm } from "./hcm.ts";
@@ -26,6 +27,8 @@ export interface CompiledChain {
   /** Undefined: it serves in plain text. `unusable`: its connections are closed, rather than given to a chain that they are not meant for. */
   readonly tls: DownstreamTls | "unusable" | undefined;
   readonly hcm: CompiledHcm;
+  /** Undefined: everybody is let in. */
+  readonly gate: ConnectionGate | undefined;
 }
 
 export interface ChainMatch {
@@ -104,11 +107,12 @@ function compileChain(chain: FilterChain, findings: Findings, before: ReadonlyMa
     transportProtocol: chain.filterChainMatch?.transportProtocol ?? "",
     applicationProtocols: chain.filterChainMatch?.applicationProtocols ?? [],
   };
-  const earlier = before.get(matchKey(match))?.tls;
+  const previous = before.get(matchKey(match));
+  const earlier = previous?.tls;
   const isPlain = chain.transportSocket === undefined || isRaw(chain);
   const tls = isPlain ? undefined : compileDownstreamTls(chain, findings, earlier === "unusable" ? undefined : earlier);
-  const hcm = compileManager(chain, findings);
-  return hcm && { match, tls, hcm };
+  const { hcm, gate } = compileNetworkFilters(chain, findings);
+  return hcm && { match, tls, hcm, gate: gate?.key === previous?.gate?.key ? previous?.gate : gate };
 }
 
 function isRaw(chain: FilterChain): boolean {
@@ -129,14 +133,17 @@ function addressFields(chain: FilterChain): string[] {
   return found;
 }
 
-function compileManager(chain: FilterChain, findings: Findings): CompiledHcm | undefined {
+function compileNetworkFilters(chain: FilterChain, findings: Findings) {
   let hcm: CompiledHcm | undefined;
+  const gates: ConnectionGate[] = [];
   chain.filters.forEach((filter, index) => {
     const place = findings.at(`filters[${index}]`);
     const config = filter.configType;
     const message = config.case === "typedConfig" ? anyUnpack(config.value, HttpConnectionManagerSchema) : undefined;
-    if (message === undefined) place.notExecuted(`typed_config (${filter.name})`, "; the filter chain is not served");
+    const gate = config.case === "typedConfig" ? compileGate(config.value, place.at("typed_config")) : undefined;
+    if (gate !== undefined) gates.push(gate);
+    else if (message === undefined) place.notExecuted(`typed_config (${filter.name})`, "; the filter chain is not served");
     else hcm = compileHcm(message, place.at("typed_config"));
   });
-  return hcm;
+  return { hcm, gate: inSeries(gates) };
 }
