@@ -123,15 +123,16 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
   const folder = mkdtempSync(join(tmpdir(), "headworks-xds-"));
   const removeFolder = () => rmSync(folder, { recursive: true, force: true });
   const address = options.xds ?? { kind: "unix" as const, path: join(folder, "xds.sock") };
-  const unbound = unboundListeners(options.proxyKey);
+  const refused = refusedListeners(options.proxyKey);
   const refuse = (refusal: Refusal) => {
-    unbound.note(refusal);
+    refused.note(refusal);
     options.refuse(refusal);
   };
   const xds = await startXds({ ...options, refuse }, address).catch((error) => {
     removeFolder();
     throw error;
   });
+  const served = () => xds.served(options.proxyKey)[typeUrls.listener] ?? [];
   const envoy = superviseEnvoy({ binary, proxy: options.proxyKey, xds: reachable(address), log: options.log });
   return {
     consumers: [xds],
@@ -139,10 +140,10 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
     xds,
     xdsText: options.xds && formatListenAddress(options.xds),
     stats: () => ({}),
-    closed: () => unbound.now(xds.served(options.proxyKey)[typeUrls.listener] ?? []),
+    closed: () => refused.unbound(served()),
     async ready() {
       xds.ready();
-      await taken(xds, options.proxyKey, envoy, binary.path);
+      await opened(envoy, binary.path, { wanted: () => refused.others(served()), isTaken: () => hasAnswered(xds) });
     },
     drain: (graceMs) => envoy.stop(graceMs),
     kill() {
@@ -157,42 +158,54 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
   };
 }
 
-/** Listeners that our Envoy could not bind: Envoy says so by refusing them. */
-function unboundListeners(proxy: ProxyKey) {
-  const failed = new Map<string, { readonly version: string; readonly closed: ClosedListener }>();
+/** Listeners that our Envoy has refused, in the version that it refused. Those that it could not bind are among them. */
+function refusedListeners(proxy: ProxyKey) {
+  const refusals = new Map<string, { readonly version: string; readonly unbound?: ClosedListener }>();
   return {
     note({ resource: { typeUrl, name, version }, message, ...refusal }: Refusal) {
+      if (refusal.proxy !== proxy || typeUrl !== typeUrls.listener) return;
       const words = /cannot bind '([^']*):(\d+)': ([^\n]*)/.exec(message);
-      if (refusal.proxy !== proxy || typeUrl !== typeUrls.listener || words === null) return;
-      const [, host, port, why] = words;
-      failed.set(name, { version, closed: { port: Number(port), failure: `${host}:${port}: ${why}` } });
+      const [, host, port, why] = words ?? [];
+      refusals.set(name, { version, ...(words && { unbound: { port: Number(port), failure: `${host}:${port}: ${why}` } }) });
     },
-    /** A later version of a listener may have been bound. */
-    now(served: readonly EnvoyResource[]): ClosedListener[] {
+    /** What was refused is not served any more; a later version of it may have been bound. */
+    unbound(served: readonly EnvoyResource[]): ClosedListener[] {
       const versions = new Map(served.map(({ name, version }) => [name, version]));
-      return [...failed].flatMap(([name, { version, closed }]) => ((versions.get(name) ?? version) === version ? [closed] : []));
+      return [...refusals].flatMap(([name, { version, unbound }]) => ((versions.get(name) ?? version) === version ? (unbound ?? []) : []));
     },
+    others: (served: readonly EnvoyResource[]) =>
+      served.filter(({ name, version }) => refusals.get(name)?.version !== version).map(({ name }) => name),
   };
 }
 
-/** How long a start waits for Envoy to take its listeners; it goes on by itself after that. */
-const envoyPatienceMs = 10_000;
+/** How long a start waits for Envoy to open its listeners; it goes on by itself after that. */
+const envoyPatienceMs = 20_000;
 
-/** Resolves when Envoy has answered about its listeners. One that ends instead (not an Envoy, not for this system) is for the user to mend. */
-async function taken(xds: XdsServer, proxy: ProxyKey, envoy: EnvoyProcess, path: string): Promise<void> {
-  const hasTaken = () =>
-    xds
-      .clients()
-      .some((client) => client.types.some((type) => type.typeUrl === typeUrls.listener && (type.ackedVersion !== "" || type.nacks > 0)));
+/**
+ * Resolves when Envoy takes requests on every listener that it has not refused: it says that it has a listener before the routes of
+ * that listener have come. An Envoy that ends instead (not an Envoy, not for this system) is for the user to mend.
+ */
+async function opened(envoy: EnvoyProcess, path: string, listeners: { wanted(): readonly string[]; isTaken(): boolean }): Promise<void> {
   const until = performance.now() + envoyPatienceMs;
   let end: EnvoyEnd | undefined;
   void envoy.firstEnd.then((its) => {
     end = its;
   });
-  while (xds.served(proxy)[typeUrls.listener]?.length && !hasTaken() && performance.now() < until) {
+  const isOpen = async () => {
+    if (!listeners.isTaken()) return false;
+    const open = await envoy.openListeners();
+    return listeners.wanted().every((name) => open.has(name));
+  };
+  while (listeners.wanted().length > 0 && performance.now() < until && !(await isOpen())) {
     if (end) throw new CommandError(`Envoy ended as it started (${path}, ${end.how})`, exitCodes.usage, end.lastWords || undefined);
     await delay(10);
   }
+}
+
+/** Whether a proxy has answered about its listeners, with a yes or a no. */
+function hasAnswered(xds: XdsServer): boolean {
+  const types = xds.clients().flatMap((client) => client.types);
+  return types.some((type) => type.typeUrl === typeUrls.listener && (type.ackedVersion !== "" || type.nacks > 0));
 }
 
 function failureText({ address, port, error }: ListenerInfo): string {

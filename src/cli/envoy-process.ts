@@ -14,6 +14,8 @@ import type { EnvoyBinary } from "./envoy-binary.ts";
 export interface EnvoyProcess {
   /** Resolves when the first Envoy has ended by itself, with how and with its last words. */
   readonly firstEnd: Promise<EnvoyEnd>;
+  /** Names of the listeners on which Envoy takes requests; none while it does not answer. */
+  openListeners(): Promise<ReadonlySet<string>>;
   /** Lets requests in flight finish, at most so long, then ends Envoy. */
   stop(graceMs: number): Promise<void>;
   /** Ends Envoy at once. */
@@ -64,6 +66,7 @@ export function superviseEnvoy({ binary, proxy, xds, log }: EnvoyProcessOptions)
 
   return {
     firstEnd: firstEnd.promise,
+    openListeners: () => openListeners(adminSocket).catch(() => new Set<string>()),
     async stop(graceMs) {
       ended.abort();
       if (child && child.exitCode === null && child.signalCode === null) {
@@ -134,6 +137,13 @@ function exitOf(child: ChildProcess): Promise<string> {
     child.once("exit", (code, signal) => resolve(signal ?? `code ${code}`));
     child.once("error", (error) => resolve(error.message));
   });
+}
+
+/** A listener is told here once its routes have come (it is "warm"), and none takes requests before the first start of Envoy's workers. */
+async function openListeners(socketPath: string): Promise<ReadonlySet<string>> {
+  if ((await ask(socketPath, "GET", "/ready")).trim() !== "LIVE") return new Set();
+  const told = JSON.parse(await ask(socketPath, "GET", "/listeners?format=json")) as { listener_statuses?: readonly { name: string }[] };
+  return new Set(told.listener_statuses?.map(({ name }) => name));
 }
 
 async function requestsInFlight(socketPath: string): Promise<number> {
