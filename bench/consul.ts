@@ -14,7 +14,9 @@ import { folder } from "./folder.ts";
 import { type BenchRow, median, spread } from "./row.ts";
 
 const instances = 4;
-const quietMs = 20_000;
+const quietMs = 30_000;
+/** V8 looks for a quiet moment after a load and gives back what that took, seven to nine seconds after it; from then on nothing happens. */
+const settleMs = 15_000;
 
 /** Empty where there is no Consul or no Envoy. */
 export async function benchConsul(services = 5_000, flaps = 20): Promise<BenchRow[]> {
@@ -49,7 +51,7 @@ export async function benchConsul(services = 5_000, flaps = 20): Promise<BenchRo
   for (const service of followed) while (!(await answers(service, "one"))) await delay(20);
   const firstMs = performance.now() - from;
 
-  await delay(5_000);
+  await delay(settleMs);
   const before = cpuMs(running.process.pid);
   await delay(quietMs);
   const quiet = ((cpuMs(running.process.pid) - before) / quietMs) * 100;
