@@ -74,6 +74,9 @@ const managers: readonly HcmInit[] = [
   manager({ ...v3, services: http("auth"), withRequestBody: { maxRequestBytes: 8 } }),
   manager({ ...v3, services: http("silent", {}, 0.05) }),
   manager({ ...v3, services: grpc("silent-grpc", 0.05), failureModeAllow: true }),
+  // There is nobody to ask once the body is there, and that is known at once.
+  manager({ ...v3, services: grpc("nobody"), failureModeAllow: true, withRequestBody: { maxRequestBytes: 8 } }),
+  manager({ ...v3, services: http("nobody"), failureModeAllow: true, withRequestBody: { maxRequestBytes: 8, allowPartialMessage: true } }),
 ];
 
 const requests = [

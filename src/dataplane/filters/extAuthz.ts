@@ -20,6 +20,7 @@ import { type Authorization, type Authorizer, applyAllowed, changeHeaders, type 
 import { compileGrpcAuthorizer } from "./extAuthzGrpc.ts";
 import { compileHttpAuthorizer, compileNames } from "./extAuthzHttp.ts";
 import type { FilteredResponse, FilterRun, HttpFilter, Verdict } from "./http-filter.ts";
+import { Question } from "./question.ts";
 
 interface Config {
   /** Undefined: a kind of server that is not executed; then the answer is that of an error. */
@@ -60,7 +61,7 @@ export const extAuthz: HttpFilter<Config, RouteConfig> = {
 class AuthorizationRun implements FilterRun {
   readonly #config: Config;
   readonly #routes: readonly RouteConfig[];
-  #asking: { cancel(): void } | undefined;
+  readonly #question = new Question<Authorization>();
   #response: readonly HeaderChange[] = [];
 
   constructor(config: Config, routes: readonly RouteConfig[]) {
@@ -73,9 +74,10 @@ class AuthorizationRun implements FilterRun {
     const body = first?.sendsNoBody ? undefined : (first?.body ?? this.#config.body);
     const isEmpty = exchange.requestEnded && exchange.bodySize === 0;
     if (body === undefined || isEmpty || exchange.upgrade !== undefined) return this.#ask(exchange, undefined, resume);
-    const isHere = body.isPartial
-      ? holdPart(exchange, body.mostBytes, () => this.#askWith(exchange, body, resume))
-      : holdBody(exchange, () => this.#askWith(exchange, body, resume), body.mostBytes);
+    const onHeld = () => {
+      if (this.#askWith(exchange, body, resume) === "next") resume();
+    };
+    const isHere = body.isPartial ? holdPart(exchange, body.mostBytes, onHeld) : holdBody(exchange, onHeld, body.mostBytes);
     return isHere ? this.#askWith(exchange, body, resume) : "wait";
   }
 
@@ -88,26 +90,17 @@ class AuthorizationRun implements FilterRun {
   }
 
   #ask(exchange: Exchange, body: Buffer | undefined, resume: () => void): Verdict {
-    let verdict: Verdict | undefined;
-    let isWaiting = false;
-    const onAnswer = (authorization: Authorization) => {
-      this.#asking = undefined;
-      verdict = this.#onAnswer(exchange, authorization);
-      if (isWaiting && verdict === "next") resume();
-    };
-    const { authorizer } = this.#config;
-    if (authorizer === undefined) onAnswer({ kind: "error" });
-    else {
+    const ask = (onAnswer: (authorization: Authorization) => void) => {
+      const { authorizer } = this.#config;
       const extensions = Object.assign({}, ...this.#routes.map((each) => each.contextExtensions).reverse()) as Record<string, string>;
-      const asking = authorizer.check(exchange, extensions, body, onAnswer);
-      if (verdict === undefined) this.#asking = asking;
-    }
-    isWaiting = true;
-    return verdict ?? "wait";
+      if (authorizer !== undefined) return authorizer.check(exchange, extensions, body, onAnswer);
+      onAnswer({ kind: "error" });
+      return undefined;
+    };
+    return this.#question.put(exchange, resume, ask, (authorization) => this.#onAnswer(exchange, authorization));
   }
 
   #onAnswer(exchange: Exchange, authorization: Authorization): Verdict {
-    if (exchange.isDone || exchange.headSent) return "answered";
     const { config, known } = { config: this.#config, known: authorization.kind === "error" ? undefined : authorization.metadata };
     if (known !== undefined) exchange.dynamicMetadata = { ...exchange.dynamicMetadata, [namespace]: known };
     switch (authorization.kind) {
@@ -136,7 +129,7 @@ class AuthorizationRun implements FilterRun {
   }
 
   onEnd(): void {
-    this.#asking?.cancel();
+    this.#question.cancel();
   }
 }
 

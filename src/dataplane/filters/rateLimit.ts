@@ -30,6 +30,7 @@ import { wireText } from "../text.ts";
 import { askGrpc, type GrpcTarget } from "../upstream/ask-grpc.ts";
 import { safeHeader, sanitized } from "./authorization.ts";
 import type { FilteredResponse, FilterRun, HttpFilter, Verdict } from "./http-filter.ts";
+import { Question } from "./question.ts";
 
 interface Config {
   /** Undefined: a kind of server that is not executed; then it is as if it did not answer. */
@@ -106,7 +107,7 @@ class RateLimitRun implements FilterRun {
   readonly #config: Config;
   readonly #domain: string;
   readonly #descriptors: readonly Descriptor[];
-  #asking: { cancel(): void } | undefined;
+  readonly #asking = new Question<RateLimitResponse | undefined>();
   #response: Headers = [];
 
   constructor(config: Config, domain: string, descriptors: readonly Descriptor[]) {
@@ -116,21 +117,13 @@ class RateLimitRun implements FilterRun {
   }
 
   onRequest(exchange: Exchange, resume: () => void): Verdict {
-    let verdict: Verdict | undefined;
-    let isWaiting = false;
-    const onAnswer = (answer: RateLimitResponse | undefined) => {
-      this.#asking = undefined;
-      verdict = exchange.isDone || exchange.headSent ? "answered" : this.#onAnswer(exchange, answer);
-      if (isWaiting && verdict === "next") resume();
+    const ask = (onAnswer: (answer: RateLimitResponse | undefined) => void) => {
+      const { target } = this.#config;
+      if (target !== undefined) return askGrpc(exchange.tables.cluster(target.cluster), target, method, this.#question(), onAnswer);
+      onAnswer(undefined);
+      return undefined;
     };
-    const { target } = this.#config;
-    if (target === undefined) onAnswer(undefined);
-    else {
-      const asking = askGrpc(exchange.tables.cluster(target.cluster), target, method, this.#question(), onAnswer);
-      if (verdict === undefined) this.#asking = asking;
-    }
-    isWaiting = true;
-    return verdict ?? "wait";
+    return this.#asking.put(exchange, resume, ask, (answer) => this.#onAnswer(exchange, answer));
   }
 
   #question() {
@@ -169,7 +162,7 @@ class RateLimitRun implements FilterRun {
   }
 
   onEnd(): void {
-    this.#asking?.cancel();
+    this.#asking.cancel();
   }
 }
 
