@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { CompactSign, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RawUpstream, rawUpstream } from "../../src/dataplane/testing/raw.ts";
 import { staticCluster } from "../../src/dataplane/testing/resources.ts";
@@ -14,6 +14,22 @@ import { type Planes, startPlanes } from "./planes.ts";
 import { request } from "./requests.ts";
 
 const name = "envoy.filters.http.jwt_authn";
+/** Put in the place of what a good token says. */
+const wrongClaims = [
+  { exp: "1" },
+  { exp: null },
+  { exp: -1 },
+  { exp: 1e30 },
+  { nbf: "2100-01-01" },
+  { nbf: [4_000_000_000] },
+  { iat: true },
+  { iat: {} },
+  { iss: 1 },
+  { sub: null },
+  { jti: 1 },
+  { aud: 1 },
+  { aud: ["https://api/", 1] },
+];
 const perRoute = (requirementSpecifier: object) => ({ [name]: packAny(PerRouteConfigSchema, { requirementSpecifier } as never) });
 
 describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy", () => {
@@ -34,6 +50,9 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
     const now = Math.floor(Date.now() / 1_000);
     const sign = (claims: object, key = rsa.privateKey, alg = "RS256", kid = "one") =>
       new SignJWT(claims as never).setProtectedHeader({ alg, ...(kid !== "" && { kid }) }).sign(key);
+    // As it is: libraries refuse to sign claims of the wrong type.
+    const signText = (claims: object, header: object = {}) =>
+      new CompactSign(Buffer.from(JSON.stringify(claims))).setProtectedHeader({ alg: "RS256", ...header }).sign(rsa.privateKey);
     const good = {
       iss: "local",
       sub: "alice",
@@ -53,6 +72,12 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
       forged: await sign(good, other.privateKey),
       kid: await sign(good, rsa.privateKey, "RS256", "two"),
       remote: await sign({ iss: "remote", sub: "bob" }, ec.privateKey, "ES256", ""),
+      ...Object.fromEntries(
+        await Promise.all(wrongClaims.map(async (wrong) => [JSON.stringify(wrong), await signText({ ...good, ...wrong })])),
+      ),
+      kidOfNumber: await signText(good, { kid: 1 }),
+      noAlgorithm: `${Buffer.from("{}").toString("base64url")}.${Buffer.from(JSON.stringify(good)).toString("base64url")}.eA`,
+      otherAlgorithm: `${Buffer.from('{"alg":"none"}').toString("base64url")}.${Buffer.from(JSON.stringify(good)).toString("base64url")}.eA`,
       nonsense: "abc",
       dots: "a.b.c",
     });
