@@ -120,7 +120,9 @@ export class ControlPlane implements AsyncDisposable {
 
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
-    this.#flow = new Flow(options.plugins, { secretsApart: options.secretsApart ?? false });
+    this.#flow = new Flow(options.plugins, { secretsApart: options.secretsApart ?? false }, (fault) =>
+      this.#logFault(fault, "what follows a change met a fault of ours; the change is served"),
+    );
     this.#memory = new Memory(this.#flow, options.store);
     this.#publisher = new Publisher(this.#flow, options.consumers, (fault) =>
       this.#logFault(fault, "a consumer failed; it goes on with what it has"),
@@ -273,7 +275,13 @@ export class ControlPlane implements AsyncDisposable {
     this.#isScheduled = true;
     void nextTurn().then(() => {
       this.#isScheduled = false;
-      if (!this.#ended.signal.aborted) this.#settle();
+      if (this.#ended.signal.aborted) return;
+      try {
+        this.#settle();
+      } catch (fault) {
+        this.#logFault(fault, "a batch of changes met a fault of ours; what was in service stays");
+        this.#ready.reject(fault);
+      }
     });
   }
 
@@ -285,7 +293,7 @@ export class ControlPlane implements AsyncDisposable {
     const noticedAt = Math.min(performance.now(), ...pending.map(({ batch }) => batch.noticedAt ?? Number.POSITIVE_INFINITY));
     const result = this.#flow.graph.batch(() => {
       for (const { source, batch } of pending) apply(this.#flow, source.name, batch.changes);
-      for (const edit of edits) edit();
+      for (const edit of edits) this.#attempt(edit, "what was found outside could not be taken in; what was found before stays");
     });
     const mended = pending.flatMap(({ batch }) => this.#noteFileProblems(batch));
     for (const { collection, key, error } of result.failures) {
@@ -356,29 +364,25 @@ export class ControlPlane implements AsyncDisposable {
       touchesListeners: published.touchesListeners,
       isFirst,
     };
-    for (const listener of this.#listeners) {
-      try {
-        listener(report);
-      } catch (fault) {
-        this.#logFault(fault, "a report of a batch was not taken");
-      }
-    }
+    for (const listener of this.#listeners) this.#attempt(() => listener(report), "a report of a batch was not taken");
   }
 
   #tellJudged(result: BatchResult, isFirst: boolean): void {
     if (this.#judgedListeners.size === 0) return;
     const keys = isFirst ? [...this.verdicts.keys()] : judgedAnew(this.#flow, result);
     if (keys.length === 0) return;
-    for (const listener of this.#judgedListeners) {
-      try {
-        listener(keys);
-      } catch (fault) {
-        this.#logFault(fault, "a listener for statuses failed");
-      }
-    }
+    for (const listener of this.#judgedListeners) this.#attempt(() => listener(keys), "a listener for statuses failed");
   }
 
   /** Configuration that meets a fault of ours must not end what serves everybody else. */
+  #attempt(action: () => void, otherwise: string): void {
+    try {
+      action();
+    } catch (fault) {
+      this.#logFault(fault, otherwise);
+    }
+  }
+
   #logFault(fault: unknown, message: string): void {
     this.#options.log.error({ error: String((fault as Error)?.stack ?? fault) }, message);
   }

@@ -9,7 +9,7 @@ import { resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { AnyUpstreamType, EdgeContext, Logger, UpstreamOf } from "../plugin/upstream-type.ts";
-import { typedUpstream } from "../translate/clusters.ts";
+import { type TypedResource, typedUpstream } from "../translate/clusters.ts";
 import type { Flow } from "./flow.ts";
 
 export interface EdgesOptions {
@@ -66,8 +66,23 @@ export class Edges implements AsyncDisposable {
   #hand(before: Resource<"Upstream"> | undefined, after: Resource<"Upstream"> | undefined): void {
     const key = (after ?? before)?.key;
     if (key === undefined) return;
-    const typed = after && typedUpstream(after, this.#options.plugins, new Report(key));
+    const typed = after && (this.#typed(after) ?? this.#lastGood(key));
     for (const watcher of this.#watchers) watcher.set(key, typed?.type === watcher.type ? typed.upstream : undefined);
+  }
+
+  /** Undefined where its type cannot read it, or fails on it: that is said where its cluster is made. */
+  #typed(upstream: Resource<"Upstream">): TypedResource | undefined {
+    try {
+      return typedUpstream(upstream, this.#options.plugins, new Report(upstream.key));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Its cluster is the one that is in service, and needs its addresses. */
+  #lastGood(key: ResourceKey): TypedResource | undefined {
+    const good = this.#options.flow.inputs.lastGood.Upstream.get(key);
+    return good && this.#typed(good);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

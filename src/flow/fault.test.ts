@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { builtins } from "../builtins.ts";
 import { typeUrls } from "../model/envoy-resource.ts";
 import type { Feature } from "../plugin/feature.ts";
+import { type AnyUpstreamType, defineUpstreamType } from "../plugin/upstream-type.ts";
+import { readText } from "../sources/read-text.ts";
 import { changes, read, startPlane } from "./testing/plane.ts";
 
 const gateway = (headersKb: number) => `
@@ -70,4 +72,61 @@ test("a consumer that throws costs no other its changes", async () => {
   await running.say(...changes(site("a", "a.test", "second")));
   expect(running.client.text(typeUrls.route, routesName)).toContain("second");
   expect(running.errors.join()).toMatch(/no disk.*no ears/);
+});
+
+/** A type of a user that looks its addresses up, and fails on a name. */
+const phoneBook: AnyUpstreamType = defineUpstreamType<string>({
+  kind: "phone",
+  parse({ name }) {
+    if (name === "boom") throw new Error("boom");
+    return String(name);
+  },
+  cluster: ({ name }) => ({
+    name,
+    clusterDiscoveryType: { case: "type", value: 3 },
+    edsClusterConfig: { edsConfig: { configSourceSpecifier: { case: "ads", value: {} } } },
+  }),
+  async *endpoints(upstreams) {
+    for await (const list of upstreams) for (const { key, spec } of list) yield { key, endpoints: [{ address: spec, port: 80 }] };
+  },
+});
+
+const phones = (...names: readonly (readonly [string, string])[]) => {
+  const text = names.map(
+    ([name, spec]) => `
+apiVersion: gloo.solo.io/v1
+kind: Upstream
+metadata: {name: ${name}, namespace: gloo-system}
+spec: {phone: {name: ${spec}}}
+---`,
+  );
+  return readText(text.join(""), "a.yaml", { customKinds: ["phone"] }).resources;
+};
+
+test("a type that throws as it reads an Upstream costs that one: its addresses stay, its neighbours' are looked up", async () => {
+  const types = { ...builtins, upstreamTypes: { ...builtins.upstreamTypes, phone: phoneBook } };
+  const begun = [...read(gateway(60)), ...phones(["a", "10.0.0.1"], ["b", "boom"])];
+  await using running = await startPlane(begun, { plugins: types, looksOutside: true });
+  const address = (name: string) => running.client.text(typeUrls.endpoint, `${name}_gloo-system`);
+  await expect.poll(() => address("a")).toContain("10.0.0.1");
+  expect(running.stateOf("Upstream gloo-system/b")).toBe("Warning");
+
+  await running.say(...phones(["a", "boom"], ["c", "10.0.0.3"]).map((resource) => ({ kind: "apply", resource }) as const));
+  await expect.poll(() => address("c")).toContain("10.0.0.3");
+  expect(running.stateOf("Upstream gloo-system/a")).toBe("Warning");
+  expect(address("a")).toContain("10.0.0.1");
+
+  await running.say(...phones(["a", "10.0.0.2"], ["b", "10.0.0.4"]).map((resource) => ({ kind: "apply", resource }) as const));
+  await expect.poll(() => address("a")).toContain("10.0.0.2");
+  await expect.poll(() => address("b")).toContain("10.0.0.4");
+});
+
+test("an answer from outside that cannot be taken in costs no batch", async () => {
+  await using running = await startPlane(read(gateway(60) + site("a", "a.test", "first")), { looksOutside: true });
+  const trouble = "reporter that is none";
+  // biome-ignore lint/suspicious/noExplicitAny: what a plug-in in JavaScript may hand over
+  running.plane.report(trouble, [undefined as any]);
+  await running.say(...changes(site("a", "a.test", "second")));
+  expect(running.client.text(typeUrls.route, routesName)).toContain("second");
+  expect(running.errors.join()).toContain("could not be taken in");
 });

@@ -31,7 +31,7 @@ import { isWatched, sameWatched, type Watched, watchedNamespaces } from "./watch
 import { type InService, inService, settingsFlow } from "./world.ts";
 
 export class Flow {
-  readonly graph = new Graph();
+  readonly graph: Graph;
   readonly inputs: Inputs;
   /** Everything that Envoy resources come from. */
   readonly outlets: readonly Outlet[];
@@ -60,8 +60,10 @@ export class Flow {
   /** What each reporter has said last, by resource. */
   readonly #reported = new Map<string, readonly ResourceKey[]>();
 
-  constructor(plugins: Plugins, options: MakingOptions = {}) {
-    const { graph } = this;
+  /** `onFault` is told what those throw who observe the graph; without it, whoever began the batch meets it. */
+  constructor(plugins: Plugins, options: MakingOptions = {}, onFault?: (fault: unknown) => void) {
+    const graph = new Graph({ ...(onFault && { onFault }) });
+    this.graph = graph;
     const making = makingWith(plugins, options);
     const inputs = createInputs(graph);
     const allSettings = newestReadable(graph, inputs, "Settings") as Collection<Resource<"Settings">>;

@@ -513,6 +513,22 @@ describe("observers", () => {
     stop();
     expect(numbers.get("a")).toBe(2);
   });
+
+  it("that throw cost who began the batch nothing where somebody else is told of faults", () => {
+    const onFault = vi.fn();
+    const graph = new Graph({ onFault });
+    const numbers = graph.input<number>("numbers");
+    graph.observe(numbers, () => {
+      throw new Error("deaf");
+    });
+    expect(
+      graph
+        .batch(() => numbers.set("a", 1))
+        .changesOf(numbers)
+        .get("a"),
+    ).toEqual({ after: 1 });
+    expect(onFault).toHaveBeenCalledExactlyOnceWith(new Error("deaf"));
+  });
 });
 
 describe("misuse", () => {

@@ -13,12 +13,22 @@ import { lookupOf, type Read, tableOf, trackedRead } from "./read.ts";
 import { type Single, SingleTable } from "./single.ts";
 import type { Entry } from "./sorted.ts";
 
+export interface GraphOptions {
+  /** Told what observers and queued actions throw, in place of who began the batch: to him it is done all the same. */
+  readonly onFault?: (error: unknown) => void;
+}
+
 export class Graph {
+  readonly #options: GraphOptions;
   readonly #engine = new Engine();
   readonly #read = trackedRead(this.#engine);
   readonly #inputs: InputTable<unknown>[] = [];
   readonly #queue: (() => void)[] = [];
   #isDraining = false;
+
+  constructor(options: GraphOptions = {}) {
+    this.#options = options;
+  }
 
   /** A collection that is written from outside. */
   input<V>(name: string, options: CollectionOptions<V> = {}): Input<V> {
@@ -64,7 +74,8 @@ export class Graph {
 
   /**
    * Carries edits through the graph: all of them, or none if `edit` throws. Observers are told when everything has settled,
-   * then what was queued with {@link afterwards} runs. What those throw is thrown here, after all of them have run.
+   * then what was queued with {@link afterwards} runs. What those throw is thrown here, after all of them have run, unless there is an
+   * `onFault` to tell it to.
    */
   batch(edit: () => void): BatchResult {
     this.#engine.expectIdle("a batch was started");
@@ -74,7 +85,7 @@ export class Graph {
     const errors: unknown[] = [];
     this.#tellObservers(result.changes, errors);
     this.#drain(errors);
-    throwAll(errors);
+    this.#tellFaults(errors);
     return result;
   }
 
@@ -102,7 +113,7 @@ export class Graph {
     if (this.#engine.phase !== "idle") return;
     const errors: unknown[] = [];
     this.#drain(errors);
-    throwAll(errors);
+    this.#tellFaults(errors);
   }
 
   /** What was read for a key, and what made it run last. */
@@ -163,6 +174,12 @@ export class Graph {
       }
     }
     this.#engine.phase = "idle";
+  }
+
+  #tellFaults(errors: readonly unknown[]): void {
+    const { onFault } = this.#options;
+    if (onFault) for (const error of errors) onFault(error);
+    else throwAll(errors);
   }
 
   /** An action may run a batch, whose actions are then run by this same loop. */

@@ -39,9 +39,13 @@ export interface PlaneOptions {
   /** Besides the client. */
   readonly consumers?: readonly ResourceConsumer[];
   readonly store?: StateStore;
+  readonly looksOutside?: boolean;
 }
 
-export async function startPlane(resources: readonly Resource[], { plugins = builtins, consumers = [], store }: PlaneOptions = {}) {
+export async function startPlane(
+  resources: readonly Resource[],
+  { plugins = builtins, consumers = [], store, looksOutside = false }: PlaneOptions = {},
+) {
   const source = memorySource(resources);
   const client = new Client();
   const errors: string[] = [];
@@ -51,7 +55,14 @@ export async function startPlane(resources: readonly Resource[], { plugins = bui
     warn() {},
     error: (fields: object, message: string) => errors.push(`${message} ${JSON.stringify(fields)}`),
   };
-  const plane = new ControlPlane({ sources: [source], consumers: [...consumers, client], plugins, log, ...(store && { store }) }).start();
+  const plane = new ControlPlane({
+    sources: [source],
+    consumers: [...consumers, client],
+    plugins,
+    log,
+    looksOutside,
+    ...(store && { store }),
+  }).start();
   await plane.ready;
   const settled = () =>
     new Promise<BatchReport>((resolve) => {
