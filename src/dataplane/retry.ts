@@ -16,11 +16,12 @@ const grpcStatus: Readonly<Record<string, string>> = {
 export function shouldRetryResponse(retry: CompiledRetry, head: ResponseHead, method: string): boolean {
   const { on } = retry;
   const { status } = head;
+  // An Envoy behind us limits the rate: it alone decides, whatever the status is. As Envoy asks.
+  if (headerValue(head.headers, "x-envoy-ratelimited") !== undefined) return on.has("envoy-ratelimited");
   if (on.has("5xx") && status >= 500) return true;
   if (on.has("gateway-error") && status >= 502 && status <= 504) return true;
   if (on.has("retriable-4xx") && status === 409) return true;
   if (on.has("retriable-status-codes") && retry.statusCodes.has(status)) return true;
-  if (on.has("envoy-ratelimited") && headerValue(head.headers, "x-envoy-ratelimited") !== undefined) return true;
   if (on.has("retriable-headers") && retry.headers.length > 0) {
     const view = { method, path: "", authority: "", scheme: "", headers: head.headers, random: 0 };
     if (retry.headers.some((condition) => condition.test(view))) return true;

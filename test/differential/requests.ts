@@ -101,6 +101,7 @@ export const fixedRequests: Readonly<Record<string, string>> = {
   "upgrade to h2c": request("GET /ok", ["Connection: upgrade", "Upgrade: h2c"]),
   "retried until it works": request("GET /retry", ["X-Flaky: 1"]),
   "retried in vain": answeredWith("/retry", "HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno"),
+  "rate limited by an Envoy behind": answeredWith("/retry", "HTTP/1.1 503 No\r\nx-envoy-ratelimited: true\r\nContent-Length: 2\r\n\r\nno"),
   "retried with content": request("POST /retry", ["X-Flaky: 1", "Content-Length: 2"], "hi"),
   "answer with odd headers": answeredWith(
     "/ok",

@@ -179,6 +179,9 @@ function flaky(target: RawUpstream, failures: number, answer = "HTTP/1.1 503 No\
   target.answer = (request) => (left-- > 0 ? answer : echo(request));
 }
 
+/** An Envoy between us and the service that does not let it through. */
+const limited = "x-envoy-ratelimited: true\r\nContent-Length: 0\r\n\r\n";
+
 test.each([
   ["5xx", { retryOn: "5xx", numRetries: 2 }, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", 200],
   ["gateway-error", { retryOn: "gateway-error", numRetries: 2 }, "HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", 200],
@@ -195,6 +198,14 @@ test.each([
     { retryOn: "retriable-status-codes", numRetries: 2, retriableStatusCodes: [418] },
     "HTTP/1.1 419 No\r\nContent-Length: 0\r\n\r\n",
     419,
+  ],
+  ["envoy-ratelimited", { retryOn: "envoy-ratelimited", numRetries: 2 }, `HTTP/1.1 429 No\r\n${limited}`, 200],
+  ["a limit of the rate is no gateway error", { retryOn: "5xx,gateway-error", numRetries: 2 }, `HTTP/1.1 503 No\r\n${limited}`, 503],
+  [
+    "a limit of the rate is not its status",
+    { retryOn: "retriable-status-codes", numRetries: 2, retriableStatusCodes: [429] },
+    `HTTP/1.1 429 No\r\n${limited}`,
+    429,
   ],
   ["too few retries", { retryOn: "5xx", numRetries: 1 }, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", 500],
   ["a body that is not read to its end", { retryOn: "5xx", numRetries: 2 }, "HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\npart", 200],
