@@ -22,9 +22,13 @@ export function scheduleRetry(exchange: Exchange): boolean {
   cluster.retries++;
   exchange.isRetry = true;
   exchange.client.try.clear();
-  const ceiling = Math.min(retry.baseMs * 2 ** exchange.attempts - 1, retry.maxMs);
-  exchange.retryTimer = setTimeout(() => tryAgain(exchange, cluster), Math.random() * ceiling);
+  exchange.retryTimer = setTimeout(() => tryAgain(exchange, cluster), Math.random() * mostBackOffMs(retry, exchange.attempts));
   return true;
+}
+
+/** Before the first retry the base interval, then twice as much each time. As Envoy, the pause is a random part of it. */
+export function mostBackOffMs({ baseMs, maxMs }: Pick<CompiledRetry, "baseMs" | "maxMs">, attempts: number): number {
+  return Math.min(baseMs * 2 ** (attempts - 1), maxMs);
 }
 
 function mayRetry(exchange: Exchange): boolean {
