@@ -216,6 +216,30 @@ test("no more hosts are ejected than the percentage allows", async () => {
   expect(await asked({ alwaysEjectOneHost: true })).toEqual([1, true]);
 });
 
+test("a host that could not be ejected for its siblings is ejected by its next failures in a row", async () => {
+  await using a = await rawUpstream("a");
+  await using b = await rawUpstream("b");
+  for (const each of [a, b]) each.answer = () => `HTTP/1.1 500 No\r\nContent-Length: 1\r\n\r\n${each.name}`;
+  const cluster = (ejectedMs: number) =>
+    ({ outlierDetection: { interval: ms(30), baseEjectionTime: ms(ejectedMs), maxEjectionPercent: 50 } }) as ClusterInit;
+  await using served = await plane([a.port, b.port], cluster(60_000));
+  const stat = (name: string) => served.plane.stats()[`cluster.a.outlier_detection.${name}`] as number;
+  await until(async () => {
+    await rawRequest(served.port, get);
+    return stat("ejections_active") === 1 && stat("ejections_overflow") > 0;
+  });
+  const ejected = (await rawRequest(served.port, get))?.body === "a" ? b : a;
+  ejected.answer = () => "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood";
+  served.publish(staticCluster("a", [a.port, b.port], cluster(1)));
+  await until(() => stat("ejections_active") === 0);
+  served.publish(staticCluster("a", [a.port, b.port], cluster(60_000)));
+  await until(async () => {
+    await rawRequest(served.port, get);
+    return stat("ejections_enforced_total") === 2;
+  });
+  expect(await servedBy(served)).toEqual(["good"]);
+});
+
 test("failures to connect count on their own where the configuration says so", async () => {
   await using a = await rawUpstream("a");
   const outlierDetection = {

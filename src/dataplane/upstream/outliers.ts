@@ -82,7 +82,7 @@ export class OutlierDetector<H extends OutlierHost> {
         if (!splitsLocalErrors) this.#reportStatus(host, record, 503);
         else {
           record.localTotal++;
-          this.#count(host, "local", ++record.locals);
+          record.locals = this.#count(host, "local", record.locals + 1);
         }
     }
   }
@@ -95,14 +95,16 @@ export class OutlierDetector<H extends OutlierHost> {
       record.gateways = 0;
       return;
     }
-    if (status >= 502 && status <= 504) this.#count(host, "gateway", ++record.gateways);
-    else record.gateways = 0;
-    this.#count(host, "5xx", ++record.fives);
+    record.gateways = status >= 502 && status <= 504 ? this.#count(host, "gateway", record.gateways + 1) : 0;
+    record.fives = this.#count(host, "5xx", record.fives + 1);
   }
 
-  #count(host: H, kind: "5xx" | "gateway" | "local", inARow: number): void {
+  /** Returns where counting goes on: at the start after each attempt to eject, whatever came of it, so that the next row is another one. */
+  #count(host: H, kind: "5xx" | "gateway" | "local", inARow: number): number {
     const { count, enforcing } = this.#config.consecutive[kind];
-    if (inARow === count) this.#eject(host, enforcing);
+    if (inARow < count || host.isEjected) return inARow;
+    this.#eject(host, enforcing);
+    return 0;
   }
 
   #eject(host: H, enforcing: number): void {
