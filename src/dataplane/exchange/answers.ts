@@ -152,6 +152,8 @@ function addOwnHeaders(exchange: Exchange, headers: Headers): void {
 
 /** An answer to what went wrong; when the answer has begun, the connection is cut instead. */
 export function fail(exchange: Exchange, status: number, body: string, flag: string, details: string, options: AnswerOptions = {}): void {
+  // Its client may be in the middle of the next exchange.
+  if (exchange.isDone) return;
   if (exchange.headSent) {
     exchange.responseFlags = flag;
     exchange.client.abort();

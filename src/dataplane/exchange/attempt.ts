@@ -1,5 +1,6 @@
 // One try of a request: a host is picked, a connection to it taken, and the request written.
 
+import type { AwsCredentials } from "../../lib/aws/sigv4.ts";
 import type { CompiledCluster } from "../compile/cluster.ts";
 import { mutateHeaders } from "../compile/header-mutations.ts";
 import { setHeader } from "../http1/headers.ts";
@@ -14,9 +15,10 @@ import { pickContext } from "./pick-context.ts";
 import { flushRequest } from "./request-body.ts";
 import { setAuthority } from "./rewrite.ts";
 
-export function attempt(exchange: Exchange): void {
+/** @param credentials that were fetched for it */
+export function attempt(exchange: Exchange, credentials?: AwsCredentials): void {
   const cluster = exchange.cluster as ClusterRuntime;
-  if (!prepareCall(exchange, () => attempt(exchange))) return;
+  if (!prepareCall(exchange, (fetched) => attempt(exchange, fetched), credentials)) return;
   exchange.attempts++;
   if (cluster.config.unusable !== undefined) {
     reply(exchange, 503, "protocol not executed by the embedded data plane", "UPE", "cluster_not_executed");

@@ -1,5 +1,6 @@
 // A request that becomes the call of a Lambda function: it waits until it is whole, and its answer may be another than what AWS sent.
 
+import type { AwsCredentials } from "../../lib/aws/sigv4.ts";
 import { type LambdaRoute, lambdaRequest } from "../filters/awsLambda.ts";
 import { type Answer, albAnswer, apiGatewayAnswer } from "../filters/lambdaAnswer.ts";
 import { headerValue } from "../http1/headers.ts";
@@ -24,8 +25,12 @@ export interface Call {
 /** Lambda's own limit is 6 MB. */
 const mostAnswerBytes = 16 * 1_024 * 1_024;
 
-/** False while it has to wait, and then `again` is called, or when it was answered already. */
-export function prepareCall(exchange: Exchange, again: () => void): boolean {
+/**
+ * False while it has to wait, and then `again` is called, or when it was answered already.
+ *
+ * @param fetched credentials that `again` was called with: they serve this try, however soon they end
+ */
+export function prepareCall(exchange: Exchange, again: (fetched?: AwsCredentials) => void, fetched?: AwsCredentials): boolean {
   const lambda = exchange.cluster?.config.filters.lambda;
   if (lambda === undefined) return true;
   const route = exchange.choice === undefined ? exchange.route?.lambda : (exchange.choice.lambda ?? exchange.route?.lambda);
@@ -33,11 +38,11 @@ export function prepareCall(exchange: Exchange, again: () => void): boolean {
     reply(exchange, 500, "no function is named for this route", "", "lua_response");
     return false;
   }
-  if (!holdBody(exchange, again)) return false;
-  const credentials = lambda.credentials.now;
+  if (!holdBody(exchange, () => again())) return false;
+  const credentials = fetched ?? lambda.credentials.now;
   if (credentials === undefined) {
     lambda.credentials.ask().then(
-      () => exchange.isDone || again(),
+      (asked) => exchange.isDone || again(asked),
       (error: unknown) => fail(exchange, 500, "", "", `aws_credentials: ${(error as Error).message}`),
     );
     return false;
