@@ -129,6 +129,12 @@ const answers: Readonly<Record<string, MessageInitShape<typeof RateLimitResponse
   error: 13,
   unknown: { overallCode: 0 },
   headers: { ...ok, responseHeadersToAdd: [{ key: "X-Left", value: "3" }], requestHeadersToAdd: [{ key: "x-counted", value: "yes" }] },
+  structure: {
+    ...ok,
+    requestHeadersToAdd: ["Host", "te", "upgrade", "expect", "trailer", "keep-alive", "connection", "transfer-encoding", "x-counted"].map(
+      (key) => ({ key, value: "yes" }),
+    ),
+  },
   statuses: { ...ok, statuses },
   "statuses-over": { ...over, statuses },
 } as never;
@@ -175,6 +181,18 @@ describe.skipIf(hasNoEnvoy("rate limits"))("rate limits by the embedded data pla
     expect(found).toEqual([]);
     expect(asked).toBeGreaterThan(50);
   }, 60_000);
+
+  // Envoy lets it say all of that, and joins the two hosts with a comma.
+  test("what the server says cannot change where a request ends or goes", async () => {
+    const { embedded } = planes.ports[0] as Planes["ports"][number];
+    const before = upstream.requests.length;
+    expect((await outcomeOf(embedded, request("GET /header", ["X-User: structure"]))).status).toBe(200);
+    const [head] = upstream.requests.slice(before);
+    expect(head).toContain("x-counted: yes\r\n");
+    expect(head?.toLowerCase().match(/^(host|te|upgrade|expect|trailer|keep-alive|connection|transfer-encoding):.*$/gm)).toEqual([
+      "host: a.example",
+    ]);
+  });
 
   function questions(): object[] {
     return server.take().map(({ headers, message }) => {

@@ -4,7 +4,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { HeaderValueOption_HeaderAppendAction as Action, type HeaderValueOption } from "../../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { Exchange } from "../exchange/exchange.ts";
 import { type Headers, hasHeader, removeHeader, setHeader } from "../http1/headers.ts";
-import { headerName } from "../http1/names.ts";
+import { headerName, known } from "../http1/names.ts";
 import { breaksLines, wireText } from "../text.ts";
 
 export type Authorization =
@@ -43,23 +43,49 @@ export interface Authorizer {
   ): { cancel(): void };
 }
 
-const framing = new Set(["content-length", "transfer-encoding", "connection"]);
+/** What holds messages and connections together, and where a request goes: no server and no token has a say in that. */
+const structural: ReadonlySet<number> = new Set([
+  known.connection,
+  known["content-length"],
+  known["transfer-encoding"],
+  known.host,
+  known["keep-alive"],
+  known["proxy-connection"],
+  known.te,
+  known.trailer,
+  known.upgrade,
+  known.expect,
+]);
+
+export function isStructural(name: string): boolean {
+  return structural.has(headerName(name)?.code ?? 0);
+}
 
 /** A header from a server as it may be written into a message; undefined for what would break it apart. */
 export function safeHeader(key: string, text: string): readonly [string, string] | undefined {
   const name = headerName(key.toLowerCase())?.name;
   const value = wireText(text);
-  return name === undefined || framing.has(name) || breaksLines(value) ? undefined : [name, value];
+  return name === undefined || isStructural(name) || breaksLines(value) ? undefined : [name, value];
 }
 
 /** `append` is older than `append_action`, and counts where it is set. */
 export function changeOf({ header, append, appendAction }: HeaderValueOption, isResponse: boolean): HeaderChange[] {
   const raw = header?.value === "" ? Buffer.from(header.rawValue).toString("utf8") : header?.value;
+  const value = wireText(raw ?? "");
+  // The host of a request is an authorization server's to change: see applyAllowed.
+  if (!isResponse && header?.key.toLowerCase() === "host" && !breaksLines(value)) return [{ name: "host", value, how: "set" }];
   const safe = safeHeader(header?.key ?? "", raw ?? "");
-  if (safe === undefined) return [];
-  const [name, value] = safe;
-  if (append !== undefined) return [{ name, value, how: append ? (isResponse ? "add" : "append") : "set" }];
-  if (!isResponse) return [{ name, value, how: "set" }];
+  return safe === undefined ? [] : [changeWith(safe, append, appendAction, isResponse)];
+}
+
+function changeWith(
+  [name, value]: readonly [string, string],
+  append: boolean | undefined,
+  appendAction: Action,
+  isResponse: boolean,
+): HeaderChange {
+  if (append !== undefined) return { name, value, how: append ? (isResponse ? "add" : "append") : "set" };
+  if (!isResponse) return { name, value, how: "set" };
   const how = (
     {
       [Action.APPEND_IF_EXISTS_OR_ADD]: "add",
@@ -68,7 +94,7 @@ export function changeOf({ header, append, appendAction }: HeaderValueOption, is
       [Action.OVERWRITE_IF_EXISTS_OR_ADD]: "set",
     } as const
   )[appendAction];
-  return [{ name, value, how: how ?? "set" }];
+  return { name, value, how: how ?? "set" };
 }
 
 export function changeHeaders(headers: Headers, changes: readonly HeaderChange[]): void {

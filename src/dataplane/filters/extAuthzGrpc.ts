@@ -137,7 +137,7 @@ function judge({ status, httpResponse, dynamicMetadata }: CheckResponse): Author
     // Envoy leaves out what is to be appended: of a refusal there is nothing yet.
     (denied?.headers ?? [])
       .flatMap((each) => changeOf(each, false))
-      .filter(({ how }) => how === "set")
+      .filter(({ name, how }) => how === "set" && name !== "host")
       .map((change) => ({ ...change, how: "add" as const })),
   );
   return { kind: "denied", status: denied?.status?.code || forbidden, headers, body: wireText(denied?.body ?? ""), metadata };

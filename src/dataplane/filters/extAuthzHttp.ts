@@ -9,7 +9,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { type Headers, headerValue, setHeader } from "../http1/headers.ts";
 import { breaksLines, wireText } from "../text.ts";
 import { ask, type Question, type WholeAnswer } from "../upstream/ask.ts";
-import { type Authorization, type Authorizer, type HeaderChange, sanitized } from "./authorization.ts";
+import { type Authorization, type Authorizer, type HeaderChange, isStructural, sanitized } from "./authorization.ts";
 
 export type NameTest = (name: string) => boolean;
 
@@ -107,6 +107,7 @@ function judge(settings: Settings, answer: WholeAnswer | undefined): Authorizati
     const shown: Headers = [];
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i] as string;
+      if (isStructural(name)) continue;
       if (settings.toClient === undefined || always.has(name) || settings.toClient(name)) shown.push(name, headers[i + 1] as string);
     }
     // As the router of Envoy adds it to what it sends back.
@@ -121,10 +122,10 @@ function judge(settings: Settings, answer: WholeAnswer | undefined): Authorizati
   const response: HeaderChange[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const [name, value] = [headers[i] as string, headers[i + 1] as string];
-    if (name === "x-envoy-auth-headers-to-remove") continue;
+    if (name === "x-envoy-auth-headers-to-remove" || (isStructural(name) && name !== "host")) continue;
     if (settings.toUpstream(name)) request.push({ name, value, how: "set" });
     if (settings.appendedUpstream(name)) request.push({ name, value, how: "add" });
-    if (settings.toClientOnSuccess(name)) response.push({ name, value, how: "add" });
+    if (settings.toClientOnSuccess(name) && name !== "host") response.push({ name, value, how: "add" });
   }
   return { kind: "allowed", request, remove, response, setQuery: [], removeQuery: [], metadata: found };
 }
