@@ -6,7 +6,7 @@ import { backoffMs, pause } from "../lib/kubernetes/backoff.ts";
 import { KubeError } from "../lib/kubernetes/error.ts";
 import type { KubeObject, ResourceType } from "../lib/kubernetes/object.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
-import { Changes } from "./changes.ts";
+import { Changes, type NamedObject } from "./changes.ts";
 import type { ServerCertificate } from "./server.ts";
 
 export interface CertificateOptions {
@@ -62,10 +62,11 @@ interface Kept extends ServerCertificate {
  */
 export async function* certificates(options: CertificateOptions, signal: AbortSignal): AsyncGenerator<ServerCertificate, void, undefined> {
   const { api, namespace, secret, configuration, log } = options;
-  await using changes = new Changes(api, [
+  const own: readonly NamedObject[] = [
     { type: secrets, namespace, name: secret },
     ...(configuration === undefined ? [] : [{ type: configurations, name: configuration }]),
-  ]);
+  ];
+  await using changes = new Changes(api, own, log);
   const contest = new Contest(log);
   let failures = 0;
   let served = "";

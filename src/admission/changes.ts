@@ -3,6 +3,7 @@ import type { KubeApi } from "../lib/kubernetes/api.ts";
 import { pause } from "../lib/kubernetes/backoff.ts";
 import type { ResourceType } from "../lib/kubernetes/object.ts";
 import { reflect } from "../lib/kubernetes/reflector.ts";
+import type { Logger } from "../plugin/upstream-type.ts";
 
 export interface NamedObject {
   readonly type: ResourceType;
@@ -22,8 +23,17 @@ export class Changes implements AsyncDisposable {
   #hasRung = false;
   #wake: () => void = () => undefined;
 
-  constructor(api: KubeApi, objects: readonly NamedObject[]) {
-    this.#following = objects.map((each) => this.#follow(api, each));
+  constructor(api: KubeApi, objects: readonly NamedObject[], log: Logger) {
+    this.#following = objects.map((each) =>
+      this.#follow(api, each).catch((fault: unknown) => {
+        // It is looked at every now and then.
+        this.#unheard.add(each);
+        log.error(
+          { name: each.name, error: String((fault as Error)?.stack ?? fault) },
+          "changes of the webhook's objects are not heard of",
+        );
+      }),
+    );
   }
 
   /** Waits for the next change since the last call; so long at most, and shorter where changes cannot be heard of. */

@@ -161,17 +161,14 @@ class Discovery implements DiscoverySource {
         for await (const list of run.discover(context)) {
           if (signal.aborted) return;
           if (this.#take(run, list, context, isSuspect)) isSuspect = false;
-          else void this.#takeLater(run, list, context);
+          else this.#takeLater(run, list, context).catch((fault: unknown) => logFailure(run, fault, context));
           failures = 0;
         }
         return;
       } catch (error) {
         if (signal.aborted) return;
         isSuspect = true;
-        context.log.error(
-          { kind: run.kind, error: error instanceof Error ? error.stack : String(error) },
-          "discovery failed; what it found stays in service",
-        );
+        logFailure(run, error, context);
       }
       await delay(Math.min(60_000, 1000 * 2 ** failures), undefined, { signal }).catch(() => undefined);
     }
@@ -270,4 +267,8 @@ class Discovery implements DiscoverySource {
       this.#wake = resolve;
     });
   }
+}
+
+function logFailure({ kind }: Run, fault: unknown, { log }: EdgeContext): void {
+  log.error({ kind, error: fault instanceof Error ? fault.stack : String(fault) }, "discovery failed; what it found stays in service");
 }

@@ -37,6 +37,7 @@ function story(hook: Hook) {
   const current: { settings: Spec<"Settings"> } = { settings: create(SettingsSchema) };
   const nothing = () => undefined;
   const errors: string[] = [];
+  const log = { debug: nothing, info: nothing, warn: nothing, error: (_fields: object, message: string) => void errors.push(message) };
   const reports: Report[] = [];
   const type: AnyUpstreamType = { kind: "aws", cluster: nothing, functions: hook };
   const found: string[] = [];
@@ -44,8 +45,10 @@ function story(hook: Hook) {
     for await (const { key, spec } of discoverTypeFunctions({
       upstreams: lists,
       types: [type, { kind: "static", cluster: nothing }],
-      typed: ({ key, ref, spec }) =>
-        spec && { type, upstream: { key, ref, name: ref.name, spec: spec.upstreamType.value, upstream: spec } },
+      typed: ({ key, ref, spec }) => {
+        if (ref.name === "boom") throw new Error("boom");
+        return spec && { type, upstream: { key, ref, name: ref.name, spec: spec.upstreamType.value, upstream: spec } };
+      },
       settings: () => current.settings,
       namespaceLabels: nothing,
       contextOf: (_, signal) => ({
@@ -53,8 +56,9 @@ function story(hook: Hook) {
         settings: () => current.settings,
         secret: nothing,
         report: (report) => void reports.push(report),
-        log: { debug: nothing, info: nothing, warn: nothing, error: (_fields, message) => void errors.push(message) },
+        log,
       }),
+      log,
       signal: ended.signal,
     }))
       found.push(`${key.split("/").at(-1)} ${spec === undefined ? "gone" : "found"}`);
@@ -133,4 +137,19 @@ test("a hook that fails is called again; what it yields late for an Upstream tha
   say(upstream("a"));
   await eventually(() => found, ["a found"]);
   expect(errors).toEqual(["discovery of functions failed; what was found stays in service"]);
+});
+
+test("an Upstream that its type fails on is asked nothing; its neighbours are, then and later", async () => {
+  const { say, found, errors } = story(noting().hook);
+  say(upstream("boom"), upstream("a"));
+  await eventually(() => found, ["a found"]);
+  say(upstream("boom"), upstream("a"), upstream("b"));
+  await eventually(() => found.includes("b found"), true);
+  expect(errors).toEqual([]);
+});
+
+test("a list that cannot be read ends discovery with a word in the log, and nothing else", async () => {
+  const { say, errors } = story(noting().hook);
+  say(undefined as never);
+  await eventually(() => errors, ["discovery of functions by types ended; what was found stays"]);
 });

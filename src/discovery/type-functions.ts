@@ -6,7 +6,7 @@ import { Latest } from "../lib/latest.ts";
 import { Report } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import type { Resource, Spec } from "../model/resource.ts";
-import type { AnyUpstreamType, EdgeContext, UpstreamOf } from "../plugin/upstream-type.ts";
+import type { AnyUpstreamType, EdgeContext, Logger, UpstreamOf } from "../plugin/upstream-type.ts";
 import { isAskedByType } from "./function-plan.ts";
 import type { FunctionsFound } from "./overlay.ts";
 
@@ -23,6 +23,7 @@ export interface TypeFunctionsOptions {
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>> | undefined;
   /** What functions() is given. Called for each run: `signal` ends that run. */
   readonly contextOf: (kind: string, signal: AbortSignal) => EdgeContext;
+  readonly log: Logger;
   readonly signal: AbortSignal;
 }
 
@@ -33,7 +34,9 @@ export async function* discoverTypeFunctions(options: TypeFunctionsOptions): Asy
   const found = new Latest<ResourceKey, FunctionsFound>(signal);
   const runs = [...options.types].flatMap((type) => (type.functions ? [new TypeRun(type, options, signal, found)] : []));
   if (runs.length === 0) return;
-  void follow();
+  follow().catch((fault: unknown) => {
+    if (!signal.aborted) options.log.error({ error: stackOf(fault) }, "discovery of functions by types ended; what was found stays");
+  });
   try {
     yield* found;
   } finally {
@@ -88,11 +91,20 @@ class TypeRun {
 
   #ask(resource: Resource<"Upstream">): void {
     if (this.#asked.get(resource.key)?.resource === resource) return;
-    const typed = this.#options.typed(resource);
+    const typed = this.#typed(resource);
     if (typed?.type === this.#type) {
       this.#asked.set(resource.key, { resource, upstream: typed.upstream });
       this.#note();
     } else this.#leave(resource.key);
+  }
+
+  /** Undefined where its type fails on it, too: that is said where its cluster is made. */
+  #typed(resource: Resource<"Upstream">): ReturnType<TypeFunctionsOptions["typed"]> {
+    try {
+      return this.#options.typed(resource);
+    } catch {
+      return undefined;
+    }
   }
 
   /** Nothing is asked any more, so there is nothing to complain of. */
@@ -135,7 +147,7 @@ class TypeRun {
       } catch (error) {
         if (signal.aborted) return;
         context.log.error(
-          { kind: this.#type.kind, error: error instanceof Error ? error.stack : String(error) },
+          { kind: this.#type.kind, error: stackOf(error) },
           "discovery of functions failed; what was found stays in service",
         );
       }
@@ -159,4 +171,8 @@ class TypeRun {
       }
     }
   }
+}
+
+function stackOf(fault: unknown): string {
+  return String((fault as Error | undefined)?.stack ?? fault);
 }

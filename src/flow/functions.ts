@@ -127,6 +127,7 @@ export class Functions {
         settings: () => flow.settings.value,
         namespaceLabels: (name) => this.#namespaceLabels(name),
         contextOf: (kind, ofRun) => contextOf(`functions of ${kind}`, ofRun),
+        log: contextOf("functions of types", signal).log,
         signal,
       }),
     );

@@ -84,4 +84,25 @@ describe.skipIf(findKubernetes() === undefined)("a Lease", () => {
     const writers = kubernetes.writes({ withAdmin: true }).filter(({ resource, name }) => resource === "leases" && name === "outage");
     expect(writers.length).toBeGreaterThan(1);
   });
+
+  test("a fault of ours, or of who is told, is said and tried again like an outage", async () => {
+    const faults: string[] = [];
+    const real = await api();
+    let asked = 0;
+    const faulty: KubeApi = {
+      ...real,
+      async get(...call) {
+        if (++asked === 1) throw new TypeError("a fault of ours");
+        return real.get(...call);
+      },
+    };
+    const onChange = () => {
+      throw new Error("a deaf listener");
+    };
+    const onFault = (error: Error | undefined) => faults.push(error?.message ?? "over");
+    const options = { namespace: "gloo-system", name: "faulty", identity: "a", everyMs: 100, onChange, onFault };
+    await using lease = new Lease(faulty, options).start();
+    await vi.waitFor(() => expect(lease.isLeader).toBe(true), patience);
+    await vi.waitFor(() => expect(faults).toEqual(["a fault of ours", "over", "a deaf listener"]), patience);
+  });
 });

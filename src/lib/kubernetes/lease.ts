@@ -22,8 +22,8 @@ export interface LeaseOptions {
   /** Default: 2 s. */
   readonly everyMs?: number;
   readonly onChange?: (isLeader: boolean) => void;
-  /** Told once for each outage, and with undefined when it is over. */
-  readonly onFault?: (error: KubeError | undefined) => void;
+  /** Told once for each outage, and with undefined when it is over. What is no KubeError is a fault of ours. */
+  readonly onFault?: (error: Error | undefined) => void;
   /** Milliseconds that never go back. */
   readonly now?: () => number;
 }
@@ -99,11 +99,10 @@ export class Lease implements Leadership, AsyncDisposable {
         this.#hasFault = false;
       } catch (error) {
         if (signal.aborted) break;
-        if (!(error instanceof KubeError)) throw error;
         // Two who try at the same moment are no outage.
-        if (error.fault !== "conflict") {
+        if (!(error instanceof KubeError && error.fault === "conflict")) {
           failures++;
-          if (!this.#hasFault) this.#options.onFault?.(error);
+          if (!this.#hasFault) this.#options.onFault?.(error as Error);
           this.#hasFault = true;
         }
       }
@@ -161,7 +160,11 @@ export class Lease implements Leadership, AsyncDisposable {
     }
     if (isLeader === this.#wasLeader) return;
     this.#wasLeader = isLeader;
-    this.#options.onChange?.(isLeader);
+    try {
+      this.#options.onChange?.(isLeader);
+    } catch (error) {
+      this.#options.onFault?.(error as Error);
+    }
   }
 }
 
