@@ -55,6 +55,9 @@ export async function reflect(api: KubeApi, type: ResourceType, sink: ReflectorS
 
 const companyMs = 50;
 
+/** A watch that ends before has come to nothing. */
+const shortMs = 1000;
+
 /** A server may ask for more; it gets no more than that. */
 const maxRetryAfterMs = 60_000;
 
@@ -69,6 +72,8 @@ class Reflector {
   #guard: MassDeleteGuard;
   #from: string | undefined;
   #failures = 0;
+  /** Watches that ended as expired one after another, each in no time. */
+  #expirations = 0;
   /** Since the last list something happened that makes missing objects doubtful. */
   #isSuspect = false;
   #held = 0;
@@ -105,11 +110,16 @@ class Reflector {
   }
 
   async #recover(error: KubeError): Promise<void> {
+    const { signal } = this.#options;
     const wasListed = this.#from !== undefined;
     if (error.fault === "expired") {
       this.#from = undefined;
-      // Only a list that says so again and again is an outage.
-      if (wasListed) return;
+      // Only a list that says so is an outage. Where watches end so one after another, the next list waits.
+      if (wasListed) {
+        if (this.#expirations > 0) await pause(backoffMs(this.#expirations, this.#backoff), signal);
+        this.#expirations++;
+        return;
+      }
     }
     this.#failures++;
     if (error.fault === "missing") this.#guard = new MassDeleteGuard({ holdMs: this.#options.holdAfterMissingMs ?? 60_000 });
@@ -117,7 +127,6 @@ class Reflector {
     if (error.fault !== "unreachable" && error.fault !== "busy") this.#from = undefined;
     this.#isSuspect = true;
     this.#sink.fault(error);
-    const { signal } = this.#options;
     const wait = Math.max(backoffMs(this.#failures, this.#backoffFor(error)), Math.min(error.retryAfterMs ?? 0, maxRetryAfterMs));
     if (error.fault !== "unreachable") return pause(wait, signal);
     // Somebody else's request may find out sooner that the outage is over.
@@ -240,11 +249,12 @@ class Reflector {
     } finally {
       clearTimeout(soon);
       outer.removeEventListener("abort", stop);
+      if (performance.now() - begun >= shortMs) this.#expirations = 0;
     }
     // The list that was wanted, when the server ended the watch at that very moment.
     if (look.signal.aborted) this.#from = undefined;
     // A server that ends each watch at once shall not be asked all the time.
-    if (events === 0 && performance.now() - begun < 1000) await pause(backoffMs(4, this.#backoff), outer);
+    if (events === 0 && performance.now() - begun < shortMs) await pause(backoffMs(4, this.#backoff), outer);
   }
 }
 
