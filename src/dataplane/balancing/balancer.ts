@@ -3,6 +3,7 @@
 import { type Candidate, noContext, type PickContext } from "./candidate.ts";
 import { type Level, type LevelConfig, type Locality, levelsOf } from "./levels.ts";
 import { isHashing, type Picker, type PolicyConfig, pickerOf, type Share } from "./policies.ts";
+import { type Position, Positions } from "./positions.ts";
 
 export interface BalancerConfig extends LevelConfig {
   readonly policy: PolicyConfig;
@@ -12,19 +13,24 @@ export class Balancer<H extends Candidate> {
   readonly #levels: readonly Level<H>[];
   readonly #policy: PolicyConfig;
   readonly #isHashing: boolean;
-  /** Where round robin stands; shared with the next balancer. */
-  readonly #position: { value: number };
+  readonly #positions: Positions;
+  readonly #group: string;
   readonly #hashPickers = new Map<Level<H>, Picker<H> | undefined>();
   readonly #pickers = new Map<Locality<H>, Picker<H>>();
   readonly #credits = new Map<Locality<H>, number>();
   /** Of a cluster with one priority and one locality: nearly all of them. */
   readonly #only: Picker<H> | undefined;
 
-  constructor(hosts: readonly H[], config: BalancerConfig, position = { value: 0 }) {
+  /**
+   * @param positions where round robin stands; shared with the next balancer
+   * @param group what these hosts are among all that share `positions`
+   */
+  constructor(hosts: readonly H[], config: BalancerConfig, positions = new Positions(), group = "") {
     this.#levels = levelsOf(hosts, config);
     this.#policy = config.policy;
     this.#isHashing = isHashing(config.policy);
-    this.#position = position;
+    this.#positions = positions;
+    this.#group = group;
     const [level, ...others] = this.#levels;
     const [locality, ...more] = level?.localities ?? [];
     if (!this.#isHashing && others.length === 0 && locality !== undefined && more.length === 0) this.#only = this.#pickerOf(locality);
@@ -76,7 +82,7 @@ export class Balancer<H extends Candidate> {
   #pickerOf(locality: Locality<H>): Picker<H> {
     let picker = this.#pickers.get(locality);
     if (picker === undefined) {
-      picker = pickerOf(this.#policy, locality.hosts, this.#position, () => sharesOf([locality]));
+      picker = pickerOf(this.#policy, locality.hosts, this.#positionOf(locality), () => sharesOf([locality]));
       this.#pickers.set(locality, picker);
     }
     return picker;
@@ -86,9 +92,14 @@ export class Balancer<H extends Candidate> {
   #hashPicker(level: Level<H>): Picker<H> | undefined {
     if (this.#hashPickers.has(level)) return this.#hashPickers.get(level);
     const hosts = level.localities.flatMap((locality) => locality.hosts);
-    const picker = hosts.length === 0 ? undefined : pickerOf(this.#policy, hosts, this.#position, () => sharesOf(level.localities));
+    const [first] = level.localities;
+    const picker = first && pickerOf(this.#policy, hosts, this.#positionOf(first), () => sharesOf(level.localities));
     this.#hashPickers.set(level, picker);
     return picker;
+  }
+
+  #positionOf({ key }: Locality<H>): Position {
+    return this.#positions.of(`${this.#group} ${key}`);
   }
 }
 

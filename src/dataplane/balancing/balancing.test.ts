@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { Balancer } from "./balancer.ts";
 import type { Candidate } from "./candidate.ts";
 import type { PolicyConfig } from "./policies.ts";
+import { Positions } from "./positions.ts";
 import { SubsetBalancer, type SubsetConfig } from "./subsets.ts";
 import { xxHash64 } from "./xxhash64.ts";
 
@@ -117,6 +118,26 @@ test("localities take their weight, less when they are not well", () => {
   expect(shares(new Balancer([...zone("near", 3), ...zone("none", 0)], byLocality))).toEqual({ near: 100 });
 });
 
+test("each host of a locality gets its turn, whatever the other localities get", () => {
+  const zone = (name: string) => [1, 2].map((i) => host(`${name}${i}`, { zone: name, zoneWeight: 1 }));
+  const hosts = [...zone("a"), ...zone("b")];
+  expect(shares(new Balancer(hosts, { ...roundRobin, byLocality: true }))).toEqual({ a1: 25, a2: 25, b1: 25, b2: 25 });
+});
+
+test("each host of a subset gets its turn, whatever the other subsets get; and over changes", () => {
+  const hosts = ["a1", "a2", "b1", "b2"].map((label) => host(label, { lbMetadata: { version: label[0] } }));
+  const selectors = [{ keys: ["version"], fallback: undefined, fallbackKeys: [] }];
+  const subsets: SubsetConfig = { fallback: "none", defaultSubset: {}, selectors, listAsAny: false, panicModeAny: false };
+  const positions = new Positions();
+  let turn = 0;
+  const pick = () => {
+    const values = { version: turn++ % 2 === 0 ? "a" : "b" };
+    const balancer = new SubsetBalancer(hosts, subsets, roundRobin, positions);
+    return balancer.pick({ hash: undefined, subset: { keys: ["version"], values } }, 0);
+  };
+  expect(shares({ pick })).toEqual({ a1: 25, a2: 25, b1: 25, b2: 25 });
+});
+
 const hashing: readonly PolicyConfig[] = [
   { kind: "ringHash", minSize: 1_024, maxSize: 8_388_608, byHostname: false },
   { kind: "maglev", size: 65_537, byHostname: false },
@@ -157,7 +178,7 @@ test("a request goes to the hosts that have its metadata, or where the selector 
     listAsAny: true,
     panicModeAny: false,
   };
-  const balancer = new SubsetBalancer(hosts, subsets, roundRobin, { value: 0 });
+  const balancer = new SubsetBalancer(hosts, subsets, roundRobin, new Positions());
   const asked = (values: Record<string, unknown> | undefined) =>
     Object.keys(
       shares({

@@ -18,6 +18,8 @@ export interface Level<H> {
 }
 
 export interface Locality<H> {
+  /** Unique among all localities of all levels, and the same over changes. */
+  readonly key: string;
   /** Against its siblings. */
   readonly weight: number;
   readonly hosts: readonly H[];
@@ -41,19 +43,19 @@ export function levelsOf<H extends Candidate>(hosts: readonly H[], config: Level
   if (total === 0) {
     // Nothing is well anywhere: the first priority, in panic; as long as that is allowed.
     const [first] = priorities;
-    return first === undefined ? [] : [{ load: 100, localities: localitiesOf(first, config.panicThreshold > 0 ? first : [], config) }];
+    return first === undefined ? [] : [{ load: 100, localities: localitiesOf("0", first, config.panicThreshold > 0 ? first : [], config) }];
   }
   const isPanic = (all: readonly H[]) =>
     total < 100 && (100 * all.filter((host) => host.isHealthy || host.isDegraded).length) / all.length < config.panicThreshold;
   const levels: { load: number; localities: Locality<H>[] }[] = [];
   for (const [index, all] of priorities.entries()) {
     const used = isPanic(all) ? all : all.filter((host) => host.isHealthy);
-    levels.push({ load: share(healthy[index] as number), localities: localitiesOf(all, used, config) });
+    levels.push({ load: share(healthy[index] as number), localities: localitiesOf(`${index}`, all, used, config) });
   }
   for (const [index, all] of priorities.entries()) {
     if ((degraded[index] as number) === 0) continue;
     const used = isPanic(all) ? all : all.filter((host) => host.isDegraded);
-    levels.push({ load: share(degraded[index] as number), localities: localitiesOf(all, used, config) });
+    levels.push({ load: share(degraded[index] as number), localities: localitiesOf(`${index} degraded`, all, used, config) });
   }
   // Rounding: what is left goes to the first that takes anything.
   const first = levels.find(({ load }) => load > 0);
@@ -81,12 +83,13 @@ function sum(values: readonly number[]): number {
 
 /** Without weights for localities, all hosts are one. A locality counts as much as its weight, less when many of its hosts are not well. */
 function localitiesOf<H extends Candidate>(
+  level: string,
   all: readonly H[],
   used: readonly H[],
   { byLocality, overprovisioning }: LevelConfig,
 ): Locality<H>[] {
   if (used.length === 0) return [];
-  if (!byLocality || !all.some((host) => host.spec.locality.weight > 0)) return [{ weight: 1, hosts: used }];
+  if (!byLocality || !all.some((host) => host.spec.locality.weight > 0)) return [{ key: level, weight: 1, hosts: used }];
   const groups = new Map<string, { all: number; used: H[]; weight: number }>();
   for (const host of all) {
     const { key, weight } = host.spec.locality;
@@ -95,7 +98,11 @@ function localitiesOf<H extends Candidate>(
     groups.set(key, group);
   }
   for (const host of used) groups.get(host.spec.locality.key)?.used.push(host);
-  return [...groups.values()]
-    .filter((group) => group.weight > 0 && group.used.length > 0)
-    .map((group) => ({ weight: group.weight * Math.min(1, (overprovisioning * group.used.length) / group.all), hosts: group.used }));
+  return [...groups]
+    .filter(([, group]) => group.weight > 0 && group.used.length > 0)
+    .map(([key, group]) => ({
+      key: `${level} ${key}`,
+      weight: group.weight * Math.min(1, (overprovisioning * group.used.length) / group.all),
+      hosts: group.used,
+    }));
 }

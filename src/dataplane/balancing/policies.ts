@@ -2,6 +2,7 @@
 
 import type { Candidate } from "./candidate.ts";
 import { maglevTable } from "./maglev.ts";
+import type { Position } from "./positions.ts";
 import { hashRing } from "./ring-hash.ts";
 
 export type PolicyConfig =
@@ -28,7 +29,7 @@ export function isHashing({ kind }: PolicyConfig): boolean {
 export function pickerOf<H extends Candidate>(
   policy: PolicyConfig,
   hosts: readonly H[],
-  position: { value: number },
+  position: Position,
   shares: () => readonly Share<H>[],
 ): Picker<H> {
   const [only] = hosts;

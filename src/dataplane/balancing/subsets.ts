@@ -2,6 +2,7 @@
 
 import { Balancer, type BalancerConfig } from "./balancer.ts";
 import type { Candidate, PickContext, SubsetCriteria } from "./candidate.ts";
+import type { Positions } from "./positions.ts";
 
 export type SubsetFallback = "none" | "any" | "default";
 
@@ -28,16 +29,16 @@ export class SubsetBalancer<H extends Candidate> {
   readonly #hosts: readonly H[];
   readonly #config: SubsetConfig;
   readonly #balancing: BalancerConfig;
-  readonly #position: { value: number };
+  readonly #positions: Positions;
   readonly #all: Balancer<H>;
   readonly #subsets = new Map<string, Balancer<H>>();
 
-  constructor(hosts: readonly H[], config: SubsetConfig, balancing: BalancerConfig, position: { value: number }) {
+  constructor(hosts: readonly H[], config: SubsetConfig, balancing: BalancerConfig, positions: Positions) {
     this.#hosts = hosts;
     this.#config = config;
     this.#balancing = balancing;
-    this.#position = position;
-    this.#all = new Balancer(hosts, balancing, position);
+    this.#positions = positions;
+    this.#all = new Balancer(hosts, balancing, positions);
   }
 
   pick(context: PickContext, attempt: number): H | undefined {
@@ -78,7 +79,7 @@ export class SubsetBalancer<H extends Candidate> {
     if (subset === undefined) {
       const members = this.#hosts.filter((host) => keys.every((key) => this.#has(host, key, values[key])));
       if (members.length === 0) return undefined;
-      subset = new Balancer(members, this.#balancing, this.#position);
+      subset = new Balancer(members, this.#balancing, this.#positions, name);
       this.#subsets.set(name, subset);
     }
     return subset;

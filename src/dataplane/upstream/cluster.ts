@@ -3,6 +3,7 @@
 
 import { Balancer } from "../balancing/balancer.ts";
 import type { PickContext } from "../balancing/candidate.ts";
+import { Positions } from "../balancing/positions.ts";
 import { SubsetBalancer } from "../balancing/subsets.ts";
 import type { CompiledCluster } from "../compile/cluster.ts";
 import { type EndpointSet, type EndpointSpec, noEndpoints } from "../compile/endpoints.ts";
@@ -33,6 +34,13 @@ export class ClusterStats {
   upstream_cx_none_healthy = 0;
 }
 
+/** Of connections that are passed on as they are. */
+class TcpUpstreamStats {
+  upstream_cx_rx_bytes_total = 0;
+  upstream_cx_tx_bytes_total = 0;
+  upstream_cx_connect_attempts_exceeded = 0;
+}
+
 export interface ClusterEnvironment {
   readonly secret: SecretLookup;
   /** A name did not resolve; undefined: it does again. */
@@ -57,12 +65,13 @@ export class ClusterRuntime {
   readonly #leaving = new Set<Host>();
   #balancer: { pick(context: PickContext, attempt: number): Host | undefined } = noBalancer;
   /** Where round robin stands, over all changes. */
-  readonly #position = { value: 0 };
+  readonly #positions = new Positions();
   #overprovisioning = 1.4;
   #checks: HealthChecks | undefined;
   #outliers: OutlierDetector<Host> | undefined;
   #resolution: Resolution | undefined;
   #sweep: NodeJS.Timeout | undefined;
+  #tcpStats: TcpUpstreamStats | undefined;
 
   constructor(config: CompiledCluster, eds: EndpointSet | undefined, environment: ClusterEnvironment) {
     this.config = config;
@@ -95,6 +104,11 @@ export class ClusterRuntime {
     if (avoid !== undefined)
       for (let i = 1; i < attempts && host !== undefined && avoid.has(host); i++) host = this.#balancer.pick(context, i);
     return host;
+  }
+
+  get tcpStats(): TcpUpstreamStats {
+    this.#tcpStats ??= new TcpUpstreamStats();
+    return this.#tcpStats;
   }
 
   /** What became of a request that the host got. */
@@ -189,8 +203,8 @@ export class ClusterRuntime {
     const config = { ...balancing, overprovisioning: this.#overprovisioning };
     this.#balancer =
       subsets === undefined
-        ? new Balancer(this.hosts, config, this.#position)
-        : new SubsetBalancer(this.hosts, subsets, config, this.#position);
+        ? new Balancer(this.hosts, config, this.#positions)
+        : new SubsetBalancer(this.hosts, subsets, config, this.#positions);
   }
 
   /** A host that left has no connection any more. */
@@ -239,7 +253,7 @@ export class ClusterRuntime {
   /** Counters and gauges, under Envoy's names. */
   allStats(): Record<string, number> {
     const hosts = this.hosts;
-    const stats: Record<string, number> = { ...this.stats };
+    const stats: Record<string, number> = { ...this.stats, ...this.#tcpStats };
     this.responses.writeTo(stats, "upstream", true);
     return {
       ...stats,
