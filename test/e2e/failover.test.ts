@@ -1,14 +1,15 @@
 // Failover through both data planes: the Upstream's own endpoint dies, requests go to the other place, and come back with it.
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 import { certificates } from "../../src/dataplane/testing/certificates.ts";
+import { freePort } from "../servers/ports.ts";
 import { ask, type Folder, folder, object, proxies, run, until, untilAnswers, virtualService } from "./gateway.ts";
 
 const healthChecks = [
   {
-    timeout: "1s",
+    // Long: one answer that is late on a busy machine is no failure. What is gone refuses at once.
+    timeout: "10s",
     interval: "0.1s",
     noTrafficInterval: "0.1s",
     unhealthyThreshold: 1,
@@ -108,11 +109,10 @@ interface Place extends AsyncDisposable {
 /** Answers with its name; over TLS with a certificate. */
 async function place(name: string, tls?: { readonly cert: string; readonly key: string }): Promise<Place> {
   let server: Server;
-  let port = 0;
+  const port = await freePort();
   const start = async () => {
     server = tls ? createTlsServer(tls, (_, answer) => answer.end(name)) : createServer((_, answer) => answer.end(name));
     await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
-    port = (server.address() as AddressInfo).port;
   };
   const stop = async () => {
     server.closeAllConnections();

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { certificates } from "../../src/dataplane/testing/certificates.ts";
 import { type InProcess, inProcess } from "../e2e/in-process.ts";
-import { quietPorts } from "../servers/ports.ts";
+import { freePorts } from "../servers/ports.ts";
 import { ask, raw } from "./ask.ts";
 import { startEcho } from "./echo.ts";
 import { startGrpc } from "./grpc.ts";
@@ -31,7 +31,7 @@ export async function serve(cases: readonly OptionCase[]): Promise<Served> {
     grpc: open.use(await startGrpc()),
     tls: { leaf: made.signed("leaf.test", authority), authority },
   };
-  const ports = await quietPorts(cases.length + 1);
+  const ports = await freePorts(cases.length + 1);
   const places = new Map(
     cases.map((each, i): [OptionCase, Place] => {
       const name = `case-${i}`;
@@ -69,9 +69,9 @@ export async function serve(cases: readonly OptionCase[]): Promise<Served> {
         raw: (text, until) => raw(port, text, until),
         stat: async (name) => Number((await process.envoy.admin(`/stats?filter=${encodeURIComponent(`^${name}$`)}`)).split(": ")[1] ?? 0),
         async eventually(what, isSo) {
-          const deadline = performance.now() + 10_000;
+          const deadline = performance.now() + 60_000;
           while (!(await isSo())) {
-            if (performance.now() > deadline) throw new Error(`not so after 10 s: ${what}`);
+            if (performance.now() > deadline) throw new Error(`not so after 60 s: ${what}`);
             await delay(10);
           }
         },

@@ -8,6 +8,7 @@ import { describe, expect, test } from "vitest";
 import type { BoundAddress } from "../../../src/xds/address.ts";
 import { createXdsServer } from "../../../src/xds/server.ts";
 import { xdsMethods } from "../../../src/xds/services.ts";
+import { freePort } from "../../servers/ports.ts";
 import { TestClient } from "./client.ts";
 import { assignment, CDS, cluster, EDS, LDS, listen, RDS, resource, route, SDS, serve } from "./fixture.ts";
 
@@ -164,7 +165,7 @@ test("a port that is taken is an error, not a crash", async () => {
 test("a server that stops ends its streams and lets its port go", async () => {
   const server = createXdsServer({ drainMs: 50 });
   server.publish("ns~proxy", { upserts: [cluster("a")], removals: [] });
-  const address = await server.listen({ host: "127.0.0.1", port: 0 });
+  const address = await server.listen({ host: "127.0.0.1", port: await freePort() });
   await using client = new TestClient(address);
   client.subscribe(CDS);
   await client.take(CDS);
