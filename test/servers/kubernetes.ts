@@ -59,6 +59,9 @@ export interface RunningKubernetes extends KubeClient, AsyncDisposable {
   readonly apiServer: KubernetesProcess;
   readonly etcd: KubernetesProcess & {
     readonly url: string;
+    readonly peerUrl: string;
+    /** Asks for `/v3/kv/range` and the like. Throws where the answer is none of success. */
+    call(path: string, body: object): Promise<unknown>;
     /** Forgets all old revisions, so that watches from them are answered 410. */
     compact(): Promise<void>;
   };
@@ -81,6 +84,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
   const path = (name: string) => join(folder, name);
   const [etcdPort, peerPort, port] = (await freePorts(3)) as [number, number, number];
   const etcdUrl = `http://127.0.0.1:${etcdPort}`;
+  const peerUrl = `http://127.0.0.1:${peerPort}`;
   const url = `https://127.0.0.1:${port}`;
   const adminToken = randomBytes(16).toString("hex");
   writeFiles(path, adminToken, options.users ?? []);
@@ -89,7 +93,9 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     `--data-dir=${path("etcd")}`,
     `--listen-client-urls=${etcdUrl}`,
     `--advertise-client-urls=${etcdUrl}`,
-    `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
+    `--listen-peer-urls=${peerUrl}`,
+    `--initial-advertise-peer-urls=${peerUrl}`,
+    `--initial-cluster=default=${peerUrl}`,
     "--unsafe-no-fsync",
     "--log-level=error",
     ...(options.etcdArgs ?? []),
@@ -120,6 +126,11 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
   const client = (token: string) => kubeClient({ url, ca, token });
   const admin = client(adminToken);
   const clients: KubeClient[] = [admin];
+  const callEtcd = async (path: string, body: object): Promise<unknown> => {
+    const answer = await fetch(`${etcdUrl}${path}`, { method: "POST", body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`etcd ${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  };
   let kubeconfigs = 0;
 
   const started = {
@@ -171,15 +182,13 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     etcd: {
       ...etcd,
       url: etcdUrl,
+      peerUrl,
       start: started.etcd,
+      call: callEtcd,
       async compact() {
-        const post = async (path: string, body: object) => {
-          const answer = await fetch(`${etcdUrl}${path}`, { method: "POST", body: JSON.stringify(body) });
-          if (!answer.ok) throw new Error(`etcd ${path}: ${answer.status} ${await answer.text()}`);
-          return (await answer.json()) as { readonly header: { readonly revision: string } };
-        };
-        const { header } = await post("/v3/kv/range", { key: Buffer.from("x").toString("base64") });
-        await post("/v3/kv/compaction", { revision: header.revision, physical: true });
+        const range = await callEtcd("/v3/kv/range", { key: Buffer.from("x").toString("base64") });
+        const { header } = range as { readonly header: { readonly revision: string } };
+        await callEtcd("/v3/kv/compaction", { revision: header.revision, physical: true });
       },
     },
     as(token) {
@@ -237,7 +246,7 @@ function okay({ status, body }: KubeAnswer): Readonly<Record<string, unknown>> {
 }
 
 /** A child process that can be stopped, killed and started again. */
-function controlled(name: string, binary: string, args: readonly string[]) {
+export function controlled(name: string, binary: string, args: readonly string[]) {
   let child: ChildProcess;
   let exited: Promise<void> = Promise.resolve();
   let log = "";
