@@ -37,6 +37,8 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
   readonly #writer: MessageWriter;
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
+  /** On the socket, as long as it is ours. */
+  readonly #listeners: Readonly<Record<string, (data: Buffer) => void>>;
   #exchange: Exchange | undefined;
   #isPaused = false;
   #isClosing = false;
@@ -55,11 +57,14 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
     this.isTls = owner.isTls;
     owner.stats.downstream_cx_total++;
     owner.stats.downstream_cx_active++;
-    socket.on("data", this.#reader.read);
-    socket.on("drain", () => this.#exchange?.onDownstreamDrain());
-    socket.on("error", () => undefined); // `close` follows
-    socket.on("end", () => this.#onEnd());
-    socket.on("close", () => this.#onClose());
+    this.#listeners = {
+      data: this.#reader.read,
+      drain: () => this.#exchange?.onDownstreamDrain(),
+      error: () => undefined, // `close` follows
+      end: () => this.#onEnd(),
+      close: () => this.#onClose(),
+    };
+    for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
     this.#waiting.set(owner.hcm.headTimeoutMs);
   }
 
@@ -161,7 +166,8 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
     const { stats } = this.#owner;
     stats.downstream_cx_total--;
     stats.downstream_cx_active--;
-    for (const event of ["data", "drain", "error", "end", "close"]) this.#socket.removeAllListeners(event);
+    // Ours and no others: node:net and node:tls listen to their own sockets.
+    for (const [event, listener] of Object.entries(this.#listeners)) this.#socket.off(event, listener);
     this.#socket.pause();
     this.#socket.unshift(data);
     this.#owner.onHttp2(this, this.#socket);

@@ -137,15 +137,18 @@ export class ConnectionPool implements ConnectionOwner, SessionOwner {
       socket.destroy();
       this.#failWaiting(failure, detail);
     };
+    const onError = (error: NodeJS.ErrnoException) => failed("connect", error.code ?? error.message);
+    const onClose = () => failed("connect", "closed");
     socket.once(connected, () => {
       if (isDone) return;
       finish();
-      socket.removeAllListeners("error");
-      socket.removeAllListeners("close");
+      // Ours and no others: node:tls listens to its own socket.
+      socket.off("error", onError);
+      socket.off("close", onClose);
       this.#onConnected(socket);
     });
-    socket.on("error", (error: NodeJS.ErrnoException) => failed("connect", error.code ?? error.message));
-    socket.on("close", () => failed("connect", "closed"));
+    socket.on("error", onError);
+    socket.on("close", onClose);
   }
 
   #onConnected(socket: Socket): void {
