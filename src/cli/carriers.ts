@@ -11,7 +11,7 @@ import type { Logger } from "../plugin/upstream-type.ts";
 import type { ListenSecurity, ListenAddress as XdsAddress } from "../xds/address.ts";
 import type { XdsServer } from "../xds/server.ts";
 import { findEnvoyBinary } from "./envoy-binary.ts";
-import type { EnvoyEnd, EnvoyProcess } from "./envoy-process.ts";
+import type { EnvoyEnd } from "./envoy-process.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 
 export interface CarrierOptions {
@@ -134,6 +134,12 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
   });
   const served = () => xds.served(options.proxyKey)[typeUrls.listener] ?? [];
   const envoy = superviseEnvoy({ binary, proxy: options.proxyKey, xds: reachable(address), log: options.log });
+  const listeners: Listeners = {
+    wanted: () => refused.others(served()),
+    isTaken: () => hasAnswered(xds),
+    open: () => envoy.openListeners(),
+  };
+  let hasStarted = false;
   return {
     consumers: [xds],
     name: `Envoy ${binary.path}, found by ${binary.foundBy}`,
@@ -143,7 +149,11 @@ async function withEnvoy(options: CarrierOptions): Promise<Carriers> {
     closed: () => refused.unbound(served()),
     async ready() {
       xds.ready();
-      await opened(envoy, binary.path, { wanted: () => refused.others(served()), isTaken: () => hasAnswered(xds) });
+      // One that ends later is started again, and opens its listeners then.
+      const end = await opened(listeners, hasStarted ? undefined : envoy.firstEnd);
+      if (end)
+        throw new CommandError(`Envoy ended as it started (${binary.path}, ${end.how})`, exitCodes.usage, end.lastWords || undefined);
+      hasStarted = true;
     },
     drain: (graceMs) => envoy.stop(graceMs),
     kill() {
@@ -181,25 +191,34 @@ function refusedListeners(proxy: ProxyKey) {
 /** How long a start waits for Envoy to open its listeners; it goes on by itself after that. */
 const envoyPatienceMs = 20_000;
 
+interface Listeners {
+  wanted(): readonly string[];
+  /** Envoy has them, refused or not. */
+  isTaken(): boolean;
+  open(): Promise<ReadonlySet<string>>;
+}
+
 /**
  * Resolves when Envoy takes requests on every listener that it has not refused: it says that it has a listener before the routes of
- * that listener have come. An Envoy that ends instead (not an Envoy, not for this system) is for the user to mend.
+ * that listener have come. With the end of Envoy, if that comes first and somebody is waiting for it: one that ends as it starts (not an
+ * Envoy, not for this system) is for the user to mend.
  */
-async function opened(envoy: EnvoyProcess, path: string, listeners: { wanted(): readonly string[]; isTaken(): boolean }): Promise<void> {
+async function opened({ wanted, isTaken, open }: Listeners, envoyEnd?: Promise<EnvoyEnd>): Promise<EnvoyEnd | undefined> {
   const until = performance.now() + envoyPatienceMs;
   let end: EnvoyEnd | undefined;
-  void envoy.firstEnd.then((its) => {
+  void envoyEnd?.then((its) => {
     end = its;
   });
   const isOpen = async () => {
-    if (!listeners.isTaken()) return false;
-    const open = await envoy.openListeners();
-    return listeners.wanted().every((name) => open.has(name));
+    if (!isTaken()) return false;
+    const names = await open();
+    return wanted().every((name) => names.has(name));
   };
-  while (listeners.wanted().length > 0 && performance.now() < until && !(await isOpen())) {
-    if (end) throw new CommandError(`Envoy ended as it started (${path}, ${end.how})`, exitCodes.usage, end.lastWords || undefined);
+  while (wanted().length > 0 && performance.now() < until && !(await isOpen())) {
+    if (end) return end;
     await delay(10);
   }
+  return undefined;
 }
 
 /** Whether a proxy has answered about its listeners, with a yes or a no. */

@@ -159,14 +159,17 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
       narrator.ready({ gateways, proxy: carriers.name, admin: admin?.url, xds: carriers.xdsText, watching });
     }
     let said = gateways.join(" ");
-    plane.onBatch(async (report) => {
-      if (report.isFirst) return;
-      narrator.batch(report);
-      if (!report.touchesListeners) return;
+    const tellMoves = async () => {
       await carriers.ready();
       const now = openGateways();
       if (now.join(" ") !== said) narrator.moved(now);
       said = now.join(" ");
+    };
+    plane.onBatch((report) => {
+      if (report.isFirst) return;
+      narrator.batch(report);
+      if (report.touchesListeners)
+        tellMoves().catch((fault: unknown) => log.error({ error: String(fault) }, "where requests are taken could not be told"));
     });
   }
   // Awaited here: what is open stays open until the end has come.

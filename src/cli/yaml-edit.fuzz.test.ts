@@ -84,7 +84,7 @@ function textOf(given: {
 
 const commentsOf = (yaml: string) => yaml.match(/# (above|behind) \d+|# neighbour|# kept/g) ?? [];
 
-test("an item goes in where it should, and no comment is lost", { timeout: 120_000 }, () => {
+test("an item goes in where it should, and no comment is lost", () => {
   fc.assert(
     fc.property(world, route, fc.nat(5), (given, drawn, at) => {
       const item = JSON.parse(JSON.stringify(drawn)) as unknown;
@@ -108,7 +108,7 @@ test("an item goes in where it should, and no comment is lost", { timeout: 120_0
   );
 });
 
-test("an object goes out, and its neighbours stay byte for byte", { timeout: 120_000 }, () => {
+test("an object goes out, and its neighbours stay byte for byte", () => {
   fc.assert(
     fc.property(world, (given) => {
       const before = textOf(given);
