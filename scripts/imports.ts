@@ -12,7 +12,7 @@ const layers: readonly (readonly string[])[] = [
   ["model"],
   ["graph", "template", "envoy"],
   ["plugin"],
-  ["sources", "discovery", "validate", "routing", "translate", "xds", "dataplane", "status", "state"],
+  ["sources", "discovery", "validate", "routing", "translate", "xds", "xds-client", "dataplane", "status", "state"],
   ["upstreams", "functions", "features"],
   ["builtins.ts"],
   ["flow"],

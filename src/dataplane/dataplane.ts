@@ -15,6 +15,7 @@ import type { Tables } from "./exchange/tables.ts";
 import { type ListenerInfo, ListeningSockets } from "./listening-sockets.ts";
 import { kindOf, ProblemBook, resourceKeyOf } from "./problems.ts";
 import { compileSecret, type PublishedSecret } from "./secrets.ts";
+import type { Listen } from "./socket.ts";
 import { ClusterRuntime } from "./upstream/cluster.ts";
 
 export type { ListenerInfo };
@@ -31,6 +32,8 @@ export interface DataPlane extends ResourceConsumer, AsyncDisposable {
   drain(deadlineMs: number): Promise<void>;
   /** Resolves when every published listener is bound or has failed to bind. */
   settled(): Promise<void>;
+  /** Why the resource could not be taken; undefined: it could. Nothing is changed. */
+  check(resource: EnvoyResource): string | undefined;
 }
 
 export interface DataPlaneOptions {
@@ -38,6 +41,10 @@ export interface DataPlaneOptions {
   /** Called after a change of {@link DataPlane.unsupported}. */
   readonly onProblems?: (problems: readonly Problem[]) => void;
   readonly log?: (level: "info" | "warn" | "error", message: string) => void;
+  /** A resource that was published cannot be taken; the version before stays. Called while it is published. */
+  readonly onRefused?: (resource: EnvoyResource, reason: string) => void;
+  /** Binds sockets, where it is not this process that does. */
+  readonly listen?: Listen;
   /** Puts a listener somewhere else: tests bind port 0. */
   readonly bindOverride?: (listener: string, address: ListenAddress) => ListenAddress;
 }
@@ -79,6 +86,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
       writeLog: (path, line) => this.#logs.write(path, line),
       problems: this.#problems,
       bindOverride: options.bindOverride,
+      listen: options.listen,
       log: (level, message) => this.#log(level, message),
       onProblems: () => this.#tellProblems(),
     });
@@ -131,6 +139,15 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     }
   }
 
+  check(resource: EnvoyResource): string | undefined {
+    try {
+      compileResource(resource);
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
   #remove(removal: ResourceChanges["removals"][number], touched: Touched): void {
     this.#problems.delete(resourceKeyOf(removal));
     switch (removal.typeUrl) {
@@ -167,7 +184,9 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
   }
 
   onUnreadable(resource: EnvoyResource, error: unknown): void {
-    const message = `${kindOf(resource.typeUrl)} ${resource.name}: ${(error as Error).message}`;
+    const reason = (error as Error).message;
+    this.#options.onRefused?.(resource, reason);
+    const message = `${kindOf(resource.typeUrl)} ${resource.name}: ${reason}`;
     this.#log("error", message);
     this.#problems.note(resource, [{ reason: "EnvoyResourceUnreadable", path: "", message, hint: "" }]);
   }
@@ -219,7 +238,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
       const message = `cluster ${cluster}: ${failure}`;
       this.#problems.set(
         key,
-        owners.map((owner) => problem("warning", owner, "DnsNotResolved", message)),
+        (owners.length > 0 ? owners : [undefined]).map((owner) => problem("warning", owner, "DnsNotResolved", message)),
       );
     }
     this.#tellProblems();
@@ -283,5 +302,22 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
 
   #log(level: "info" | "warn" | "error", message: string): void {
     this.#options.log?.(level, message);
+  }
+}
+
+function compileResource(resource: EnvoyResource): unknown {
+  switch (resource.typeUrl) {
+    case typeUrls.cluster:
+      return compileCluster(resource.bytes);
+    case typeUrls.endpoint:
+      return compileLoadAssignment(resource.bytes);
+    case typeUrls.route:
+      return compileRouteConfig(resource.bytes, undefined);
+    case typeUrls.listener:
+      return compileListener(resource.bytes, undefined);
+    case typeUrls.secret:
+      return compileSecret(resource);
+    default:
+      return undefined;
   }
 }

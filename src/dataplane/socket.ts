@@ -27,7 +27,12 @@ export interface SocketEnvironment {
   readonly writeLog: (path: string, line: string) => void;
   /** The state changed, or an attempt failed. */
   readonly onChange: (socket: ListeningSocket) => void;
+  /** Where it is not this process that binds. */
+  readonly listen: Listen | undefined;
 }
+
+/** Has the server listen; what goes wrong is an `error` of the server. */
+export type Listen = (server: Server, address: ListenAddress, backlog: number) => void;
 
 const firstRetryMs = 200;
 const lastRetryMs = 5_000;
@@ -53,6 +58,7 @@ export class ListeningSocket {
   readonly #encrypted = new Set<Socket>();
   readonly #terminators = new WeakMap<DownstreamTls, Terminator>();
   readonly #backlog: number | undefined;
+  readonly #listen: Listen;
   #server: Server | undefined;
   #retry: NodeJS.Timeout | undefined;
   #retryMs = firstRetryMs;
@@ -67,6 +73,7 @@ export class ListeningSocket {
     this.#secret = environment.secret;
     this.writeLog = environment.writeLog;
     this.#onChange = environment.onChange;
+    this.#listen = environment.listen ?? listenHere;
   }
 
   /** What serves the connections; undefined: they are closed at once. */
@@ -116,11 +123,9 @@ export class ListeningSocket {
       this.#onChange(this);
     });
     this.#server = server;
-    const backlog = this.#backlog === undefined ? { backlog: 4_096 } : { backlog: this.#backlog };
-    const { address } = this;
+    const backlog = this.#backlog ?? 4_096;
     try {
-      if (address.kind === "pipe") server.listen({ path: address.path, ...backlog });
-      else server.listen({ host: address.host, port: address.port, ipv6Only: address.ipv6Only, ...backlog });
+      this.#listen(server, this.address, backlog);
     } catch (error) {
       // Thrown, not emitted, for what is no port at all.
       server.emit("error", error as Error);
@@ -264,4 +269,9 @@ export class ListeningSocket {
 function helloOf(socket: TLSSocket): Hello {
   const serverName = typeof socket.servername === "string" ? socket.servername.toLowerCase() : "";
   return { isTls: true, serverName, protocols: socket.alpnProtocol ? [socket.alpnProtocol] : [] };
+}
+
+function listenHere(server: Server, address: ListenAddress, backlog: number): void {
+  if (address.kind === "pipe") server.listen({ path: address.path, backlog });
+  else server.listen({ host: address.host, port: address.port, ipv6Only: address.ipv6Only, backlog });
 }

@@ -43,6 +43,20 @@ export interface ResourceConsumer {
   retire(proxy: ProxyKey): void;
 }
 
+/** Takes resources that come from elsewhere, over xDS, and says of each batch what could not be taken. What is refused stays as it was before. */
+export interface ResourceTaker {
+  /** Resolves when the batch is in force. */
+  apply(changes: ResourceChanges): Promise<readonly RefusedResource[]>;
+  /** Why the resource could not be taken; nothing is changed. */
+  check(resource: EnvoyResource): Promise<string | undefined>;
+}
+
+export interface RefusedResource {
+  readonly typeUrl: TypeUrl;
+  readonly name: string;
+  readonly reason: string;
+}
+
 /** A client refused a resource. `resource` is the exact version refused. */
 export interface Refusal {
   readonly proxy: ProxyKey;
