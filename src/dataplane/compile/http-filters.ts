@@ -1,18 +1,21 @@
 // HTTP filters of a connection manager. The router is what this data plane is; those of filters/builtins.ts are executed in their order; of the
-// others, those whose configuration makes them do nothing need no word, and the rest is reported.
+// others, those whose configuration makes them do nothing need no word, and the rest is reported. Those that keep requests out are never left out: guard.ts.
 
-import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+import { type Any, AnySchema, anyUnpack } from "@bufbuild/protobuf/wkt";
+import { ExtensionWithMatcherSchema } from "../../gen/envoy/envoy/extensions/common/matching/v3/extension_matcher_pb.js";
 import { RouterSchema } from "../../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
 import type { HttpFilter } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { unhandledFields } from "../fields.ts";
 import { httpFilters } from "../filters/builtins.ts";
+import { neverExecuted } from "../filters/guard.ts";
 import type { AnyHttpFilter } from "../filters/http-filter.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
 import { messageName } from "./route-filters.ts";
 
 /** Filters that do nothing while their configuration is empty; what a route adds to them is reported there. */
-const inertWhenEmpty = [".FilterConfig", ".HeaderMutation", ".ExtAuthz", ".RBAC", ".JwtAuthentication"];
+const inertWhenEmpty = [".FilterConfig", ".HeaderMutation"];
 
 /** A filter of the list that is executed here. */
 export interface CompiledFilter {
@@ -36,10 +39,17 @@ export function compileHttpFilters(filters: readonly HttpFilter[], findings: Fin
   filters.forEach((filter, index) => {
     const place = findings.at(`http_filters[${index}]`);
     if (filter.configType.case !== "typedConfig") {
-      if (!filter.isOptional) place.notExecuted(`config_discovery (${filter.name})`);
+      const { typeUrls = [] } = filter.configType.value ?? {};
+      if (typeUrls.some((typeUrl) => guardOf({ typeUrl }) !== undefined)) compiled.push(closedFilter(filter, place.at("config_discovery")));
+      else if (!filter.isOptional) place.notExecuted(`config_discovery (${filter.name})`);
       return;
     }
     const any = filter.configType.value;
+    const matched = anyUnpack(any, ExtensionWithMatcherSchema)?.extensionConfig?.typedConfig;
+    if (matched !== undefined && guardOf(matched) !== undefined) {
+      compiled.push(closedFilter(filter, place.at("typed_config")));
+      return;
+    }
     const router = anyUnpack(any, RouterSchema);
     if (router !== undefined) {
       envoyHeaders = !router.suppressEnvoyHeaders;
@@ -61,6 +71,17 @@ export function compileHttpFilters(filters: readonly HttpFilter[], findings: Fin
   });
   const activeFilters = compiled.filter(({ config, isDisabled }) => config !== undefined && !isDisabled);
   return { envoyHeaders, filters: compiled, activeFilters };
+}
+
+/** The filter behind a configuration, where it keeps requests out. */
+function guardOf(any: Pick<Any, "typeUrl">): AnyHttpFilter | undefined {
+  return httpFilters.find(({ configType, isGuard }) => isGuard && configType === messageName(any));
+}
+
+/** Stands for one whose configuration comes in a way that is not executed: nobody passes. */
+function closedFilter(around: HttpFilter, findings: Findings): CompiledFilter {
+  const filter = neverExecuted("", "");
+  return { name: around.name, filter, config: filter.compile(create(AnySchema), findings, around), isDisabled: around.disabled };
 }
 
 function isInert(any: Parameters<typeof anyUnpack>[0]): boolean {

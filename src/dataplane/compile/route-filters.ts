@@ -58,7 +58,7 @@ function compileRouteFilter(any: Any, findings: Findings): RouteFilter | undefin
   }
 }
 
-export function messageName({ typeUrl }: Any): string {
+export function messageName({ typeUrl }: Pick<Any, "typeUrl">): string {
   return typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
 }
 

@@ -1,7 +1,7 @@
 // What the embedded data plane would do with a request, without doing it: the very steps of serving, from the filter chain to the head that an
 // upstream would get, with a client that nobody is and clusters that send nothing. With them, why: match-trace.ts.
 //
-// Filters that ask another service (or would wait for one) are taken to let the request pass, and are named.
+// Filters that ask another service (or would wait for one) are taken to let the request pass, and are named; so are those that are not executed here.
 
 import type { EndpointSpec } from "../compile/endpoints.ts";
 import type { CompiledChain, FilterChains } from "../compile/filter-chains.ts";
@@ -241,7 +241,7 @@ class Attempt implements Tables {
     if (onRequest === undefined) return run;
     const watched: FilterRun["onRequest"] = (exchange) => {
       const before = exchange.route;
-      const verdict = onRequest(exchange, () => undefined);
+      const verdict = run.standsIn ? "wait" : onRequest(exchange, () => undefined);
       // Filters may change what routes look at.
       if (exchange.route !== before) this.#trace();
       const isAnswered = verdict === "answered" || exchange.isDone || exchange.headSent;

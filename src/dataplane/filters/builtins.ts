@@ -1,12 +1,14 @@
-// The HTTP filters that the embedded data plane executes. The router is what it is itself.
+// The HTTP filters that the embedded data plane executes, and those that it must not leave out in silence. The router is what it is itself.
 
 import { buffer } from "./buffer.ts";
 import { compressor } from "./compressor.ts";
 import { cors } from "./cors.ts";
 import { csrf } from "./csrf.ts";
 import { extAuthz } from "./extAuthz.ts";
+import { extProc } from "./extProc.ts";
 import { fault } from "./fault.ts";
 import { grpcWeb } from "./grpcWeb.ts";
+import { guarding, neverExecuted } from "./guard.ts";
 import { healthCheck } from "./healthCheck.ts";
 import type { AnyHttpFilter } from "./http-filter.ts";
 import { jwt } from "./jwt.ts";
@@ -14,17 +16,23 @@ import { localRateLimit } from "./localRateLimit.ts";
 import { rateLimit } from "./rateLimit.ts";
 import { transformation } from "./transformation.ts";
 
+const http = "envoy.extensions.filters.http";
+
 export const httpFilters: readonly AnyHttpFilter[] = [
   buffer,
   compressor,
   cors,
-  csrf,
-  extAuthz,
+  guarding(csrf, { replaces: () => true }),
+  guarding(extAuthz, { replaces: ({ isDisabled }) => isDisabled }),
+  extProc,
   fault,
   grpcWeb,
   healthCheck,
-  jwt,
+  guarding(jwt, { replaces: ({ isDisabled }) => isDisabled }),
   localRateLimit,
   rateLimit,
   transformation,
+  neverExecuted(`${http}.api_key_auth.v3.ApiKeyAuth`, `${http}.api_key_auth.v3.ApiKeyAuthPerRoute`),
+  neverExecuted(`${http}.basic_auth.v3.BasicAuth`, `${http}.basic_auth.v3.BasicAuthPerRoute`),
+  neverExecuted(`${http}.oauth2.v3.OAuth2`, `${http}.oauth2.v3.OAuth2PerRoute`),
 ];

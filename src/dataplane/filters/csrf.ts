@@ -56,9 +56,15 @@ function unpack(any: Any): CsrfMessage {
 /** `shadow_enabled` has no effect here: it only counts. */
 function compilePolicy({ filterEnabled, additionalOrigins }: CsrfMessage, findings: Findings): CsrfPolicy {
   const origins = additionalOrigins.map((each, index) => {
-    const compiled = compileStringMatcher(each);
-    if (compiled === undefined) findings.notExecuted(`additional_origins[${index}]`, "; it matches no origin");
-    return compiled;
+    const path = `additional_origins[${index}]`;
+    try {
+      const compiled = compileStringMatcher(each);
+      if (compiled === undefined) findings.notExecuted(path, "; it matches no origin");
+      return compiled;
+    } catch (error) {
+      findings.refused(path, `${(error as Error).message}; it matches no origin`);
+      return undefined;
+    }
   });
   return { enabled: compileFraction(filterEnabled), origins: origins.filter((each) => each !== undefined) };
 }

@@ -19,6 +19,7 @@ import { type Headers, removeHeader, setHeader } from "../http1/headers.ts";
 import { type Authorization, type Authorizer, applyAllowed, changeHeaders, type HeaderChange } from "./authorization.ts";
 import { compileGrpcAuthorizer } from "./extAuthzGrpc.ts";
 import { compileHttpAuthorizer, compileNames } from "./extAuthzHttp.ts";
+import { NotExecutable } from "./guard.ts";
 import type { FilteredResponse, FilterRun, HttpFilter, Verdict } from "./http-filter.ts";
 import { Question } from "./question.ts";
 
@@ -26,6 +27,8 @@ interface Config {
   /** Undefined: a kind of server that is not executed; then the answer is that of an error. */
   readonly authorizer: Authorizer | undefined;
   readonly enabled: Fraction;
+  /** Those for whom it is not enabled get nowhere, but for where a route turns it off. */
+  readonly deniesWhenOff: boolean;
   readonly allowsOnError: boolean;
   readonly tellsAllowedOnError: boolean;
   readonly statusOnError: number;
@@ -53,10 +56,20 @@ export const extAuthz: HttpFilter<Config, RouteConfig> = {
   compile: compileExtAuthz,
   compileRoute,
   begin(config, routes, exchange) {
-    if (config === undefined || exchange.route === undefined || routes[0]?.isDisabled || !config.enabled()) return undefined;
+    if (config === undefined || exchange.route === undefined || routes[0]?.isDisabled) return undefined;
+    if (!config.enabled()) return config.deniesWhenOff ? deniedWhenOff(config.statusOnError) : undefined;
     return new AuthorizationRun(config, routes);
   },
 };
+
+function deniedWhenOff(status: number): FilterRun {
+  return {
+    onRequest(exchange) {
+      reply(exchange, status, "", "UAEX", "ext_authz_denied");
+      return "answered";
+    },
+  };
+}
 
 class AuthorizationRun implements FilterRun {
   readonly #config: Config;
@@ -152,6 +165,7 @@ const handled: HandledFields = {
     "metadata_context_namespaces",
     "route_metadata_context_namespaces",
     "filter_enabled",
+    "deny_at_disable",
     "allowed_headers",
     "disallowed_headers",
     "include_tls_session",
@@ -167,6 +181,8 @@ const handled: HandledFields = {
     "context_extensions",
     "disable_request_body_buffering",
     "with_request_body",
+    "grpc_service", // reported on its own, as is the next
+    "http_service",
     "emit_client_span",
   ],
 };
@@ -180,6 +196,7 @@ function compileExtAuthz(any: Any, findings: Findings): Config | undefined {
   return {
     authorizer: compileAuthorizer(message, findings),
     enabled: compileFraction(message.filterEnabled),
+    deniesWhenOff: message.denyAtDisable?.defaultValue ?? false,
     allowsOnError: message.failureModeAllow,
     tellsAllowedOnError: message.failureModeAllowHeaderAdd,
     statusOnError: message.statusOnError?.code || 403,
@@ -214,6 +231,8 @@ function compileRoute(any: Any, findings: Findings): RouteConfig {
   for (const path of unhandledFields(ExtAuthzPerRouteSchema, message, handled)) findings.notExecuted(path);
   const { override } = message;
   const check = override.case === "checkSettings" ? override.value : undefined;
+  // Another server would be asked.
+  if (check?.serviceOverride.case !== undefined) throw new NotExecutable("check_settings.service_override");
   return {
     isDisabled: override.case === "disabled" && override.value,
     contextExtensions: check?.contextExtensions ?? {},

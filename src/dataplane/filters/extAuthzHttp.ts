@@ -32,7 +32,6 @@ export function compileHttpAuthorizer(
     findings.notExecuted("server_uri", "; nobody is asked");
     return undefined;
   }
-  if (service.pathOverride !== "") findings.notExecuted("path_override");
   if (service.retryPolicy !== undefined) findings.notExecuted("retry_policy");
   const added: string[] = [];
   for (const { key, value } of authorizationRequest?.headersToAdd ?? []) {
@@ -44,6 +43,7 @@ export function compileHttpAuthorizer(
     cluster: serverUri.httpUpstreamType.value,
     timeoutMs: timeoutMs(serverUri.timeout, Number.POSITIVE_INFINITY),
     pathPrefix: wireText(pathPrefix),
+    pathOverride: wireText(service.pathOverride),
     isSent: (name) => (name === "authorization" || name === "x-envoy-auth-partial-body" || sent(name)) && disallowed?.(name) !== true,
     added,
     toUpstream: compileNames(authorizationResponse?.allowedUpstreamHeaders) ?? never,
@@ -64,6 +64,8 @@ interface Settings {
   readonly cluster: string;
   readonly timeoutMs: number;
   readonly pathPrefix: string;
+  /** In the place of the request's own. */
+  readonly pathOverride: string;
   readonly isSent: NameTest;
   readonly added: Headers;
   readonly toUpstream: NameTest;
@@ -74,7 +76,11 @@ interface Settings {
   readonly toMetadata: NameTest;
 }
 
-function question({ pathPrefix, isSent, added, timeoutMs }: Settings, exchange: Exchange, body: Buffer | undefined): Question {
+function question(
+  { pathPrefix, pathOverride, isSent, added, timeoutMs }: Settings,
+  exchange: Exchange,
+  body: Buffer | undefined,
+): Question {
   const headers: Headers = [];
   for (let i = 0; i < exchange.headers.length; i += 2) {
     const name = exchange.headers[i] as string;
@@ -88,7 +94,15 @@ function question({ pathPrefix, isSent, added, timeoutMs }: Settings, exchange: 
   headers.push("x-envoy-internal", "true");
   if (timeoutMs !== Number.POSITIVE_INFINITY) headers.push("x-envoy-expected-rq-timeout-ms", String(timeoutMs));
   const { method, authority } = exchange;
-  return { method, path: `${pathPrefix}${exchange.path}`, authority, headers, body: body ?? noBody, timeoutMs, tellsLength: "always" };
+  return {
+    method,
+    path: pathOverride || `${pathPrefix}${exchange.path}`,
+    authority,
+    headers,
+    body: body ?? noBody,
+    timeoutMs,
+    tellsLength: "always",
+  };
 }
 
 const noBody = Buffer.alloc(0);

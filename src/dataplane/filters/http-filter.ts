@@ -11,6 +11,8 @@ export interface HttpFilter<Config, RouteConfig> {
   /** Message names, without `type.googleapis.com/`: of its configuration in the connection manager, and of what routes say. */
   readonly configType: string;
   readonly routeType: string;
+  /** It keeps requests out, so that nobody passes where it is not executed: see guard.ts. */
+  readonly isGuard?: boolean;
   /**
    * Undefined: it has nothing to do unless a route says something. Fields that are not executed are findings.
    * @param filter what stands around the configuration
@@ -29,6 +31,8 @@ export type Verdict = "next" | "wait" | "answered";
 
 /** A filter at work on one request. */
 export interface FilterRun {
+  /** For a filter that is not executed: an Envoy may let the request pass. */
+  readonly standsIn?: boolean;
   /**
    * Before the route acts, in the order of the list. Headers and path of the exchange may be changed; `reply` of exchange/answers.ts answers;
    * `holdBody` of exchange/request-body.ts waits for the body.

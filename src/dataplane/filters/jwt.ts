@@ -14,6 +14,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { type HandledFields, unhandledFields } from "../fields.ts";
 import { hasHeader, removeHeader } from "../http1/headers.ts";
 import { pathOnly, type RouteTest } from "../match.ts";
+import { NotExecutable } from "./guard.ts";
 import type { FilterRun, HttpFilter, Verdict } from "./http-filter.ts";
 import {
   applyToken,
@@ -111,6 +112,7 @@ const handled: HandledFields = {
     "requirement_map",
     "bypass_cors_preflight",
     "strip_failure_response",
+    "filter_state_rules", // reported on its own
     // no effect here
     "stat_prefix",
   ],
@@ -120,6 +122,8 @@ function compileJwt(any: Any, findings: Findings): Config | undefined {
   const message: JwtAuthentication | undefined = anyUnpack(any, JwtAuthenticationSchema);
   if (message === undefined) throw new Error("is no JwtAuthentication");
   for (const path of unhandledFields(JwtAuthenticationSchema, message, handled)) findings.notExecuted(path);
+  // Filter state would name the requirement.
+  if (message.filterStateRules !== undefined) throw new NotExecutable("filter_state_rules");
   const providers = new Map<string, JwtProvider | undefined>();
   for (const [name, provider] of Object.entries(message.providers)) {
     const place = findings.at(`providers[${JSON.stringify(name)}]`);
@@ -140,16 +144,19 @@ function compileJwt(any: Any, findings: Findings): Config | undefined {
         : type.case === "requirementName"
           ? named.get(type.value)
           : undefined;
-    return {
-      match: compileRouteMatch(match as never, place.at("match")),
-      requirement: type.case === undefined ? undefined : (requirement ?? unnamed),
-    };
+    const before = findings.all.length;
+    const test = compileRouteMatch(match as never, place.at("match"));
+    // Whom the rule is about is not known: nobody gets past it.
+    if (findings.all.length > before) return { match: everything, requirement: uncheckable };
+    return { match: test, requirement: type.case === undefined ? undefined : (requirement ?? unnamed) };
   });
   const own = [...providers.values()].flatMap((each) =>
     each === undefined ? [] : [...each.claims.map(({ header }) => header), ...(each.payloadHeader === "" ? [] : [each.payloadHeader])],
   );
   return { rules, named, own, letsPreflights: message.bypassCorsPreflight, isSilent: message.stripFailureResponse };
 }
+
+const everything: RouteTest = { path: { kind: "prefix", value: "", literalPrefix: "", test: () => true }, conditions: [] };
 
 /** A requirement that cannot be checked lets nobody in. */
 const uncheckable: Requirement = () => Promise.resolve("Jwt verification fails");

@@ -5,7 +5,7 @@ export const dataplane = {
   EnvoyFieldNotExecuted: {
     code: "HW5001",
     title: "not executed by the embedded data plane",
-    help: "Your configuration is translated for Envoy in full, and Envoy executes it. The embedded data plane does not know the Envoy field that the message names, so it serves the rest and leaves this out. Run with `--proxy envoy` where you need it. Nothing else of the resource is affected, except where the message says so: a route whose matcher is not understood never matches, and a filter chain whose TLS cannot be executed safely closes its connections.",
+    help: "Your configuration is translated for Envoy in full, and Envoy executes it. The embedded data plane does not know the Envoy field that the message names, so it serves the rest and leaves this out. Run with `--proxy envoy` where you need it. Nothing else of the resource is affected, except where the message says so: a route whose matcher is not understood never matches, a filter chain whose TLS cannot be executed safely closes its connections, and where a filter that keeps requests out (external processing, say) is not executed, requests that it is about are answered with an error.",
   },
   ListenerNotBound: {
     code: "HW5002",
@@ -25,7 +25,7 @@ export const dataplane = {
   EnvoyValueRefused: {
     code: "HW5005",
     title: "a value that the embedded data plane refuses",
-    help: "A value inside an Envoy resource cannot be used: a regular expression that RE2 does not take, a header value with a line break, an address that is not one. The part that holds it is left out: a route with such a matcher never matches, such a header is not added. Correct the value at the place that the message names.",
+    help: "A value inside an Envoy resource cannot be used: a regular expression that RE2 does not take, a header value with a line break, an address that is not one. The part that holds it is left out: a route with such a matcher never matches, such a header is not added, and a filter that keeps requests out (authorization, JWT) lets nobody pass where its configuration holds it. Correct the value at the place that the message names.",
   },
   DnsNotResolved: {
     code: "HW5006",
