@@ -1,6 +1,7 @@
 // Writing to a folder: files of its owner, in which everything but the change stays as it is.
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { KubeObject } from "../lib/kubernetes/object.ts";
 import { type ApiKind, kinds, type Resource } from "../model/resource.ts";
 import { customKinds } from "../plugin/config.ts";
@@ -62,8 +63,10 @@ function fileFor(folder: string, object: KubeObject, named: string | undefined):
     return join(folder, kinds[object.kind as ApiKind].plural, namespace, `${name}.yaml`);
   }
   const file = join(folder, named);
-  if (isAbsolute(named) || relative(resolve(folder), resolve(file)).startsWith(".."))
-    throw new CommandError(`--file is a file within ${folder}; ${named} is not`);
+  const parts = relative(resolve(folder), resolve(file)).split(sep);
+  if (isAbsolute(named) || parts[0] === "..") throw new CommandError(`--file is a file within ${folder}; ${named} is not`);
+  if (parts.some((part) => part.startsWith(".")))
+    throw new CommandError(`--file has a name that begins with a dot, and nobody reads those; it is ${named}`);
   if (!/\.(ya?ml|json)$/i.test(file)) throw new CommandError(`--file ends in .yaml, .yml or .json, or nobody reads it; it is ${named}`);
   return file;
 }
@@ -81,11 +84,12 @@ function withObject(text: string, file: string, object: KubeObject): string {
 function writeFile(named: string, text: string, isSecret = false): void {
   // A link stays a link.
   const file = existsSync(named) ? realpathSync(named) : named;
-  const beside = join(dirname(file), `.${basename(file)}.tmp`);
+  // Where others may write too, nobody knows its name before it is there, or it would be theirs: "wx" makes it or fails.
+  const beside = join(dirname(file), `.${basename(file)}.${randomBytes(8).toString("hex")}.tmp`);
   try {
     mkdirSync(dirname(file), { recursive: true });
-    const mode = existsSync(file) ? statSync(file).mode : isSecret ? 0o600 : 0o666;
-    writeFileSync(beside, text, { mode });
+    writeFileSync(beside, text, { mode: isSecret ? 0o600 : 0o666, flag: "wx" });
+    if (existsSync(file)) chmodSync(beside, statSync(file).mode);
     renameSync(beside, file);
   } catch (error) {
     rmSync(beside, { force: true });
@@ -140,11 +144,10 @@ function editJson(text: string, resource: Resource, edit: ListEdit): string | un
 }
 
 function removeFromJson(text: string, resource: Resource): string | undefined {
-  const changed = mapJson(text, (objects) => {
+  return mapJson(text, (objects) => {
     const at = objects.findIndex((each) => isIt(each, resource));
     return at === -1 ? undefined : objects.toSpliced(at, 1);
   });
-  return changed;
 }
 
 /** "" where nothing is left. */

@@ -1,5 +1,5 @@
 // Commands that write to a folder, and those that read labels, routes and addresses of it.
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -62,7 +62,10 @@ describe("create", () => {
       0,
     );
     expect(routes().startsWith(`${before}---\napiVersion: gloo.solo.io/v1\nkind: UpstreamGroup\n`)).toBe(true);
-    expect((await run("create upstreamgroup b --weighted-upstreams a.b=1 -f FOLDER --file ../x.yaml")).code).toBe(2);
+    const refused = async (file: string) =>
+      (await run(`create upstreamgroup b --weighted-upstreams a.b=1 -f FOLDER --file ${file}`)).stderr.trim();
+    expect(await refused("../x.yaml")).toBe(`error: --file is a file within ${folder}; ../x.yaml is not`);
+    expect(await refused("..x.yaml")).toBe("error: --file has a name that begins with a dot, and nobody reads those; it is ..x.yaml");
   });
 
   test("--dry-run prints what can be applied, and needs neither folder nor cluster", async () => {
@@ -85,6 +88,17 @@ describe("create", () => {
     const broken = await withStdin("create secret header h --from-file - -f FOLDER", "hunter2\n");
     expect(broken.stderr).toContain("line 1, is not key=value");
     expect(broken.stderr).not.toContain("hunter2");
+    // A file that stands where the new one is written first gives it neither its place nor its mode.
+    const victim = join(folder, "victim.txt");
+    writeFileSync(victim, "mine");
+    symlinkSync(victim, join(folder, "secrets/gloo-system/.more.yaml.tmp"));
+    chmodSync(file, 0o640);
+    expect((await withStdin("create secret aws more --from-file - -f FOLDER", stdin)).code).toBe(0);
+    const more = ["--file", "secrets/gloo-system/keys.yaml"].join(" ");
+    expect((await withStdin(`create secret aws third --from-file - -f FOLDER ${more}`, stdin)).code).toBe(0);
+    expect(readFileSync(victim, "utf8")).toBe("mine");
+    expect(lstatSync(join(folder, "secrets/gloo-system/more.yaml")).mode & 0o170777).toBe(0o100600);
+    expect(statSync(file).mode & 0o777).toBe(0o640);
     const env = { AWS_ACCESS_KEY_ID: "AK", AWS_SECRET_ACCESS_KEY: "" };
     expect((await run("create secret aws k2 --from-env --dry-run", env)).stderr).toContain("needs aws_secret_access_key");
   });
