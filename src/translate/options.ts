@@ -16,39 +16,52 @@ export function useOf(
   options: Message | undefined,
   features: readonly Feature[],
 ): OptionUse {
-  const { byField, always } = plan(features, level);
+  const { byField, always, used } = plan(features, level);
   if (options === undefined) return { features: always, unsupported: [] };
-  const wanted = new Set<Feature>(always);
-  const unsupported: string[] = [];
-  for (const field of setFields(schema, options)) {
-    const acting = byField.get(field.localName);
-    if (acting) for (const feature of acting) wanted.add(feature);
-    else unsupported.push(field.jsonName);
+  const fields = setFields(schema, options);
+  // Thousands of routes have the same few options.
+  const key = fields.map((field) => field.localName).join();
+  let use = used.get(key);
+  if (use === undefined) {
+    const wanted = new Set(always);
+    for (const { localName } of fields) for (const feature of byField.get(localName) ?? []) wanted.add(feature);
+    const unsupported = fields.filter(({ localName }) => !byField.has(localName)).map((field) => field.jsonName);
+    use = { features: features.filter((each) => wanted.has(each)), unsupported };
+    used.set(key, use);
   }
-  return { features: wanted.size === always.length ? always : features.filter((each) => wanted.has(each)), unsupported };
+  return use;
 }
 
 /** The fields that are written, in the order of the descriptor. */
 export function setFields(schema: DescMessage, message: Message): DescField[] {
   // This runs for every route, and nearly all fields are not there at all: what is there is asked, not all that could be.
   const fields: DescField[] = [];
+  const named = membersOf(schema);
   for (const name of Object.keys(message)) {
-    const member = memberOf(schema, name);
+    const value = (message as unknown as Record<string, unknown>)[name];
+    // Lists are always there.
+    if (Array.isArray(value) && value.length === 0) continue;
+    const member = named.get(name);
     if (member === undefined) continue;
     if (member.kind === "oneof") {
       const set = member.fields.find((field) => isFieldSet(message as never, field as never));
       if (set) fields.push(set);
     } else if (isFieldSet(message as never, member as never)) fields.push(member);
   }
-  return fields.length < 2 ? fields : fields.sort((a, b) => schema.fields.indexOf(a) - schema.fields.indexOf(b));
+  return fields.length < 2 ? fields : schema.fields.filter((each) => fields.includes(each));
 }
 
-const members = new WeakMap<DescMessage, ReadonlyMap<string, DescMessage["members"][number]>>();
+type Member = DescMessage["members"][number];
 
-function memberOf(schema: DescMessage, name: string): DescMessage["members"][number] | undefined {
-  const known = members.get(schema) ?? new Map(schema.members.map((member) => [member.localName, member]));
-  members.set(schema, known);
-  return known.get(name);
+const members = new WeakMap<DescMessage, ReadonlyMap<string, Member>>();
+
+function membersOf(schema: DescMessage): ReadonlyMap<string, Member> {
+  let known = members.get(schema);
+  if (known === undefined) {
+    known = new Map(schema.members.map((member) => [member.localName, member]));
+    members.set(schema, known);
+  }
+  return known;
 }
 
 /** What is said of a field that no feature names, and what its user can do instead. */
@@ -66,6 +79,8 @@ const alternatives: Readonly<Record<string, string>> = {
 interface Plan {
   readonly byField: ReadonlyMap<string, readonly Feature[]>;
   readonly always: readonly Feature[];
+  /** By the names of the fields that are set. */
+  readonly used: Map<string, OptionUse>;
 }
 
 const plans = new WeakMap<readonly Feature[], Map<keyof OptionFields, Plan>>();
@@ -83,5 +98,5 @@ function makePlan(features: readonly Feature[], level: keyof OptionFields): Plan
   const byField = new Map<string, Feature[]>();
   for (const feature of features)
     for (const name of feature.fields?.[level] ?? []) byField.set(name, [...(byField.get(name) ?? []), feature]);
-  return { byField, always: features.filter((each) => each.always) };
+  return { byField, always: features.filter((each) => each.always), used: new Map() };
 }

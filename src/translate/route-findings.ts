@@ -18,7 +18,10 @@ export interface RouteInMaking {
 
 export const noPlaces: OptionPlaces = new Map();
 
-/** What a feature is given on a route. All of it is the object's own, as features hand it on with a spread. */
+/**
+ * What features are given on a route, one after the other: there are thousands of routes, and nearly no feature has anything to say.
+ * All of it is the object's own, as features hand it on with a spread.
+ */
 export class RouteFindings implements OptionContext {
   readonly world: OptionContext["world"];
   readonly http: OptionContext["http"];
@@ -27,24 +30,33 @@ export class RouteFindings implements OptionContext {
   readonly refuse: OptionContext["refuse"] = (field, message, details) => this.#find("error", field, message, details);
   readonly warn: OptionContext["warn"] = (field, message, details) => this.#find("warning", field, message, details);
   readonly #route: RouteInMaking;
-  readonly #feature: Feature;
+  /** Whose turn it is. */
+  #feature: Feature | undefined;
   readonly #own: Written;
   readonly #places: OptionPlaces;
 
-  constructor(route: RouteInMaking, feature: Feature, own: Written, places: OptionPlaces) {
+  constructor(route: RouteInMaking, own: Written, places: OptionPlaces) {
     this.world = route.context.world;
     this.http = route.context.http;
     this.path = own.path;
     this.report = new Report(route.model.at.resource);
     this.#route = route;
-    this.#feature = feature;
     this.#own = own;
     this.#places = places;
   }
 
+  /** Has a feature look, and passes on what it reports. */
+  ask<T>(feature: Feature, look: (context: this) => T): T {
+    this.#feature = feature;
+    const made = look(this);
+    const { problems } = this.report;
+    if (problems.length > 0) this.#route.context.findings.problems.push(...problems.splice(0));
+    return made;
+  }
+
   #find(severity: "error" | "warning", field: string, message: string, details: OptionFinding = {}): void {
     const route = this.#route;
-    const feature = this.#feature;
+    const feature = this.#feature?.glooName ?? this.#feature?.name;
     const { reason = "OptionInvalid", costs = "option", of, ...rest } = details;
     if (severity === "error" && costs === "route") route.isRefused = true;
     const { model } = route;
@@ -55,7 +67,7 @@ export class RouteFindings implements OptionContext {
         : optionAt(this.#own, this.#places, field);
     route.context.findings.add(severity, at, route.model.via, reason, message, {
       ...rest,
-      ...(severity === "error" && { costs, statusText: route.errorText(`*${feature.glooName ?? feature.name}.plugin: ${message}`) }),
+      ...(severity === "error" && { costs, statusText: route.errorText(`*${feature}.plugin: ${message}`) }),
     });
   }
 }
@@ -66,13 +78,12 @@ export class RouteOptionContext extends RouteFindings implements RouteContext {
 
   constructor(
     route: RouteInMaking,
-    feature: Feature,
     own: Written,
     places: OptionPlaces,
     upstream: RouteContext["upstream"],
     proxied: RouteContext["proxied"],
   ) {
-    super(route, feature, own, places);
+    super(route, own, places);
     this.upstream = upstream;
     this.proxied = proxied;
   }
@@ -83,8 +94,8 @@ export class DestinationOptionContext extends RouteFindings implements Destinati
   readonly call: DestinationContext["call"];
   readonly matchedPath: string | undefined;
 
-  constructor(route: RouteInMaking, feature: Feature, own: Written, upstream: Resource<"Upstream">, spec: DestinationSpec | undefined) {
-    super(route, feature, own, noPlaces);
+  constructor(route: RouteInMaking, own: Written, upstream: Resource<"Upstream">, spec: DestinationSpec | undefined) {
+    super(route, own, noPlaces);
     this.upstream = upstream;
     this.call = spec?.destinationType ?? noCall;
     const matched = route.model.route.matchers[0]?.pathSpecifier.value;

@@ -90,18 +90,11 @@ class OneRoute implements RouteInMaking {
     const use = useOf(RouteOptionsSchema, "route", options, plugins.features);
     const destination = this.model.route.action.case === "routeAction" ? this.model.route.action.value.destination : undefined;
     const proxied = destination?.case === "dynamicForwardProxy" ? destination.value : undefined;
+    const asked = new RouteOptionContext(this, this.optionsPlace("options"), this.model.optionsAt, translated.upstream, proxied);
     for (const feature of use.features) {
-      if (!feature.route) continue;
-      const context = new RouteOptionContext(
-        this,
-        feature,
-        this.optionsPlace("options"),
-        this.model.optionsAt,
-        translated.upstream,
-        proxied,
-      );
-      draft = feature.route(draft, options ?? noOptions, this.inherited, context);
-      this.context.findings.problems.push(...context.report.problems);
+      const earlier = draft;
+      if (feature.route)
+        draft = asked.ask(feature, (context) => feature.route?.(earlier, options ?? noOptions, this.inherited, context) ?? earlier);
     }
     for (const field of use.unsupported) {
       const at = optionAt(this.optionsPlace("options"), this.model.optionsAt, field);
@@ -193,12 +186,11 @@ class OneRoute implements RouteInMaking {
 
   /** What the Upstream wants of a route, or a weighted cluster, that leads to it. */
   towards<D extends DestinationDraft>(draft: D, upstream: Resource<"Upstream">, spec: DestinationSpec | undefined, field: string): D {
+    const asked = new DestinationOptionContext(this, this.optionsPlace(`${field}.destinationSpec`), upstream, spec);
     let result = draft;
     for (const feature of destinationFeatures(this.context.plugins.features)) {
-      if (!feature.destination) continue;
-      const context = new DestinationOptionContext(this, feature, this.optionsPlace(`${field}.destinationSpec`), upstream, spec);
-      result = feature.destination(result, context);
-      this.context.findings.problems.push(...context.report.problems);
+      const earlier = result;
+      result = asked.ask(feature, (context) => feature.destination?.(earlier, context) ?? earlier);
     }
     return result;
   }
@@ -227,12 +219,11 @@ class OneRoute implements RouteInMaking {
 
   weightedOptions(cluster: WeightedClusterDraft, options: WeightedDestinationOptions, field: string): WeightedClusterDraft {
     const use = useOf(WeightedDestinationOptionsSchema, "weightedDestination", options, this.context.plugins.features);
+    const asked = new RouteFindings(this, this.optionsPlace(field), noPlaces);
     let draft = cluster;
     for (const feature of use.features) {
-      if (!feature.weightedDestination) continue;
-      const context = new RouteFindings(this, feature, this.optionsPlace(field), noPlaces);
-      draft = feature.weightedDestination(draft, options, context);
-      this.context.findings.problems.push(...context.report.problems);
+      const earlier = draft;
+      draft = asked.ask(feature, (context) => feature.weightedDestination?.(earlier, options, context) ?? earlier);
     }
     for (const each of use.unsupported) {
       const { message, details } = withoutEffect(each);

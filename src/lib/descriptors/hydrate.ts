@@ -41,8 +41,10 @@ function typesFile(types: readonly (DescMessage | DescEnum | undefined)[]): Desc
 }
 
 /** The type of this name that a file declares or imports; a map entry is neither. */
-function typeOf(file: DescFile, name: string): DescMessage | DescEnum | undefined {
-  for (const each of [file, ...file.dependencies]) {
+export function typeOf(file: DescFile, name: string): DescMessage | DescEnum | undefined {
+  const own = typesOf(file).get(name);
+  if (own !== undefined) return own;
+  for (const each of file.dependencies) {
     const found = typesOf(each).get(name);
     if (found !== undefined) return found;
   }

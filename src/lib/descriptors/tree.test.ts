@@ -73,6 +73,7 @@ function ofType(type: DescMessage | DescEnum | DescService | DescExtension) {
         members: type.members.map(String),
         oneofs: type.oneofs.map((each) => ({
           ...each,
+          proto: each.proto,
           parent: String(each.parent),
           fields: each.fields.map(String),
           toString: String(each),
@@ -105,7 +106,8 @@ function ofType(type: DescMessage | DescEnum | DescService | DescExtension) {
   }
 }
 
-function ofField(field: DescField | DescExtension) {
+function ofField(given: DescField | DescExtension) {
+  const field = plain(given);
   const [parent, message, choice, oneof] = [field.parent, field.message, field.enum, field.oneof].map(String);
   const byDefault = "getDefaultValue" in field ? field.getDefaultValue?.() : undefined;
   return {
@@ -119,4 +121,10 @@ function ofField(field: DescField | DescExtension) {
     getDefaultValue: byDefault,
     toString: String(field),
   };
+}
+
+/** Getters, too, as properties. */
+function plain(field: DescField | DescExtension): DescField | DescExtension {
+  const { proto, message, enum: choice } = field;
+  return { ...field, proto, message, enum: choice, toString: () => String(field) } as typeof field;
 }

@@ -6,7 +6,8 @@
 // message in ten (hydrate.ts). What one then sees is what protobuf-es would have made, tested for every type.
 import { create, type DescEnum, type DescFile, type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import * as wkt from "@bufbuild/protobuf/wkt";
-import { hydrate, placed, restoreJsonNames } from "./hydrate.ts";
+import { type Members, membersOf } from "./fields.ts";
+import { hydrate, placed, restoreJsonNames, typeOf } from "./hydrate.ts";
 import { all, isMapEntry, name, names, partsOf } from "./parts.ts";
 
 // For generated code: to look up a package from each of its many folders would take longer than to read it.
@@ -130,6 +131,7 @@ class Message implements DescMessage {
   readonly #hasExtensions: boolean;
   #proto: wkt.DescriptorProto | undefined;
   #made: DescMessage | undefined;
+  #members: Members | undefined;
 
   constructor(bytes: Uint8Array, file: File, parent: Message | undefined) {
     const parts = partsOf(bytes);
@@ -158,7 +160,7 @@ class Message implements DescMessage {
     return this.#all.members;
   }
   get nestedExtensions() {
-    return this.#hasExtensions ? this.#all.nestedExtensions : [];
+    return this.#hasExtensions ? this.#hydrated.nestedExtensions : [];
   }
   get deprecated() {
     return this.proto.options?.deprecated ?? false;
@@ -180,7 +182,18 @@ class Message implements DescMessage {
     return `message ${this.typeName}`;
   }
 
-  get #all(): DescMessage {
+  get #all(): Members {
+    this.#members ??= this.file.syntax === "proto3" ? membersOf(this, partsOf(this.#bytes), (name) => this.#typeOf(name)) : this.#hydrated;
+    return this.#members;
+  }
+
+  #typeOf(name: string): DescMessage | DescEnum {
+    const found = typeOf(this.file, name);
+    if (found === undefined) throw new Error(`${this.typeName} refers to ${name}, which ${this.file.path} neither has nor imports`);
+    return found;
+  }
+
+  get #hydrated(): DescMessage {
     this.#made ??= this.#make();
     return this.#made;
   }

@@ -200,7 +200,8 @@ export class FolderState {
   /** Reads a file if it changed; `isFirst`: at the start, when there is nothing to wait for. */
   #lookAt(file: string, now: number, isFirst: boolean): void {
     this.#due.delete(file);
-    const found = this.#isForeign(file) ? ({ is: "absent" } as const) : readFile(file);
+    // At the start the listing has just told files from links.
+    const found = !isFirst && this.#isForeign(file) ? ({ is: "absent" } as const) : readFile(file);
     if (found.is === "absent") {
       this.#noteMissing(file, now);
       return;
