@@ -24,75 +24,74 @@ import { ask, backend, folder, object, until } from "./gateway.ts";
 import { inProcess, proxy } from "./in-process.ts";
 
 withEnvoy("types of Upstreams", () => {
-  test.skipIf(findMoto() === undefined)(
-    "each is reached through a real Envoy and through the embedded data plane",
-    { timeout: 60_000 },
-    async () => {
-      await using open = new AsyncDisposableStack();
-      const files = open.use(await folder());
-      const aws = open.use(await startAws());
-      const ec2 = open.use(await backend("ec2"));
-      const cloud = await cloudOf(open);
-      const path = join(files.path, "app.sock");
-      const pipe = createHttp((_, response) => response.end("from the pipe")).listen(path);
-      open.defer(() => void pipe.close());
-      await runInstance(aws);
+  test.skipIf(findMoto() === undefined)("each is reached through a real Envoy and through the embedded data plane", async () => {
+    await using open = new AsyncDisposableStack();
+    const files = open.use(await folder());
+    const aws = open.use(await startAws());
+    const ec2 = open.use(await backend("ec2"));
+    const cloud = await cloudOf(open);
+    const path = join(files.path, "app.sock");
+    const pipe = createHttp((_, response) => response.end("from the pipe")).listen(path);
+    open.defer(() => void pipe.close());
+    await runInstance(aws);
 
-      const rewrite = (resource: EnvoyResource) => redirected(resource, cloud, ec2.port);
-      const [embeddedPort = 0] = await freePorts(1);
-      const dataPlane = open.use(
-        createDataPlane({ proxy, bindOverride: () => ({ kind: "tcp", host: "127.0.0.1", port: embeddedPort }) as never }),
-      );
-      const namespace = "gloo-system";
-      const keys = { apiVersion: "v1", kind: "Secret", type: "Opaque", metadata: { name: "aws-keys", namespace } };
-      const running = open.use(
-        await inProcess({
-          plugins: {
-            ...builtins,
-            upstreamTypes: { ...builtins.upstreamTypes, awsEc2: awsEc2({ AWS_ENDPOINT_URL: aws.url }, 500) as never },
+    const rewrite = (resource: EnvoyResource) => redirected(resource, cloud, ec2.port);
+    const [embeddedPort = 0] = await freePorts(1);
+    const dataPlane = open.use(
+      createDataPlane({ proxy, bindOverride: () => ({ kind: "tcp", host: "127.0.0.1", port: embeddedPort }) as never }),
+    );
+    const namespace = "gloo-system";
+    const keys = { apiVersion: "v1", kind: "Secret", type: "Opaque", metadata: { name: "aws-keys", namespace } };
+    const running = open.use(
+      await inProcess({
+        plugins: {
+          ...builtins,
+          upstreamTypes: {
+            ...builtins.upstreamTypes,
+            awsEc2: awsEc2({ AWS_ENDPOINT_URL: aws.url }, { everyMs: 500, holdMs: 500 }) as never,
           },
-          consumers: [rewriting(dataPlane, rewrite)],
-          rewrite,
-          objects: [
-            { ...keys, stringData: { aws_access_key_id: awsKeys.accessKeyId, aws_secret_access_key: awsKeys.secretAccessKey } },
-            object("Upstream", "pipe", { pipe: { path } }),
-            object("Upstream", "ec2", {
-              awsEc2: { region: "eu-west-1", secretRef: { name: "aws-keys", namespace }, filters: [{ key: "role" }] },
-            }),
-            object("Upstream", "azure", {
-              azure: { functionAppName: "shop", functions: [{ functionName: "price", authLevel: "Anonymous" }] },
-            }),
-            object("Upstream", "gcp", { gcp: { host: "app.a.run.app" } }),
-            object("Upstream", "ai", { ai: { openai: { authToken: { inline: "sk-1" } } } }),
-            routed("pipe"),
-            routed("ec2"),
-            routed("azure", { azure: { functionName: "price" } }),
-            routed("gcp"),
-            routed("ai"),
-          ],
-        }),
-      );
-      for (const [by, port] of [
-        ["Envoy", running.port],
-        ["embedded", embeddedPort],
-      ] as const) {
-        const answer = async (name: string) => (await ask(port, `${name}.test`))?.body ?? "";
-        const told = async (name: string) => JSON.parse(await answer(name));
-        await until(`the pipe answers ${by}`, async () => (await answer("pipe")) === "from the pipe");
-        await until(`the instance answers ${by}`, async () => (await answer("ec2")) === "ec2 /");
-        expect(await told("azure"), by).toEqual({ sni: "shop.azurewebsites.net", path: "/api/price", host: "shop.azurewebsites.net" });
-        expect(await told("gcp"), by).toEqual({ sni: "app.a.run.app", path: "/", host: "app.a.run.app" });
-        expect(await told("ai"), by).toEqual({
-          sni: "api.openai.com",
-          path: "/v1/chat/completions",
-          host: "api.openai.com",
-          authorization: "Bearer sk-1",
-        });
-      }
-      expect(running.refusals).toEqual([]);
-      expect(running.faults).toEqual([]);
-    },
-  );
+        },
+        consumers: [rewriting(dataPlane, rewrite)],
+        rewrite,
+        objects: [
+          { ...keys, stringData: { aws_access_key_id: awsKeys.accessKeyId, aws_secret_access_key: awsKeys.secretAccessKey } },
+          object("Upstream", "pipe", { pipe: { path } }),
+          object("Upstream", "ec2", {
+            awsEc2: { region: "eu-west-1", secretRef: { name: "aws-keys", namespace }, filters: [{ key: "role" }] },
+          }),
+          object("Upstream", "azure", {
+            azure: { functionAppName: "shop", functions: [{ functionName: "price", authLevel: "Anonymous" }] },
+          }),
+          object("Upstream", "gcp", { gcp: { host: "app.a.run.app" } }),
+          object("Upstream", "ai", { ai: { openai: { authToken: { inline: "sk-1" } } } }),
+          routed("pipe"),
+          routed("ec2"),
+          routed("azure", { azure: { functionName: "price" } }),
+          routed("gcp"),
+          routed("ai"),
+        ],
+      }),
+    );
+    for (const [by, port] of [
+      ["Envoy", running.port],
+      ["embedded", embeddedPort],
+    ] as const) {
+      const answer = async (name: string) => (await ask(port, `${name}.test`))?.body ?? "";
+      const told = async (name: string) => JSON.parse(await answer(name));
+      await until(`the pipe answers ${by}`, async () => (await answer("pipe")) === "from the pipe");
+      await until(`the instance answers ${by}`, async () => (await answer("ec2")) === "ec2 /");
+      expect(await told("azure"), by).toEqual({ sni: "shop.azurewebsites.net", path: "/api/price", host: "shop.azurewebsites.net" });
+      expect(await told("gcp"), by).toEqual({ sni: "app.a.run.app", path: "/", host: "app.a.run.app" });
+      expect(await told("ai"), by).toEqual({
+        sni: "api.openai.com",
+        path: "/v1/chat/completions",
+        host: "api.openai.com",
+        authorization: "Bearer sk-1",
+      });
+    }
+    expect(running.refusals).toEqual([]);
+    expect(running.faults).toEqual([]);
+  });
 });
 
 function routed(name: string, destinationSpec?: object): object {

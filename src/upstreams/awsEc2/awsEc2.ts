@@ -5,10 +5,9 @@ import { ec2Cluster } from "./cluster.ts";
 import { type Ec2World, ec2Endpoints } from "./endpoints.ts";
 
 /** `env`: what AWS's own tools find there, credentials and endpoints. */
-export const awsEc2 = (env: Ec2World["env"] = {}, everyMs?: number) =>
+export const awsEc2 = (env: Ec2World["env"] = {}, pace: Ec2World["pace"] = {}) =>
   defineUpstreamType({
     kind: "awsEc2",
     cluster: ec2Cluster,
-    endpoints: (upstreams, context) =>
-      ec2Endpoints(upstreams, context, { env, endpoints: awsEndpoints(env), ...(everyMs !== undefined && { everyMs }) }),
+    endpoints: (upstreams, context) => ec2Endpoints(upstreams, context, { env, endpoints: awsEndpoints(env), pace }),
   });

@@ -1,5 +1,6 @@
 // The addresses of all awsEc2 Upstreams, live: DescribeInstances once for each region and set of credentials, again every 30 seconds. Yields
-// whole sets when they change. While AWS is away, or refuses, it yields nothing: what was known stays in service.
+// whole sets when they change. While AWS is away, or refuses, it yields nothing: what was known stays in service; so it does at first where
+// AWS says that nothing is running any more, which may be the answer of another account, or of an AWS that is not well.
 import { setTimeout as delay } from "node:timers/promises";
 import { AwsError, queryAws } from "../../lib/aws/client.ts";
 import type { AwsEndpoints } from "../../lib/aws/endpoints.ts";
@@ -7,6 +8,7 @@ import { Signer } from "../../lib/aws/signer.ts";
 import type { AwsCredentials } from "../../lib/aws/sigv4.ts";
 import { all, text } from "../../lib/aws/xml.ts";
 import { Latest } from "../../lib/latest.ts";
+import { MassDeleteGuard } from "../../lib/mass-delete-guard.ts";
 import { Report } from "../../model/problem.ts";
 import { formatRef, type ResourceKey } from "../../model/ref.ts";
 import type { EdgeContext, EndpointUpdate, TypedUpstream, UpstreamWatch } from "../../plugin/upstream-type.ts";
@@ -16,13 +18,18 @@ export interface Ec2World {
   readonly endpoints: AwsEndpoints;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** For tests. */
-  readonly everyMs?: number;
+  readonly pace?: {
+    readonly everyMs?: number;
+    /** How long an answer must stand that lacks most instances after a failure, or all of them. */
+    readonly holdMs?: number;
+  };
 }
 
 type Ec2Upstream = TypedUpstream<"awsEc2">;
 
 const leastMs = 30_000;
 const mostMs = 300_000;
+const holdMs = 60_000;
 const mostPages = 1_000;
 
 export async function* ec2Endpoints(
@@ -70,6 +77,7 @@ class Account {
   readonly #context: EdgeContext;
   readonly #world: Ec2World;
   readonly #signer: Signer;
+  readonly #guard: MassDeleteGuard;
   readonly #updates: Latest<ResourceKey, EndpointUpdate>;
   readonly #stopped = new AbortController();
   readonly #signal: AbortSignal;
@@ -84,6 +92,7 @@ class Account {
     this.#context = context;
     this.#world = world;
     this.#signer = new Signer(world.env, world.endpoints);
+    this.#guard = new MassDeleteGuard({ holdMs: world.pace?.holdMs ?? holdMs, atLeast: 1, isReplaceable: true });
     this.#updates = updates;
     this.#signal = AbortSignal.any([context.signal, this.#stopped.signal]);
     void this.#run();
@@ -103,13 +112,13 @@ class Account {
   async #run(): Promise<void> {
     while (!this.#signal.aborted) {
       try {
-        this.#instances = await this.#read();
+        this.#take(await this.#read());
         this.#failures = 0;
         this.#reportFault(undefined);
-        this.#tell();
       } catch (error) {
         if (this.#signal.aborted) return;
-        this.#failures++;
+        // What is only not believed yet is asked for again as usual.
+        if (!(error instanceof AwsError && error.code === "Suspect")) this.#failures++;
         this.#signer.forget();
         this.#reportFault(error as Error);
       }
@@ -117,11 +126,27 @@ class Account {
     }
   }
 
+  /** Throws what is said of an answer that is not believed yet. */
+  #take(instances: readonly Instance[]): void {
+    const isSuspect = this.#failures > 0 || instances.length === 0;
+    if (!this.#guard.believes(this.#before(), idsOf(instances), isSuspect))
+      throw new AwsError("Suspect", 200, "most instances are gone at once; if that stays so for a minute, it is believed");
+    this.#instances = instances;
+    this.#tell();
+  }
+
+  /** Before the first answer: what proxies have. */
+  #before(): ReadonlySet<string> {
+    if (this.#instances) return idsOf(this.#instances);
+    const { endpointsInService } = this.#context;
+    return new Set(this.#users.flatMap(({ key }) => endpointsInService?.(key) ?? []).map(({ address }) => address));
+  }
+
   /** Longer after each failure, and never in step with other processes. */
   #pauseMs(): number {
     const { refreshRate } = this.#context.settings();
     const wanted = refreshRate ? Number(refreshRate.seconds) * 1000 + refreshRate.nanos / 1e6 : 0;
-    const every = this.#world.everyMs ?? Math.max(leastMs, wanted);
+    const every = this.#world.pace?.everyMs ?? Math.max(leastMs, wanted);
     return Math.min(Math.max(mostMs, every), every * 2 ** Math.min(this.#failures, 10)) * (0.9 + Math.random() * 0.2);
   }
 
@@ -199,4 +224,8 @@ class Account {
         "EC2: instances were not read, endpoints stay as they are",
       );
   }
+}
+
+function idsOf(instances: readonly Instance[]): ReadonlySet<string> {
+  return new Set(instances.map(({ id }) => id));
 }
