@@ -28,6 +28,7 @@ import { http2 } from "./features/http2.ts";
 import { httpConnect } from "./features/httpConnect.ts";
 import { httpConnectionManager } from "./features/httpConnectionManager.ts";
 import { istioAutoMtls } from "./features/istioAutoMtls.ts";
+import { jwt } from "./features/jwt/jwt.ts";
 import { lbHash } from "./features/lbHash.ts";
 import { linkerd } from "./features/linkerd.ts";
 import { listenerOptions } from "./features/listenerOptions.ts";
@@ -38,6 +39,7 @@ import { outlierDetection } from "./features/outlierDetection.ts";
 import { preconnect } from "./features/preconnect.ts";
 import { proxyProtocol } from "./features/proxyProtocol.ts";
 import { rateLimit } from "./features/rateLimit.ts";
+import { rbac } from "./features/rbac/rbac.ts";
 import { restFunctions } from "./features/restFunctions.ts";
 import { retries } from "./features/retries.ts";
 import { rewrites } from "./features/rewrites.ts";
@@ -133,6 +135,8 @@ const routeFeatures: readonly Feature[] = [
   retries,
   headerManipulation,
   sanitizeClusterHeader, // adds to what headerManipulation removes
+  jwt, // so does this
+  rbac,
   linkerd,
   shadowing,
   lbHash,

@@ -11,10 +11,6 @@ const change = "change headers and bodies with stagedTransformations, or take he
 /** Gloo's name of the feature behind each field, and what stock Envoy can do in its place. */
 const features: Readonly<Record<string, Enterprise>> = {
   waf: feature("waf", "put a firewall in front, or ask one for each request by extauth with requestBody"),
-  jwt: feature("jwt", "verify tokens in a server that extauth asks"),
-  jwtStaged: feature("jwt", "verify tokens in a server that extauth asks"),
-  jwtProvidersStaged: feature("jwt", "verify tokens in a server that extauth asks"),
-  rbac: feature("rbac", "decide in a server that extauth asks, which is told contextExtensions of the route"),
   caching: feature("caching", "put a cache in front of the Gateway or of the Upstream"),
   dlp: feature("dlp", "change responses with stagedTransformations, and name in the access log only what may be read"),
   leftmostXffAddress: feature("leftmost_xff_address", "say with httpConnectionManagerSettings.xffNumTrustedHops which proxies are trusted"),

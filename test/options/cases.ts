@@ -5,6 +5,7 @@ import { listeners } from "./cases/listener.ts";
 import { routeOptions } from "./cases/route.ts";
 import { services } from "./cases/services.ts";
 import { severalLevels } from "./cases/several-levels.ts";
+import { tokens } from "./cases/tokens.ts";
 import { withoutEffect } from "./cases/without-effect.ts";
 import type { OptionCase } from "./option-case.ts";
 
@@ -15,5 +16,6 @@ export const cases: readonly OptionCase[] = [
   ...routeOptions,
   ...severalLevels,
   ...services,
+  ...tokens,
   ...withoutEffect,
 ];

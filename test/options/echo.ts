@@ -1,6 +1,6 @@
 // The backend of the cases: answers with what it received, and behaves as its path asks.
 //
-//   /status/503   /delay/200 (ms)   /flaky/2 (503 twice for a case, then 200)   /size/2000   /headers?x-a=b   /trickle/300
+//   /status/503   /delay/200 (ms)   /flaky/2 (503 twice for a case, then 200)   /size/2000   /headers?x-a=b   /trickle/300   /say?text=any
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
@@ -70,6 +70,9 @@ export async function startEcho(name: string): Promise<Echo> {
       }
       case "size":
         response.end("a".repeat(Number(how)));
+        return;
+      case "say":
+        response.end(searchParams.get("text"));
         return;
       case "headers":
         for (const [header, value] of searchParams) response.setHeader(header, value);

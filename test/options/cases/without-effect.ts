@@ -13,7 +13,7 @@ const limits: Fields = {
   ratelimitRegular: {},
   rateLimitRegularConfigs: {},
 };
-const access: Fields = { waf: {}, jwt: {}, jwtStaged: {}, rbac: {} };
+const access: Fields = { waf: {} };
 const others: Fields = { dlp: {}, extensions: { configs: { any: {} } } };
 
 export const withoutEffect: readonly OptionCase[] = [
@@ -28,7 +28,7 @@ export const withoutEffect: readonly OptionCase[] = [
     tap: {},
   }),
   ...told("virtualHost", { ...limits, ...access, ...others }),
-  ...told("route", { ...limits, ...access, jwtProvidersStaged: {}, ...others, ai: {} }),
+  ...told("route", { ...limits, ...access, ...others, ai: {} }),
   ...told("weighted", { extensions: others.extensions }),
 ];
 

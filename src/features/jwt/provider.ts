@@ -1,0 +1,155 @@
+// One provider of tokens as Envoy takes it. What is wrong is said at its place; undefined where it cannot be used.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { clusterName } from "../../envoy/names.ts";
+import type { JwtProviderSchema } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
+import type {
+  ClaimToHeader,
+  Jwks,
+  Provider,
+  RemoteJwks,
+  TokenSource,
+} from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/jwt/jwt_pb.js";
+import { formatRef } from "../../model/ref.ts";
+import type { OptionContext } from "../../plugin/feature.ts";
+import { localKeys } from "./keys.ts";
+
+type ProviderInit = MessageInitShape<typeof JwtProviderSchema>;
+type KeySource = NonNullable<ProviderInit["jwksSourceSpecifier"]>;
+
+export function providerInit(provider: Provider, field: string, context: OptionContext): ProviderInit | undefined {
+  const { issuer, audiences, tokenSource, keepToken, claimsToHeaders, clockSkewSeconds, attachFailedStatusToMetadata } = provider;
+  const jwksSourceSpecifier = keySource(provider.jwks, `${field}.jwks`, context);
+  const sources = sourcesOf(tokenSource, `${field}.tokenSource`, context);
+  const claims = claimHeaders(claimsToHeaders, `${field}.claimsToHeaders`, context);
+  if (issuer !== issuer.trim())
+    context.warn(`${field}.issuer`, `the issuer ${JSON.stringify(issuer)} begins or ends with a space, so it is no token's`, {
+      hint: "write it exactly as the claim iss has it; in YAML, |- leaves out the line break at the end",
+    });
+  if (clockSkewSeconds === 0)
+    context.warn(`${field}.clockSkewSeconds`, "Envoy takes 0 for its default of 60 seconds", { hint: "write 1 for next to none" });
+  if (jwksSourceSpecifier === undefined || sources === undefined || claims === undefined) return undefined;
+  return {
+    issuer,
+    audiences: [...audiences],
+    jwksSourceSpecifier,
+    forward: keepToken,
+    ...sources,
+    claimToHeaders: claims,
+    ...(clockSkewSeconds && { clockSkewSeconds }),
+    failedStatusInMetadata: attachFailedStatusToMetadata,
+  };
+}
+
+function keySource(written: Jwks | undefined, field: string, context: OptionContext): KeySource | undefined {
+  switch (written?.jwks.case) {
+    case "local":
+      return localSource(written.jwks.value.key, `${field}.local.key`, context);
+    case "remote":
+      return remoteSource(written.jwks.value, `${field}.remote`, context);
+    default:
+      context.refuse(field, "the provider has no keys, so no token could be verified", {
+        hint: "jwks: {local: {key: …}} or jwks: {remote: {url: …, upstreamRef: …}}",
+      });
+      return undefined;
+  }
+}
+
+function localSource(key: string, field: string, { refuse, warn }: OptionContext): KeySource | undefined {
+  const read = localKeys(key);
+  if ("fault" in read) {
+    refuse(field, read.fault, { hint: "write a public key as PEM, a JSON Web Key, or a JSON Web Key Set" });
+    return undefined;
+  }
+  for (const fault of read.leftOut) warn(field, `${fault}; the others of the set are used`, { hint: "remove it from the set" });
+  if (read.wasPrivate)
+    warn(field, "the key is private: whoever may read it here may make tokens. Only its public part is sent to Envoy", {
+      hint: "write the public part only: without d, p, q, dp, dq and qi",
+    });
+  return { case: "localJwks", value: { specifier: { case: "inlineString", value: read.keySet } } };
+}
+
+function remoteSource(
+  { url, upstreamRef, cacheDuration, asyncFetch }: RemoteJwks,
+  field: string,
+  context: OptionContext,
+): KeySource | undefined {
+  const fault = urlFault(url);
+  if (fault !== undefined)
+    context.refuse(`${field}.url`, fault, { hint: "write where the keys are, as in https://issuer.example.com/.well-known/jwks.json" });
+  if (upstreamRef === undefined) {
+    context.refuse(`${field}.upstreamRef`, "no Upstream is named through which the keys are fetched", {
+      hint: "create an Upstream for the host of the url, with sslConfig for https, and name it here",
+    });
+    return undefined;
+  }
+  if (fault !== undefined) return undefined;
+  if (context.world.get("Upstream", upstreamRef) === undefined)
+    context.warn(`${field}.upstreamRef`, `*v1.Upstream { ${formatRef(upstreamRef)} } not found`, {
+      reason: "UpstreamNotFound",
+      hint: "without it there are no keys, and no token of this provider is good",
+    });
+  return {
+    case: "remoteJwks",
+    value: {
+      httpUri: { uri: url, httpUpstreamType: { case: "cluster", value: clusterName(upstreamRef) }, timeout: { seconds: 5n } },
+      cacheDuration: cacheDuration ?? { seconds: 300n },
+      // Filters of routes have no listener that could wait for them.
+      ...(asyncFetch && { asyncFetch: { fastListener: true } }),
+    },
+  };
+}
+
+function urlFault(url: string): string | undefined {
+  if (url === "") return "no url is written";
+  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
+  const protocol = URL.canParse(whole) ? new URL(whole).protocol : undefined;
+  return protocol === "http:" || protocol === "https:" ? undefined : `${JSON.stringify(url)} is no URL of HTTP`;
+}
+
+const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+function sourcesOf(
+  source: TokenSource | undefined,
+  field: string,
+  { refuse }: OptionContext,
+): Pick<ProviderInit, "fromHeaders" | "fromParams"> | undefined {
+  let isUsable = true;
+  const fault = (at: string, message: string, hint: string) => {
+    isUsable = false;
+    refuse(at, message, { hint });
+  };
+  for (const [i, { header }] of (source?.headers ?? []).entries())
+    if (!headerName.test(header))
+      fault(`${field}.headers[${i}].header`, `${JSON.stringify(header)} is no name of a header`, "header: x-token");
+  for (const [i, name] of (source?.queryParams ?? []).entries())
+    if (name === "") fault(`${field}.queryParams[${i}]`, "a query parameter has no name", "queryParams: [token]");
+  if (!isUsable) return undefined;
+  return {
+    fromHeaders: (source?.headers ?? []).map(({ header, prefix }) => ({ name: header, valuePrefix: prefix })),
+    fromParams: [...(source?.queryParams ?? [])],
+  };
+}
+
+function claimHeaders(claims: readonly ClaimToHeader[], field: string, { refuse, warn }: OptionContext): ProviderInit["claimToHeaders"] {
+  let isUsable = true;
+  for (const [i, { claim, header, append }] of claims.entries()) {
+    const at = `${field}[${i}]`;
+    if (claim === "" || !headerName.test(header) || header.toLowerCase() === "host") {
+      isUsable = false;
+      const which = claim === "" ? "claim" : "header";
+      const message = claim === "" ? "the claim has no name" : `${JSON.stringify(header)} is no name of a header that may be set`;
+      refuse(`${at}.${which}`, message, { hint: "claimsToHeaders: [{claim: sub, header: x-user}]" });
+    }
+    if (append)
+      warn(`${at}.append`, "the claim replaces the header: what clients send in it is never passed on", {
+        reason: "OptionNotSupported",
+        hint: "remove append",
+      });
+  }
+  if (!isUsable) return undefined;
+  return claims.map(({ claim, header }) => ({
+    headerName: header,
+    // In a plain name dots divide: those of namespaced claims do not.
+    ...(claim.includes(".") ? { claimPath: [{ key: claim }] } : { claimName: claim }),
+  }));
+}
