@@ -58,7 +58,6 @@ interface Touched {
   readonly clusters: Set<string>;
   readonly endpoints: Set<string>;
   isListener: boolean;
-  isSecret: boolean;
 }
 
 class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
@@ -95,7 +94,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
   publish(proxy: ProxyKey, changes: ResourceChanges): void {
     if (proxy !== this.#options.proxy || this.#isDraining) return;
     const before = this.#problems.count;
-    const touched: Touched = { clusters: new Set(), endpoints: new Set(), isListener: false, isSecret: false };
+    const touched: Touched = { clusters: new Set(), endpoints: new Set(), isListener: false };
     for (const resource of changes.upserts) this.#upsert(resource, touched);
     for (const removal of changes.removals) this.#remove(removal, touched);
     this.#applyClusters(touched);
@@ -119,7 +118,6 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
         break;
       case typeUrls.secret:
         this.#upsertSecret(resource);
-        touched.isSecret = true;
         break;
       default: {
         // runtime layers and what may come: nothing of them is executed
@@ -173,9 +171,11 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     if (proxy !== this.#options.proxy) return;
     const clusters = new Set(this.#clusters.names());
     for (const table of [this.#listeners, this.#routes, this.#clusters, this.#endpoints]) table.clear();
+    // Private keys are not kept for longer than somebody serves with them.
+    this.#secrets.clear();
     this.#problems.clear();
     this.#sockets.apply([]);
-    this.#applyClusters({ clusters, endpoints: new Set(), isListener: false, isSecret: false });
+    this.#applyClusters({ clusters, endpoints: new Set(), isListener: false });
     this.#options.onProblems?.([]);
   }
 
@@ -193,10 +193,9 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
 
   // — clusters in service —
 
-  #applyClusters({ clusters, endpoints, isSecret }: Touched): void {
+  #applyClusters({ clusters, endpoints }: Touched): void {
     for (const name of clusters) this.#applyCluster(name);
     for (const name of endpoints) this.#applyEndpoints(name, clusters);
-    if (isSecret) for (const runtime of this.#runtimes.values()) runtime.refreshSecrets();
   }
 
   #applyCluster(name: string): void {

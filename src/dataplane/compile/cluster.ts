@@ -70,6 +70,9 @@ export interface Limits {
   readonly retryBudget: { readonly percent: number; readonly least: number } | undefined;
 }
 
+/** Notes what is not executed, or why its value cannot be used: the cluster serves nobody. */
+type Fail = (path: string, why?: string) => void;
+
 const defaultLimits: Limits = { connections: 1_024, pending: 1_024, requests: 1_024, retries: 3, retryBudget: undefined };
 
 const httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -81,8 +84,10 @@ export function compileCluster(bytes: Uint8Array): CompiledCluster {
   const { loadAssignment: _, ...shallow } = cluster;
   for (const path of unhandledFields(ClusterSchema, shallow, handledFields)) findings.notExecuted(path);
   let unusable: string | undefined;
-  const fail = (path: string) => {
-    findings.notExecuted(path, "; requests to the cluster are answered with 503");
+  const fail: Fail = (path, why) => {
+    const consequence = "; requests to the cluster are answered with 503";
+    if (why === undefined) findings.notExecuted(path, consequence);
+    else findings.refused(path, why + consequence);
     unusable = path;
   };
   const options = compileOptions(cluster, findings, fail);
@@ -110,7 +115,7 @@ export function compileCluster(bytes: Uint8Array): CompiledCluster {
   };
 }
 
-function compileDiscovery(cluster: Cluster, fail: (path: string) => void): CompiledCluster["discovery"] {
+function compileDiscovery(cluster: Cluster, fail: Fail): CompiledCluster["discovery"] {
   const type = cluster.clusterDiscoveryType;
   if (type.case === "clusterType") return "static"; // reported as not executed
   switch (type.value ?? Discovery.STATIC) {
@@ -160,7 +165,7 @@ function compileLimits(cluster: Cluster): CompiledCluster["limits"] {
   return { normal: of(RoutingPriority.DEFAULT), high: of(RoutingPriority.HIGH) };
 }
 
-function compileOptions(cluster: Cluster, findings: Findings, fail: (path: string) => void) {
+function compileOptions(cluster: Cluster, findings: Findings, fail: Fail) {
   let common: CommonOptions | undefined = cluster.commonHttpProtocolOptions;
   let filters = noFilters;
   let options: ProtocolOptions = { case: undefined };
@@ -214,7 +219,7 @@ function compileProtocol(cluster: Cluster, options: ProtocolOptions): Pick<Compi
   }
 }
 
-function compileTransport(socket: TransportSocket | undefined, findings: Findings, fail: (path: string) => void): UpstreamTls | undefined {
+function compileTransport(socket: TransportSocket | undefined, findings: Findings, fail: Fail): UpstreamTls | undefined {
   if (socket?.configType.case !== "typedConfig") return undefined;
   const any = socket.configType.value;
   if (any.typeUrl.endsWith(".RawBuffer")) return undefined;
@@ -223,7 +228,12 @@ function compileTransport(socket: TransportSocket | undefined, findings: Finding
     fail(`${findings.base} (${any.typeUrl.slice(any.typeUrl.lastIndexOf("/") + 1)})`);
     return undefined;
   }
-  return compileUpstreamTls(context, findings);
+  try {
+    return compileUpstreamTls(context, findings, (path) => fail(`${findings.base}.${path}`));
+  } catch (error) {
+    fail(`${findings.base}.common_tls_context`, (error as Error).message);
+    return undefined;
+  }
 }
 
 /** An endpoint set as its own resource; throws when the bytes are not a ClusterLoadAssignment. */

@@ -15,6 +15,7 @@ import { durationMs } from "./durations.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
 import { secureOptions, serverParameters } from "./tls-parameters.ts";
+import { isFileOfTls } from "./tls-sources.ts";
 import { compileCertificate, compileValidation, type Material, type Validation } from "./upstream-tls.ts";
 
 export interface DownstreamTls {
@@ -71,7 +72,27 @@ export function compileDownstreamTls(
     return "unusable";
   }
   if (unsafe || context.requireSni) return "unusable";
-  const tls: Omit<DownstreamTls, "source"> = {
+  let fault: string | undefined;
+  try {
+    const tls = settingsOf(context, chain, place, alpn);
+    fault = faultOf(tls);
+    if (fault === undefined) return { ...tls, source: findings.all.length === reported ? source : undefined };
+  } catch (error) {
+    fault = (error as Error).message;
+  }
+  place.refused("common_tls_context", `${fault}; ${before === undefined ? "the filter chain is not served" : "the one before serves on"}`);
+  return before ?? "unusable";
+}
+
+/** Throws for files that cannot be read. */
+function settingsOf(
+  context: DownstreamTlsContext,
+  chain: FilterChain,
+  place: Findings,
+  alpn: readonly string[],
+): Omit<DownstreamTls, "source"> {
+  const common = context.commonTlsContext;
+  return {
     parameters: {
       ...serverParameters(common?.tlsParams, place.at("common_tls_context.tls_params")),
       secureOptions: secureOptions(
@@ -85,16 +106,13 @@ export function compileDownstreamTls(
     alpn,
     handshakeTimeoutMs: chain.transportSocketConnectTimeout ? durationMs(chain.transportSocketConnectTimeout) : defaultHandshakeMs,
   };
-  const fault = faultOf(tls);
-  if (fault === undefined) return { ...tls, source: findings.all.length === reported ? source : undefined };
-  place.refused("common_tls_context", `${fault}; ${before === undefined ? "the filter chain is not served" : "the one before serves on"}`);
-  return before ?? "unusable";
 }
 
 /** True when what is not executed would have protected something. */
 function reportUnhandled(context: DownstreamTlsContext, findings: Findings): boolean {
   let isUnsafe = false;
   for (const path of unhandledFields(DownstreamTlsContextSchema, context, handledFields)) {
+    if (isFileOfTls(path)) continue;
     const protects = path.includes("validation") || path === "require_sni" || path.includes("custom_");
     findings.notExecuted(path, protects ? "; the filter chain is not served" : "");
     isUnsafe ||= protects;

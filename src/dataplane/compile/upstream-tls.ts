@@ -1,14 +1,16 @@
-// TLS towards upstreams: what of an UpstreamTlsContext becomes options of node:tls.
+// TLS towards upstreams: what of an UpstreamTlsContext becomes options of node:tls. What cannot be executed and would have protected something costs
+// the cluster: requests are refused rather than sent to somebody who was not looked at.
 
 import type { SecureContextOptions } from "node:tls";
-import type { DataSource } from "../../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { CertificateValidationContext, TlsCertificate } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
+import type { SdsSecretConfig } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { type UpstreamTlsContext, UpstreamTlsContextSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { unhandledFields } from "../fields.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
 import { compileStringMatcher, type StringTest } from "./strings.ts";
 import { tlsVersions, upstreamSuites } from "./tls-parameters.ts";
+import { bytesOf, isFileOfTls } from "./tls-sources.ts";
 
 export interface UpstreamTls {
   readonly sni: string;
@@ -39,24 +41,34 @@ export interface Validation {
   readonly acceptUntrusted: boolean;
 }
 
-export function compileUpstreamTls(context: UpstreamTlsContext, findings: Findings): UpstreamTls {
-  for (const path of unhandledFields(UpstreamTlsContextSchema, context, handledFields)) findings.notExecuted(path);
+/**
+ * Throws for files that cannot be read.
+ *
+ * @param fail requests must not be sent for what is at the path
+ */
+export function compileUpstreamTls(context: UpstreamTlsContext, findings: Findings, fail: (path: string) => void): UpstreamTls {
+  for (const path of unhandledFields(UpstreamTlsContextSchema, context, handledFields)) {
+    if (isFileOfTls(path)) continue;
+    if (path.includes("validation") || path.includes("custom_")) fail(path);
+    else findings.notExecuted(path);
+  }
   const common = context.commonTlsContext;
   const [certificate] = common?.tlsCertificates ?? [];
   const type = common?.validationContextType;
   let validation: Validation | undefined;
   let validationSecret: string | undefined;
   if (type?.case === "validationContext") validation = compileValidation(type.value, findings);
-  else if (type?.case === "validationContextSdsSecretConfig") validationSecret = type.value.name;
+  else if (type?.case === "validationContextSdsSecretConfig")
+    validationSecret = secretName(type.value, "validation_context_sds_secret_config", fail);
   else if (type?.case === "combinedValidationContext") {
-    validationSecret = type.value.validationContextSdsSecretConfig?.name;
+    validationSecret = secretName(type.value.validationContextSdsSecretConfig, "combined_validation_context", fail);
     if (type.value.defaultValidationContext) validation = compileValidation(type.value.defaultValidationContext, findings);
   }
   return {
     sni: context.sni,
     autoSni: context.autoHostSni,
     certificate: certificate && compileCertificate(certificate),
-    certificateSecret: common?.tlsCertificateSdsSecretConfigs[0]?.name,
+    certificateSecret: secretName(common?.tlsCertificateSdsSecretConfigs[0], "tls_certificate_sds_secret_configs[0]", fail),
     validation,
     validationSecret,
     alpn: common?.alpnProtocols ?? [],
@@ -66,23 +78,33 @@ export function compileUpstreamTls(context: UpstreamTlsContext, findings: Findin
   };
 }
 
+/** Secrets come from where all resources come from; from a server or file of their own they never arrive. */
+function secretName(secret: SdsSecretConfig | undefined, path: string, fail: (path: string) => void): string | undefined {
+  const source = secret?.sdsConfig?.configSourceSpecifier.case;
+  if (source !== undefined && source !== "ads" && source !== "self")
+    fail(`common_tls_context.${path}: ${source === "apiConfigSource" ? "an SDS server" : "a file of secrets"}`);
+  return secret?.name;
+}
+
+/** Throws for files that cannot be read. */
 export function compileCertificate(certificate: TlsCertificate): Material | undefined {
   const chain = bytesOf(certificate.certificateChain);
   const key = bytesOf(certificate.privateKey);
   return chain && key && { certificate: chain, key, ocspStaple: bytesOf(certificate.ocspStaple) };
 }
 
+/** Throws for files that cannot be read. */
 export function compileValidation(context: CertificateValidationContext, findings: Findings): Validation {
   const names: StringTest[] = [];
   context.matchTypedSubjectAltNames.forEach(({ matcher }, index) => {
     const compiled = matcher && compileStringMatcher(matcher);
-    if (compiled === undefined) findings.notExecuted(`match_typed_subject_alt_names[${index}]`);
-    else names.push(compiled);
+    if (compiled === undefined) findings.notExecuted(`match_typed_subject_alt_names[${index}]`, "; no name matches it");
+    names.push(compiled ?? nobody);
   });
   context.matchSubjectAltNames.forEach((matcher, index) => {
     const compiled = compileStringMatcher(matcher);
-    if (compiled === undefined) findings.notExecuted(`match_subject_alt_names[${index}]`);
-    else names.push(compiled);
+    if (compiled === undefined) findings.notExecuted(`match_subject_alt_names[${index}]`, "; no name matches it");
+    names.push(compiled ?? nobody);
   });
   return {
     ca: bytesOf(context.trustedCa) ?? (context.systemRootCerts === undefined ? undefined : "system"),
@@ -91,9 +113,5 @@ export function compileValidation(context: CertificateValidationContext, finding
   };
 }
 
-function bytesOf(source: DataSource | undefined): Buffer | undefined {
-  const specifier = source?.specifier;
-  if (specifier?.case === "inlineBytes") return Buffer.from(specifier.value);
-  if (specifier?.case === "inlineString") return Buffer.from(specifier.value, "utf8");
-  return undefined;
-}
+/** A test that cannot be made is passed by nobody: a list without it would be passed by everybody. */
+const nobody: StringTest = { test: () => false, describe: "nobody" };

@@ -93,11 +93,6 @@ export class ClusterRuntime {
     if (this.config.discovery === "eds") this.#rebuild();
   }
 
-  /** Certificates changed. */
-  refreshSecrets(): void {
-    this.#rebuild();
-  }
-
   /** The host for the next request; undefined when there is none. `avoid` are tried before. */
   pick(context: PickContext, avoid?: ReadonlySet<Host>, attempts = 1): Host | undefined {
     let host = this.#balancer.pick(context, 0);

@@ -1,12 +1,12 @@
 // One host of a cluster: where it is, how well it is, and its connections.
 
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp, Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Candidate } from "../balancing/candidate.ts";
 import type { EndpointSpec } from "../compile/endpoints.ts";
 import type { ClusterRuntime } from "./cluster.ts";
 import type { OutlierHost } from "./outliers.ts";
-import { ConnectionPool, type PoolHost, type PoolProtocol, type Waiter } from "./pool.ts";
+import { ConnectionPool, type Opened, type PoolHost, type PoolProtocol, type Waiter } from "./pool.ts";
 import type { UpstreamStream } from "./stream.ts";
 import type { TlsClient } from "./tls.ts";
 
@@ -28,6 +28,8 @@ export class Host implements PoolHost, Candidate, OutlierHost {
   readonly #tls: TlsClient | undefined;
   /** One for each protocol that requests asked for; nearly always one. */
   readonly #pools = new Map<PoolProtocol, ConnectionPool>();
+  /** Connections that somebody has to himself, from the beginning to the end. */
+  readonly #adopted = new Set<Socket>();
   #isDraining = false;
 
   constructor(cluster: ClusterRuntime, address: string, spec: EndpointSpec, tls: TlsClient | undefined) {
@@ -64,12 +66,27 @@ export class Host implements PoolHost, Candidate, OutlierHost {
     for (const pool of this.#pools.values()) if (pool.cancel(waiter)) return;
   }
 
+  /** Counts it among the connections of the host until it is closed. */
+  adopt(socket: Socket): void {
+    this.#adopted.add(socket);
+    socket.once("close", () => {
+      this.#adopted.delete(socket);
+      this.onPoolEmpty();
+    });
+  }
+
   /** @param port another than that of the host: health checks */
-  open(protocol: PoolProtocol, port = this.port): { readonly socket: Socket; readonly connected: "connect" | "secureConnect" } {
+  open(protocol: PoolProtocol | "tcp", port = this.port): Opened {
     const target = this.isPipe ? { path: this.address } : { host: this.address, port };
-    if (this.#tls !== undefined)
-      return { socket: connectTls({ ...this.#tls.optionsFor(protocol), ...target }), connected: "secureConnect" };
-    return { socket: connectTcp({ ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }), connected: "connect" };
+    if (this.#tls === undefined)
+      return { socket: connectTcp({ ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }), connected: "connect" };
+    try {
+      const options = this.#tls.optionsFor(protocol);
+      if (options === undefined) return unopened("TLS error: Secret is not supplied by SDS"); // Envoy's words
+      return { socket: connectTls({ ...options, ...target }), connected: "secureConnect" };
+    } catch (error) {
+      return unopened(`TLS error: ${(error as Error).message}`);
+    }
   }
 
   onPoolEmpty(): void {
@@ -79,7 +96,7 @@ export class Host implements PoolHost, Candidate, OutlierHost {
   /** Without connections, open or under way. */
   get isEmpty(): boolean {
     for (const pool of this.#pools.values()) if (!pool.isEmpty) return false;
-    return true;
+    return this.#adopted.size === 0;
   }
 
   /** Closes connections that were idle for longer than the cluster allows; returns how many idle ones stay. */
@@ -92,6 +109,7 @@ export class Host implements PoolHost, Candidate, OutlierHost {
   /** Whoever was found unwell should not keep what was connected to it. */
   closeConnections(): void {
     for (const pool of this.#pools.values()) pool.destroyConnections();
+    for (const socket of this.#adopted) socket.destroy();
   }
 
   /** Takes no new requests; what is under way finishes. */
@@ -104,5 +122,13 @@ export class Host implements PoolHost, Candidate, OutlierHost {
   destroy(): void {
     this.#isDraining = true;
     for (const pool of this.#pools.values()) pool.destroy();
+    for (const socket of this.#adopted) socket.destroy();
   }
+}
+
+/** A socket that fails before it has called anybody. */
+function unopened(why: string): Opened {
+  const socket = new Socket();
+  socket.destroy(new Error(why));
+  return { socket, connected: "connect" };
 }

@@ -18,10 +18,15 @@ export interface Waiter {
   onNoConnection(failure: UpstreamFailure, detail: string): void;
 }
 
+/** Begins to connect; `connected` is the event that tells when it is done. */
+export interface Opened {
+  readonly socket: Socket;
+  readonly connected: "connect" | "secureConnect";
+}
+
 export interface PoolHost {
   readonly cluster: ClusterRuntime;
-  /** Begins to connect; `connected` is the event that tells when it is done. */
-  open(protocol: PoolProtocol): { readonly socket: Socket; readonly connected: "connect" | "secureConnect" };
+  open(protocol: PoolProtocol): Opened;
   onPoolEmpty(): void;
 }
 

@@ -1,6 +1,6 @@
 // What node:tls needs for a host of a cluster.
 
-import { type ConnectionOptions, type PeerCertificate, rootCertificates } from "node:tls";
+import { type ConnectionOptions, createSecureContext, type PeerCertificate, rootCertificates, type SecureContext } from "node:tls";
 import type { EndpointSpec } from "../compile/endpoints.ts";
 import type { Material, UpstreamTls, Validation } from "../compile/upstream-tls.ts";
 import type { PoolProtocol } from "./pool.ts";
@@ -23,50 +23,81 @@ export function tlsVersion(tls: UpstreamTls, spec: EndpointSpec): string {
   return `tls${version} ${tls.autoSni ? spec.hostname : ""}`;
 }
 
-/** The TLS of one host: the same but for the protocols that are offered. */
+/**
+ * The TLS of one host: the same but for the protocols that are offered. Secrets are the newest each time: a new one is for new connections, and costs
+ * no old one.
+ */
 export class TlsClient {
-  readonly #alpn: readonly string[];
-  readonly #options: ConnectionOptions;
+  readonly #tls: UpstreamTls;
+  readonly #secret: SecretLookup;
+  readonly #servername: string;
 
   constructor(tls: UpstreamTls, spec: EndpointSpec, secret: SecretLookup) {
-    this.#alpn = tls.alpn;
-    this.#options = tlsOptions(tls, spec, secret);
+    this.#tls = tls;
+    this.#secret = secret;
+    this.#servername = tls.autoSni ? spec.hostname : tls.sni;
   }
 
-  optionsFor(protocol: PoolProtocol): ConnectionOptions {
-    const offered = offeredProtocols(this.#alpn, protocol);
-    return offered.length === 0 ? this.#options : { ...this.#options, ALPNProtocols: offered };
+  /** Undefined while a secret is not there: then nobody is connected to, as in Envoy. Throws when the settings cannot be used. */
+  optionsFor(protocol: PoolProtocol | "tcp"): ConnectionOptions | undefined {
+    const identity = this.#identity();
+    if (identity === undefined) return undefined;
+    const { validation } = identity;
+    const names = this.#tls.validation?.subjectNames ?? validation?.subjectNames ?? [];
+    const offered = offeredProtocols(this.#tls.alpn, protocol);
+    return {
+      ...(this.#servername !== "" && { servername: this.#servername }),
+      ...(offered.length > 0 && { ALPNProtocols: offered }),
+      secureContext: contextOf(this.#tls, identity),
+      rejectUnauthorized: validation?.ca !== undefined && !validation.acceptUntrusted,
+      // Envoy checks the chain, and names only where it is told which.
+      checkServerIdentity: (_, peer) =>
+        names.length === 0 || alternativeNames(peer).some((name) => names.some((each) => each.test(name)))
+          ? undefined
+          : new Error("no subject alternative name matches"),
+    };
+  }
+
+  #identity(): Identity | undefined {
+    const { certificate, certificateSecret, validation, validationSecret } = this.#tls;
+    const shown = certificate ?? (certificateSecret === undefined ? undefined : this.#secret(certificateSecret)?.certificate);
+    const believed = validationSecret === undefined ? validation : this.#secret(validationSecret)?.validation;
+    if (shown === undefined && certificateSecret !== undefined) return undefined;
+    if (believed === undefined && validationSecret !== undefined) return undefined;
+    return { certificate: shown, validation: believed };
   }
 }
 
-/** What is configured, as far as it is what will be spoken; as Envoy, without a word of it: HTTP/2 names itself, HTTP/1.1 need not. */
-function offeredProtocols(alpn: readonly string[], protocol: PoolProtocol): string[] {
-  if (protocol === "http2") return ["h2"];
-  if (protocol === "http1") return alpn.filter((each) => each === "http/1.1");
-  const known = alpn.filter((each) => each === "h2" || each === "http/1.1");
-  return known.length > 0 ? known : ["h2", "http/1.1"];
+/** Who we are, and whom we believe. */
+interface Identity {
+  readonly certificate: Material | undefined;
+  readonly validation: Validation | undefined;
 }
 
-function tlsOptions(tls: UpstreamTls, spec: EndpointSpec, secret: SecretLookup): ConnectionOptions {
-  const certificate = tls.certificate ?? (tls.certificateSecret === undefined ? undefined : secret(tls.certificateSecret)?.certificate);
-  const validation = (tls.validationSecret === undefined ? undefined : secret(tls.validationSecret)?.validation) ?? tls.validation;
-  const names = tls.validation?.subjectNames ?? validation?.subjectNames ?? [];
-  const servername = tls.autoSni ? spec.hostname : tls.sni;
-  const checks = validation?.ca !== undefined && !validation.acceptUntrusted;
-  return {
-    ...(servername !== "" && { servername }),
+/** Authorities take their time to be read, and are the same for all hosts of a cluster. */
+const contexts = new WeakMap<UpstreamTls, Identity & { readonly context: SecureContext }>();
+
+function contextOf(tls: UpstreamTls, { certificate, validation }: Identity): SecureContext {
+  const known = contexts.get(tls);
+  if (known !== undefined && known.certificate === certificate && known.validation === validation) return known.context;
+  const context = createSecureContext({
     ...(certificate && { cert: certificate.certificate, key: certificate.key }),
     ...(validation?.ca !== undefined && { ca: validation.ca === "system" ? [...rootCertificates] : validation.ca }),
     ...(tls.minVersion && { minVersion: tls.minVersion }),
     ...(tls.maxVersion && { maxVersion: tls.maxVersion }),
     ...tls.suites,
-    rejectUnauthorized: checks,
-    // Envoy checks the chain, and names only where it is told which.
-    checkServerIdentity: (_, peer) =>
-      names.length === 0 || alternativeNames(peer).some((name) => names.some((each) => each.test(name)))
-        ? undefined
-        : new Error("no subject alternative name matches"),
-  };
+  });
+  contexts.set(tls, { certificate, validation, context });
+  return context;
+}
+
+/** What is configured, as far as it is what will be spoken; as Envoy, without a word of it: HTTP/2 names itself, HTTP/1.1 need not. */
+function offeredProtocols(alpn: readonly string[], protocol: PoolProtocol | "tcp"): string[] {
+  if (protocol === "tcp") return [...alpn];
+  if (protocol === "http2") return ["h2"];
+  if (protocol === "http1") return alpn.filter((each) => each === "http/1.1");
+  const known = alpn.filter((each) => each === "h2" || each === "http/1.1");
+  return known.length > 0 ? known : ["h2", "http/1.1"];
 }
 
 /** The names in a certificate, without their kinds. */
