@@ -8,7 +8,7 @@ import { bundledMain } from "./bundled.mjs";
 const root = join(import.meta.dirname, "..");
 
 describe("the program that npm start runs", () => {
-  test("is one bundle, made once for the same sources, and says what the sources say", { timeout: 60_000 }, () => {
+  test("is one bundle, made once for the same sources, and says what the sources say", () => {
     const main: string = bundledMain(root, process.execPath, process.env);
     expect(main).toMatch(/node_modules\/\.cache\/headworks\/[0-9a-f]{16}\/main\.js$/);
     const madeAt = statSync(main).mtimeMs;

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 
 const root = join(import.meta.dirname, "..");
 
-test("whoever ends npm ends Headworks, though the shell between them hands no signal on", { timeout: 60_000 }, async () => {
+test("whoever ends npm ends Headworks, though the shell between them hands no signal on", async () => {
   const launcher = `${process.execPath} scripts/with-node.mjs src/main.ts petstore --listen 127.0.0.1:0`;
   // Two commands, or the shell would become the launcher itself.
   const shell = spawn("sh", ["-c", `${launcher}; true`], {

@@ -10,7 +10,7 @@ import { type KubeApi, kubeApi } from "../lib/kubernetes/api.ts";
 import { certificates } from "./certificate.ts";
 import type { ServerCertificate } from "./server.ts";
 
-const patience = { timeout: 30_000, interval: 20 };
+const patience = { timeout: 60_000, interval: 20 };
 const kind = "validatingwebhookconfigurations.admissionregistration.k8s.io";
 const name = "headworks-gloo-system";
 const accounts = {
@@ -31,7 +31,7 @@ describe.skipIf(findKubernetes() === undefined)("the webhook of a cluster", () =
     });
     await kubernetes.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "gloo-system" } });
     await kubernetes.apply(...chartRbac({ user: "limited" }));
-  }, 90_000);
+  });
   afterAll(() => kubernetes?.[Symbol.asyncDispose]());
 
   /** A replica, with all certificates that it was given. */

@@ -110,7 +110,7 @@ test("1,000 hot swaps of routes, clusters, endpoints and listeners under load fa
   })();
   expect([...seen.gets.failures, ...seen.posts.failures]).toEqual([]);
   expect(seen.gets.done + seen.posts.done).toBeGreaterThan(1_000);
-}, 60_000);
+});
 
 test("a request under way finishes on the route and cluster that it began with", async () => {
   await using a = await rawUpstream("a");
@@ -164,7 +164,7 @@ test("a port that is taken is a Problem, the others serve, and it is bound once 
   ]);
   expect((await rawRequest(free, get()))?.status).toBe(200);
   await new Promise((resolve) => blocker.close(resolve));
-  await expect.poll(() => plane.plane.unsupported(), { timeout: 8_000 }).toEqual([]);
+  await expect.poll(() => plane.plane.unsupported()).toEqual([]);
   expect((await rawRequest(taken, get()))?.status).toBe(200);
 });
 
@@ -201,7 +201,7 @@ test("an edit of one virtual host of 10,000 compiles that one alone", async () =
   plane.publish(routeConfig(hosts));
   const shifted = plane.plane.routeConfig("routes");
   expect(shifted?.hosts[9_998]).toBe(after?.hosts[9_999]);
-}, 30_000);
+});
 
 test("drain lets what is under way finish, refuses new connections and keeps to its deadline", async () => {
   await using a = await rawUpstream("a");
@@ -279,4 +279,4 @@ test("hot swaps of upstreams of HTTP/2 under load over HTTP/2 fail no request", 
   }
   expect(failures).toEqual([]);
   expect(done).toBeGreaterThan(300);
-}, 120_000);
+});

@@ -29,7 +29,7 @@ test("a deletion that is refused today, as something still leads there, is tried
     log,
   });
   writing.touch([key]);
-  await vi.waitFor(() => expect(remove).toHaveBeenCalledTimes(2), { timeout: 10_000 });
+  await vi.waitFor(() => expect(remove).toHaveBeenCalledTimes(2), { timeout: 60_000 });
   ended.abort();
 });
 

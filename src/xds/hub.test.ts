@@ -248,7 +248,7 @@ test.each([
   ["sotw", false],
   ["delta", true],
   ["sotw", true],
-] as const)("%s, with broken resources: %s", { timeout: 120_000 }, async (variant, mayBreak) => {
+] as const)("%s, with broken resources: %s", async (variant, mayBreak) => {
   for (const seed of seeds) await simulate(variant, mayBreak, false, seed);
 });
 
@@ -257,13 +257,9 @@ test.each([
   ["sotw", false],
   ["delta", true],
   ["sotw", true],
-] as const)(
-  "%s, with clusters that warm while others follow, with broken resources: %s",
-  { timeout: 120_000 },
-  async (variant, mayBreak) => {
-    for (const seed of seeds) await simulate(variant, mayBreak, true, seed);
-  },
-);
+] as const)("%s, with clusters that warm while others follow, with broken resources: %s", async (variant, mayBreak) => {
+  for (const seed of seeds) await simulate(variant, mayBreak, true, seed);
+});
 
 async function simulate(variant: Variant, mayBreak: boolean, warms: boolean, seed: number): Promise<void> {
   const random = randomFrom(seed);

@@ -11,7 +11,7 @@ const folder = corpusFolder(join(import.meta.dirname, "../.."));
 const leftOut = new Set(["misc/watchnamespaces"]);
 
 describe.skipIf(folder === undefined)("the flow", () => {
-  test("equals the stages for the same input", { timeout: 60_000 }, async () => {
+  test("equals the stages for the same input", async () => {
     for (const each of readCases(folder ?? "")) {
       if (leftOut.has(each.id)) continue;
       const [stages, flow] = [assembleCase(each), await translateCase(each)];

@@ -240,7 +240,7 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("access logs of the em
         differing.push(...differencesOf(`${name}[${at}]`, envoy?.[at] ?? "", embedded?.[at] ?? ""));
     }
     expect(differing).toEqual([]);
-  }, 60_000);
+  });
 });
 
 function linesOf(path: string): string[] {

@@ -185,7 +185,7 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("balancing in the embe
         found.push(...(await both(request(`GET ${path}`, headers))));
     }
     expect(found).toEqual([]);
-  }, 120_000);
+  });
 
   test("clients without a cookie get one, of the same form", async () => {
     // Its value is made of the addresses of the connection, which are never the same twice.
@@ -211,5 +211,5 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("balancing in the embe
       if (envoy !== embedded) found.push(`${path}: Envoy ${envoy}, embedded ${embedded}`);
     }
     expect(found).toEqual([]);
-  }, 60_000);
+  });
 });

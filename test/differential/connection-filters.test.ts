@@ -99,7 +99,7 @@ describe.skipIf(hasNoEnvoy("limits of connections"))("limits of connections in t
     const port = planes.ports[0]?.embedded as number;
     const open: ClientHttp2Session[] = [];
     for (let round = 0; round < 3; round++) {
-      for (let tries = 0; tries < 300 && open.length < 2; tries++) {
+      for (let tries = 0; tries < 3_000 && open.length < 2; tries++) {
         const session = connectHttp2(`http://127.0.0.1:${port}`);
         if (await isServed(session)) open.push(session);
         else await delay(10);
@@ -113,7 +113,7 @@ describe.skipIf(hasNoEnvoy("limits of connections"))("limits of connections in t
   test("who is gone makes place", async () => {
     for (const port of Object.values(planes.ports[0] ?? {})) {
       let outcome = "";
-      for (let tries = 0; tries < 200 && outcome !== "200"; tries++) {
+      for (let tries = 0; tries < 3_000 && outcome !== "200"; tries++) {
         const one = client(port);
         outcome = await one.outcome;
         one.socket.destroy();

@@ -178,7 +178,7 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("gRPC through the embe
         ) as Client;
       clients.push({ name: secure ? "TLS" : "TCP", envoy: connect(envoy), embedded: connect(embedded) });
     }
-  }, 30_000);
+  });
 
   afterAll(async () => {
     for (const { envoy, embedded } of clients) for (const each of [envoy, embedded]) each.close();

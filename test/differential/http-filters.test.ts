@@ -116,5 +116,5 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("HTTP filters in the e
               found.push(`[${index}] ${method} ${path} ${origin} ${more.join()} ${line}`);
           }
     expect(found).toEqual([]);
-  }, 120_000);
+  });
 });

@@ -294,7 +294,7 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("HTTP/2 in the embedde
     for (const [name, ask] of Object.entries(asks))
       for (let index = 0; index < managers.length; index++) found.push(...(await compare(name, (port) => outcomeOf(port, ask), index)));
     expect(found).toEqual([]);
-  }, 120_000);
+  });
 
   test("agree on clients of HTTP/1.1 and upstreams of HTTP/2", async () => {
     const found: string[] = [];
@@ -310,7 +310,7 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("HTTP/2 in the embedde
         found.push(...(await compare(`${name} over HTTP/1.1`, (port) => rawOutcome(port, text), index)));
     }
     expect(found).toEqual([]);
-  }, 120_000);
+  });
 });
 
 /** A request of HTTP/1.1, in HTTP/2. */

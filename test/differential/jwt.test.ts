@@ -170,5 +170,5 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
     const preflight = request("OPTIONS /x", ["Origin: http://o", "Access-Control-Request-Method: GET"]);
     const found = await differencesOf(planes, 0, [...all, ...byQuery, preflight]);
     expect(found).toEqual([]);
-  }, 120_000);
+  });
 });

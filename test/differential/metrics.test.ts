@@ -85,13 +85,10 @@ describe.skipIf(hasNoEnvoy("metrics"))("metrics of the embedded data plane and o
     const own = samples(envoyStatsText(planes.plane.stats()));
     let envoy = new Map<string, string>();
     await expect
-      .poll(
-        async () => {
-          envoy = samples(await planes.envoy.admin("/stats/prometheus"));
-          return envoy.get('envoy_http_downstream_rq_time_count{envoy_http_conn_manager_prefix="http"}');
-        },
-        { timeout: 30_000 },
-      )
+      .poll(async () => {
+        envoy = samples(await planes.envoy.admin("/stats/prometheus"));
+        return envoy.get('envoy_http_downstream_rq_time_count{envoy_http_conn_manager_prefix="http"}');
+      })
       .toBe(String(requests.length));
     const missing = [...own.keys()].filter((name) => !envoy.has(name));
     const differing = [...own].filter(([name, value]) => same.test(name) && envoy.has(name) && envoy.get(name) !== value);
@@ -102,7 +99,7 @@ describe.skipIf(hasNoEnvoy("metrics"))("metrics of the embedded data plane and o
     );
     expect(untold).toEqual([]);
     expect([...own.keys()].filter((name) => name.includes("unused"))).toEqual([]);
-  }, 60_000);
+  });
 });
 
 function samples(text: string): Map<string, string> {

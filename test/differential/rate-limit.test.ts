@@ -180,7 +180,7 @@ describe.skipIf(hasNoEnvoy("rate limits"))("rate limits by the embedded data pla
       }
     expect(found).toEqual([]);
     expect(asked).toBeGreaterThan(50);
-  }, 60_000);
+  });
 
   // Envoy lets it say all of that, and joins the two hosts with a comma.
   test("what the server says cannot change where a request ends or goes", async () => {

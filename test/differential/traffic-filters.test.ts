@@ -236,7 +236,7 @@ describe.skipIf(hasNoEnvoy("filters of traffic"))("filters of traffic in the emb
       )),
     );
     expect(found).toEqual([]);
-  }, 60_000);
+  });
 
   test("buffering", async () => {
     const found = await differencesOf(planes, 4, [
@@ -253,7 +253,7 @@ describe.skipIf(hasNoEnvoy("filters of traffic"))("filters of traffic in the emb
       ]),
     ]);
     expect(found).toEqual([]);
-  }, 60_000);
+  });
 
   test("local rate limits", async () => {
     const paths = ["/two", "/told", "/status", "/low", "/unenforced", "/idle", "/off", "/direct"];
@@ -264,7 +264,7 @@ describe.skipIf(hasNoEnvoy("filters of traffic"))("filters of traffic in the emb
       request("HEAD /two"),
     ]);
     expect(found).toEqual([]);
-  }, 60_000);
+  });
 
   test("local rate limits of a connection", async () => {
     const texts = await Promise.all(

@@ -48,7 +48,7 @@ describe.skipIf(findMoto() === undefined)("credentials", () => {
     const as = (roleArn: string) => signer.credentials({ region, roleArn, keys: user }, AbortSignal.timeout(20_000));
     ofCaller = await as(caller);
     ofHub = await as(hub);
-  }, 60_000);
+  });
   afterAll(async () => {
     await sts?.[Symbol.asyncDispose]();
     await aws?.stop();
@@ -56,7 +56,7 @@ describe.skipIf(findMoto() === undefined)("credentials", () => {
   });
 
   describe.each(proxies)("--proxy %s", (proxy) => {
-    test("a Secret's keys, with session token or with a role; the environment's, with a role", { timeout: 60_000 }, async () => {
+    test("a Secret's keys, with session token or with a role; the environment's, with a role", async () => {
       using config = await folder();
       config.write("all.yaml", [
         settings({ enableCredentialsDiscovey: true }),
@@ -75,7 +75,7 @@ describe.skipIf(findMoto() === undefined)("credentials", () => {
       await answersWith(config, { own: 403, role: 200, token: 200, "token-role": 200, env: 403, "env-role": 200 });
     });
 
-    test("a web identity takes its own role, another by way of it, or another directly", { timeout: 60_000 }, async () => {
+    test("a web identity takes its own role, another by way of it, or another directly", async () => {
       using config = await folder();
       config.write("all.yaml", [
         settings({ serviceAccountCredentials: { cluster: "sts", uri: "sts.eu-west-1.amazonaws.com" } }),

@@ -1,9 +1,8 @@
 // Lambda end to end: a request in, the function runs (in the emulator of AWS), its answer out, through both data planes.
 import { request } from "node:http";
-import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { awsKeys, findMoto, type RunningAws, startAws } from "../servers/aws.ts";
-import { type Folder, folder, object, proxies } from "./gateway.ts";
+import { type Folder, folder, object, proxies, until } from "./gateway.ts";
 import { type Running, start } from "./headworks.ts";
 
 if (findMoto() === undefined) console.warn("SKIPPED: moto, the emulator of AWS, is not there; Lambda was not tried.");
@@ -34,15 +33,13 @@ describe.skipIf(findMoto() === undefined).each(proxies)("Lambda through %s", (pr
       env: { AWS_ENDPOINT_URL_LAMBDA: aws.url },
     });
     await gateway.said(/ ready {2}/);
-    for (let tries = 0; tries < 200; tries++) {
-      const status = await send("/none").then(
+    const status = () =>
+      send("/none").then(
         (answer) => answer.status,
         () => 0,
       );
-      if (status === 500) break;
-      await delay(50);
-    }
-  }, 60_000);
+    await until("a request comes as far as the functions", async () => (await status()) === 500);
+  });
   afterAll(async () => {
     await gateway?.[Symbol.asyncDispose]();
     await aws?.[Symbol.asyncDispose]();

@@ -108,7 +108,7 @@ function mayRead(user: string, ...resources: string[]): object[] {
 }
 
 describe.skipIf(!hasKubernetes)("of a cluster", () => {
-  test("definitions, controllers, proxies and webhooks are looked at, too, and nothing is written", { timeout: 120_000 }, async () => {
+  test("definitions, controllers, proxies and webhooks are looked at, too, and nothing is written", async () => {
     await using kubernetes = await startKubernetes({ users: [{ name: "looker", token: "looker" }] });
     await kubernetes.apply(...glooDefinitions());
     await kubernetes.apply(

@@ -12,7 +12,7 @@ const reader = { name: "reader", token: "reader-token" };
 const folder = mkdtempSync(join(tmpdir(), "headworks-cluster-cli-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-describe.skipIf(!hasKubernetes)("commands on a cluster", { timeout: 60_000 }, () => {
+describe.skipIf(!hasKubernetes)("commands on a cluster", () => {
   let world: Cluster;
   let readerConfig = "";
   const run = (line: string) => commandHere([...line.split(" "), "--kubeconfig", world.kubernetes.kubeconfigPath]);
@@ -39,7 +39,7 @@ describe.skipIf(!hasKubernetes)("commands on a cluster", { timeout: 60_000 }, ()
         subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "reader" }],
       },
     );
-  }, 120_000);
+  });
   afterAll(async () => {
     await world?.[Symbol.asyncDispose]();
   });

@@ -38,7 +38,7 @@ describe.skipIf(!isThere)("in a cluster", () => {
   beforeAll(async () => {
     cluster = await startKubernetes({ users: [limited, watching] });
     await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "gloo-system" } });
-  }, 90_000);
+  });
   afterAll(async () => cluster?.[Symbol.asyncDispose]());
 
   test("objects that lie there stay as they are, and can be applied again", async () => {
@@ -58,7 +58,7 @@ describe.skipIf(!isThere)("in a cluster", () => {
       });
       expect(applied.status, JSON.stringify(applied.body)).toBe(200);
     }
-  }, 120_000);
+  });
 
   test.skipIf(corpus === undefined)(
     "every recorded object that Gloo's definitions admit is admitted",
@@ -199,7 +199,7 @@ describe.skipIf(!isThere)("in a cluster", () => {
         expect(answer).toMatchObject({ allowed: true, warnings: [expect.stringContaining("HW1003")] });
         await cluster.delete("validatingwebhookconfigurations.admissionregistration.k8s.io", "", "headworks-gloo-system");
         await using _envoy = await startEnvoy(pods.envoy.bootstrap, envoyAdmin, pods.envoy.args);
-        await expect.poll(() => probe(metrics, pods.envoy.readiness), { timeout: 20_000 }).toBe(200);
+        await expect.poll(() => probe(metrics, pods.envoy.readiness)).toBe(200);
         expect(await (await fetch(`http://127.0.0.1:${gateway}/`)).text()).toBe("hello");
         await expect.poll(() => row(upstream)).toMatchObject({ Type: "static", State: "Warning", Reason: "UnknownField" });
         await expect
@@ -241,7 +241,7 @@ describe.skipIf(!isThere)("in a cluster", () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
-  }, 60_000);
+  });
 
   test("its Pods meet the restricted standard of pod security", async () => {
     const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
@@ -266,7 +266,7 @@ describe.skipIf(!isThere)("in a cluster", () => {
   test("Helm installs it into an empty cluster, and an upgrade makes the first objects; then it leaves alone what is the user's", async () => {
     await cluster.delete("clusterroles.rbac.authorization.k8s.io", "", "headworks-gloo-system");
     for (const { metadata } of definitions) await cluster.delete("customresourcedefinitions.apiextensions.k8s.io", "", metadata.name);
-    await expect.poll(() => cluster.list("customresourcedefinitions.apiextensions.k8s.io"), { timeout: 30_000 }).toEqual([]);
+    await expect.poll(() => cluster.list("customresourcedefinitions.apiextensions.k8s.io")).toEqual([]);
     cluster.forget();
     const run = (command: string, ...args: string[]) =>
       helm(command, "edge", ...args, "--kubeconfig", cluster.kubeconfigPath, "--namespace", "edge");
@@ -274,7 +274,7 @@ describe.skipIf(!isThere)("in a cluster", () => {
     const values = valueArgs({ crds: { install: true }, webhook: { timeoutSeconds: 1 } });
     expect(run("install", chartFolder, "--create-namespace", ...values)).toContain("helm upgrade edge");
     await expect.poll(() => cluster.request("GET", "/apis/gateway.solo.io/v1")).toMatchObject({ status: 200 });
-    await expect.poll(() => run("upgrade", chartFolder, ...values), { timeout: 30_000, interval: 500 }).not.toContain("helm upgrade edge");
+    await expect.poll(() => run("upgrade", chartFolder, ...values), { interval: 500 }).not.toContain("helm upgrade edge");
     const settings = await cluster.get("settings.gloo.solo.io", "edge", "default");
     expect(settings?.spec).toEqual({ discoveryNamespace: "edge" });
     expect((await cluster.list("gateways.gateway.solo.io", "edge")).map(({ spec }) => spec.bindPort)).toEqual([8080, 8443]);

@@ -12,7 +12,7 @@ const document = {
   paths: { "/pets/{id}": { get: { operationId: "findPet", parameters: [{ name: "id", in: "path", type: "string", required: true }] } } },
 };
 
-test.skipIf(!proxies.includes("envoy"))("an operation of a Swagger document becomes a route by its name", { timeout: 60_000 }, async () => {
+test.skipIf(!proxies.includes("envoy"))("an operation of a Swagger document becomes a route by its name", async () => {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     asked.push(request.url ?? "");
@@ -39,7 +39,7 @@ test.skipIf(!proxies.includes("envoy"))("an operation of a Swagger document beco
   server.close();
 });
 
-test.skipIf(!proxies.includes("envoy"))("methods that a gRPC server reflects are called with JSON", { timeout: 60_000 }, async () => {
+test.skipIf(!proxies.includes("envoy"))("methods that a gRPC server reflects are called with JSON", async () => {
   await using till = await startTill();
   using files = await folder();
   const hosts = [{ addr: "127.0.0.1", port: till.ports.get(28091) }];

@@ -94,7 +94,7 @@ describe.skipIf(findEnvoy() === undefined && process.env.HEADWORKS_REQUIRE_SERVE
     running = await inProcess({ objects, consumers: [embedded] });
     await running.settled();
     await embedded.settled();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await running?.[Symbol.asyncDispose]();
@@ -224,9 +224,7 @@ describe("the command", () => {
     expect(explanation.routes.map(({ verdict }) => verdict)).toEqual(["failed", "failed", "failed"]);
   });
 
-  test("asks the Headworks that runs: what is in service, also where that is not the newest; no secret is told", {
-    timeout: 60_000,
-  }, async () => {
+  test("asks the Headworks that runs: what is in service, also where that is not the newest; no secret is told", async () => {
     using own = await folder();
     const routed = (prefix: string, field = "upstream") =>
       site([
@@ -290,7 +288,7 @@ describe("the command", () => {
     expect((await ends("GET", "http://shop.local:81/", path))[0]).toBe(1);
   });
 
-  test.skipIf(!isLong || !hasKubernetes)("reads a cluster", { timeout: 120_000 }, async () => {
+  test.skipIf(!isLong || !hasKubernetes)("reads a cluster", async () => {
     await using on = await cluster();
     await on.kubernetes.apply(
       upstream("pets", 9090),

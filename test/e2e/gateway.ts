@@ -121,7 +121,7 @@ export function ask(
   });
 }
 
-export async function until(what: string, isSo: () => Promise<boolean> | boolean, ms = 15_000): Promise<void> {
+export async function until(what: string, isSo: () => Promise<boolean> | boolean, ms = 60_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!(await isSo())) {
     if (performance.now() > deadline) throw new Error(`not so after ${ms} ms: ${what}`);

@@ -32,7 +32,7 @@ describe("a guide", () => {
     expect(() => stepsOf("```text\nprinted by whom?\n```\n")).toThrow("nobody executes");
   });
 
-  test("fails where a command fails, prints something else, or the types are wrong", { timeout: 60_000 }, async () => {
+  test("fails where a command fails, prints something else, or the types are wrong", async () => {
     await expect(follow("```sh\nfalse\n```\n", repository)).rejects.toThrow('line 1: "false" ended with 1');
     await expect(follow("```sh\necho b a\n```\n\n```text\na\nb\n```\n", repository)).rejects.toThrow("not in this order: b");
     await expect(follow("```ts examples/x.ts\nexport const x: number = '1';\n```\n", repository)).rejects.toThrow("examples/x.ts(1,14)");

@@ -44,7 +44,7 @@ withEnvoy("neighbours of a mistake, under load", () => {
     await untilAnswers(config.port, "neighbour.test", "one /");
     await untilTls("safe.test");
     load = startLoad();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     load?.stop();
@@ -53,9 +53,7 @@ withEnvoy("neighbours of a mistake, under load", () => {
     await open.disposeAsync();
   });
 
-  test("a bad VirtualService keeps its last good version, also when Headworks, and then Envoy, start anew", {
-    timeout: 60_000,
-  }, async () => {
+  test("a bad VirtualService keeps its last good version, also when Headworks, and then Envoy, start anew", async () => {
     config.write("a.yaml", virtualService("a", "one"));
     await untilAnswers(config.port, "a.test", "one /");
     config.write("a.yaml", direct("a", [{ matchers: [{ regex: "(" }] }]));
@@ -116,7 +114,7 @@ withEnvoy("neighbours of a mistake, under load", () => {
     await noneFailed();
   });
 
-  test("what only Envoy can refuse costs whoever wrote it", { timeout: 60_000 }, async () => {
+  test("what only Envoy can refuse costs whoever wrote it", async () => {
     // Files are on Envoy's machine: nobody else can see that they are not there.
     const sslConfig = { sslFiles: { tlsCert: "/no/such/tls.crt", tlsKey: "/no/such/tls.key" }, sniDomains: ["files.test"] };
     const plain = virtualService("files", "one");

@@ -18,7 +18,7 @@ describe.skipIf(!hasKubernetes)("Services of a cluster", () => {
     });
 
   const story = "a route names a Service, or the Upstream that discovery finds for it; pods need not be readable, --proxy %s";
-  test.each(proxies)(story, { timeout: 60_000 }, async (proxy) => {
+  test.each(proxies)(story, async (proxy) => {
     const address = ownAddress();
     if (address === undefined) return console.warn("SKIPPED: this machine has only loopback, which endpoints may not have");
     const { kubernetes, port } = on;

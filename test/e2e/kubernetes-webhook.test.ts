@@ -36,7 +36,7 @@ describe.skipIf(!hasKubernetes)("the admission webhook", () => {
     });
     // From here on nobody gets by it.
     await until("it is asked", async () => /typo/.test((await apply(object("Upstream", "probe", { static: { typo: 1 } }), true)).warnings));
-  }, 90_000);
+  });
   afterAll(async () => {
     await running?.[Symbol.asyncDispose]();
     await on?.[Symbol.asyncDispose]();

@@ -67,7 +67,7 @@ describe.skipIf(!hasKubernetes)(`a cluster, --proxy ${proxy}`, () => {
     expect(await (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).text()).toContain("ok");
   });
 
-  test("the endpoints of a Service are followed", { timeout: 60_000 }, async (context) => {
+  test("the endpoints of a Service are followed", async (context) => {
     const address = ownAddress();
     if (address === undefined) return context.skip("this machine has only loopback, which endpoints may not have");
     const { kubernetes, port } = on;
@@ -95,9 +95,7 @@ describe.skipIf(!hasKubernetes)(`a cluster, --proxy ${proxy}`, () => {
     );
   });
 
-  test("a start while the API server is away serves what is remembered; without a memory it waits, and is not ready", {
-    timeout: 60_000,
-  }, async () => {
+  test("a start while the API server is away serves what is remembered; without a memory it waits, and is not ready", async () => {
     const { kubernetes, port, adminPort } = on;
     await using one = await backend("one");
     const folder = mkdtempSync(join(tmpdir(), "headworks-state-"));

@@ -51,7 +51,7 @@ describe.skipIf(isMissing)("discovery of Lambda functions", () => {
       object("VirtualService", "all", { virtualHost: { domains: ["*"], routes: [route("/quote", "quote"), route("/late", "late")] } }),
     ]);
     await serve();
-  }, 60_000);
+  });
   afterAll(async () => {
     await gateway?.[Symbol.asyncDispose]();
     line?.server.close();
@@ -59,7 +59,7 @@ describe.skipIf(isMissing)("discovery of Lambda functions", () => {
     config?.[Symbol.dispose]();
   });
 
-  test("a function that nobody wrote down is called, and is shown in the Upstream", { timeout: 40_000 }, async () => {
+  test("a function that nobody wrote down is called, and is shown in the Upstream", async () => {
     await until(
       "the function answers",
       async () => (await ask(config.port, "any", "/quote", { method: "POST", body: '{"n":3}' }))?.body === '{"n":3}',
@@ -72,7 +72,7 @@ describe.skipIf(isMissing)("discovery of Lambda functions", () => {
     expect((await ask(config.port, "any", "/late"))?.status).not.toBe(200);
   });
 
-  test("what is known outlives a restart while AWS is away; when it is back, what is new is found", { timeout: 60_000 }, async () => {
+  test("what is known outlives a restart while AWS is away; when it is back, what is new is found", async () => {
     line.isDown = true;
     await gateway[Symbol.asyncDispose]();
     await serve();

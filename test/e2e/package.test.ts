@@ -19,7 +19,7 @@ beforeAll(() => {
   tarball = join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")) as string);
   writeFileSync(join(folder, "package.json"), '{"name": "user", "version": "1.0.0"}');
   npm(["install", tarball], folder);
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("it is at most 4 MB, and brings only what it needs", () => {

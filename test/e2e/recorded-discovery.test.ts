@@ -42,13 +42,13 @@ describe.skipIf(folder === undefined)("as Gloo has it", () => {
     if (why !== undefined && isRequired) throw new Error(why);
     if (why !== undefined) console.warn(`SKIPPED: recorded cases of discovery; ${why}`);
     const one = why === undefined ? test.concurrent : test.skip;
-    one.each(of(need).map((each) => [each.id, each] as const))("%s", { timeout: 120_000 }, async (_, each) => {
+    one.each(of(need).map((each) => [each.id, each] as const))("%s", async (_, each) => {
       const wanted = withExpectation(each);
       expect(differences(wanted.expected, await lab.run(wanted))).toEqual([]);
     });
   }
 
-  test("a service behind an Upstream that is not to be asked gets no request", { timeout: 30_000 }, async () => {
+  test("a service behind an Upstream that is not to be asked gets no request", async () => {
     await using own = new Lab();
     const run = (...names: string[]) => {
       const chosen = cases.filter(({ id }) => names.includes(id.replace("discovery/fds-", "")));

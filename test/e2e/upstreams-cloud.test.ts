@@ -33,7 +33,7 @@ withEnvoy("services of clouds", () => {
       await inProcess({ objects: [...secrets, ...upstreams, ...functions, ...plain], rewrite: (resource) => readdressed(resource, port) }),
     );
     await until("they are there", async () => (await ask(running.port, "gcp.test"))?.status === 200);
-  }, 30_000);
+  });
   afterAll(() => open.disposeAsync());
 
   const received = async (host: string, path = "/", asked: Asked = {}): Promise<Received> => {

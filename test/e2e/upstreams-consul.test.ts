@@ -17,9 +17,7 @@ const services = 300;
 
 describe.skipIf(!isThere)("many services of Consul", () => {
   withEnvoy("through a real Envoy", () => {
-    test(`of ${services} services, quiet ones are replaced one after the other, and each is followed soon`, {
-      timeout: 60_000,
-    }, async () => {
+    test(`of ${services} services, quiet ones are replaced one after the other, and each is followed soon`, async () => {
       await using consul = await startConsul();
       await using one = await backend("one");
       await using two = await backend("two");

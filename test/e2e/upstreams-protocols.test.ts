@@ -74,7 +74,7 @@ describe.each(proxies)("through %s", (proxy) => {
       files.write(`${name}.yaml`, [object("Upstream", name, spec), virtualService(name, name)]);
     running = open.use(await run(files, "--proxy", proxy));
     await until("requests are answered", async () => (await ask(files.port, "mutual.test"))?.status === 200);
-  }, 60_000);
+  });
   afterAll(() => open.disposeAsync());
 
   const told = async (name: string) => {

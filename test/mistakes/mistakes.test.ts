@@ -27,7 +27,7 @@ beforeAll(async () => {
   ]);
   found = (JSON.parse(asJson.stdout) as { findings?: Found[] }).findings ?? (JSON.parse(asJson.stdout) as Found[]);
   pretty = asText;
-}, 60_000);
+});
 
 const mistakes = readdirSync(folder)
   .filter((file) => file.endsWith(".yaml"))

@@ -54,7 +54,8 @@ export async function startAws(port?: number): Promise<RunningAws> {
   };
   const post = (path: string, body: object) =>
     fetch(`${url}${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-  for (let tries = 0; ; tries++) {
+  const begun = performance.now();
+  for (;;) {
     if (child.exitCode !== null) throw new Error(`moto ended with ${child.exitCode}:\n${log}`);
     if (
       await post("/moto-api/config", { lambda: { use_docker: false } }).then(
@@ -63,7 +64,7 @@ export async function startAws(port?: number): Promise<RunningAws> {
       )
     )
       break;
-    if (tries > 600) {
+    if (performance.now() - begun > 90_000) {
       await stop();
       throw new Error(`moto did not come up:\n${log}`);
     }

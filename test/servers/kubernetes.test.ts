@@ -81,6 +81,6 @@ describe.skipIf(findKubernetes() === undefined)("a Kubernetes API for tests", ()
       kubernetes.request("POST", "/api/v1/namespaces/one/configmaps", { metadata: { name } }, { timeoutMs: 1000 }).catch(() => undefined);
     expect((await create("lost"))?.status).not.toBe(201);
     await kubernetes.etcd.start();
-    await expect.poll(async () => (await create("after"))?.status, { timeout: 20_000 }).toBe(201);
+    await expect.poll(async () => (await create("after"))?.status).toBe(201);
   });
 });

@@ -181,7 +181,7 @@ describe("is served:", () => {
       text += data.toString("latin1");
     });
     socket.write(Array.from({ length: 100 }, (_, index) => get("", `/p${index}`)).join(""));
-    await expect.poll(() => (text.match(/"path"/g) ?? []).length, { timeout: 5_000 }).toBe(100);
+    await expect.poll(() => (text.match(/"path"/g) ?? []).length).toBe(100);
     expect([...text.matchAll(/"path":"\/p(\d+)"/g)].map((each) => Number(each[1]))).toEqual(
       Array.from({ length: 100 }, (_, index) => index),
     );

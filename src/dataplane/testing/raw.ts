@@ -43,7 +43,7 @@ export async function rawRequest(
     socket.write(part, "latin1");
     if (parts.length > 1) await delay(5);
   }
-  const end = performance.now() + (options.waitMs ?? 3_000);
+  const end = performance.now() + (options.waitMs ?? 15_000);
   let parsed = parseRaw(text, isClosed, options.isHead ?? false);
   while (parsed === undefined && !isClosed && performance.now() < end) {
     const awake = new Promise<void>((resolve) => {

@@ -332,7 +332,7 @@ test("64 MiB go through either way without gathering", async () => {
     },
   );
   expect(response?.body).toBe(String(size));
-}, 60_000);
+});
 
 /** Bytes of the body. */
 function transfer(port: number, request: string): Promise<number> {

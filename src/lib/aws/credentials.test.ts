@@ -26,7 +26,7 @@ describe.skipIf(findMoto() === undefined)("an emulated AWS", () => {
     user = await aws.createUser("gateway", ["sts:AssumeRole"]);
     role = await aws.createRole("looker", ["ec2:DescribeInstances"]);
     writeFileSync(tokenFile, "head.payload.signature\n");
-  }, 60_000);
+  });
   afterAll(async () => {
     await aws?.stop();
     rmSync(folder, { recursive: true, force: true });

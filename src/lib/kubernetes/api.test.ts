@@ -124,7 +124,7 @@ describe.skipIf(findKubernetes() === undefined)("the Kubernetes API", () => {
     const ended = new AbortController();
     const sink = { apply() {}, delete() {}, synced() {}, fault() {} };
     const reflecting = reflect(counted, configMaps, sink, { signal: ended.signal, backoff: { firstMs: 1, mostMs: 5 } });
-    await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(10);
+    await expect.poll(() => asked).toBeGreaterThan(10);
     expect(waiting).toBeLessThanOrEqual(1);
     ended.abort();
     await reflecting;
@@ -278,7 +278,7 @@ describe.skipIf(findKubernetes() === undefined)("the Kubernetes API", () => {
       const { told, faults } = await follow(await api({ pingEveryMs: 500, pingTimeoutMs: 500 }), "hang");
       kubernetes.apiServer.pause();
       try {
-        await expect.poll(() => faults[0], { timeout: 5000 }).toBe("unreachable");
+        await expect.poll(() => faults[0]).toBe("unreachable");
       } finally {
         kubernetes.apiServer.resume();
       }
@@ -298,10 +298,10 @@ describe.skipIf(findKubernetes() === undefined)("the Kubernetes API", () => {
       for (const [round, fail] of (["drop", "refuse"] as const).entries()) {
         faults.length = 0;
         network.mode = fail;
-        await expect.poll(() => faults[0], { timeout: 5000 }).toBe("unreachable");
+        await expect.poll(() => faults[0]).toBe("unreachable");
         await put("partition", `while-${round}`);
         network.mode = "pass";
-        await expect.poll(() => told, { timeout: 5000 }).toContain(`+while-${round}`);
+        await expect.poll(() => told).toContain(`+while-${round}`);
         await expect.poll(() => faults.at(-1)).toBe(undefined);
       }
       expect(told).toEqual(["+a", "+while-0", "+while-1"]);

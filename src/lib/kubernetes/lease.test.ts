@@ -5,7 +5,7 @@ import { findKubernetes } from "../../../test/servers/kubernetes-binaries.ts";
 import { type KubeApi, kubeApi } from "./api.ts";
 import { Lease, type LeaseOptions } from "./lease.ts";
 
-const patience = { timeout: 20_000, interval: 20 };
+const patience = { timeout: 60_000, interval: 20 };
 
 describe.skipIf(findKubernetes() === undefined)("a Lease", () => {
   let kubernetes: RunningKubernetes;

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
 
 /** Waits until the value equals what is expected; fails with the difference. Returns how long that took. */
-export async function eventually(read: () => unknown, expected: unknown, timeoutMs = 10_000): Promise<number> {
+export async function eventually(read: () => unknown, expected: unknown, timeoutMs = 60_000): Promise<number> {
   const begun = performance.now();
   for (;;) {
     try {

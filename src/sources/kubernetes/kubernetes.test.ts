@@ -112,7 +112,7 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
     expect(resources.get("Namespace /kinds")?.labels).toMatchObject({ team: "a" });
   });
 
-  test("who leaves in the middle, or makes us fail, leaves nothing behind that runs", { timeout: 10_000 }, async () => {
+  test("who leaves in the middle, or makes us fail, leaves nothing behind that runs", async () => {
     await kubernetes.apply(upstream("leaving", "a"));
     for await (const _ of (await sourceOf({ namespaces: ["leaving"] })).watch(new AbortController().signal)) break;
     const failing = await sourceOf({
@@ -217,13 +217,11 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
     await new Promise((resolve) => setTimeout(resolve, 1500));
     await kubernetes.etcd.start();
     await expect
-      .poll(
-        () =>
-          kubernetes.apply(upstream("etcd", "u0", 9000)).then(
-            () => true,
-            () => false,
-          ),
-        { timeout: 20_000 },
+      .poll(() =>
+        kubernetes.apply(upstream("etcd", "u0", 9000)).then(
+          () => true,
+          () => false,
+        ),
       )
       .toBe(true);
     await follower.until(() => portOf(follower.resources.get("Upstream etcd/u0")) === 9000);
@@ -427,7 +425,7 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
     proxy.behaviour = {
       answer: () => ({ status: 502, headers: { "content-type": "text/html" }, body: "<html><h1>Bad Gateway</h1></html>" }),
     };
-    await expect.poll(() => follower.source.health().faults.join(), { timeout: 10_000 }).toContain("Bad Gateway");
+    await expect.poll(() => follower.source.health().faults.join()).toContain("Bad Gateway");
     proxy.behaviour = { delayMs: 200, bytesPerSecond: 20_000 };
     await follower.first;
     expect(follower.resources.size).toBe(5);

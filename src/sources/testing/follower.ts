@@ -50,7 +50,7 @@ export class Follower {
   }
 
   /** Waits until something holds; fails after a while with what there is. */
-  async until(holds: () => boolean, ms = 10_000): Promise<void> {
+  async until(holds: () => boolean, ms = 60_000): Promise<void> {
     const from = performance.now();
     while (!holds()) {
       const left = ms - (performance.now() - from);

@@ -15,7 +15,7 @@ import type { Verdict } from "./status-object.ts";
 import type { StoredObject, StoredObjects } from "./stored.ts";
 import { StatusWriter } from "./writer.ts";
 
-const patience = { timeout: 20_000, interval: 20 };
+const patience = { timeout: 60_000, interval: 20 };
 const upstreams = "upstreams.gloo.solo.io";
 
 describe.skipIf(findKubernetes() === undefined)("statuses in a cluster", () => {

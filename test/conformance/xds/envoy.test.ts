@@ -272,7 +272,7 @@ withEnvoy.each(modes.slice(0, 2))("Envoy under load, $variant", ({ variant }) =>
   });
 
   // State of the world cannot: a new server does not know the clusters that Envoy has, and a set without them takes them away at once.
-  test.skipIf(variant === "sotw")("ten restarts of ours, each with other clusters, cost no request", { timeout: 60_000 }, async () => {
+  test.skipIf(variant === "sotw")("ten restarts of ours, each with other clusters, cost no request", async () => {
     using one = await backend("one");
     const [port, xdsPort] = (await freePorts(2)) as [number, number];
     const start = async (i: number): Promise<XdsServer> => {
@@ -299,7 +299,7 @@ withEnvoy.each(modes.slice(0, 2))("Envoy under load, $variant", ({ variant }) =>
     expect(sent).toBeGreaterThan(500);
   });
 
-  test("a thousand random swaps of clusters and routes cost no request", { timeout: 120_000 }, async () => {
+  test("a thousand random swaps of clusters and routes cost no request", async () => {
     const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
     const random = randomFrom(seed);
     using one = await backend("one");

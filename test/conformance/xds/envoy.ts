@@ -69,7 +69,7 @@ export async function get(port: number, path = "/"): Promise<{ status: number; b
 }
 
 /** Waits until it is so. */
-export async function until(what: string, isSo: () => Promise<boolean> | boolean, ms = 10_000): Promise<void> {
+export async function until(what: string, isSo: () => Promise<boolean> | boolean, ms = 60_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!(await isSo())) {
     if (performance.now() > deadline) throw new Error(`not so after ${ms} ms: ${what}`);
