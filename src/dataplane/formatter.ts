@@ -54,6 +54,8 @@ export interface TlsView {
   readonly peerIssuer: string;
   readonly peerSerial: string;
   readonly peerFingerprint256: string;
+  /** Alternative names of the client's certificate. */
+  readonly peerNames: { readonly uris: readonly string[]; readonly dnsNames: readonly string[] };
   readonly peerUriSans: string;
   readonly peerDnsSans: string;
 }

@@ -20,6 +20,7 @@ import {
 import { LocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
 import { LuaPerRouteSchema, LuaSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { RateLimitPerRouteSchema, RateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js";
+import { RBACPerRouteSchema, RBACSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import { ConnectionLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/connection_limit/v3/connection_limit_pb.js";
 import { LocalRateLimitSchema as NetworkLocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit_pb.js";
 
@@ -45,5 +46,7 @@ export const filterSchemas = [
   NetworkLocalRateLimitSchema,
   RateLimitPerRouteSchema,
   RateLimitSchema,
+  RBACPerRouteSchema,
+  RBACSchema,
   ZstdSchema,
 ] as const;

@@ -52,6 +52,8 @@ export interface ClientStream extends Peer {
   /** Ends the response so that the client sees that it is not whole. */
   abort(): void;
   log(logger: AccessLogger, exchange: Exchange): void;
+  /** One more in a counter of its listener, under Envoy's name: `rbac.denied`. */
+  count(name: string): void;
   onExchangeEnd(exchange: Exchange, closes: boolean): void;
 }
 

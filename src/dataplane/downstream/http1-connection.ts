@@ -239,6 +239,10 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
     this.#owner.writeLog(logger.path, logger.line(exchange));
   }
 
+  count(name: string): void {
+    this.#owner.stats.count(name);
+  }
+
   onExchangeEnd(exchange: Exchange, closes: boolean): void {
     if (this.#exchange !== exchange) return;
     this.#exchange = undefined;

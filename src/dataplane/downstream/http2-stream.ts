@@ -205,6 +205,10 @@ export class Http2ClientStream implements ClientStream {
     this.#connection.owner.writeLog(logger.path, logger.line(exchange));
   }
 
+  count(name: string): void {
+    this.#connection.owner.stats.count(name);
+  }
+
   onExchangeEnd(exchange: Exchange): void {
     if (this.#exchange !== exchange) return;
     this.#exchange = undefined;

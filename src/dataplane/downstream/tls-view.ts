@@ -3,6 +3,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { TlsView } from "../formatter.ts";
+import { alternativeNames } from "../tls/alternative-names.ts";
 
 const views = new WeakMap<Socket, TlsView>();
 
@@ -19,8 +20,9 @@ export function tlsView(socket: Socket): TlsView | undefined {
 
 function read(socket: TLSSocket): TlsView {
   const peer = socket.getPeerX509Certificate();
-  const names = (peer?.subjectAltName ?? "").split(", ");
-  const sans = (kind: string) => names.flatMap((name) => (name.startsWith(kind) ? [name.slice(kind.length)] : [])).join();
+  const names = alternativeNames(peer?.subjectAltName);
+  const namesOf = (wanted: string) => names.flatMap(({ kind, value }) => (kind === wanted ? [value] : []));
+  const peerNames = { uris: namesOf("URI"), dnsNames: namesOf("DNS") };
   return {
     version: socket.getProtocol() ?? "",
     cipher: socket.getCipher()?.name ?? "",
@@ -28,8 +30,9 @@ function read(socket: TLSSocket): TlsView {
     peerIssuer: distinguishedName(peer?.issuer),
     peerSerial: peer?.serialNumber.toLowerCase() ?? "",
     peerFingerprint256: peer?.fingerprint256.replaceAll(":", "").toLowerCase() ?? "",
-    peerUriSans: sans("URI:"),
-    peerDnsSans: sans("DNS:"),
+    peerNames,
+    peerUriSans: peerNames.uris.join(),
+    peerDnsSans: peerNames.dnsNames.join(),
   };
 }
 

@@ -53,5 +53,6 @@ export class DryClient implements ClientStream {
   beginTunnel(): void {}
   abort(): void {}
   log(): void {}
+  count(): void {}
   onExchangeEnd(): void {}
 }

@@ -14,6 +14,7 @@ import type { AnyHttpFilter } from "./http-filter.ts";
 import { jwt } from "./jwt.ts";
 import { localRateLimit } from "./localRateLimit.ts";
 import { rateLimit } from "./rateLimit.ts";
+import { rbac } from "./rbac.ts";
 import { transformation } from "./transformation.ts";
 
 const http = "envoy.extensions.filters.http";
@@ -31,6 +32,7 @@ export const httpFilters: readonly AnyHttpFilter[] = [
   guarding(jwt, { replaces: ({ isDisabled }) => isDisabled }),
   localRateLimit,
   rateLimit,
+  guarding(rbac, { replaces: () => true }),
   transformation,
   neverExecuted(`${http}.api_key_auth.v3.ApiKeyAuth`, `${http}.api_key_auth.v3.ApiKeyAuthPerRoute`),
   neverExecuted(`${http}.basic_auth.v3.BasicAuth`, `${http}.basic_auth.v3.BasicAuthPerRoute`),

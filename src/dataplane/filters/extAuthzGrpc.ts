@@ -59,7 +59,10 @@ function checkRequest(
   const text = body !== undefined && !settings.packAsBytes;
   return create(CheckRequestSchema, {
     attributes: {
-      source: { address: address(remoteAddress, remotePort), ...(tls && { principal: tls.peerUriSans || tls.peerSubject }) },
+      source: {
+        address: address(remoteAddress, remotePort),
+        ...(tls && { principal: tls.peerNames.uris[0] ?? tls.peerNames.dnsNames[0] ?? tls.peerSubject }),
+      },
       destination: { address: address(localAddress, localPort) },
       request: {
         time: timestampFromMs(exchange.startedAt),

@@ -8,6 +8,7 @@ import { BasicAuthPerRouteSchema, BasicAuthSchema } from "../../gen/envoy/envoy/
 import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
 import { ExternalProcessorSchema, ExtProcPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/ext_proc/v3/ext_proc_pb.js";
 import { JwtAuthenticationSchema, PerRouteConfigSchema } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
+import { RBACPerRouteSchema, RBACSchema } from "../../gen/envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import { RouterSchema } from "../../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { type RawUpstream, rawRequest, rawUpstream } from "../testing/raw.ts";
 import { type HcmInit, listener, type RouteInit, routeConfig, serve, staticCluster, toCluster } from "../testing/resources.ts";
@@ -159,4 +160,23 @@ test("a filter that keeps requests out of some is closed for all", async () => {
   });
   expect(statuses).toEqual({ "/": 403 });
   expect(said.join()).toContain(`${place} (guard); requests that it is about are answered with 403`);
+});
+
+test("a policy of RBAC that is not executed lets nobody in, and denies where it would deny", async () => {
+  const condition = { exprKind: { case: "constExpr", value: { constantKind: { case: "boolValue", value: true } } } };
+  const anybody = { permissions: [{ rule: { case: "any", value: true } }], principals: [{ identifier: { case: "any", value: true } }] };
+  const own = (action: number) =>
+    packAny(RBACPerRouteSchema, { rbac: { rules: { action, policies: { p: { ...anybody, condition } } } } } as never);
+  const { statuses, said } = await served({
+    config: packAny(RBACSchema, { matcher: { onNoMatch: {} } } as never),
+    routes: { "/none": packAny(RBACPerRouteSchema, {}), "/allow": own(0), "/deny": own(1), "/log": own(2) },
+  });
+  expect(statuses).toEqual({ "/none": 200, "/allow": 403, "/deny": 403, "/log": 200, "/": 403 });
+  expect(said.map((each) => each.replace("warning: the embedded data plane does not execute ", ""))).toEqual([
+    ...["allows nothing", "denies everything", "is about nothing"].map(
+      (what, index) =>
+        `virtual_hosts["h"].routes[${index + 1}].typed_per_filter_config["guard"].rbac.rules.policies["p"].condition; it ${what} (${cure})`,
+    ),
+    `${place}.matcher; requests that it is about are answered with 403 (${cure})`,
+  ]);
 });
