@@ -73,7 +73,7 @@ const plain: Readonly<Record<string, Says>> = {
   RESPONSE_FLAGS_LONG: (c) => longFlags(c.responseFlags) || "-",
   RESPONSE_CODE_DETAILS: (c) => underscored(c.responseDetails),
   CONNECTION_TERMINATION_DETAILS: () => undefined,
-  ACCESS_LOG_TYPE: () => "DownstreamEnd",
+  ACCESS_LOG_TYPE: (c) => c.accessLogType ?? "DownstreamEnd",
   HOSTNAME: () => hostname(),
 };
 

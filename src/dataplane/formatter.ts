@@ -37,6 +37,8 @@ export interface FormatContext {
   readonly responseTrailers: readonly string[] | undefined;
   readonly responseFlags: string;
   readonly responseDetails: string;
+  /** Undefined: `DownstreamEnd`, a request that is over. */
+  readonly accessLogType?: string;
   readonly bytesReceived: number;
   readonly bytesSent: number;
   readonly attempts: number;
@@ -184,7 +186,7 @@ function* partsOf(format: string): Generator<string | Command> {
 
 /** Unlike matchers, operators see only the first of several values. */
 export function firstValue(request: RequestView, name: string): string | undefined {
-  if (name.charCodeAt(0) === 0x3a || name === "host") return viewHeader(request, name);
+  if (name.charCodeAt(0) === 0x3a || name === "host") return viewHeader(request, name) || undefined;
   for (let i = 0; i < request.headers.length; i += 2) if (request.headers[i] === name) return request.headers[i + 1];
   return undefined;
 }

@@ -6,6 +6,7 @@ import { addressKey, type CompiledListener, type ListenAddress } from "./compile
 import type { Entry } from "./compiled-resources.ts";
 import type { ProblemBook } from "./problems.ts";
 import { ListeningSocket, type SocketEnvironment } from "./socket.ts";
+import { AllTcpStats } from "./tcp/tcp-stats.ts";
 
 export interface ListenerInfo {
   readonly name: string;
@@ -16,7 +17,7 @@ export interface ListenerInfo {
   readonly error?: string;
 }
 
-export interface SocketsEnvironment extends Omit<SocketEnvironment, "onChange"> {
+export interface SocketsEnvironment extends Omit<SocketEnvironment, "onChange" | "tcpStats"> {
   readonly problems: ProblemBook;
   readonly bindOverride: ((listener: string, address: ListenAddress) => ListenAddress) | undefined;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
@@ -31,6 +32,7 @@ export class ListeningSockets {
   readonly #sockets = new Map<string, ListeningSocket>();
   readonly #socketOf = new Map<string, string>();
   readonly #closing = new Set<ListeningSocket>();
+  readonly #tcpStats = new AllTcpStats();
   #settling: (() => void)[] = [];
 
   constructor(environment: SocketsEnvironment) {
@@ -72,6 +74,7 @@ export class ListeningSockets {
   #open(key: string, address: ListenAddress, listener: CompiledListener): void {
     const socket = new ListeningSocket(address, listener.chains, listener.backlog, {
       ...this.#environment,
+      tcpStats: (prefix) => this.#tcpStats.of(prefix),
       onChange: (changed) => this.#onSocket(key, changed),
     });
     this.#sockets.set(key, socket);
@@ -117,9 +120,10 @@ export class ListeningSockets {
   stats(): Record<string, number> {
     const all: Record<string, number> = {};
     for (const socket of this.#sockets.values()) {
-      const prefix = (socket.chains?.matched[0] ?? socket.chains?.fallback)?.hcm.statPrefix ?? "";
-      socket.stats.addTo(all, `http.${prefix}`);
+      const prefix = httpPrefix(socket);
+      if (prefix !== undefined) socket.stats.addTo(all, `http.${prefix}`);
     }
+    this.#tcpStats.writeTo(all);
     all["listener_manager.total_listeners_active"] = [...this.#sockets.values()].filter((socket) => socket.state === "bound").length;
     return all;
   }
@@ -151,6 +155,12 @@ export class ListeningSockets {
     await Promise.all(sockets.map((socket) => socket.empty()));
     for (const resolve of this.#settling.splice(0)) resolve();
   }
+}
+
+/** Of the first chain that speaks HTTP. */
+function httpPrefix({ chains }: ListeningSocket): string | undefined {
+  for (const chain of [...(chains?.matched ?? []), chains?.fallback]) if (chain?.serves.kind === "http") return chain.serves.hcm.statPrefix;
+  return chains === undefined ? "" : undefined;
 }
 
 function ownersOf(resource: EnvoyResource | undefined) {

@@ -1,4 +1,4 @@
-// Where a connection sits: in a filter chain of a listener, for as long as there is one that would take it and asks the same of its client.
+// Where a connection of HTTP sits: in a filter chain of a listener, for as long as there is one that would take it and asks the same of its client.
 
 import type { Socket } from "node:net";
 import type { ConnectionGate } from "./compile/connection-gate.ts";
@@ -32,12 +32,12 @@ export class Seat implements ConnectionOwner {
   readonly #listener: SeatListener;
   #tls: CompiledChain["tls"];
 
-  constructor(listener: SeatListener, chain: CompiledChain, hello: Hello) {
+  constructor(listener: SeatListener, chain: CompiledChain, hcm: CompiledHcm, hello: Hello) {
     this.#listener = listener;
     this.#tls = chain.tls;
     this.hello = hello;
     this.isTls = chain.tls !== undefined;
-    this.hcm = chain.hcm;
+    this.hcm = hcm;
     this.gate = chain.gate;
     this.tables = listener.tables;
     this.stats = listener.stats;
@@ -50,9 +50,9 @@ export class Seat implements ConnectionOwner {
 
   /** False, and it stays, when the other chain would not have let the client in on the same terms. */
   moveTo(chain: CompiledChain): boolean {
-    if (!hasSameTerms(this.#tls, chain.tls)) return false;
+    if (chain.serves.kind !== "http" || !hasSameTerms(this.#tls, chain.tls)) return false;
     this.#tls = chain.tls;
-    this.hcm = chain.hcm;
+    this.hcm = chain.serves.hcm;
     return true;
   }
 

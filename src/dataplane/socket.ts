@@ -13,6 +13,9 @@ import { Http2Connection } from "./downstream/http2-connection.ts";
 import { ListenerStats } from "./downstream/listener-stats.ts";
 import type { Tables } from "./exchange/tables.ts";
 import { hasSameTerms, Seat } from "./seat.ts";
+import { TcpConnection } from "./tcp/tcp-connection.ts";
+import { TcpSeat } from "./tcp/tcp-seat.ts";
+import type { TcpStats } from "./tcp/tcp-stats.ts";
 import { chooseChain } from "./tls/choose-chain.ts";
 import { type Hello, plainHello } from "./tls/client-hello.ts";
 import { readFirstBytes } from "./tls/first-bytes.ts";
@@ -25,6 +28,7 @@ export interface SocketEnvironment {
   readonly tables: Tables;
   readonly secret: SecretLookup;
   readonly writeLog: (path: string, line: string) => void;
+  readonly tcpStats: (prefix: string) => TcpStats;
   /** The state changed, or an attempt failed. */
   readonly onChange: (socket: ListeningSocket) => void;
   /** Where it is not this process that binds. */
@@ -49,9 +53,10 @@ export class ListeningSocket {
   isDraining = false;
   readonly tables: Tables;
   readonly writeLog: (path: string, line: string) => void;
+  readonly tcpStats: (prefix: string) => TcpStats;
   readonly #onChange: (socket: ListeningSocket) => void;
   readonly #secret: SecretLookup;
-  readonly #connections = new Map<ClientConnection, Seat>();
+  readonly #connections = new Map<ClientConnection, Seat | TcpSeat>();
   /** Nobody knows yet which filter chain they are for. */
   readonly #arriving = new Set<Socket>();
   /** What lies under connections with TLS, from the handshake to the end. */
@@ -72,6 +77,7 @@ export class ListeningSocket {
     this.tables = environment.tables;
     this.#secret = environment.secret;
     this.writeLog = environment.writeLog;
+    this.tcpStats = environment.tcpStats;
     this.#onChange = environment.onChange;
     this.#listen = environment.listen ?? listenHere;
   }
@@ -157,7 +163,8 @@ export class ListeningSocket {
     if (chain === undefined || chain.tls === "unusable") socket.destroy();
     else if (chain.tls === undefined) {
       this.#enter(socket, chain, hello);
-      socket.resume();
+      // Who passes bytes on reads when there is somebody to give them to.
+      if (chain.serves.kind === "http") socket.resume();
     } else {
       this.#encrypted.add(socket);
       this.#terminatorOf(chain.tls).accept(socket);
@@ -187,8 +194,14 @@ export class ListeningSocket {
       return;
     }
     if (chain.gate !== undefined && !this.#isLetIn(socket, chain.gate)) return;
-    const seat = new Seat(this, chain, hello);
-    const isHttp2 = chain.hcm.codec === "http2" || (chain.hcm.codec === "auto" && (socket as TLSSocket).alpnProtocol === "h2");
+    if (chain.serves.kind === "tcp") {
+      const seat = new TcpSeat(this, chain, chain.serves.proxy, hello);
+      this.#connections.set(new TcpConnection(socket, seat), seat);
+      return;
+    }
+    const { hcm } = chain.serves;
+    const seat = new Seat(this, chain, hcm, hello);
+    const isHttp2 = hcm.codec === "http2" || (hcm.codec === "auto" && (socket as TLSSocket).alpnProtocol === "h2");
     this.#connections.set(isHttp2 ? new Http2Connection(socket, seat) : new Http1Connection(socket, seat), seat);
   }
 
@@ -213,7 +226,7 @@ export class ListeningSocket {
     this.#connections.set(new Http2Connection(socket, seat), seat);
   }
 
-  #seatAgain(connection: ClientConnection, seat: Seat): void {
+  #seatAgain(connection: ClientConnection, seat: Seat | TcpSeat): void {
     const chain = this.#chains && chooseChain(this.#chains, seat.hello);
     if (chain === undefined || !seat.moveTo(chain)) connection.drain();
   }

@@ -23,6 +23,8 @@ import { RateLimitPerRouteSchema, RateLimitSchema } from "../../src/gen/envoy/en
 import { RBACPerRouteSchema, RBACSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import { ConnectionLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/connection_limit/v3/connection_limit_pb.js";
 import { LocalRateLimitSchema as NetworkLocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit_pb.js";
+import { SniClusterSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.js";
+import { TcpProxySchema } from "../../src/gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 
 export const filterSchemas = [
   BrotliSchema,
@@ -46,6 +48,8 @@ export const filterSchemas = [
   NetworkLocalRateLimitSchema,
   RateLimitPerRouteSchema,
   RateLimitSchema,
+  SniClusterSchema,
+  TcpProxySchema,
   RBACPerRouteSchema,
   RBACSchema,
   ZstdSchema,

@@ -88,6 +88,7 @@ async function startOnFreePorts(listeners: readonly ListenerOf[], clusters: read
       },
     },
     adminPort,
+    ["--file-flush-interval-msec", "100"],
   );
   const plane = createDataPlane({ proxy: testProxy });
   plane.publish(testProxy, { upserts: [...clusters, ...resources("embedded")], removals: [] });

@@ -46,8 +46,8 @@ export function compileLogFilter({ filterSpecifier: filter }: AccessLogFilter, f
     }
     case "logTypeFilter": {
       const { types, exclude } = filter.value;
-      const isWanted = types.includes(AccessLogType.DownstreamEnd) !== exclude;
-      return () => isWanted;
+      const wanted = new Set<string | undefined>(types.map((type) => AccessLogType[type]));
+      return ({ accessLogType = "DownstreamEnd" }) => wanted.has(accessLogType) !== exclude;
     }
   }
   findings.notExecuted(filter.case === undefined ? "" : snake(filter.case), "; everything is logged");

@@ -1,6 +1,6 @@
-// The filter chains of a listener: which connections each takes, with which TLS, and its HTTP connection manager.
+// The filter chains of a listener: which connections each takes, with which TLS, and what serves them: an HTTP connection manager or a TCP proxy.
 
-import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
 import type { FilterChain, ListenerFilter } from "../../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { HttpConnectionManagerSchema } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
@@ -8,6 +8,7 @@ import { type ConnectionGate, compileGate, inSeries } from "./connection-gate.ts
 import { compileDownstreamTls, type DownstreamTls } from "./downstream-tls.ts";
 import type { Findings } from "./findings.ts";
 import { type CompiledHcm, compileHcm } from "./hcm.ts";
+import { type CompiledTcpProxy, compileTcpProxy, isSniCluster, unpackTcpProxy } from "./tcp-proxy.ts";
 
 export interface FilterChains {
   readonly matched: readonly CompiledChain[];
@@ -26,10 +27,12 @@ export interface CompiledChain {
   readonly match: ChainMatch;
   /** Undefined: it serves in plain text. `unusable`: its connections are closed, rather than given to a chain that they are not meant for. */
   readonly tls: DownstreamTls | "unusable" | undefined;
-  readonly hcm: CompiledHcm;
+  readonly serves: ServedBy;
   /** Undefined: everybody is let in. */
   readonly gate: ConnectionGate | undefined;
 }
+
+export type ServedBy = { readonly kind: "http"; readonly hcm: CompiledHcm } | { readonly kind: "tcp"; readonly proxy: CompiledTcpProxy };
 
 export interface ChainMatch {
   /** In lower case; empty: every name, and none. */
@@ -111,8 +114,8 @@ function compileChain(chain: FilterChain, findings: Findings, before: ReadonlyMa
   const earlier = previous?.tls;
   const isPlain = chain.transportSocket === undefined || isRaw(chain);
   const tls = isPlain ? undefined : compileDownstreamTls(chain, findings, earlier === "unusable" ? undefined : earlier);
-  const { hcm, gate } = compileNetworkFilters(chain, findings);
-  return hcm && { match, tls, hcm, gate: gate?.key === previous?.gate?.key ? previous?.gate : gate };
+  const { serves, gate } = compileNetworkFilters(chain, findings);
+  return serves && { match, tls, serves, gate: gate?.key === previous?.gate?.key ? previous?.gate : gate };
 }
 
 function isRaw(chain: FilterChain): boolean {
@@ -134,16 +137,31 @@ function addressFields(chain: FilterChain): string[] {
 }
 
 function compileNetworkFilters(chain: FilterChain, findings: Findings) {
-  let hcm: CompiledHcm | undefined;
+  let serves: ServedBy | undefined;
+  let takesServerName = false;
   const gates: ConnectionGate[] = [];
   chain.filters.forEach((filter, index) => {
     const place = findings.at(`filters[${index}]`);
-    const config = filter.configType;
-    const message = config.case === "typedConfig" ? anyUnpack(config.value, HttpConnectionManagerSchema) : undefined;
-    const gate = config.case === "typedConfig" ? compileGate(config.value, place.at("typed_config")) : undefined;
+    const any = filter.configType.case === "typedConfig" ? filter.configType.value : undefined;
+    const gate = any && compileGate(any, place.at("typed_config"));
     if (gate !== undefined) gates.push(gate);
-    else if (message === undefined) place.notExecuted(`typed_config (${filter.name})`, "; the filter chain is not served");
-    else hcm = compileHcm(message, place.at("typed_config"));
+    else if (any !== undefined && isSniCluster(any)) takesServerName = true;
+    else {
+      const terminal = any && compileTerminal(any, place.at("typed_config"), takesServerName);
+      if (terminal === "not known" || terminal === undefined)
+        place.notExecuted(`typed_config (${filter.name})`, "; the filter chain is not served");
+      else if (terminal !== "refused") serves = terminal;
+    }
   });
-  return { hcm, gate: inSeries(gates) };
+  return { serves, gate: inSeries(gates) };
+}
+
+/** The last filter of a chain. */
+function compileTerminal(any: Any, findings: Findings, takesServerName: boolean): ServedBy | "not known" | "refused" {
+  const manager = anyUnpack(any, HttpConnectionManagerSchema);
+  if (manager !== undefined) return { kind: "http", hcm: compileHcm(manager, findings) };
+  const message = unpackTcpProxy(any);
+  if (message === undefined) return "not known";
+  const proxy = compileTcpProxy(message, findings, takesServerName);
+  return proxy === undefined ? "refused" : { kind: "tcp", proxy };
 }

@@ -99,10 +99,11 @@ function tried(resources: DryResources, { chains, address }: CompiledListener, r
   const chain =
     chains && chooseChain(chains, { isTls: request.isTls, serverName: request.serverName.toLowerCase(), protocols: request.protocols });
   const closed = closedBecause(chains, chain, request);
-  if (chain === undefined || closed !== undefined) return nothing(chain, { kind: "closed", because: closed ?? "" });
-  const head = headOf(request, chain.hcm);
+  if (chain?.serves.kind !== "http" || closed !== undefined) return nothing(chain, { kind: "closed", because: closed ?? "" });
+  const { hcm } = chain.serves;
+  const head = headOf(request, hcm);
   if (head instanceof HeadFault) return nothing(chain, refused(head));
-  return new Attempt(resources, chain, head, new DryClient(port, request.isTls)).run();
+  return new Attempt(resources, chain, hcm, head, new DryClient(port, request.isTls)).run();
 }
 
 function closedBecause(
@@ -113,6 +114,7 @@ function closedBecause(
   if (chains === undefined) return "the listener has no HTTP";
   if (chain === undefined)
     return isTls ? `no filter chain takes connections for ${serverName || "clients without SNI"}` : "every filter chain wants TLS";
+  if (chain.serves.kind === "tcp") return "the filter chain passes connections on and knows nothing of HTTP";
   if (chain.tls === "unusable") return "the TLS settings of the filter chain cannot be used";
   if (chain.tls === undefined) return isTls ? "the filter chain does not speak TLS" : undefined;
   return isTls ? undefined : "the filter chain wants TLS";
@@ -177,14 +179,14 @@ class Attempt implements Tables {
   #seen: Seen = { seen: undefined, domains: undefined, routes: [], route: undefined };
   #sent: Sent | undefined;
 
-  constructor(resources: DryResources, chain: CompiledChain, head: RequestHead, client: DryClient) {
+  constructor(resources: DryResources, chain: CompiledChain, hcm: CompiledHcm, head: RequestHead, client: DryClient) {
     this.#resources = resources;
     this.#chain = chain;
     this.#client = client;
     const watched = (filters: readonly CompiledFilter[]) => filters.map((each) => this.#watched(each));
-    const { filters, activeFilters } = chain.hcm;
-    const hcm = { ...chain.hcm, filters: watched(filters), activeFilters: watched(activeFilters) };
-    this.#exchange = new DryExchange(head, client, hcm, this);
+    const { filters, activeFilters } = hcm;
+    const seen = { ...hcm, filters: watched(filters), activeFilters: watched(activeFilters) };
+    this.#exchange = new DryExchange(head, client, seen, this);
   }
 
   run(): Tried {
