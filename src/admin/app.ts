@@ -135,7 +135,7 @@ async function explained(context: Context, translation: Translation & Partial<Pr
   }
 }
 
-async function secureHeaders(context: Context, next: () => Promise<void>): Promise<void> {
+export async function secureHeaders(context: Context, next: () => Promise<void>): Promise<void> {
   await next();
   context.header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
   context.header("X-Content-Type-Options", "nosniff");
@@ -143,7 +143,7 @@ async function secureHeaders(context: Context, next: () => Promise<void>): Promi
   context.header("Cache-Control", "no-store");
 }
 
-function readyz(context: Context, readiness: Readonly<Record<string, boolean>>): Response {
+export function readyz(context: Context, readiness: Readonly<Record<string, boolean>>): Response {
   const isReady = Object.values(readiness).every(Boolean);
   const details = Object.entries(readiness).map(([name, is]) => `[${is ? "+" : "-"}] ${name} ${is ? "ok" : "not yet"}\n`);
   const text = context.req.query("verbose") === undefined ? "" : details.join("");

@@ -1,8 +1,10 @@
 // The admin app on a socket. On loopback it needs nothing; anywhere else it refuses to start without a token.
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
+import type { Hono } from "hono";
 import { formatListenAddress, type ListenAddress } from "../lib/listen-address.ts";
 import { type AdminOptions, adminApp } from "./app.ts";
+import type { GuardOptions } from "./guard.ts";
 
 export interface AdminServer extends AsyncDisposable {
   /** `http://127.0.0.1:9091` */
@@ -13,12 +15,26 @@ export interface AdminServer extends AsyncDisposable {
 export class AdminAddressError extends Error {}
 
 export async function startAdmin(address: ListenAddress, options: AdminOptions): Promise<AdminServer> {
-  if (address.kind === "tcp" && !address.isLoopback && options.token === undefined)
+  return serveApp(
+    address,
+    options,
+    (hosts) => adminApp({ ...options, hosts: [...hosts, ...(options.hosts ?? [])] }),
+    () => options.events.close(),
+  );
+}
+
+/** An app of ours on a socket; it is given the host names to answer to. `onEnd` ends what would keep connections open. */
+export async function serveApp(
+  address: ListenAddress,
+  { token }: Pick<GuardOptions, "token">,
+  appOn: (hosts: readonly string[]) => Hono,
+  onEnd: () => void = () => {},
+): Promise<AdminServer> {
+  if (address.kind === "tcp" && !address.isLoopback && token === undefined)
     throw new AdminAddressError(
       `the admin server shows the whole configuration; on ${formatListenAddress(address)} it needs a token (--admin-token-file FILE), or give it a loopback address`,
     );
-  const hosts = address.kind === "tcp" && address.isLoopback ? [hostHeader(address.host)] : [];
-  const app = adminApp({ ...options, hosts: [...hosts, ...(options.hosts ?? [])] });
+  const app = appOn(address.kind === "tcp" && address.isLoopback ? [hostHeader(address.host)] : []);
   const server = createAdaptorServer({ fetch: app.fetch });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new AdminAddressError(whyNot(address, error))));
@@ -28,7 +44,7 @@ export async function startAdmin(address: ListenAddress, options: AdminOptions):
   return {
     url,
     async [Symbol.asyncDispose]() {
-      options.events.close();
+      onEnd();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       if ("closeAllConnections" in server) server.closeAllConnections();
       await closed;

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { watchNamespaces } from "./cluster-options.ts";
 import { command, examples, group } from "./command.ts";
+import { withDataPlane } from "./program-proxy.ts";
 import { whereOf, withWhere } from "./where.ts";
 
 export function addReading(root: Command): void {
@@ -112,11 +113,13 @@ function addProxy(root: Command): void {
         process.exitCode = await proxyUrl(name, whereOf(self, options.folder), options);
       });
   root.addCommand(
-    group(
-      "proxy",
-      "where a proxy takes requests",
-      ask("url", "print its URL and nothing else"),
-      ask("address", "print its host and port and nothing else"),
+    withDataPlane(
+      group(
+        "proxy",
+        "run a data plane that is served over xDS; or say where one takes requests",
+        ask("url", "print its URL and nothing else"),
+        ask("address", "print its host and port and nothing else"),
+      ),
     ),
   );
 }

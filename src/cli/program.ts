@@ -7,6 +7,7 @@ import { command, describeFully, examples } from "./command.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { addExplain } from "./program-explain.ts";
 import { addReading } from "./program-read.ts";
+import { graceOption, logOptions } from "./program-serving.ts";
 import { addWriting } from "./program-write.ts";
 import { endQuietlyOnClosedPipe, painter, print, say, setColor } from "./terminal.ts";
 
@@ -125,7 +126,7 @@ function addDemo(root: Command): void {
 }
 
 function withServing(target: Command): Command {
-  return target
+  target
     .addOption(
       new Option("--proxy <which>", "what carries the traffic")
         .choices(["embedded", "envoy", "none"])
@@ -160,25 +161,9 @@ function withServing(target: Command): Command {
     .addOption(new Option("--envoy <path>", "the Envoy to start with --proxy envoy").env("HEADWORKS_ENVOY"))
     .addOption(
       new Option("--config <file>", "settings in TypeScript: own Upstream types (default: headworks.config.ts)").env("HEADWORKS_CONFIG"),
-    )
-    .addOption(
-      new Option("--log <format>", "lines for people or for machines")
-        .choices(["auto", "pretty", "json"])
-        .default("auto")
-        .env("HEADWORKS_LOG"),
-    )
-    .addOption(
-      new Option("--log-level <level>", "")
-        .choices(["debug", "info", "warn", "error", "silent"])
-        .default("info")
-        .env("HEADWORKS_LOG_LEVEL"),
-    )
-    .addOption(
-      new Option("--grace <seconds>", "how long requests in flight may take to finish at the end")
-        .default(10)
-        .env("HEADWORKS_GRACE")
-        .argParser(seconds),
     );
+  for (const option of [...logOptions(), graceOption()]) target.addOption(option);
+  return target;
 }
 
 function addTemplate(root: Command): void {
@@ -276,11 +261,4 @@ function addSmall(root: Command): void {
         return helpCode(topic);
       }),
   );
-}
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value) || value < 0 || value > 3600)
-    throw new InvalidArgumentError("It is a number of seconds, 0 to 3600.");
-  return value;
 }

@@ -1,11 +1,10 @@
 // Serving a folder or a cluster: the control plane, what carries the traffic and the admin server, from their start to their drained end.
-import { readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
 import type { SourceView } from "../admin/contract.ts";
 import type { AdminServer } from "../admin/server.ts";
 import { type BatchReport, ControlPlane } from "../control-plane.ts";
-import { type ListenAddress, parseListenAddress } from "../lib/listen-address.ts";
+import type { ListenAddress } from "../lib/listen-address.ts";
 import { releaseMemory } from "../lib/release-memory.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { ResourceKey } from "../model/ref.ts";
@@ -15,10 +14,12 @@ import type { Remembered, Source } from "../plugin/source.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
 import type { ListenSecurity } from "../xds/address.ts";
 import { type Carriers, defaultXds, startCarriers } from "./carriers.ts";
+import { endOnFault } from "./end-on-fault.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { openFolder, scopeOf } from "./folders.ts";
 import { gatewayUrls, portOf } from "./gateway-urls.ts";
 import { type Narrator, narrator as newNarrator } from "./narrator.ts";
+import { addressOf, readNamed, readToken } from "./option-values.ts";
 import { loadPlugins } from "./plugins.ts";
 import { type StopSignal, stopSignal } from "./stop-signal.ts";
 
@@ -85,7 +86,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
   let textOf: (file: string) => string | undefined = () => undefined;
   const narrator = await newNarrator({ format: options.log, level: options.logLevel, textOf: (file) => textOf(file) });
   const { log } = narrator;
-  endOnFault(narrator, () => kill());
+  endOnFault(log, () => kill());
 
   // The control plane closes it.
   const store = options.stateDir === undefined ? undefined : await openStore(options.stateDir, narrator);
@@ -223,12 +224,6 @@ function proxyKeyOf(text: string): ProxyKey {
   return parts.length === 2 ? (text as ProxyKey) : `gloo-system~${text}`;
 }
 
-function addressOf(option: string, text: string): ListenAddress {
-  const address = parseListenAddress(text);
-  if (address === undefined) throw new CommandError(`${option} is host:port, a port or unix:PATH; it is "${text}"`);
-  return address;
-}
-
 function securityOf({ xdsTlsCert, xdsTlsKey, xdsClientCa, xdsInsecure = false }: ServeOptions): ListenSecurity {
   if (xdsTlsCert === undefined && xdsTlsKey === undefined && xdsClientCa === undefined) return { insecure: xdsInsecure };
   if (xdsTlsCert === undefined || xdsTlsKey === undefined)
@@ -241,21 +236,6 @@ function securityOf({ xdsTlsCert, xdsTlsKey, xdsClientCa, xdsInsecure = false }:
       ...(xdsClientCa !== undefined && { clientCa: readNamed("--xds-client-ca", xdsClientCa) }),
     },
   };
-}
-
-function readToken(file: string): string {
-  const token = readNamed("--admin-token-file", file).trim();
-  if (token.length < 16)
-    throw new CommandError(`the token in ${file} is shorter than 16 characters; make one with \`openssl rand -hex 32\``);
-  return token;
-}
-
-function readNamed(option: string, file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CommandError(`${option} names ${file}, which cannot be read: ${(error as Error).message}`);
-  }
 }
 
 async function openStore(folder: string, narrator: Narrator) {
@@ -311,15 +291,4 @@ async function startAdminServer(address: ListenAddress, token: string | undefine
     if (error instanceof AdminAddressError) throw new CommandError(error.message);
     throw error;
   }
-}
-
-/** A fault that nobody caught leaves us in an unknown state: say it and end, so that whoever watches over us can start us again. */
-function endOnFault({ log }: Narrator, kill: () => void): void {
-  const end = (error: unknown) => {
-    log.error({ error: String((error as Error)?.stack ?? error) }, "a fault of ours; ending");
-    kill();
-    process.exit(exitCodes.fault);
-  };
-  process.on("uncaughtException", end);
-  process.on("unhandledRejection", end);
 }

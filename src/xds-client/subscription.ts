@@ -1,0 +1,106 @@
+// What is asked for of one type, what of it is in force, and which responses are still to be answered.
+import type { RefusedResource, TypeUrl } from "../model/envoy-resource.ts";
+import type { DeltaRequest } from "./wire.ts";
+
+/** What becomes of one response. It is said when nothing in it waits any more. */
+export class Answer {
+  readonly nonce: string;
+  readonly refused: Pick<RefusedResource, "name" | "reason">[] = [];
+  readonly waitsFor = new Set<object>();
+  isSent = false;
+
+  constructor(nonce: string) {
+    this.nonce = nonce;
+  }
+}
+
+export class Subscription {
+  readonly typeUrl: TypeUrl;
+  /** All there are; otherwise those that are wanted by name. */
+  readonly isWildcard: boolean;
+  readonly #names = new Set<string>();
+  /** The server's versions of what is in force. */
+  readonly #versions = new Map<string, string>();
+  readonly #toSubscribe = new Set<string>();
+  readonly #toUnsubscribe = new Set<string>();
+  #answers: Answer[] = [];
+  #isBegun = false;
+
+  constructor(typeUrl: TypeUrl, isWildcard: boolean) {
+    this.typeUrl = typeUrl;
+    this.isWildcard = isWildcard;
+  }
+
+  get size(): number {
+    return this.#versions.size;
+  }
+
+  /** Asked for by name, and not there. */
+  missing(): string[] {
+    return [...this.#names].filter((name) => !this.#versions.has(name));
+  }
+
+  wants(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  want(name: string): void {
+    this.#names.add(name);
+    this.#toSubscribe.add(name);
+    this.#toUnsubscribe.delete(name);
+  }
+
+  unwant(name: string): void {
+    this.#names.delete(name);
+    this.#versions.delete(name);
+    this.#toSubscribe.delete(name);
+    this.#toUnsubscribe.add(name);
+  }
+
+  has(name: string): boolean {
+    return this.#versions.has(name);
+  }
+
+  inForce(name: string, version: string): void {
+    this.#versions.set(name, version);
+  }
+
+  gone(name: string): void {
+    this.#versions.delete(name);
+  }
+
+  /** On a new stream nothing has been said yet, and nothing is to be answered. */
+  restart(): void {
+    this.#isBegun = false;
+    this.#answers = [];
+  }
+
+  expect(nonce: string): Answer {
+    const answer = new Answer(nonce);
+    this.#answers.push(answer);
+    return answer;
+  }
+
+  /** In the order of the responses: an answer may be taken to speak for those before it. */
+  takeDone(): Answer[] {
+    let done = 0;
+    while (this.#answers[done]?.waitsFor.size === 0) done++;
+    return this.#answers.splice(0, done);
+  }
+
+  /** What is to be said of names; undefined when that is nothing. The first request on a stream also says what is there already. */
+  takeRequest(): Omit<DeltaRequest, "node"> | undefined {
+    if (!this.#isBegun) {
+      if (!this.isWildcard && this.#names.size === 0) return undefined;
+      this.#isBegun = true;
+      this.#toSubscribe.clear();
+      this.#toUnsubscribe.clear();
+      return { typeUrl: this.typeUrl, subscribe: [...this.#names], initialVersions: this.#versions };
+    }
+    if (this.#toSubscribe.size + this.#toUnsubscribe.size === 0) return undefined;
+    const request = { typeUrl: this.typeUrl, subscribe: [...this.#toSubscribe], unsubscribe: [...this.#toUnsubscribe] };
+    this.#toSubscribe.clear();
+    this.#toUnsubscribe.clear();
+    return request;
+  }
+}
