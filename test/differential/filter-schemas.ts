@@ -11,6 +11,10 @@ import {
 import { CsrfPolicySchema } from "../../src/gen/envoy/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
 import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
 import { HTTPFaultSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
+import {
+  FilterChainConfigPerRouteSchema,
+  FilterChainConfigSchema,
+} from "../../src/gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
 import { GrpcWebSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/grpc_web/v3/grpc_web_pb.js";
 import { HealthCheckSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
 import {
@@ -21,6 +25,7 @@ import { LocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filte
 import { LuaPerRouteSchema, LuaSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { RateLimitPerRouteSchema, RateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js";
 import { RBACPerRouteSchema, RBACSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
+import { ConfigSchema as SetFilterStateSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
 import { ConnectionLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/connection_limit/v3/connection_limit_pb.js";
 import { LocalRateLimitSchema as NetworkLocalRateLimitSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit_pb.js";
 import { SniClusterSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.js";
@@ -36,6 +41,8 @@ export const filterSchemas = [
   CsrfPolicySchema,
   ExtAuthzPerRouteSchema,
   ExtAuthzSchema,
+  FilterChainConfigPerRouteSchema,
+  FilterChainConfigSchema,
   GrpcWebSchema,
   GzipSchema,
   HTTPFaultSchema,
@@ -48,6 +55,7 @@ export const filterSchemas = [
   NetworkLocalRateLimitSchema,
   RateLimitPerRouteSchema,
   RateLimitSchema,
+  SetFilterStateSchema,
   SniClusterSchema,
   TcpProxySchema,
   RBACPerRouteSchema,

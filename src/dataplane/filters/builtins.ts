@@ -7,6 +7,7 @@ import { csrf } from "./csrf.ts";
 import { extAuthz } from "./extAuthz.ts";
 import { extProc } from "./extProc.ts";
 import { fault } from "./fault.ts";
+import { filterChain } from "./filterChain.ts";
 import { grpcWeb } from "./grpcWeb.ts";
 import { guarding, neverExecuted } from "./guard.ts";
 import { healthCheck } from "./healthCheck.ts";
@@ -15,6 +16,7 @@ import { jwt } from "./jwt.ts";
 import { localRateLimit } from "./localRateLimit.ts";
 import { rateLimit } from "./rateLimit.ts";
 import { rbac } from "./rbac.ts";
+import { setFilterState } from "./setFilterState.ts";
 import { transformation } from "./transformation.ts";
 
 const http = "envoy.extensions.filters.http";
@@ -27,12 +29,17 @@ export const httpFilters: readonly AnyHttpFilter[] = [
   guarding(extAuthz, { replaces: ({ isDisabled }) => isDisabled }),
   extProc,
   fault,
+  guarding(
+    filterChain(() => httpFilters),
+    { replaces: () => false },
+  ),
   grpcWeb,
   healthCheck,
   guarding(jwt, { replaces: ({ isDisabled }) => isDisabled }),
   localRateLimit,
   rateLimit,
   guarding(rbac, { replaces: () => true }),
+  setFilterState,
   transformation,
   neverExecuted(`${http}.api_key_auth.v3.ApiKeyAuth`, `${http}.api_key_auth.v3.ApiKeyAuthPerRoute`),
   neverExecuted(`${http}.basic_auth.v3.BasicAuth`, `${http}.basic_auth.v3.BasicAuthPerRoute`),

@@ -20,22 +20,36 @@ export function localKeys(text: string): KeyCheck {
   let keys: CompactVerifyGetKey | undefined;
   return async (token) => {
     library ??= import("jose");
-    const { compactVerify, createLocalJWKSet, errors } = await library;
+    const { compactVerify, createLocalJWKSet, decodeProtectedHeader, errors } = await library;
     try {
+      const { alg = "", kid } = decodeProtectedHeader(token);
+      if (alg.startsWith("HS")) return await anyOf(secretsFor(set, alg, kid), (key) => compactVerify(token, key, { algorithms: [alg] }));
       keys ??= createLocalJWKSet(set);
       await compactVerify(token, keys);
       return undefined;
     } catch (error) {
       // Without a `kid`, several keys may be the one.
       if (error instanceof errors.JWKSMultipleMatchingKeys) return anyOf(error, (key) => compactVerify(token, key));
-      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JOSENotSupported)
-        return "Jwks doesn't have key to match kid or alg from Jwt";
+      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JOSENotSupported) return noKey;
       return "Jwt verification fails";
     }
   };
 }
 
-async function anyOf<Key>(candidates: AsyncIterable<Key>, verify: (key: Key) => Promise<unknown>): Promise<string | undefined> {
+/** Keys that sign and verify, which the library does not take from a set. */
+function secretsFor({ keys }: JSONWebKeySet, alg: string, kid: string | undefined): Uint8Array[] {
+  return keys
+    .filter((key) => key.kty === "oct" && (key.alg ?? alg) === alg && (kid ?? key.kid) === (key.kid ?? kid))
+    .map(({ k }) => Buffer.from(String(k), "base64url"));
+}
+
+const noKey = "Jwks doesn't have key to match kid or alg from Jwt";
+
+async function anyOf<Key>(
+  candidates: AsyncIterable<Key> | readonly Key[],
+  verify: (key: Key) => Promise<unknown>,
+): Promise<string | undefined> {
+  if (Array.isArray(candidates) && candidates.length === 0) return noKey;
   for await (const key of candidates) {
     const isRight = await verify(key).then(
       () => true,

@@ -130,7 +130,6 @@ function compileJwt(any: Any, findings: Findings): Config | undefined {
     if (provider.normalizePayloadInMetadata !== undefined) place.notExecuted("normalize_payload_in_metadata");
     if (provider.failedStatusInMetadata !== "") place.notExecuted("failed_status_in_metadata");
     if (provider.clearRouteCache) place.notExecuted("clear_route_cache");
-    if (provider.claimToHeaders.some(({ claimPath }) => claimPath.length > 0)) place.notExecuted("claim_to_headers.claim_path");
     providers.set(name, compileProvider(name, provider, place));
   }
   const named = new Map(

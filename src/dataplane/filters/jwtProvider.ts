@@ -221,7 +221,10 @@ export function compileProvider(name: string, message: Message, findings: Findin
     padsPayload: message.padForwardPayloadHeader,
     payloadKey: message.payloadInMetadata,
     headerKey: message.headerInMetadata,
-    claims: message.claimToHeaders.map((each) => ({ header: each.headerName.toLowerCase(), path: each.claimName.split(".") })),
+    claims: message.claimToHeaders.map(({ headerName, claimName, claimPath }) => ({
+      header: headerName.toLowerCase(),
+      path: claimPath.length > 0 ? claimPath.map(({ key }) => key) : claimName.split("."),
+    })),
     keys,
   };
 }
