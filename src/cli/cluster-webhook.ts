@@ -24,11 +24,22 @@ export function webhookAddress({ webhook }: WebhookFlags): Extract<ListenAddress
   return address;
 }
 
+export interface ServedWebhook extends AsyncDisposable {
+  /**
+   * It is not up, and may be in a moment. Where changes wait for its word (failurePolicy Fail), the API server shall find nobody here before
+   * it is up. But Envoys are waiting, too, and for them it does not matter: after 10 s it is not waited for.
+   */
+  readonly isAwaited: boolean;
+}
+
+const awaitedMs = 10_000;
+
 /** Serves as soon as there is a certificate. Without it, and when the port is taken, objects are let in unseen, and the log says so. */
-export function serveWebhook(address: Extract<ListenAddress, { kind: "tcp" }>, options: WebhookOfCluster): AsyncDisposable {
+export function serveWebhook(address: Extract<ListenAddress, { kind: "tcp" }>, options: WebhookOfCluster): ServedWebhook {
   const { api, namespace, flags, judging, log } = options;
   const { webhookService: service = "headworks", webhookSecret: secret = "headworks-webhook", webhookConfiguration: configuration } = flags;
   const ended = new AbortController();
+  const begun = performance.now();
   let server: WebhookServer | undefined;
   const run = async () => {
     for await (const certificate of certificates({ api, namespace, service, secret, configuration, log }, ended.signal)) {
@@ -46,6 +57,9 @@ export function serveWebhook(address: Extract<ListenAddress, { kind: "tcp" }>, o
     );
   });
   return {
+    get isAwaited() {
+      return server === undefined && performance.now() - begun < awaitedMs;
+    },
     async [Symbol.asyncDispose]() {
       ended.abort();
       await running;

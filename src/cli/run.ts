@@ -2,6 +2,7 @@
 import type { ControlPlane } from "../control-plane.ts";
 import type { KubeObject } from "../lib/kubernetes/object.ts";
 import type { WatchFlags, WebhookFlags } from "./cluster-options.ts";
+import type { ServedWebhook } from "./cluster-webhook.ts";
 import { CommandError } from "./exit.ts";
 import { folderInput, type Input, type ServeOptions, serve } from "./serve.ts";
 
@@ -36,8 +37,10 @@ function clusterInput(options: RunOptions): Input {
     const objects = new StoredStatuses((kind) => source.typeOf(kind));
     const onObject = readOnly ? undefined : objects.see.bind(objects);
     const source = clusterSource(api, options, { plugins, remembered, log, ...(onObject && { onObject }) });
+    let serving: ServedWebhook | undefined;
     return {
       source,
+      ...(webhook && { readiness: () => ({ "admission webhook up": serving?.isAwaited === false }) }),
       attend(plane: ControlPlane) {
         const duties = new AsyncDisposableStack();
         if (!readOnly) duties.use(attend({ api, plane, objects, namespace, log }));
@@ -46,7 +49,7 @@ function clusterInput(options: RunOptions): Input {
           tryOut: (change: Parameters<ControlPlane["tryOut"]>[1]) => plane.tryOut(source.name, change),
           settings: plane.settings,
         });
-        if (webhook) duties.use(serveWebhook(webhook, { api, namespace, flags: options, judging, log }));
+        if (webhook) serving = duties.use(serveWebhook(webhook, { api, namespace, flags: options, judging, log }));
         return duties;
       },
       name,

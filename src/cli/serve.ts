@@ -58,6 +58,8 @@ export interface OpenInput {
   readonly watching: readonly string[];
   /** What is done for where the resources are, as long as the control plane runs. */
   readonly attend?: (plane: ControlPlane) => AsyncDisposable;
+  /** What else has to be so before others are sent here, by name. */
+  readonly readiness?: () => Readonly<Record<string, boolean>>;
   close?(): void;
 }
 
@@ -91,7 +93,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
   // The control plane closes it.
   const store = options.stateDir === undefined ? undefined : await openStore(options.stateDir, narrator);
   const plugins = await loadPlugins(options.config);
-  const { source, name, watching, attend, close } = await input({ plugins, remembered: store?.remembered ?? [], log });
+  const { source, name, watching, attend, readiness, close } = await input({ plugins, remembered: store?.remembered ?? [], log });
   open.defer(() => close?.());
   textOf = (file) => source.text?.(file);
   // From here on there is something to end well. Before, a signal ends us as it ends any program, whatever we wait for.
@@ -138,7 +140,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
   // Requests come first: the admin server's modules take longer to load than a folder to read. Where a source is slow, its probes
   // are answered meanwhile.
   await Promise.race([served, stop.first, delay(adminPatienceMs, undefined, { ref: false })]);
-  const adminParts = { plane, source, carriers, narrator, state, earlier };
+  const adminParts = { plane, source, carriers, narrator, state, earlier, readiness };
   const admin = settings.admin && open.use(await startAdminServer(settings.admin, settings.token, adminParts));
   noEarlier();
   await Promise.race([served, stop.first]);
@@ -251,10 +253,11 @@ interface AdminParts {
   readonly state: { readonly isRead: boolean; readonly isDraining: boolean };
   /** What happened before the admin server was there to see it. */
   readonly earlier: readonly BatchReport[];
+  readonly readiness: OpenInput["readiness"];
 }
 
 async function startAdminServer(address: ListenAddress, token: string | undefined, parts: AdminParts): Promise<AdminServer> {
-  const { plane, source, carriers, narrator, state, earlier } = parts;
+  const { plane, source, carriers, narrator, state, earlier, readiness } = parts;
   const [{ AdminAddressError, startAdmin }, { eventHub }, { metrics }, { batchEvent }] = await Promise.all([
     import("../admin/server.ts"),
     import("../admin/events.ts"),
@@ -280,7 +283,7 @@ async function startAdminServer(address: ListenAddress, token: string | undefine
     return await startAdmin(address, {
       current,
       sources,
-      readiness: () => ({ "configuration read": state.isRead, "not draining": !state.isDraining }),
+      readiness: () => ({ "configuration read": state.isRead, "not draining": !state.isDraining, ...readiness?.() }),
       clients: () => carriers.xds?.clients() ?? [],
       events,
       metrics: counts,

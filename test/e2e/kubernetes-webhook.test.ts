@@ -1,6 +1,7 @@
 // The admission webhook, asked by a real API server.
 import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startKubeProxy } from "../servers/kubernetes-proxy.ts";
 import { freePorts } from "../servers/ports.ts";
 import { type Cluster, cluster, hasKubernetes, startOn } from "./cluster.ts";
 import { object, until, upstream, virtualService } from "./gateway.ts";
@@ -51,8 +52,11 @@ describe.skipIf(!hasKubernetes)("the admission webhook", () => {
     const [group, version] = manifest.apiVersion.split("/");
     const plural = `${manifest.kind.toLowerCase()}${manifest.kind === "Settings" ? "" : "s"}`;
     const { namespace, name } = manifest.metadata;
-    const query = method === "PATCH" ? `?fieldManager=user&force=true${isDry ? "&dryRun=All" : ""}` : "";
-    const path = `/apis/${group}/${version}/namespaces/${namespace}/${plural}/${name}${query}`;
+    const query = new URLSearchParams({
+      ...(method === "PATCH" && { fieldManager: "user", force: "true" }),
+      ...(isDry && { dryRun: "All" }),
+    });
+    const path = `/apis/${group}/${version}/namespaces/${namespace}/${plural}/${name}?${query}`;
     return send(method, `${on.kubernetes.url}${path}`, method === "PATCH" ? JSON.stringify(manifest) : undefined, {
       authorization: "Bearer user-token",
       "content-type": "application/apply-patch+yaml",
@@ -90,6 +94,7 @@ describe.skipIf(!hasKubernetes)("the admission webhook", () => {
     expect(answer.message).toMatch(/with this VirtualService:\s+error HW\d{4} .*soon.* at virtualHost\.routes\[0\]\.options\.timeout/);
     expect(await on.kubernetes.get(services, "gloo-system", "worse")).toBeUndefined();
     // It has that finding already.
+    await seen(async () => (await apply(bad("/new"), true)).status === 200);
     expect((await apply(bad("/new"))).status).toBe(200);
     // A destination that is not there yet is a warning: order does not matter.
     expect((await apply(virtualService("early", "later"))).status).toBe(201);
@@ -99,6 +104,7 @@ describe.skipIf(!hasKubernetes)("the admission webhook", () => {
     // What others miss is not this one's fault; what it takes from others is.
     expect((await apply(object("VirtualService", "early", {}), false, "DELETE")).status).toBe(200);
     await apply(virtualService("user", "fine"));
+    await seen(async () => (await apply(upstream("fine", 80), true, "DELETE")).status === 422);
     const deleted = await apply(upstream("fine", 80), false, "DELETE");
     expect(deleted).toMatchObject({ status: 422 });
     expect(deleted.message).toMatch(/without this Upstream:\s+warning HW2030 VirtualService gloo-system\/user: .*fine/);
@@ -127,6 +133,46 @@ describe.skipIf(!hasKubernetes)("the admission webhook", () => {
     const answered = await to("POST", "/validation", `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":${deep}}`);
     expect([200, 400]).toContain(answered.status);
     expect((await to("POST", "/validation", review({ uid: "9", operation: "DELETE" }))).status).toBe(200);
+  });
+
+  test("a replica is ready when its webhook listens, and does not wait for it for ever", { timeout: 90_000 }, async () => {
+    await using proxy = await startKubeProxy(on.kubernetes);
+    // Its certificate cannot be had.
+    const isCertificate = (url = "") => url.includes("/secrets/late-webhook");
+    const busy = { status: 503, body: "" };
+    const start = async () => {
+      const [admin = 0, webhook = 0] = await freePorts(2);
+      const addresses = ["--xds", "127.0.0.1:0", "--admin", `127.0.0.1:${admin}`, "--webhook", `127.0.0.1:${webhook}`];
+      const options = ["--kubeconfig", proxy.kubeconfigPath, "--proxy", "none", "--webhook-secret", "late-webhook", "--read-only"];
+      const replica = startOn(on, ...options, ...addresses);
+      await replica.said(/ ready {2}/);
+      const readiness = async () => {
+        const answer = await fetch(`http://127.0.0.1:${admin}/readyz?verbose`);
+        return { status: answer.status, text: await answer.text() };
+      };
+      const ask = () => send("GET", `https://localhost:${webhook}/validation`, undefined, {}).then(({ status }) => status);
+      return { replica, readiness, ask };
+    };
+    proxy.behaviour = { answer: ({ url }) => (isCertificate(url) ? busy : undefined) };
+    {
+      const { replica, readiness, ask } = await start();
+      await using _ = replica;
+      expect(await readiness()).toMatchObject({
+        status: 503,
+        text: expect.stringMatching(/\[\+\] configuration read ok\n.*\n\[-\] admission webhook/),
+      });
+      await expect(ask()).rejects.toThrow("ECONNREFUSED");
+      proxy.behaviour = {};
+      await until("it is ready", async () => (await readiness()).status === 200);
+      expect(await ask()).toBe(405);
+    }
+    if (process.env.HEADWORKS_LONG !== "1") return;
+    proxy.behaviour = { answer: ({ url }) => (isCertificate(url) ? busy : undefined) };
+    const { replica, readiness } = await start();
+    await using _ = replica;
+    expect((await readiness()).status).toBe(503);
+    await until("Envoys need not wait any longer", async () => (await readiness()).status === 200, 30_000);
+    expect(replica.stderr()).toContain("the webhook has no certificate yet");
   });
 
   test("a restart keeps the certificate", async () => {
