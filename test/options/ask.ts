@@ -31,7 +31,7 @@ export function raw(port: number, text: string, until?: RegExp): Promise<string>
       socket.destroy();
       resolve(got);
     };
-    socket.setTimeout(15_000, () => reject(new Error(`the connection stays open, after: ${got}`)));
+    socket.setTimeout(60_000, () => reject(new Error(`the connection stays open, after: ${got}`)));
     socket.on("connect", () => socket.write(text, "latin1"));
     socket.on("data", (chunk) => {
       got += chunk.toString("latin1");

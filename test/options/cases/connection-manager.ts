@@ -127,7 +127,7 @@ export const connectionManager: readonly OptionCase[] = [
   {
     fact: "a connection without a request is closed",
     options: ["hcm.idleTimeout"],
-    given: { hcm: { idleTimeout: "0.2s" } },
+    given: { hcm: { idleTimeout: "1s" } },
     async observe({ raw, host }) {
       ok((await raw(get("/", host))).startsWith("HTTP/1.1 200"));
     },

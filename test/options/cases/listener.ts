@@ -251,8 +251,8 @@ export const listeners: readonly OptionCase[] = [
   ),
   filtered(
     "only what takes long is logged",
-    { durationFilter: { comparison: { op: "GE", value: { defaultValue: 500, runtimeKey: "none" } } } },
-    logged(["/", "/delay/600"], "/delay/600"),
+    { durationFilter: { comparison: { op: "GE", value: { defaultValue: 2000, runtimeKey: "none" } } } },
+    logged(["/", "/delay/2500"], "/delay/2500"),
   ),
   filtered("health checks are not logged", { notHealthCheckFilter: {} }, logged(["/healthz", "/"], "/"), {
     http: { healthCheck: { path: "/healthz" } },
@@ -279,8 +279,8 @@ export const listeners: readonly OptionCase[] = [
   filtered(
     "only what ended in a certain way is logged",
     { responseFlagFilter: { flags: ["UT"] } },
-    logged(["/", "/delay/3000"], "/delay/3000"),
-    { route: { timeout: "0.1s" } },
+    logged(["/", "/delay/5000"], "/delay/5000"),
+    { route: { timeout: "1s" } },
   ),
   filtered("only what was traced is logged", { traceableFilter: {} }, logged(["/"], "")),
   filtered(

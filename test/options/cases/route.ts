@@ -12,9 +12,9 @@ export const routeOptions: readonly OptionCase[] = [
   {
     fact: "a response that takes longer is 504",
     options: ["route.timeout"],
-    given: { route: { timeout: "0.1s" } },
+    given: { route: { timeout: "1s" } },
     async observe({ ask }) {
-      equal((await ask("/delay/3000")).status, 504);
+      equal((await ask("/delay/5000")).status, 504);
       equal((await ask("/")).status, 200);
     },
   },
@@ -23,7 +23,7 @@ export const routeOptions: readonly OptionCase[] = [
     options: ["route.idleTimeout"],
     given: { route: { idleTimeout: "0.1s", timeout: "0s" } },
     async observe({ ask }) {
-      equal((await ask("/delay/3000")).status, 504);
+      equal((await ask("/delay/5000")).status, 504);
     },
   },
   {
@@ -31,7 +31,7 @@ export const routeOptions: readonly OptionCase[] = [
     options: ["route.maxStreamDuration"],
     given: { route: { maxStreamDuration: { maxStreamDuration: "0.1s" }, timeout: "0s" } },
     async observe({ ask }) {
-      equal((await ask("/delay/3000")).status, 504);
+      equal((await ask("/delay/5000")).status, 504);
     },
   },
   {
@@ -40,7 +40,7 @@ export const routeOptions: readonly OptionCase[] = [
     given: { route: { maxStreamDuration: { grpcTimeoutHeaderMax: "0.1s" }, timeout: "0s" } },
     async observe({ ask }) {
       const headers = { "grpc-timeout": "9S", "content-type": "application/grpc" };
-      const { headers: answered, status } = await ask("/delay/3000", { method: "POST", headers });
+      const { headers: answered, status } = await ask("/delay/5000", { method: "POST", headers });
       ok(status === 504 || answered["grpc-status"] === "4", `${status} ${answered["grpc-status"]}`);
     },
   },
@@ -56,12 +56,12 @@ export const routeOptions: readonly OptionCase[] = [
   {
     fact: "each attempt has its limit, and statuses that are named count as failures",
     options: ["route.retries"],
-    given: { route: { retries: { retryOn: "retriable-status-codes", retriableStatusCodes: [418], numRetries: 3, perTryTimeout: "0.2s" } } },
+    given: { route: { retries: { retryOn: "retriable-status-codes", retriableStatusCodes: [418], numRetries: 3, perTryTimeout: "1s" } } },
     async observe({ ask, servers, name }) {
       const asked = () => servers.echo.received.filter(({ headers }) => headers["x-case"] === name).length;
       equal((await ask("/status/418")).status, 418);
       equal(asked(), 4);
-      ok((await seconds(() => ask("/delay/5000"))) < 4);
+      ok((await seconds(() => ask("/delay/10000"))) < 8);
     },
   },
   {

@@ -300,7 +300,7 @@ export const severalLevels: readonly OptionCase[] = [
     options: ["route.timeout", "route.prefixRewrite", "route.headerManipulation"],
     given: ({ name }) => ({
       objects: [
-        object("RouteOption", "first", name, { options: { timeout: "0.1s", prefixRewrite: "/first" } }),
+        object("RouteOption", "first", name, { options: { timeout: "1s", prefixRewrite: "/delay" } }),
         object("RouteOption", "second", name, {
           options: { prefixRewrite: "/second", headerManipulation: { requestHeadersToAdd: [add("x-from", "second")] }, timeout: "9s" },
         }),
@@ -311,13 +311,13 @@ export const severalLevels: readonly OptionCase[] = [
           matchers: [{ prefix: "/a" }],
         },
         { ...route({ optionsConfigRefs: refs(name) }), matchers: [{ prefix: "/b" }] },
-        { ...route({ optionsConfigRefs: refs(name) }), matchers: [{ prefix: "/c" }] },
       ],
     }),
     async observe({ ask }) {
       const { received } = await ask("/a");
       deepEqual([received.url, received.headers["x-from"]], ["/own", "second"]);
-      equal((await ask("/b")).received.url, "/first");
+      equal((await ask("/b/0")).received.url, "/delay/0");
+      equal((await ask("/b/5000")).status, 504);
     },
   },
   {
