@@ -3,25 +3,26 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Pace } from "./discovery/functions.ts";
 import { type DiscoverySource, discoverySource } from "./discovery/source.ts";
+import { type BatchReport, batchReport, changedResources, type SettledBatch } from "./flow/batch-report.ts";
 import { Blame } from "./flow/blame.ts";
 import { carryOut } from "./flow/carry-out.ts";
 import { Edges } from "./flow/edges.ts";
+import { FileProblems } from "./flow/file-problems.ts";
 import { Flow } from "./flow/flow.ts";
 import { Functions } from "./flow/functions.ts";
-import { allKinds } from "./flow/inputs.ts";
 import { Memory } from "./flow/memory.ts";
 import { EndpointNames } from "./flow/names.ts";
 import type { Provenance } from "./flow/provenance.ts";
-import { type Published, Publisher } from "./flow/publisher.ts";
+import { Publisher } from "./flow/publisher.ts";
 import { noteRefusal, releasedWith } from "./flow/refusals.ts";
 import { problemsOfTrial } from "./flow/trial.ts";
 import { judgedAnew, verdictsOf } from "./flow/verdicts.ts";
-import { byPlace, findingOf, nearNamesOf, viewOf } from "./flow/view.ts";
+import { viewOf } from "./flow/view.ts";
 import { type WriteDiscoveredOptions, writeDiscovered } from "./flow/written.ts";
-import type { BatchResult, Collection } from "./graph/mod.ts";
+import type { BatchResult } from "./graph/mod.ts";
 import type { Change } from "./model/change.ts";
 import type { EnvoyResource, ProxyKey, Refusal, ResourceConsumer } from "./model/envoy-resource.ts";
-import { type Place, type Problem, problemKey } from "./model/problem.ts";
+import type { Place, Problem } from "./model/problem.ts";
 import type { ResourceKey } from "./model/ref.ts";
 import type { Resource, Spec } from "./model/resource.ts";
 import type { Status } from "./model/status.ts";
@@ -45,26 +46,6 @@ export interface Translation {
   readonly proxies: ReadonlyMap<ProxyKey, readonly EnvoyResource[]>;
   /** The text of a file, for code frames. */
   textOf(file: string): string | undefined;
-}
-
-/** What one batch of changes did. */
-export interface BatchReport {
-  /** Resources that were applied or deleted. */
-  readonly changed: readonly ResourceKey[];
-  /** Those of them that were deleted. */
-  readonly removed: readonly ResourceKey[];
-  /** Findings about what changed: all that hold now. */
-  readonly appeared: readonly Finding[];
-  readonly resolved: readonly Finding[];
-  /** Resources whose newest version is not in service, and an older one is. */
-  readonly keptLastGood: readonly ResourceKey[];
-  /** From the moment the source noticed until the consumers had it. */
-  readonly milliseconds: number;
-  /** Envoy resources handed on, for all proxies together. */
-  readonly published: { readonly upserts: number; readonly removals: number };
-  /** Where requests are taken may be another place than before. */
-  readonly touchesListeners: boolean;
-  readonly isFirst: boolean;
 }
 
 /** Translates what a source has at this moment. Reads nothing else and keeps nothing. */
@@ -103,7 +84,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #ended = new AbortController();
   readonly #listeners = new Set<(report: BatchReport) => void>();
   readonly #judgedListeners = new Set<(keys: readonly ResourceKey[]) => void>();
-  readonly #fileProblems = new Map<string, readonly Problem[]>();
+  readonly #fileProblems = new FileProblems();
   readonly #sources: readonly Source[];
   readonly #edges: Edges;
   readonly #discovery: DiscoverySource | undefined;
@@ -186,7 +167,7 @@ export class ControlPlane implements AsyncDisposable {
 
   /** What the configuration comes to right now. Computed when asked. */
   get current(): Translation & Provenance {
-    return viewOf(this.#flow, this.#sources, () => [...this.#fileProblems.values()].flat());
+    return viewOf(this.#flow, this.#sources, () => this.#fileProblems.all);
   }
 
   /** Calls after each batch; returns what ends that. */
@@ -295,7 +276,7 @@ export class ControlPlane implements AsyncDisposable {
       for (const { source, batch } of pending) apply(this.#flow, source.name, batch.changes);
       for (const edit of edits) this.#attempt(edit, "what was found outside could not be taken in; what was found before stays");
     });
-    const mended = pending.flatMap(({ batch }) => this.#noteFileProblems(batch));
+    const noted = this.#fileProblems.note(pending.map(({ batch }) => batch));
     for (const { collection, key, error } of result.failures) {
       this.#options.log.error(
         { collection, key, error: String((error as Error)?.stack ?? error) },
@@ -317,53 +298,16 @@ export class ControlPlane implements AsyncDisposable {
     const published = carryOut(this.#publisher, this.#memory, isFirst ? undefined : result);
     if (isFirst) this.#blame.note(this.#memory.editedWhileAway, published.sent);
     else this.#blame.note(changedVersions(this.#flow, result), published.sent);
-    this.#tell(result, pending, mended, published, noticedAt, isFirst);
+    // The first time, also of sources that spoke before the others did.
+    const fileProblems = isFirst ? { has: this.#fileProblems.all, mended: [] } : noted;
+    this.#tell({ result, published, fileProblems, milliseconds: performance.now() - noticedAt, isFirst });
     this.#tellJudged(result, isFirst);
     if (isFirst) this.#ready.resolve();
   }
 
-  #tell(
-    result: BatchResult,
-    pending: readonly { readonly batch: SourceBatch }[],
-    mended: readonly Problem[],
-    published: Published,
-    noticedAt: number,
-    isFirst: boolean,
-  ): void {
+  #tell(batch: SettledBatch): void {
     if (this.#listeners.size === 0) return;
-    const sources = this.#sources;
-    const appeared: Finding[] = [];
-    const resolved: Finding[] = mended.map((each) => ({ problem: each, ...(each.at && { place: each.at }) }));
-    const keptLastGood: ResourceKey[] = [];
-    const near = nearNamesOf(this.#flow);
-    for (const kind of allKinds) {
-      const judgements = this.#flow.judged[kind];
-      const changes = isFirst
-        ? judgements.entries().map(([key, after]) => [key, { before: undefined, after }] as const)
-        : result.changesOf(judgements);
-      for (const [key, { before, after }] of changes) {
-        const had = new Set(before?.problems.map(problemKey));
-        const has = new Set(after?.problems.map(problemKey));
-        for (const each of after?.problems ?? []) if (!had.has(problemKey(each))) appeared.push(findingOf(this.#flow, sources, near(each)));
-        for (const each of before?.problems ?? []) if (!has.has(problemKey(each))) resolved.push({ problem: each });
-        if (after?.keepsLastGood) keptLastGood.push(key as ResourceKey);
-      }
-    }
-    for (const { batch } of pending)
-      for (const problems of batch.problems?.values() ?? [])
-        for (const each of problems) appeared.push({ problem: each, ...(each.at && { place: each.at }) });
-    const changed = changedResources(this.#flow, result);
-    const report: BatchReport = {
-      changed,
-      removed: changed.filter((key) => this.#flow.given(key) === undefined),
-      appeared: appeared.sort(byPlace),
-      resolved,
-      keptLastGood,
-      milliseconds: performance.now() - noticedAt,
-      published: { upserts: published.upserts, removals: published.removals },
-      touchesListeners: published.touchesListeners,
-      isFirst,
-    };
+    const report = batchReport(this.#flow, this.#sources, batch);
     for (const listener of this.#listeners) this.#attempt(() => listener(report), "a report of a batch was not taken");
   }
 
@@ -393,18 +337,6 @@ export class ControlPlane implements AsyncDisposable {
     await Promise.all(this.#following);
     await this.#options.store?.[Symbol.asyncDispose]();
   }
-
-  /** Returns the problems that are no more. */
-  #noteFileProblems(batch: SourceBatch): Problem[] {
-    const mended: Problem[] = [];
-    for (const [file, problems] of batch.problems ?? []) {
-      const has = new Set(problems.map(problemKey));
-      for (const each of this.#fileProblems.get(file) ?? []) if (!has.has(problemKey(each))) mended.push(each);
-      if (problems.length === 0) this.#fileProblems.delete(file);
-      else this.#fileProblems.set(file, problems);
-    }
-    return mended;
-  }
 }
 
 function rememberedUpstreams(store: StateStore | undefined): Resource<"Upstream">[] {
@@ -426,10 +358,6 @@ function apply(flow: Flow, source: string, changes: readonly Change[]): void {
         break;
     }
   }
-}
-
-function changedResources(flow: Flow, result: BatchResult): ResourceKey[] {
-  return allKinds.flatMap((kind) => [...result.changesOf(flow.inputs.given[kind] as Collection<unknown>).keys()] as ResourceKey[]);
 }
 
 function changedVersions(flow: Flow, result: BatchResult): ReadonlyMap<ResourceKey, string> {

@@ -1,7 +1,8 @@
 // What Prometheus reads. Counts come from batches as they happen; everything that is a state is read off the control plane at
 // scrape time, so that a number can never be stale. No label holds a path or anything else without bounds.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
-import type { BatchReport, Translation } from "../control-plane.ts";
+import type { Translation } from "../control-plane.ts";
+import type { BatchReport } from "../flow/batch-report.ts";
 import { packageVersion } from "../lib/package-root.ts";
 import { parseResourceKey } from "../model/ref.ts";
 import type { State } from "../model/status.ts";

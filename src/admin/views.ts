@@ -1,6 +1,7 @@
 // From what the control plane knows to what the admin API says. Pure.
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { BatchReport, Finding, Translation } from "../control-plane.ts";
+import type { Finding, Translation } from "../control-plane.ts";
+import type { BatchReport } from "../flow/batch-report.ts";
 import { type EnvoyResource, type ProxyKey, typeUrls } from "../model/envoy-resource.ts";
 import type { Resource } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";

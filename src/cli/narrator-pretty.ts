@@ -1,5 +1,6 @@
 // The lines that a person reads while `run` runs.
-import type { BatchReport, Finding } from "../control-plane.ts";
+import type { Finding } from "../control-plane.ts";
+import type { BatchReport } from "../flow/batch-report.ts";
 import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
 import { countsOf } from "./findings.ts";
 import { prettyFinding, whereOf } from "./findings-pretty.ts";

@@ -1,5 +1,6 @@
 // What `run` and `demo` tell while they run: short lines for a person at a terminal, JSON lines (pino) for a machine.
-import type { BatchReport, Finding } from "../control-plane.ts";
+import type { Finding } from "../control-plane.ts";
+import type { BatchReport } from "../flow/batch-report.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
 
 export interface Loaded {

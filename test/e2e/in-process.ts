@@ -1,7 +1,8 @@
 // The control plane and its xDS server in this process, with a real Envoy on them: for tests that look at what is sent.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { builtins } from "../../src/builtins.ts";
-import { type BatchReport, ControlPlane } from "../../src/control-plane.ts";
+import { ControlPlane } from "../../src/control-plane.ts";
+import type { BatchReport } from "../../src/flow/batch-report.ts";
 import { object } from "../../src/lib/testing/surroundings.ts";
 import type { EnvoyResource, ProxyKey, Refusal, ResourceConsumer } from "../../src/model/envoy-resource.ts";
 import type { Resource } from "../../src/model/resource.ts";

@@ -1,6 +1,6 @@
 // A control plane on resources in memory, with a client that has what it was sent last.
 import { builtins } from "../../builtins.ts";
-import { type BatchReport, ControlPlane } from "../../control-plane.ts";
+import { ControlPlane } from "../../control-plane.ts";
 import type { Change } from "../../model/change.ts";
 import type { EnvoyResource, ProxyKey, Refusal, ResourceChanges, ResourceConsumer, TypeUrl } from "../../model/envoy-resource.ts";
 import type { ResourceKey } from "../../model/ref.ts";
@@ -9,6 +9,7 @@ import type { Plugins } from "../../plugin/plugins.ts";
 import { memorySource } from "../../sources/memory.ts";
 import { readText } from "../../sources/read-text.ts";
 import type { StateStore } from "../../state/store.ts";
+import type { BatchReport } from "../batch-report.ts";
 
 export const proxy: ProxyKey = "gloo-system~gateway-proxy";
 
