@@ -66,12 +66,25 @@ function problemsOf(resource: EnvoyResource, findings: readonly Finding[]): Prob
   return problems;
 }
 
-/** Those owners whose name is in the name of the virtual host or route; all of them where that tells nothing. */
+/** Those owners that the virtual host or a step of the route is named after; all of them where that tells nothing. */
 function ownersOf(owners: readonly ResourceKey[], hint: string): readonly ResourceKey[] {
   if (hint === "" || owners.length <= 1) return owners;
+  const [host = "", route = ""] = hint.split(" ");
   const named = owners.filter((owner) => {
-    const { ref } = parseResourceKey(owner);
-    return hint.includes(ref.name) && hint.includes(ref.namespace);
+    const { kind, ref } = parseResourceKey(owner);
+    const part = envoyName(`${ref.namespace}_${ref.name}`);
+    return part === envoyName(host) || (kind === "RouteTable" && hasStep(envoyName(route), `rt:${part}`));
   });
   return named.length > 0 ? named : owners;
+}
+
+/** Names of routes say by which tables they came: `vs:proxy_shop_web_rt:shop_cart_cheap-matcher-0`. */
+function hasStep(route: string, step: string): boolean {
+  const at = route.indexOf(step);
+  return at >= 0 && /^(?:_|-matcher-|$)/.test(route.slice(at + step.length));
+}
+
+/** Envoy's names of virtual hosts and routes have no dots. */
+function envoyName(name: string): string {
+  return name.replaceAll(".", "_");
 }

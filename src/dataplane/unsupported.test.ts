@@ -25,6 +25,7 @@ import {
   routeConfig,
   serve,
   staticCluster,
+  toCluster,
 } from "./testing/resources.ts";
 
 const messages = (problems: readonly { message: string }[]) =>
@@ -149,6 +150,29 @@ test("a Problem is on the owner that its virtual host is named after", async () 
   });
   expect(plane.plane.unsupported().map((each) => each.resource)).toEqual([one]);
   expect(seen).toEqual([1]);
+});
+
+test("no owner is blamed for one whose name holds his", async () => {
+  const host = (name: string) => resourceKey("VirtualService", { namespace: "shop", name });
+  const table = (name: string) => resourceKey("RouteTable", { namespace: "shop", name });
+  const mirrored = (name: string) => ({
+    ...toCluster("a"),
+    name,
+    action: { case: "route", value: { clusterSpecifier: { case: "cluster", value: "a" }, requestMirrorPolicies: [{ cluster: "b" }] } },
+  });
+  const blamed = async (name: string, route: string, owners: readonly string[]) => {
+    const resource = routeConfig([{ name, domains: ["*"], routes: [mirrored(route) as never] }]);
+    await using plane = await serve([{ ...resource, owners: owners as never }, listener(0)]);
+    return plane.plane.unsupported().map((each) => each.resource);
+  };
+  const gateway = resourceKey("Gateway", { namespace: "shop", name: "shop" });
+  const hosts = [gateway, host("a"), host("shop-a"), host("a.b")];
+  expect(await blamed("shop_shop-a", "", hosts)).toEqual([host("shop-a")]);
+  expect(await blamed("shop_a", "", hosts)).toEqual([host("a")]);
+  expect(await blamed("shop_a_b", "", hosts)).toEqual([host("a.b")]);
+  const tables = [host("web"), table("cart"), table("cart-old"), table("art")];
+  expect(await blamed("shop_web", "vs:p_p_shop_web_rt:shop_cart-old_cheap-matcher-0", tables)).toEqual([host("web"), table("cart-old")]);
+  expect(await blamed("elsewhere_web", "0-matcher-0", tables)).toEqual(tables);
 });
 
 test("an access log has a line for each request, with Envoy's flags", async () => {
