@@ -92,6 +92,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #names: EndpointNames | undefined;
   readonly #waitingFor: Set<string>;
   readonly #following: Promise<void>[] = [];
+  #finding: Promise<void> = Promise.resolve();
   #pending: { readonly source: Source; readonly batch: SourceBatch }[] = [];
   #isScheduled = false;
   #isServing = false;
@@ -155,7 +156,9 @@ export class ControlPlane implements AsyncDisposable {
       this.#names?.start();
       const discovery = this.#discovery;
       this.#flow.graph.observe(this.#flow.settings, () => discovery.restart());
-      void this.ready.then(() => this.#findFunctions()).catch(() => undefined);
+      void this.ready.then(() => {
+        this.#finding = this.#findFunctions();
+      }, ignore);
     }
     return this;
   }
@@ -335,9 +338,14 @@ export class ControlPlane implements AsyncDisposable {
     this.#ended.abort();
     await this.#edges[Symbol.asyncDispose]();
     await Promise.all(this.#following);
+    // Functions are remembered, too.
+    await this.#finding;
     await this.#options.store?.[Symbol.asyncDispose]();
   }
 }
+
+/** Said already: who waits for it to be ready hears it. */
+const ignore = () => undefined;
 
 function rememberedUpstreams(store: StateStore | undefined): Resource<"Upstream">[] {
   return (store?.remembered ?? []).filter(({ key }) => key.startsWith("Upstream ")).map(({ resource }) => resource as Resource<"Upstream">);
