@@ -39,6 +39,8 @@ export interface FormatContext {
   readonly responseDetails: string;
   /** Undefined: `DownstreamEnd`, a request that is over. */
   readonly accessLogType?: string;
+  /** A load balancer asks whether it may send more. */
+  readonly isHealthCheck?: boolean;
   readonly bytesReceived: number;
   readonly bytesSent: number;
   readonly attempts: number;

@@ -11,6 +11,8 @@ import { type HcmInit, type RouteInit, staticCluster, type VirtualHostInit } fro
 import { packAny } from "../../src/envoy/encode.ts";
 import type { AccessLogFilterSchema } from "../../src/gen/envoy/envoy/config/accesslog/v3/accesslog_pb.js";
 import { FileAccessLogSchema } from "../../src/gen/envoy/envoy/extensions/access_loggers/file/v3/file_pb.js";
+import { HealthCheckSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
+import { RouterSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { MetadataSchema } from "../../src/gen/envoy/envoy/extensions/formatter/metadata/v3/metadata_pb.js";
 import { ReqWithoutQuerySchema } from "../../src/gen/envoy/envoy/extensions/formatter/req_without_query/v3/req_without_query_pb.js";
 import { findEnvoy } from "../servers/envoy.ts";
@@ -183,6 +185,16 @@ const virtualHost = {
   ],
 } as unknown as VirtualHostInit;
 
+/** Answers health checks, which a log may leave out. */
+const healthz = {
+  name: ":path",
+  headerMatchSpecifier: { case: "stringMatch", value: { matchPattern: { case: "exact", value: "/healthz" } } },
+};
+const httpFilters = [
+  { name: "envoy.filters.http.health_check", value: packAny(HealthCheckSchema, { passThroughMode: false, headers: [healthz] } as never) },
+  { name: "envoy.filters.http.router", value: packAny(RouterSchema, {}) },
+].map(({ name, value }) => ({ name, configType: { case: "typedConfig", value } }));
+
 const requests = [
   request("GET /x?q=1&r=2"),
   request("GET /tagged?q", ["X-User: alice", "X-Multi: one", "X-Multi: two"]),
@@ -197,6 +209,7 @@ const requests = [
   request("GET /missing", ["X-Cluster: nowhere"]),
   request("GET /rewritten/a?q=3"),
   request("GET /direct"),
+  request("GET /healthz", ["X-User: alice"]),
   request("GET /moved"),
   "GET / HTTP/1.1\r\nHost: nobody\r\nConnection: close\r\n\r\n",
   request("POST /empty", ["Content-Type: application/grpc", "Content-Length: 0"]),
@@ -210,7 +223,9 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("access logs of the em
     upstream = await rawUpstream("a");
     const [gone] = await freePorts(1);
     const clusters = [staticCluster("a", [upstream.port]), staticCluster("empty", []), staticCluster("gone", [gone as number])];
-    const managers = ["0-", "1-"].map((prefix) => ({ ...inline([virtualHost]), accessLog: logsOf(prefix) }) as unknown as HcmInit);
+    const managers = ["0-", "1-"].map(
+      (prefix) => ({ ...inline([virtualHost]), httpFilters, accessLog: logsOf(prefix) }) as unknown as HcmInit,
+    );
     planes = await startPlanes(managers, clusters);
   });
 

@@ -19,7 +19,7 @@ export function compileLogFilter({ filterSpecifier: filter }: AccessLogFilter, f
     case "durationFilter":
       return comparing(filter.value.comparison, (context) => Math.floor(context.durationMs));
     case "notHealthCheckFilter":
-      return () => true; // the filter that answers health checks is none of ours
+      return ({ isHealthCheck = false }) => !isHealthCheck;
     case "runtimeFilter": {
       const { percentSampled } = filter.value;
       const share = percentSampled === undefined ? 0 : fractionOf(percentSampled);

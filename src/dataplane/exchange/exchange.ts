@@ -55,6 +55,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   responseDetails = "";
   responseTrailers: Headers | undefined;
   upstreamFailure = "";
+  isHealthCheck = false;
   /** What filters have found out, by their names. */
   dynamicMetadata: Record<string, Record<string, JsonValue>> | undefined;
   bytesReceived = 0;
@@ -190,7 +191,14 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     return this.route?.name ?? "";
   }
   get upstreamCluster(): string {
-    return this.cluster === undefined ? "" : this.clusterName;
+    return this.cluster === undefined ? this.#clusterOfRoute() : this.clusterName;
+  }
+  /** Where it would have gone, had no filter answered. */
+  #clusterOfRoute(): string {
+    const action = this.route?.action;
+    if (action?.kind !== "forward") return "";
+    const name = action.target.kind === "cluster" ? action.target.name : (this.choice?.name ?? "");
+    return this.tables.cluster(name) === undefined ? "" : name;
   }
   get upstreamHost(): string {
     return this.pickedHost?.label ?? "";

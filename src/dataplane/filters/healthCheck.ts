@@ -26,6 +26,7 @@ export const healthCheck: HttpFilter<readonly Condition[], never> = {
   compileRoute: () => undefined as never,
   begin(matchers, _, exchange) {
     if (matchers === undefined || !matchers.every((each) => each.test(exchange))) return undefined;
+    exchange.isHealthCheck = true;
     const answer = () => reply(exchange, 200, "", "", "health_check_ok");
     return {
       onRequest() {
