@@ -27,7 +27,6 @@ interface Enterprise {
 /** The rate limits that only Solo's server understands. */
 const rateLimits: Readonly<Record<string, string>> = {
   ratelimitBasic: "ratelimitBasic",
-  rateLimitConfigs: "RateLimitConfig",
   rateLimitEarlyConfigs: "RateLimitConfig",
   rateLimitRegularConfigs: "RateLimitConfig",
   ratelimitEarly: "RateLimitEarly",

@@ -1,4 +1,4 @@
-// `ratelimit.rateLimits` of virtual hosts and routes, and the server that counts: `ratelimitServer` of the Settings or listener.
+// `ratelimit.rateLimits` and `rateLimitConfigs` of virtual hosts and routes, and the server that counts: `ratelimitServer` of the Settings or listener.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { onRouteAction } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
@@ -14,6 +14,8 @@ import {
   RateLimitSchema as FilterSchema,
   RateLimit_XRateLimitHeadersRFCVersion as Version,
 } from "../gen/envoy/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js";
+import type { RouteOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
+import type { VirtualHostOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import {
   type Action,
   LimitType,
@@ -22,7 +24,7 @@ import {
   type Override,
   type RateLimitActions,
 } from "../gen/gloo/solo-apis/api/rate-limiter/v1alpha1/ratelimit_pb.js";
-import { formatRef } from "../model/ref.ts";
+import { formatRef, type Ref } from "../model/ref.ts";
 import type { Feature, OptionContext } from "../plugin/feature.ts";
 
 type LimitInit = MessageInitShape<typeof RateLimitSchema>;
@@ -33,10 +35,12 @@ function stageOf({ http, world }: OptionContext): number {
   return (http?.ratelimitServer ?? world.settings.ratelimitServer)?.rateLimitBeforeAuth ? 3 : 1;
 }
 
+const fields = ["ratelimit", "rateLimitConfigs"];
+
 export const rateLimit: Feature = {
   name: "rateLimit",
   glooName: "rate_limit",
-  fields: { http: ["ratelimitServer"], virtualHost: ["ratelimit"], route: ["ratelimit"] },
+  fields: { http: ["ratelimitServer"], virtualHost: fields, route: fields },
   httpFilters(options, context) {
     const { world, refuse, warn } = context;
     const settings = options?.ratelimitServer ?? world.settings.ratelimitServer;
@@ -67,45 +71,91 @@ export const rateLimit: Feature = {
     return [{ place: settings.rateLimitBeforeAuth ? { stage: "authn", position: "before" } : { stage: "rateLimit" }, filter }];
   },
   virtualHost(host, { rateLimitConfigType: options }, context) {
-    if (options.case !== "ratelimit") return host;
-    const rateLimits = limits(options.value.rateLimits, context);
+    const rateLimits = limitsOf(options, context);
     return rateLimits.length > 0 ? { ...host, rateLimits } : host;
   },
   route(route, { rateLimitConfigType: options }, _inherited, context) {
-    if (options.case !== "ratelimit") return route;
-    const rateLimits = limits(options.value.rateLimits, context);
+    const rateLimits = limitsOf(options, context);
     return onRouteAction(route, (action) => ({
       ...action,
       ...(rateLimits.length > 0 && { rateLimits }),
       // Gloo writes this for every route with a `ratelimit` block: it stops inheriting the limits of its virtual host.
-      includeVhRateLimits: options.value.includeVhRateLimits,
+      ...(options.case === "ratelimit" && { includeVhRateLimits: options.value.includeVhRateLimits }),
     }));
   },
 };
 
-function limits(written: readonly RateLimitActions[], context: OptionContext): LimitInit[] {
+type Written = VirtualHostOptions["rateLimitConfigType"] | RouteOptions["rateLimitConfigType"];
+
+function limitsOf(written: Written, context: OptionContext): LimitInit[] {
+  switch (written.case) {
+    case "ratelimit":
+      return limits(written.value.rateLimits, "ratelimit.rateLimits", context);
+    case "rateLimitConfigs":
+      return written.value.refs.flatMap((ref, i) => referredLimits(ref, `rateLimitConfigs.refs[${i}]`, context));
+    default:
+      return [];
+  }
+}
+
+/** What a RateLimitConfig says of requests. How many may be is the matter of the service. */
+function referredLimits(ref: Ref, field: string, context: OptionContext): LimitInit[] {
+  const config = context.world.get("RateLimitConfig", ref);
+  const raw = config?.spec?.configType.case === "raw" ? config.spec.configType.value : undefined;
+  if (raw === undefined) {
+    const message = config === undefined ? `RateLimitConfig ${formatRef(ref)} not found` : `RateLimitConfig ${formatRef(ref)} has no raw`;
+    context.refuse(field, message, { elsewhere: true, hint: "create it, with spec.raw.rateLimits" });
+    return [];
+  }
+  if (raw.descriptors.length + raw.setDescriptors.length > 0)
+    context.warn(field, `the descriptors of RateLimitConfig ${formatRef(ref)} are not sent to the service`, {
+      reason: "OptionNotSupported",
+      hint: "write them into the configuration of your service, which counts, and leave them out here; rateLimits act",
+    });
+  // What is wrong in it is said where it is used.
+  const at = (finding: OptionContext["refuse"]): OptionContext["refuse"] => {
+    return (place, message, details) =>
+      finding(field, `${place}: ${message} (in RateLimitConfig ${formatRef(ref)})`, { ...details, elsewhere: true });
+  };
+  return limits(raw.rateLimits, "rateLimits", { ...context, refuse: at(context.refuse), warn: at(context.warn) });
+}
+
+/** Gloo's word for descriptors that are sets, in which what a request does not have is left out. */
+const setOf: ActionInit = { actionSpecifier: { case: "genericKey", value: { descriptorValue: "solo.setDescriptor.uniqueValue" } } };
+
+function limits(written: readonly RateLimitActions[], field: string, context: OptionContext): LimitInit[] {
   return written.flatMap(({ actions, setActions, limit, type }, i) => {
-    if (setActions.length > 0) {
-      const message =
-        "The Gloo Advanced Rate limit API feature 'setActions' is enterprise-only, please upgrade or use the Envoy rate-limit API instead";
-      context.refuse(`ratelimit.rateLimits[${i}].setActions`, message, {
-        reason: "EnterpriseOnly",
-        hint: "write actions, one list for each descriptor of your service",
-      });
-    }
+    const at = `${field}[${i}]`;
     if (type !== LimitType.REQUEST)
-      context.warn(`ratelimit.rateLimits[${i}].type`, "only requests are counted here, whatever the type", {
-        reason: "OptionNotSupported",
-      });
+      context.warn(`${at}.type`, "only requests are counted here, whatever the type", { reason: "OptionNotSupported" });
     const override = limit && overrideOf(limit);
-    const made = actions.map((action, j) => actionOf(action, `ratelimit.rateLimits[${i}].actions[${j}]`, context));
-    return made.length > 0 && made.every((each) => each !== undefined)
-      ? [{ stage: stageOf(context), actions: made, ...(override && { limit: override }) }]
-      : [];
+    const whole = (made: readonly (ActionInit | undefined)[]): LimitInit[] =>
+      made.length > 0 && made.every((each) => each !== undefined)
+        ? [{ stage: stageOf(context), actions: [...made], ...(override && { limit: override }) }]
+        : [];
+    const single = whole(actions.map((action, j) => actionOf(action, `${at}.actions[${j}]`, isSet(actions), context)));
+    if (setActions.length === 0) return single;
+    context.warn(`${at}.setActions`, "a set is sent as one descriptor, with what the request has, for which your service needs a rule", {
+      reason: "OptionNotSupported",
+      hint: "let the service look for generic_key solo.setDescriptor.uniqueValue, which comes first; or write actions, a list for each descriptor",
+    });
+    const set = setActions.map((action, j) => actionOf(action, `${at}.setActions[${j}]`, true, context));
+    return [...single, ...whole(isSet(setActions) ? set : [setOf, ...set])];
   });
 }
 
-function actionOf({ actionSpecifier: action }: Action, field: string, { refuse }: OptionContext): ActionInit | undefined {
+function isSet(actions: readonly Action[]): boolean {
+  return actions.some(
+    ({ actionSpecifier: action }) => action.case === "genericKey" && action.value.descriptorValue === "solo.setDescriptor.uniqueValue",
+  );
+}
+
+function actionOf(
+  { actionSpecifier: action }: Action,
+  field: string,
+  skipsAbsent: boolean,
+  { refuse }: OptionContext,
+): ActionInit | undefined {
   const missing = (name: string) => {
     refuse(field, `Missing required field in ratelimit action ${name}`);
     return undefined;
@@ -119,7 +169,9 @@ function actionOf({ actionSpecifier: action }: Action, field: string, { refuse }
       const { headerName, descriptorKey } = action.value;
       if (headerName === "") return missing("HeaderName");
       if (descriptorKey === "") return missing("DescriptorKey");
-      return { actionSpecifier: { case: "requestHeaders", value: { headerName, descriptorKey } } };
+      return {
+        actionSpecifier: { case: "requestHeaders", value: { headerName, descriptorKey, ...(skipsAbsent && { skipIfAbsent: true }) } },
+      };
     }
     case "genericKey":
       if (action.value.descriptorValue === "") return missing("DescriptorValue");

@@ -13,6 +13,13 @@ const weighted = (options: object) => ({
 const limits = (...actions: object[]) => ({ rateLimits: [{ actions }] });
 const key = (descriptorValue: string) => ({ genericKey: { descriptorValue } });
 
+const rateLimitConfig = (name: string, namespace: string, raw: object) => ({
+  apiVersion: "ratelimit.solo.io/v1alpha1",
+  kind: "RateLimitConfig",
+  metadata: { name, namespace },
+  spec: { raw },
+});
+
 export const services: readonly OptionCase[] = [
   {
     fact: "a gRPC server is asked where a virtual host wants it, with what each level says, and not where it is off",
@@ -229,10 +236,63 @@ export const services: readonly OptionCase[] = [
     given: { route: { extauth: { configRef: { name: "any", namespace: shared } } } },
   },
   {
-    fact: "set actions, which only Solo's server understands, are refused",
+    fact: "a set is sent as one descriptor, of what the request has, and that the service needs a rule for it is said",
     options: ["route.ratelimit"],
-    says: /setActions: .* \[write actions/,
-    given: { route: { ratelimit: { rateLimits: [{ setActions: [key("any")] }] } } },
+    says: /rateLimits\[0\]\.setActions: a set is sent as one descriptor.* \[let the service look for/,
+    given: ({ name }) => ({
+      http: { ratelimitServer: { ratelimitServerRef: grpc, requestTimeout: "5s" } },
+      route: {
+        ratelimit: {
+          rateLimits: [
+            {
+              setActions: [
+                key(`set-${name}`),
+                { requestHeaders: { headerName: "x-absent", descriptorKey: "absent" } },
+                { requestHeaders: { headerName: "x-user", descriptorKey: "user" } },
+              ],
+            },
+          ],
+        },
+      },
+    }),
+    async observe({ ask, servers, name }) {
+      deepEqual([(await ask("/", { headers: { "x-user": "limited" } })).status, (await ask()).status], [429, 200]);
+      const asked = servers.grpc.received.find(({ text }) => text.includes(`set-${name}`))?.text ?? "";
+      ok(asked.includes("solo.setDescriptor.uniqueValue") && !asked.includes("absent"), JSON.stringify(asked));
+    },
+  },
+  {
+    fact: "what RateLimitConfigs say of requests is asked of the service; that it has to know the descriptors is said",
+    options: ["virtualHost.rateLimitConfigs", "route.rateLimitConfigs"],
+    says: /rateLimitConfigs\.refs\[0\]: the descriptors of RateLimitConfig .*counted are not sent to the service \[/,
+    given: ({ name }) => ({
+      http: { ratelimitServer: { ratelimitServerRef: grpc, requestTimeout: "5s" } },
+      objects: [
+        rateLimitConfig("users", name, {
+          rateLimits: [{ actions: [{ requestHeaders: { headerName: "x-user", descriptorKey: "user" } }] }],
+        }),
+        rateLimitConfig("counted", name, {
+          descriptors: [{ key: "generic_key", value: "limited", rateLimit: { unit: "MINUTE", requestsPerUnit: 1 } }],
+          rateLimits: [{ actions: [key("limited")] }],
+        }),
+      ],
+      virtualHost: { rateLimitConfigs: { refs: [{ name: "users", namespace: name }] } },
+      routes: [
+        { ...route({ options: { rateLimitConfigs: { refs: [{ name: "counted", namespace: name }] } } }), matchers: [{ prefix: "/own" }] },
+        route(),
+      ],
+    }),
+    async observe({ ask }) {
+      const statusOf = async (path: string, user: string) => (await ask(path, { headers: { "x-user": user } })).status;
+      deepEqual([await statusOf("/", "free"), await statusOf("/", "limited"), await statusOf("/own", "free")], [200, 429, 429]);
+    },
+  },
+  {
+    fact: "a RateLimitConfig that is not there is told",
+    options: ["route.rateLimitConfigs"],
+    says: /error .*rateLimitConfigs\.refs\[0\]: RateLimitConfig shared\.nobody not found \[create it/,
+    given: { route: { rateLimitConfigs: { refs: [{ name: "nobody", namespace: shared }] } } },
+    observe: async ({ ask }) => equal((await ask()).status, 200),
   },
   {
     fact: "that a server has no name is said",

@@ -9,7 +9,6 @@ const limits: Fields = {
   ratelimitBasic: {},
   ratelimitEarly: {},
   rateLimitEarlyConfigs: {},
-  rateLimitConfigs: {},
   ratelimitRegular: {},
   rateLimitRegularConfigs: {},
 };
