@@ -161,7 +161,8 @@ export class Flow {
     const key = change.kind === "apply" ? change.resource.key : change.key;
     const input = this.#input(key);
     const { refused } = this.inputs;
-    const [before, refusal] = [input?.get(key), refused.get(key)];
+    const lastGood = this.lastGood(key);
+    const [before, refusal, good] = [input?.get(key), refused.get(key), lastGood.get(key)];
     const put = (resource: Resource) => input?.set(key, this.#withFunctions(resource));
     return {
       edit: () => {
@@ -172,10 +173,13 @@ export class Flow {
         const next = this.#offers.without(source, key);
         if (next === "same") return;
         refused.delete(key);
-        if (next === "nothing") input?.delete(key);
-        else put(next);
+        if (next !== "nothing") return put(next);
+        input?.delete(key);
+        // As it would be for who starts afterwards.
+        lastGood.delete(key);
       },
       undo: () => {
+        if (good !== undefined) lastGood.set(key, good);
         if (before === undefined) input?.delete(key);
         else input?.set(key, before);
         if (refusal !== undefined) refused.set(key, refusal);

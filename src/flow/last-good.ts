@@ -6,7 +6,7 @@
 import { type Collection, GraphMisuse, type Read } from "../graph/mod.ts";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import { type Problem, problem, rejects } from "../model/problem.ts";
-import { parseResourceKey, type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
+import { formatRef, parseResourceKey, type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Kind, Resource } from "../model/resource.ts";
 import type { World } from "../plugin/world.ts";
 import type { Inputs } from "./inputs.ts";
@@ -46,20 +46,22 @@ export type Replaced = ReadonlyMap<ResourceKey, Resource | undefined>;
 
 type Make<T> = (world: World, inUse: InUse, replaced: Replaced) => Made<T>;
 
-export function withLastGood<T>(read: Read, inputs: Inputs, world: World, making: Making<T>): Made<T> {
+export function withLastGood<T>(read: Read, inputs: Inputs, knownWorld: World, making: Making<T>): Made<T> {
   const { sent } = making;
+  const departed = new Set<ResourceKey>();
+  const world = worldWithDeparted(knownWorld, read, inputs, departed);
   const replaced = new Map<ResourceKey, Resource | undefined>();
   const first = attempt(making, world, (resource) => resource, replaced);
   let latest = first;
   const sentAtFirst = sent?.(first.made);
-  const refusals: Problem[] = [];
+  const more: Problem[] = [];
   for (let pass = 0; pass < passes; pass++) {
     const before = replaced.size;
     for (const [key, problems] of latest.reports) {
       if (replaced.has(key)) continue;
       const refused = refusalOf(key, read, inputs, sentAtFirst);
       const isOut = refused !== undefined && refused.mayBe === undefined;
-      if (pass === 0 && isOut && sent && refused.made) refusals.push(refusalProblem(key, refused));
+      if (pass === 0 && isOut && sent && refused.made) more.push(refusalProblem(key, refused));
       if (!isOut && !rejects(problems)) continue;
       const good = lastGoodOf(key, read, inputs);
       // Clients that go on with an earlier version lose it if nothing is sent.
@@ -69,7 +71,8 @@ export function withLastGood<T>(read: Read, inputs: Inputs, world: World, making
     const inUse = inUseOf(replaced);
     latest = attempt(making, worldWith(world, replaced, inUse), inUse, replaced);
   }
-  const reports = refusals.length === 0 ? first.reports : withProblems(first.reports, refusals);
+  for (const key of departed) more.push(departedProblem(key, making.owner));
+  const reports = more.length === 0 ? first.reports : withProblems(first.reports, more);
   return { made: latest.made, reports, ...(first.fault !== undefined && { fault: first.fault }) };
 }
 
@@ -101,6 +104,32 @@ function lastGoodOf(key: ResourceKey, read: Read, inputs: Inputs): Resource | un
 function inUseOf(replaced: Replaced): InUse {
   return <K extends Kind>(resource: Resource<K>) =>
     replaced.has(resource.key) ? (replaced.get(resource.key) as Resource<K> | undefined) : resource;
+}
+
+/**
+ * A Secret that was deleted is there, as it last was good, for whatever still refers to it: to serve without it would end all
+ * connections to a host, or to an Upstream. Memory forgets it when nothing refers to it any more.
+ */
+function worldWithDeparted(world: World, read: Read, inputs: Inputs, departed: Set<ResourceKey>): World {
+  return {
+    get<K extends Kind>(kind: K, ref: Ref) {
+      const found = world.get(kind, ref);
+      if (found !== undefined || kind !== "Secret") return found;
+      const key = resourceKey(kind, ref);
+      const last = read.get(inputs.lastGood.Secret, key);
+      if (last !== undefined) departed.add(key);
+      return last as Resource<K> | undefined;
+    },
+    list: (kind, namespace, labels, fields) => world.list(kind, namespace, labels, fields),
+    get settings() {
+      return world.settings;
+    },
+  };
+}
+
+function departedProblem(key: ResourceKey, owner: ResourceKey): Problem {
+  const { ref } = parseResourceKey(key);
+  return problem("warning", owner, "SecretDeleted", `Secret ${formatRef(ref)} was deleted; what it last held stays in service`);
 }
 
 function worldWith(world: World, replaced: Replaced, inUse: InUse): World {

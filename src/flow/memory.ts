@@ -1,6 +1,6 @@
 // Learns from each batch which versions are good, so that there is something to fall back to.
 import type { BatchResult, Input } from "../graph/mod.ts";
-import type { ResourceKey } from "../model/ref.ts";
+import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { StateStore } from "../state/store.ts";
 import type { Flow } from "./flow.ts";
@@ -12,6 +12,8 @@ export class Memory {
   /** The good version before the latest: Envoy's refusal of a version comes after we have taken it for good. */
   readonly #previous = new Map<ResourceKey, Resource>();
   readonly #editedWhileAway = new Map<ResourceKey, string>();
+  /** Secrets that were deleted and are in use all the same. */
+  readonly #departed = new Set<ResourceKey>();
 
   /** Begins with what the store remembers from before. */
   constructor(flow: Flow, store: StateStore | undefined) {
@@ -42,7 +44,9 @@ export class Memory {
       }
     }
     if (result === undefined) gone.push(...this.#vanishedWhileAway());
-    if (good.length === 0 && gone.length === 0) return undefined;
+    for (const key of gone) if (parseResourceKey(key).kind === "Secret") this.#departed.add(key);
+    const forgotten = [...gone.filter((key) => !this.#departed.has(key)), ...this.#noLongerInUse()];
+    if (good.length === 0 && gone.length === 0 && forgotten.length === 0) return undefined;
     if (result === undefined) this.#noteEdited(good);
     for (const resource of good) {
       const before = this.#lastGood(resource).get(resource.key);
@@ -51,7 +55,7 @@ export class Memory {
     for (const key of gone) this.#previous.delete(key);
     const learned = this.#flow.graph.batch(() => {
       for (const resource of good) this.#lastGood(resource).set(resource.key, resource);
-      for (const key of gone) this.#flow.lastGood(key).delete(key);
+      for (const key of forgotten) this.#flow.lastGood(key).delete(key);
     });
     for (const resource of good) this.#store?.remember(resource);
     for (const key of gone) this.#store?.forget(key);
@@ -83,6 +87,18 @@ export class Memory {
       lastGood.set(key, previous);
       this.#store?.remember(previous);
     }
+  }
+
+  /** Secrets that are there again, or to which nothing refers any more. */
+  #noLongerInUse(): ResourceKey[] {
+    const forgotten: ResourceKey[] = [];
+    for (const key of this.#departed) {
+      const isBack = this.#flow.given(key) !== undefined;
+      if (!isBack && this.#flow.lastGood(key).isRead(key)) continue;
+      this.#departed.delete(key);
+      if (!isBack) forgotten.push(key);
+    }
+    return forgotten;
   }
 
   #addGood(key: ResourceKey, good: Resource[]): void {

@@ -13,6 +13,8 @@ export interface Collection<V> {
   readonly size: number;
   get(key: string): V | undefined;
   has(key: string): boolean;
+  /** Whether any function read this very key, there or not, when it last ran. */
+  isRead(key: string): boolean;
   /** Sorted by key, in code-unit order. The list is never written to again. */
   entries(): readonly Entry<V>[];
   /** Finds entries by other keys than their own: as many for each as `keysOf` gives. It must be pure. */
@@ -75,6 +77,11 @@ export abstract class Table<V> implements Collection<V>, SourceOwner {
   has(key: string): boolean {
     this.engine.expectNoComputation(`"${this.name}".has`);
     return this.values.has(key);
+  }
+
+  isRead(key: string): boolean {
+    this.engine.expectNoComputation(`"${this.name}".isRead`);
+    return this.#sources.has(key);
   }
 
   entries(): readonly Entry<V>[] {

@@ -29,13 +29,11 @@ test("renewed certificates are shown to new connections, and no listener or clus
     sslConfig: { secretRef: { name: "client", namespace: "gloo-system" }, sni: "x.test", verifySubjectAltName: ["x.test"] },
   });
   const authority = made.selfSigned("authority.test");
+  const others = [upstream("web", web.port), { ...host, spec: { ...host.spec, sslConfig } }, client, virtualService("client", "client")];
   await using run = await inProcess({
     gateway: { httpGateway: {}, ssl: true },
     objects: [
-      upstream("web", web.port),
-      { ...host, spec: { ...host.spec, sslConfig } },
-      client,
-      virtualService("client", "client"),
+      ...others,
       secret("web", made.selfSigned("one.web.test")),
       secret("client", made.selfSigned("client.test"), authority),
     ] as never,
@@ -71,6 +69,15 @@ test("renewed certificates are shown to new connections, and no listener or clus
   open.write("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n");
   expect(await answer).toMatch(/^HTTP\/1\.1 200/);
   open.destroy();
+
+  // Deleted while it is in use, a Secret is missed by nobody but us.
+  run.reset(...others);
+  const findings = () => run.plane.current.findings.map(({ problem }) => `${problem.reason} ${problem.resource}`);
+  await until("it is said", () => findings().includes("SecretDeleted Gateway gloo-system/gateway-proxy"));
+  expect(findings()).toContain("SecretDeleted Upstream gloo-system/client");
+  await run.settled();
+  expect(await shown()).toBe("two.web.test");
+  expect(await changes()).toEqual(before);
   expect(run.refusals).toEqual([]);
   expect(run.faults).toEqual([]);
 });

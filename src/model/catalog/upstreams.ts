@@ -152,6 +152,12 @@ export const upstreams = {
     help: "The certificate or key cannot be read, or they do not belong together. `openssl x509 -in tls.crt -noout -pubkey` and `openssl pkey -in tls.key -pubout` must print the same.",
     cure: "put PEM into tls.crt and tls.key, and the key of that certificate",
   },
+  SecretDeleted: {
+    code: "HW3092",
+    title: "a Secret that is gone and still in use",
+    help: "A Secret was deleted while something refers to it. What it last held stays in service, so that no connection is lost; a new start will not know it any more.",
+    cure: "write the Secret again, or remove what refers to it",
+  },
   TlsCertificateMissing: {
     code: "HW3063",
     title: "TLS without a certificate",
