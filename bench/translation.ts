@@ -1,5 +1,5 @@
 // What the control plane computes: all of a configuration once, then one change in it. A process for each size, so that none pays
-// for the heap of another: `node bench/translation.ts 10000` prints one JSON line.
+// for the heap of another: `node bench/translation.ts 10000`, or `node bench/translation.ts hosts 10000`, prints one JSON line.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { setFlagsFromString } from "node:v8";
@@ -20,8 +20,8 @@ import { type BenchRow, median, spread } from "./row.ts";
 
 export async function benchTranslation(sizes: readonly number[] = [1_000, 10_000, 100_000]): Promise<BenchRow[]> {
   const rows: BenchRow[] = [];
-  for (const size of sizes) {
-    const { stdout } = await promisify(execFile)(process.execPath, ["--max-old-space-size=4096", import.meta.filename, String(size)], {
+  for (const args of [...sizes.map((size) => [String(size)]), ["hosts", "10000"]]) {
+    const { stdout } = await promisify(execFile)(process.execPath, ["--max-old-space-size=4096", import.meta.filename, ...args], {
       maxBuffer: 1 << 24,
     });
     rows.push(...(JSON.parse(stdout) as BenchRow[]));
@@ -29,9 +29,34 @@ export async function benchTranslation(sizes: readonly number[] = [1_000, 10_000
   return rows;
 }
 
+interface Measured {
+  readonly name: string;
+  /** Upstreams. */
+  readonly size: number;
+  readonly objects: readonly PlainResource[];
+  readonly edits: readonly Edited[];
+  /** Milliseconds. */
+  readonly goals: { readonly full?: number; readonly route?: number };
+}
+
+type Edited = "an Upstream edited" | "a route edited" | "endpoints changed";
+
 /** Routes grow with Upstreams, one for ten. */
-function measure(size: number): BenchRow[] {
-  const name = `${size.toLocaleString("en")} Upstreams`;
+function manyUpstreams(size: number): Measured {
+  const objects = realistic({ upstreams: size, routes: size / 10 });
+  const edits = ["an Upstream edited", "a route edited", "endpoints changed"] as const;
+  return { name: `${size.toLocaleString("en")} Upstreams`, size, objects, edits, goals: {} };
+}
+
+/** VirtualServices of three routes, every fourth of which delegates to a RouteTable. */
+function manyHosts(count: number): Measured {
+  const size = 1_000;
+  const objects = realistic({ upstreams: size, routes: count * 3, routesPerTable: 3 });
+  const name = `${count.toLocaleString("en")} VirtualServices × 3 routes`;
+  return { name, size, objects, edits: ["a route edited"], goals: { full: 1_500, route: 2 } };
+}
+
+function measure({ name, size, objects, edits: wanted, goals }: Measured): BenchRow[] {
   const row = (what: string, value: number, unit: string, more: Pick<BenchRow, "goal" | "note"> = {}): BenchRow => ({
     area: "translation",
     what: `${name}: ${what}`,
@@ -39,7 +64,6 @@ function measure(size: number): BenchRow[] {
     unit,
     ...more,
   });
-  const objects = realistic({ upstreams: size, routes: size / 10 });
   const beforeRead = cpuMs();
   const resources = objects.map(read);
   const readMs = cpuMs() - beforeRead;
@@ -52,23 +76,26 @@ function measure(size: number): BenchRow[] {
   const memory = new Memory(flow, undefined);
   const settle = (edit: () => void) => carryOut(publisher, memory, flow.graph.batch(edit));
   const before = cpuMs();
+  const from = performance.now();
   flow.graph.batch(() => {
     for (const resource of resources) flow.apply("files", resource);
   });
   carryOut(publisher, memory, undefined);
-  const fullMs = cpuMs() - before;
+  const fullMs = performance.now() - from;
+  const fullCpuMs = cpuMs() - before;
 
-  const edits: readonly (readonly [string, (round: number) => () => void])[] = [
-    ["an Upstream edited", (round) => upstreamEdit(flow, round, size)],
-    ["a route edited", (round) => routeEdit(flow, objects, round)],
-    ["endpoints changed", (round) => endpointsEdit(flow, round, size)],
-  ];
+  const editOf: Readonly<Record<Edited, (round: number) => () => void>> = {
+    "an Upstream edited": (round) => upstreamEdit(flow, round, size),
+    "a route edited": (round) => routeEdit(flow, objects, round),
+    "endpoints changed": (round) => endpointsEdit(flow, round, size),
+  };
   const rows = [
     row("reading, all", readMs, "ms CPU"),
-    row("full translation", fullMs, "ms CPU"),
+    row("full translation", fullMs, "ms", { ...(goals.full && { goal: goals.full }), note: `${fullCpuMs.toFixed(0)} ms CPU` }),
     row("full translation, on the wire", wire.take(), "bytes"),
   ];
-  for (const [what, edit] of edits) {
+  for (const what of wanted) {
+    const edit = editOf[what];
     for (let round = 0; round < 300; round++) settle(edit(round));
     collectGarbage();
     wire.take();
@@ -82,7 +109,8 @@ function measure(size: number): BenchRow[] {
       bytes.push(wire.take() / prepared.length);
     }
     const isRoute = what === "a route edited";
-    rows.push(row(what, median(samples), "ms CPU", { ...(!isRoute && { goal: 1 }), note: spread(samples, 2) }));
+    const goal = isRoute ? goals.route : 1;
+    rows.push(row(what, median(samples), "ms CPU", { ...(goal && { goal }), note: spread(samples, 2) }));
     rows.push(row(`${what}, on the wire`, median(bytes), "bytes", isRoute ? {} : { goal: 1024 }));
   }
   return rows;
@@ -154,4 +182,7 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-if (import.meta.main) console.log(JSON.stringify(measure(Number(process.argv[2] ?? 1_000))));
+if (import.meta.main) {
+  const [first = "1000", count] = process.argv.slice(2);
+  console.log(JSON.stringify(measure(first === "hosts" ? manyHosts(Number(count)) : manyUpstreams(Number(first)))));
+}
