@@ -230,14 +230,15 @@ withEnvoy("Envoy", () => {
     const routed = async (text: string) => (await envoy.admin("/config_dump?resource=dynamic_route_configs")).includes(text);
     const load = startLoad(port, ["/"], 2, (_, status) => (status === 200 ? undefined : `${status}`));
 
-    xds.publish([healthCheckedCluster("slow", silent.port, 6000)]);
+    // It warms until its only host is gone.
+    xds.publish([healthCheckedCluster("slow", silent.port, 300_000)]);
     await until("it warms", async () => (await envoy.admin("/config_dump?resource=dynamic_warming_clusters")).includes('"slow"'));
     const before = performance.now();
     xds.publish([edsCluster("a", 2000)]);
-    await until("another Upstream's edit", () => active('"2s"'), 3000);
+    await until("another Upstream's edit", () => active('"2s"'), 10_000);
     const cluster = performance.now() - before;
     xds.publish([routes("r", { "/x": "a", "/": "a" })]);
-    await until("another route", () => routed('"/x"'), 3000);
+    await until("another route", () => routed('"/x"'), 10_000);
     console.log(
       `${variant}: live after ${cluster.toFixed(0)} ms, a route after ${(performance.now() - before - cluster).toFixed(0)} ms more`,
     );
@@ -250,6 +251,7 @@ withEnvoy("Envoy", () => {
     expect(await routed('"/s"')).toBe(false);
     expect(await active('"slow"')).toBe(false);
 
+    silent[Symbol.dispose]();
     await until("warm", () => active('"slow"'));
     await until("its route", () => routed('"/s"'));
     await until("all is answered", () => xds.server.clients()[0]?.types.every(({ pendingSince }) => pendingSince === undefined) ?? false);
