@@ -1,7 +1,8 @@
 // Discovery of functions by the types of Upstreams themselves (AWS Lambda): runs a type's functions() while there are Upstreams to ask
 // for, and yields what it finds. Settings that change end it and call it anew; an outage is the type's to get over. What was found stays
 // until something else is found, or the Upstream is gone. Whom to ask is function-plan.ts, what comes of an answer overlay.ts.
-import { setTimeout as delay } from "node:timers/promises";
+import type { Upstream } from "../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
+import { HookRun } from "../lib/hook-run.ts";
 import { Latest } from "../lib/latest.ts";
 import { Report } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
@@ -32,7 +33,7 @@ export async function* discoverTypeFunctions(options: TypeFunctionsOptions): Asy
   const ended = new AbortController();
   const signal = AbortSignal.any([options.signal, ended.signal]);
   const found = new Latest<ResourceKey, FunctionsFound>(signal);
-  const runs = [...options.types].flatMap((type) => (type.functions ? [new TypeRun(type, options, signal, found)] : []));
+  const runs = [...options.types].flatMap((type) => (type.functions ? [new TypeRun(type, type.functions, options, signal, found)] : []));
   if (runs.length === 0) return;
   follow().catch((fault: unknown) => {
     if (!signal.aborted) options.log.error({ error: stackOf(fault) }, "discovery of functions by types ended; what was found stays");
@@ -61,18 +62,34 @@ class TypeRun {
   readonly #options: TypeFunctionsOptions;
   readonly #signal: AbortSignal;
   readonly #found: Latest<ResourceKey, FunctionsFound>;
-  readonly #asked = new Map<ResourceKey, { readonly resource: Resource<"Upstream">; readonly upstream: UpstreamOf<unknown> }>();
+  readonly #asked = new Map<ResourceKey, Resource<"Upstream">>();
   /** Something was found for them, and they are still there. */
   readonly #known = new Set<ResourceKey>();
-  #run: AbortController | undefined;
-  #hasNews = false;
-  #wake: () => void = () => undefined;
+  readonly #run: HookRun<ResourceKey, UpstreamOf<unknown>, { readonly key: ResourceKey; readonly spec: Upstream }>;
 
-  constructor(type: AnyUpstreamType, options: TypeFunctionsOptions, signal: AbortSignal, found: Latest<ResourceKey, FunctionsFound>) {
+  constructor(
+    type: AnyUpstreamType,
+    functions: NonNullable<AnyUpstreamType["functions"]>,
+    options: TypeFunctionsOptions,
+    signal: AbortSignal,
+    found: Latest<ResourceKey, FunctionsFound>,
+  ) {
     this.#type = type;
     this.#options = options;
     this.#signal = signal;
     this.#found = found;
+    this.#run = new HookRun({
+      hook: (upstreams, ofRun) => functions(upstreams, options.contextOf(type.kind, ofRun)),
+      // An answer may come when nobody asks for it any more.
+      take: ({ key, spec }) => {
+        if (!this.#run.has(key)) return;
+        this.#known.add(key);
+        this.#found.put(key, { key, spec });
+      },
+      onFailure: (error) =>
+        options.log.error({ kind: type.kind, error: stackOf(error) }, "discovery of functions failed; what was found stays in service"),
+      signal,
+    });
   }
 
   look(list: readonly Resource<"Upstream">[], settings: Spec<"Settings">, isAllNew: boolean): void {
@@ -83,18 +100,19 @@ class TypeRun {
       this.#known.delete(key);
       this.#found.put(key, { key, spec: undefined });
     }
+    if (isAllNew) this.#run.restart();
     const asked = new Set(here.filter((each) => isAskedByType(each, settings, this.#options.namespaceLabels)).map(({ key }) => key));
-    for (const key of this.#asked.keys()) if (!asked.has(key)) this.#leave(key);
+    // The last one that is asked may go, and another come: the hook runs on.
     for (const resource of here) if (asked.has(resource.key)) this.#ask(resource);
-    this.#startOrStop(isAllNew);
+    for (const key of [...this.#asked.keys()]) if (!asked.has(key)) this.#leave(key);
   }
 
   #ask(resource: Resource<"Upstream">): void {
-    if (this.#asked.get(resource.key)?.resource === resource) return;
+    if (this.#asked.get(resource.key) === resource) return;
     const typed = this.#typed(resource);
     if (typed?.type === this.#type) {
-      this.#asked.set(resource.key, { resource, upstream: typed.upstream });
-      this.#note();
+      this.#asked.set(resource.key, resource);
+      this.#run.set(resource.key, typed.upstream);
     } else this.#leave(resource.key);
   }
 
@@ -110,66 +128,8 @@ class TypeRun {
   /** Nothing is asked any more, so there is nothing to complain of. */
   #leave(key: ResourceKey): void {
     if (!this.#asked.delete(key)) return;
+    this.#run.delete(key);
     this.#options.contextOf(this.#type.kind, this.#signal).report(new Report(key));
-    this.#note();
-  }
-
-  #note(): void {
-    this.#hasNews = true;
-    this.#wake();
-  }
-
-  #startOrStop(isAllNew: boolean): void {
-    const isRunning = this.#run !== undefined && !this.#run.signal.aborted;
-    if (isRunning && (isAllNew || this.#asked.size === 0)) {
-      this.#run?.abort();
-      this.#wake();
-    }
-    if (this.#asked.size === 0 || (isRunning && !isAllNew)) return;
-    this.#run = new AbortController();
-    void this.#follow(AbortSignal.any([this.#signal, this.#run.signal]));
-  }
-
-  /** Runs the hook until the signal aborts; again when it fails, which is a fault of the type. */
-  async #follow(signal: AbortSignal): Promise<void> {
-    const context = this.#options.contextOf(this.#type.kind, signal);
-    for (let failures = 0; !signal.aborted; failures++) {
-      try {
-        for await (const { key, spec } of this.#type.functions?.(this.#lists(signal), context) ?? []) {
-          failures = 0;
-          // An answer may come when nobody asks for it any more.
-          if (signal.aborted || !this.#asked.has(key)) continue;
-          this.#known.add(key);
-          this.#found.put(key, { key, spec });
-        }
-        // It has nothing to ask with these Settings.
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        context.log.error(
-          { kind: this.#type.kind, error: stackOf(error) },
-          "discovery of functions failed; what was found stays in service",
-        );
-      }
-      await delay(Math.min(60_000, 1000 * 2 ** failures), undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  /** The Upstreams now, and whenever one has changed since they were last looked at. */
-  async *#lists(signal: AbortSignal): AsyncGenerator<readonly UpstreamOf<unknown>[]> {
-    const wake = () => this.#wake();
-    signal.addEventListener("abort", wake, { once: true });
-    this.#hasNews = true;
-    while (!signal.aborted) {
-      if (this.#hasNews) {
-        this.#hasNews = false;
-        yield [...this.#asked.values()].map(({ upstream }) => upstream);
-      } else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-    }
   }
 }
 
