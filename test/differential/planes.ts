@@ -15,6 +15,8 @@ import { TlsInspectorSchema } from "../../src/gen/envoy/envoy/extensions/filters
 import { HttpConnectionManagerSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { MetadataSchema } from "../../src/gen/envoy/envoy/extensions/formatter/metadata/v3/metadata_pb.js";
 import { ReqWithoutQuerySchema } from "../../src/gen/envoy/envoy/extensions/formatter/req_without_query/v3/req_without_query_pb.js";
+import { ProxyProtocolUpstreamTransportSchema } from "../../src/gen/envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
+import { RawBufferSchema } from "../../src/gen/envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
@@ -30,6 +32,8 @@ const registry = createRegistry(
   HttpConnectionManagerSchema,
   RouterSchema,
   RouteConfigurationSchema,
+  ProxyProtocolUpstreamTransportSchema,
+  RawBufferSchema,
   UpstreamTlsContextSchema,
   DownstreamTlsContextSchema,
   TlsInspectorSchema,

@@ -14,7 +14,7 @@ import type { Running } from "./headworks.ts";
 
 /** What a data plane cannot do yet. To switch a row on, take its name out of this list. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
-  embedded: ["mutual TLS by SDS", "the PROXY protocol tells who the client is"],
+  embedded: ["mutual TLS by SDS"],
   envoy: [],
 };
 

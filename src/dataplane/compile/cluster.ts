@@ -5,13 +5,16 @@ import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { type Cluster, ClusterSchema } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
 import type { TransportSocket } from "../../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { HttpProtocolOptions as CommonOptions } from "../../gen/envoy/envoy/config/core/v3/protocol_pb.js";
+import { ProxyProtocolConfig_Version } from "../../gen/envoy/envoy/config/core/v3/proxy_protocol_pb.js";
 import { ClusterLoadAssignmentSchema } from "../../gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
+import { ProxyProtocolUpstreamTransportSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
 import { UpstreamTlsContextSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import {
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
 } from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { unhandledFields } from "../fields.ts";
+import type { ProxyVersion } from "../upstream/proxy-header.ts";
 import { type CompiledBalancing, compileBalancing } from "./balancing.ts";
 import { type ClusterFilters, compileClusterFilters, noFilters } from "./cluster-filters.ts";
 import { durationMs, timeoutMs } from "./durations.ts";
@@ -49,8 +52,8 @@ export interface CompiledCluster {
   readonly maxStreamMs: number;
   readonly limits: { readonly normal: Limits; readonly high: Limits };
   readonly dns: { readonly refreshMs: number; readonly family: "v4" | "v6" | "auto" | "v4Preferred" | "all" };
-  readonly tls: UpstreamTls | undefined;
-  readonly tlsMatches: readonly { readonly match: Readonly<Record<string, unknown>>; readonly tls: UpstreamTls | undefined }[];
+  readonly transport: Transport;
+  readonly transportMatches: readonly { readonly match: Readonly<Record<string, unknown>>; readonly transport: Transport }[];
   /** `auto`: as the host chooses in the TLS handshake. `downstream`: as the client. */
   readonly protocol: "http1" | "http2" | "auto" | "downstream";
   readonly http2: CompiledHttp2;
@@ -59,6 +62,15 @@ export interface CompiledCluster {
   readonly unusable: string | undefined;
   readonly findings: Findings["all"];
 }
+
+/** How connections begin. */
+export interface Transport {
+  readonly tls: UpstreamTls | undefined;
+  /** Ahead of everything else, the host is told who the client is. */
+  readonly proxyProtocol: ProxyVersion | undefined;
+}
+
+export const plainTransport: Transport = { tls: undefined, proxyProtocol: undefined };
 
 /** Circuit breaker thresholds. */
 export interface Limits {
@@ -91,7 +103,7 @@ export function compileCluster(bytes: Uint8Array): CompiledCluster {
     unusable = path;
   };
   const options = compileOptions(cluster, findings, fail);
-  const tls = compileTransport(cluster.transportSocket, findings.at("transport_socket"), fail);
+  const transport = compileTransport(cluster.transportSocket, findings.at("transport_socket"), fail);
   return {
     name: cluster.name,
     discovery: compileDiscovery(cluster, fail),
@@ -105,10 +117,10 @@ export function compileCluster(bytes: Uint8Array): CompiledCluster {
     ...options,
     limits: compileLimits(cluster),
     dns: { refreshMs: Math.max(1, durationMs(cluster.dnsRefreshRate) ?? 5_000), family: familyOf(cluster.dnsLookupFamily) },
-    tls,
-    tlsMatches: cluster.transportSocketMatches.map((each, index) => ({
+    transport,
+    transportMatches: cluster.transportSocketMatches.map((each, index) => ({
       match: each.match ?? {},
-      tls: compileTransport(each.transportSocket, findings.at(`transport_socket_matches[${index}].transport_socket`), fail),
+      transport: compileTransport(each.transportSocket, findings.at(`transport_socket_matches[${index}].transport_socket`), fail),
     })),
     unusable,
     findings: findings.all,
@@ -219,20 +231,27 @@ function compileProtocol(cluster: Cluster, options: ProtocolOptions): Pick<Compi
   }
 }
 
-function compileTransport(socket: TransportSocket | undefined, findings: Findings, fail: Fail): UpstreamTls | undefined {
-  if (socket?.configType.case !== "typedConfig") return undefined;
+function compileTransport(socket: TransportSocket | undefined, findings: Findings, fail: Fail): Transport {
+  if (socket?.configType.case !== "typedConfig") return plainTransport;
   const any = socket.configType.value;
-  if (any.typeUrl.endsWith(".RawBuffer")) return undefined;
+  if (any.typeUrl.endsWith(".RawBuffer")) return plainTransport;
+  const proxied = anyUnpack(any, ProxyProtocolUpstreamTransportSchema);
+  if (proxied !== undefined) {
+    for (const path of unhandledFields(ProxyProtocolUpstreamTransportSchema, proxied, handledFields)) findings.notExecuted(path);
+    const proxyProtocol = proxied.config?.version === ProxyProtocolConfig_Version.V2 ? "v2" : "v1";
+    return { ...compileTransport(proxied.transportSocket, findings.at("transport_socket"), fail), proxyProtocol };
+  }
   const context = anyUnpack(any, UpstreamTlsContextSchema);
   if (context === undefined) {
     fail(`${findings.base} (${any.typeUrl.slice(any.typeUrl.lastIndexOf("/") + 1)})`);
-    return undefined;
+    return plainTransport;
   }
   try {
-    return compileUpstreamTls(context, findings, (path) => fail(`${findings.base}.${path}`));
+    const tls = compileUpstreamTls(context, findings, (path) => fail(`${findings.base}.${path}`));
+    return { tls, proxyProtocol: undefined };
   } catch (error) {
     fail(`${findings.base}.common_tls_context`, (error as Error).message);
-    return undefined;
+    return plainTransport;
   }
 }
 

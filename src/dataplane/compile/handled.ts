@@ -444,6 +444,8 @@ export const handledFields: HandledFields = {
   "envoy.extensions.access_loggers.stream.v3.StderrAccessLog": ["log_format"],
   "envoy.config.core.v3.SubstitutionFormatString": ["text_format", "json_format", "text_format_source", "formatters", "omit_empty_values"],
 
+  "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport": ["config", "transport_socket"],
+  "envoy.config.core.v3.ProxyProtocolConfig": ["version"],
   "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext": ["common_tls_context", "sni", "auto_host_sni", "max_session_keys"],
   "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": [
     "common_tls_context",

@@ -11,6 +11,7 @@ import { HeadFault, type RequestHead } from "../http1/request-head.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import { MessageWriter } from "../http1/writer.ts";
 import { type ClientConnection, type ClientStream, type ConnectionOwner, plainAddress } from "./client.ts";
+import { tellClosed } from "./closing.ts";
 import { answerText, type Closing, framing, headText, refusalText, tunnelFraming } from "./http1-response.ts";
 import { type RequestListener, RequestReader } from "./request-reader.ts";
 import { SlowBodyWatch } from "./slow-body.ts";
@@ -317,6 +318,7 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
     this.#exchange?.onDownstreamClose();
     this.#exchange = undefined;
     this.#closeTimers();
+    tellClosed(this);
     this.#owner.stats.downstream_cx_active--;
     this.#owner.onClose(this);
   }

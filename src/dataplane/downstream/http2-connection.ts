@@ -6,11 +6,15 @@ import { Deadline } from "../deadline.ts";
 import type { TlsView } from "../formatter.ts";
 import { nodeHttp2 } from "../http2/node-http2.ts";
 import { type ClientConnection, type ConnectionOwner, type Peer, plainAddress } from "./client.ts";
+import { tellClosed } from "./closing.ts";
 import { Http2ClientStream } from "./http2-stream.ts";
 import { tlsView } from "./tls-view.ts";
 
 /** Between the notice that no new streams will be served and the refusal of such: what is on its way is still served. */
 const noticeMs = 250;
+
+/** For close frames of WebSockets to leave, at the very end. */
+const goodbyeMs = 100;
 
 /** The highest stream that can be: a GOAWAY that ends nothing yet. */
 const lastPossibleStream = 2 ** 31 - 1;
@@ -113,7 +117,13 @@ export class Http2Connection implements ClientConnection, Peer {
   }
 
   destroy(): void {
-    for (const stream of this.#streams) stream.sayGoodbye();
+    const said = [...this.#streams].filter((stream) => stream.sayGoodbye());
+    // What was said has to leave first.
+    if (said.length === 0) this.#cut();
+    else setTimeout(() => this.#cut(), goodbyeMs).unref();
+  }
+
+  #cut(): void {
     this.#session.destroy();
     this.#socket.destroy();
   }
@@ -122,6 +132,7 @@ export class Http2Connection implements ClientConnection, Peer {
     clearTimeout(this.#notice);
     this.#waiting.close();
     for (const stream of [...this.#streams]) stream.onConnectionClose();
+    tellClosed(this);
     this.owner.stats.downstream_cx_active--;
     this.owner.onClose(this);
   }

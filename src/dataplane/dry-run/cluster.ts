@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { AwsCredentialProviderSchema } from "../../gen/envoy/envoy/extensions/common/aws/v3/credential_provider_pb.js";
 import type { PickContext } from "../balancing/candidate.ts";
-import type { CompiledCluster } from "../compile/cluster.ts";
+import { type CompiledCluster, plainTransport } from "../compile/cluster.ts";
 import type { EndpointSet, EndpointSpec } from "../compile/endpoints.ts";
 import { CredentialSource } from "../filters/awsLambda.ts";
 import { ClusterRuntime } from "../upstream/cluster.ts";
@@ -48,8 +48,8 @@ function silent(compiled: CompiledCluster, endpoints: EndpointSet): CompiledClus
     healthChecks: [],
     outliers: undefined,
     unusable: undefined,
-    tls: undefined,
-    tlsMatches: [],
+    transport: plainTransport,
+    transportMatches: [],
     ...(lambda && { filters: { ...compiled.filters, lambda: { ...lambda, credentials: noCredentials(lambda.region) } } }),
   };
 }

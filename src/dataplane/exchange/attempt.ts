@@ -45,7 +45,7 @@ export function attempt(exchange: Exchange, credentials?: AwsCredentials): void 
   exchange.isCounted = true;
   cluster.requests++;
   host.activeRequests++;
-  const upstream = host.acquire(exchange, isHigh, protocolOf(exchange, cluster.config.protocol));
+  const upstream = host.acquire(exchange, isHigh, protocolOf(exchange, cluster.config.protocol), exchange.client);
   if (upstream !== undefined) onConnection(exchange, upstream);
 }
 

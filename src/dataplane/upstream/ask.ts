@@ -100,7 +100,7 @@ class Asking implements Waiter, ResponseHandler {
       method,
       path,
       authority,
-      scheme: cluster.config.tls === undefined ? "http" : "https",
+      scheme: cluster.config.transport.tls === undefined ? "http" : "https",
       headers: [...headers],
       contentLength: tellsLength === "always" || (body.length > 0 && tellsLength !== "never") ? body.length : -1,
       isChunked: tellsLength === "never",

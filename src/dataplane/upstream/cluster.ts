@@ -5,7 +5,7 @@ import { Balancer } from "../balancing/balancer.ts";
 import type { PickContext } from "../balancing/candidate.ts";
 import { Positions } from "../balancing/positions.ts";
 import { SubsetBalancer } from "../balancing/subsets.ts";
-import type { CompiledCluster } from "../compile/cluster.ts";
+import type { CompiledCluster, Transport } from "../compile/cluster.ts";
 import { type EndpointSet, type EndpointSpec, noEndpoints } from "../compile/endpoints.ts";
 import type { CompiledHealthCheck } from "../compile/health-checks.ts";
 import { ResponseCounts } from "../response-counts.ts";
@@ -133,13 +133,14 @@ export class ClusterRuntime {
   #setHosts(set: EndpointSet): void {
     const next = new Map<string, Host>();
     for (const spec of set.endpoints) {
-      const tls = this.#tlsFor(spec);
-      const key = `${spec.isPipe ? "unix:" : ""}${spec.address}:${spec.port} ${tls === undefined ? "" : tlsVersion(tls, spec)} ${spec.priority}`;
+      const { tls, proxyProtocol } = this.#transportFor(spec);
+      const transport = `${proxyProtocol ?? ""} ${tls === undefined ? "" : tlsVersion(tls, spec)}`;
+      const key = `${spec.isPipe ? "unix:" : ""}${spec.address}:${spec.port} ${transport} ${spec.priority}`;
       if (next.has(key)) continue;
       const known = this.#hosts.get(key);
       if (known === undefined) {
         const client = tls === undefined ? undefined : new TlsClient(tls, spec, this.#environment.secret);
-        next.set(key, new Host(this, spec.address, spec, client));
+        next.set(key, new Host(this, spec.address, spec, client, proxyProtocol));
       } else {
         known.spec = spec;
         next.set(key, known);
@@ -157,12 +158,12 @@ export class ClusterRuntime {
     this.#rebalance();
   }
 
-  #tlsFor(spec: EndpointSpec): CompiledCluster["tls"] {
-    for (const { match, tls } of this.config.tlsMatches) {
+  #transportFor(spec: EndpointSpec): Transport {
+    for (const { match, transport } of this.config.transportMatches) {
       const wanted = Object.entries(match);
-      if (wanted.every(([key, value]) => JSON.stringify(spec.transportMatch?.[key]) === JSON.stringify(value))) return tls;
+      if (wanted.every(([key, value]) => JSON.stringify(spec.transportMatch?.[key]) === JSON.stringify(value))) return transport;
     }
-    return this.config.tls;
+    return this.config.transport;
   }
 
   /** Health checks and outlier detection, of these hosts and as the configuration says now. */

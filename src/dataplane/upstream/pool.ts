@@ -141,6 +141,7 @@ export class ConnectionPool implements ConnectionOwner, SessionOwner {
       cluster.stats.upstream_cx_connect_fail++;
       socket.destroy();
       this.#failWaiting(failure, detail);
+      if (this.#isDraining && this.isEmpty) this.#host.onPoolEmpty();
     };
     const onError = (error: NodeJS.ErrnoException) => failed("connect", error.code ?? error.message);
     const onClose = () => failed("connect", "closed");
