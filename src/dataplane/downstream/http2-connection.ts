@@ -13,8 +13,8 @@ import { tlsView } from "./tls-view.ts";
 /** Between the notice that no new streams will be served and the refusal of such: what is on its way is still served. */
 const noticeMs = 250;
 
-/** For close frames of WebSockets to leave, at the very end. */
-const goodbyeMs = 100;
+/** At most, for close frames of WebSockets to leave at the very end. */
+const goodbyeMs = 500;
 
 /** The highest stream that can be: a GOAWAY that ends nothing yet. */
 const lastPossibleStream = 2 ** 31 - 1;
@@ -33,6 +33,8 @@ export class Http2Connection implements ClientConnection, Peer {
   readonly #socket: Socket;
   readonly #session: ServerHttp2Session;
   readonly #streams = new Set<Http2ClientStream>();
+  /** At the very end, those that have said so and are not closed yet. */
+  readonly #leaving = new Set<Http2ClientStream>();
   /** For the first request, or for the next one. */
   readonly #waiting = new Deadline(() => this.#onIdle());
   #served = 0;
@@ -91,6 +93,7 @@ export class Http2Connection implements ClientConnection, Peer {
   }
 
   onStreamClose(stream: Http2ClientStream): void {
+    if (this.#leaving.delete(stream) && this.#leaving.size === 0) this.#cut();
     if (!this.#streams.delete(stream) || this.#streams.size > 0) return;
     if (this.#isDraining) this.#endWhenIdle();
     else this.#waiting.set(this.owner.hcm.idleTimeoutMs);
@@ -117,9 +120,9 @@ export class Http2Connection implements ClientConnection, Peer {
   }
 
   destroy(): void {
-    const said = [...this.#streams].filter((stream) => stream.sayGoodbye());
+    for (const stream of this.#streams) if (stream.sayGoodbye()) this.#leaving.add(stream);
     // What was said has to leave first.
-    if (said.length === 0) this.#cut();
+    if (this.#leaving.size === 0) this.#cut();
     else setTimeout(() => this.#cut(), goodbyeMs).unref();
   }
 

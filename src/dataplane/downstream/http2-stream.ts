@@ -232,9 +232,11 @@ export class Http2ClientStream implements ClientStream {
     this.#body?.close();
   }
 
-  /** At the very end, a WebSocket gets its close frame, 1001: going away (RFC 6455 §7.4.1). */
-  sayGoodbye(): void {
-    if (this.#exchange?.isTunnel && this.#exchange.isWebSocket) this.#stream.end(Buffer.from([0x88, 0x02, 0x03, 0xe9]));
+  /** At the very end, a WebSocket gets its close frame, 1001: going away (RFC 6455 §7.4.1). True when it does. */
+  sayGoodbye(): boolean {
+    if (!this.#exchange?.isTunnel || !this.#exchange.isWebSocket) return false;
+    this.#stream.end(Buffer.from([0x88, 0x02, 0x03, 0xe9]));
+    return true;
   }
 
   onConnectionClose(): void {

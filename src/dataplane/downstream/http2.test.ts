@@ -148,7 +148,7 @@ test("a response that is broken off is a reset, not an end", async () => {
   await using client = http2Client(plane.port);
   const echo = upstream.answer;
   upstream.answer = (_, socket) => {
-    setTimeout(() => socket.destroy(), 20);
+    setTimeout(() => socket.destroy(), 300);
     return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
   };
   const answer = await client.ask([]);
@@ -278,7 +278,8 @@ test("draining tells the client, finishes what is under way, and loses nothing t
   await client[Symbol.asyncDispose]();
 });
 
-test("a WebSocket goes through a stream, to an upstream of HTTP/1.1", async () => {
+/** An echo behind a data plane, and a WebSocket to it on a stream. */
+async function webSocket() {
   const { createHash } = await import("node:crypto");
   const server = createHttp1();
   server.on("upgrade", (request, socket) => {
@@ -294,36 +295,50 @@ test("a WebSocket goes through a stream, to an upstream of HTTP/1.1", async () =
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   const hcm = { upgradeConfigs: [{ upgradeType: "websocket" }], http2ProtocolOptions: { allowConnect: true } } as HcmInit;
-  await using local = await serve([staticCluster("a", [port]), routeConfig([allTo("a")]), listener(0, hcm)]);
+  const local = await serve([staticCluster("a", [port]), routeConfig([allTo("a")]), listener(0, hcm)]);
   const session = connectHttp2(`http://127.0.0.1:${local.port}`);
+  session.on("error", () => undefined);
   await new Promise((resolve) => session.once("remoteSettings", resolve));
   expect(session.remoteSettings.enableConnectProtocol).toBe(true);
-  const stream = session.request(
-    [
-      ":method",
-      "CONNECT",
-      ":protocol",
-      "websocket",
-      ":scheme",
-      "http",
-      ":path",
-      "/chat",
-      ":authority",
-      "a",
-      "sec-websocket-version",
-      "13",
-    ] as never,
-    { endStream: false },
-  );
-  let text = "";
-  stream.on("data", (data: Buffer) => {
-    text += data.toString();
-  });
-  const head = await new Promise<Record<string, unknown>>((resolve) => stream.on("response", (headers) => resolve(headers as never)));
-  expect(head[":status"]).toBe(200);
-  expect(head).not.toHaveProperty("sec-websocket-accept");
-  stream.write("there");
-  await until(() => text === "hello there");
-  session.destroy();
-  server.close();
+  const head = [":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/chat", ":authority", "a"];
+  const stream = session.request([...head, "sec-websocket-version", "13"] as never, { endStream: false });
+  stream.on("error", () => undefined);
+  const received: Buffer[] = [];
+  stream.on("data", (data: Buffer) => void received.push(data));
+  const answer = await new Promise<Record<string, unknown>>((resolve) => stream.on("response", (headers) => resolve(headers as never)));
+  return {
+    plane: local.plane,
+    stream,
+    answer,
+    text: () => Buffer.concat(received).toString("latin1"),
+    async [Symbol.asyncDispose]() {
+      session.destroy();
+      await local[Symbol.asyncDispose]();
+      server.close();
+    },
+  };
+}
+
+test("a WebSocket goes through a stream, to an upstream of HTTP/1.1", async () => {
+  await using socket = await webSocket();
+  expect(socket.answer[":status"]).toBe(200);
+  expect(socket.answer).not.toHaveProperty("sec-websocket-accept");
+  socket.stream.write("there");
+  await until(() => socket.text() === "hello there");
+});
+
+test("drain ends a WebSocket on a stream with 1001 at the deadline, behind what is still on its way", async () => {
+  await using socket = await webSocket();
+  await until(() => socket.text() === "hello ");
+  // More than the client's window takes while it does not read.
+  socket.stream.pause();
+  socket.stream.write("x".repeat(100_000));
+  await until(() => (socket.stream.state.localWindowSize ?? 0) <= 0);
+  const closed = new Promise((resolve) => socket.stream.on("close", resolve));
+  const drained = socket.plane.drain(0);
+  // The deadline is over by then.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  socket.stream.resume();
+  await Promise.all([drained, closed]);
+  expect(socket.text().slice(-8)).toBe("xxxx\x88\x02\x03\xe9");
 });
