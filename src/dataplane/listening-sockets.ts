@@ -30,6 +30,7 @@ export class ListeningSockets {
   #listeners: readonly Entry<CompiledListener>[] = [];
   /** By address. */
   readonly #sockets = new Map<string, ListeningSocket>();
+  /** Of each listener, the key of its socket. */
   readonly #socketOf = new Map<string, string>();
   readonly #closing = new Set<ListeningSocket>();
   readonly #tcpStats = new AllTcpStats();
@@ -60,6 +61,7 @@ export class ListeningSockets {
 
   #addresses(): Map<string, { address: ListenAddress; listener: CompiledListener }> {
     const wanted = new Map<string, { address: ListenAddress; listener: CompiledListener }>();
+    this.#socketOf.clear();
     for (const { compiled } of this.#listeners) {
       if (compiled.address === undefined || compiled.chains === undefined) continue;
       const address = this.#environment.bindOverride?.(compiled.name, compiled.address) ?? compiled.address;

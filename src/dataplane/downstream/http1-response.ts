@@ -14,8 +14,8 @@ export interface Closing {
 }
 
 /** Status line and header lines, without the empty one. */
-export function headText(status: number, headers: Headers): string {
-  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
+export function headText(status: number, headers: Headers, phrase = STATUS_CODES[status] ?? "Unknown"): string {
+  let text = `HTTP/1.1 ${status} ${phrase}\r\n`;
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return text;
 }
@@ -77,9 +77,7 @@ export function refusalText(fault: HeadFault, hcm: CompiledHcm): string {
   const headers: Headers = ["content-length", String(body.length)];
   if (body !== "") headers.push("content-type", "text/plain");
   sendHeaders(headers, hcm, true);
-  let text = `HTTP/1.1 ${fault.status} ${phrase}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-  return `${text}connection: close\r\n\r\n${body}`;
+  return `${headText(fault.status, headers, phrase)}connection: close\r\n\r\n${body}`;
 }
 
 export function refusalPhrase(status: number): string {
