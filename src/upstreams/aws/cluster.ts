@@ -14,7 +14,8 @@ import { LuaSchema } from "../../gen/envoy/envoy/extensions/filters/http/lua/v3/
 import { UpstreamCodecSchema } from "../../gen/envoy/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js";
 import type { HttpFilterSchema } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { HttpProtocolOptionsSchema } from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
-import { type AwsEndpoints, awsHost, awsPartition, isAwsRegion } from "../../lib/aws/endpoints.ts";
+import { type AwsEndpoints, awsHost, awsPartition } from "../../lib/aws/endpoints.ts";
+import { checkAwsRegion } from "../../plugin/awsAccount.ts";
 import type { ClusterDraft, SpecOf, TypeContext, TypedUpstream } from "../../plugin/upstream-type.ts";
 import { credentialProvider } from "./credentials.ts";
 import { callScript, formScript, noAccount, noFunctionScript, requestForms, responseForms, scriptName } from "./scripts.ts";
@@ -31,10 +32,7 @@ export function lambdaCluster(
   { world, report }: TypeContext,
   endpoints: AwsEndpoints,
 ): ClusterDraft | undefined {
-  if (!isAwsRegion(spec.region)) {
-    const what = spec.region === "" ? "region is missing" : `"${spec.region}" is not a region of AWS`;
-    report.error("AwsRegion", what, { path: "aws.region", hint: "region: eu-west-1" });
-  }
+  checkAwsRegion(spec.region, "aws.region", report);
   if (spec.awsAccountId !== "" && !/^\d{12}$/.test(spec.awsAccountId)) {
     report.error("AwsAccount", `"${spec.awsAccountId}" is not an AWS account: it has 12 digits`, {
       path: "aws.awsAccountId",

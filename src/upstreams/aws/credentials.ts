@@ -4,6 +4,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AwsCredentialProviderSchema } from "../../gen/envoy/envoy/extensions/common/aws/v3/credential_provider_pb.js";
 import type { Report } from "../../model/problem.ts";
 import { formatRef } from "../../model/ref.ts";
+import { checkAwsRole } from "../../plugin/awsAccount.ts";
 import type { SpecOf } from "../../plugin/upstream-type.ts";
 import type { World } from "../../plugin/world.ts";
 
@@ -11,14 +12,7 @@ export type CredentialProvider = MessageInitShape<typeof AwsCredentialProviderSc
 
 /** `default`: Envoy's own chain (environment, files, web identity, container, instance). Undefined after an error. */
 export function credentialProvider(spec: SpecOf<"aws">, world: World, report: Report): CredentialProvider | "default" | undefined {
-  const isRole = spec.roleArn === "" || /^arn:aws[a-z-]*:iam::\d{12}:role\/\S+$/.test(spec.roleArn);
-  if (!isRole) {
-    report.error("AwsRole", `"${spec.roleArn}" is not the ARN of a role`, {
-      path: "aws.roleArn",
-      hint: "arn:aws:iam::123456789012:role/name",
-    });
-    return undefined;
-  }
+  if (!checkAwsRole(spec.roleArn, "aws.roleArn", report)) return undefined;
   if (spec.secretRef) {
     const keys = secretCredentials(spec, world, report);
     if (keys === undefined || spec.roleArn === "") return keys && { customCredentialProviderChain: true, inlineCredential: keys };

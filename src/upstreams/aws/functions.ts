@@ -4,16 +4,16 @@ import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import type { LambdaFunctionSpec } from "../../gen/gloo/gloo/projects/gloo/api/v1/options/aws/aws_pb.js";
 import { type Upstream, UpstreamSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
+import { type Account, runAccounts } from "../../lib/aws/accounts.ts";
 import { AwsError } from "../../lib/aws/client.ts";
 import { type AwsEndpoints, isAwsRegion } from "../../lib/aws/endpoints.ts";
 import { Signer, type SignerWish } from "../../lib/aws/signer.ts";
-import type { AwsCredentials } from "../../lib/aws/sigv4.ts";
-import { Latest } from "../../lib/latest.ts";
+import type { Latest } from "../../lib/latest.ts";
 import { MassDeleteGuard } from "../../lib/mass-delete-guard.ts";
 import { Turns } from "../../lib/turns.ts";
 import { Report } from "../../model/problem.ts";
 import { formatRef, type ResourceKey } from "../../model/ref.ts";
-import type { Spec } from "../../model/resource.ts";
+import { awsKeys } from "../../plugin/awsAccount.ts";
 import type { EdgeContext, TypedUpstream, UpstreamWatch } from "../../plugin/upstream-type.ts";
 import { type ListedFunctions, listFunctions } from "./list-functions.ts";
 
@@ -53,41 +53,15 @@ interface Found {
   readonly spec: Upstream;
 }
 
-export async function* lambdaFunctions(
-  upstreams: UpstreamWatch<AwsUpstream>,
-  context: EdgeContext,
-  world: LambdaWorld,
-): AsyncGenerator<Found> {
-  const ended = new AbortController();
-  const signal = AbortSignal.any([context.signal, ended.signal]);
-  const found = new Latest<ResourceKey, Found>(signal);
+export function lambdaFunctions(upstreams: UpstreamWatch<AwsUpstream>, context: EdgeContext, world: LambdaWorld): AsyncGenerator<Found> {
   const pace = { ...lambdaPace, ...world.pace };
   const turns = new Turns(pace.parallel);
-  const accounts = new Map<string, Account>();
-  const follow = async () => {
-    for await (const list of upstreams) {
-      if (signal.aborted) return;
-      const groups = Map.groupBy(list, accountKey);
-      for (const [key, account] of accounts) {
-        if (groups.has(key)) continue;
-        account.stop();
-        accounts.delete(key);
-      }
-      for (const [key, users] of groups) {
-        const known = accounts.get(key);
-        if (known) known.use(users);
-        else accounts.set(key, new Account(users, { ...context, signal }, { world, pace, turns, found }));
-      }
-    }
-  };
-  try {
-    void follow().catch((error: unknown) => {
-      if (!signal.aborted) context.log.error({ error: String(error) }, "Lambda: a fault of ours; functions stay as they are");
-    });
-    yield* found;
-  } finally {
-    ended.abort();
-  }
+  return runAccounts<AwsUpstream, ResourceKey, Found>(upstreams, {
+    keyOf: accountKey,
+    begin: (users, found, signal) => new LambdaAccount(users, { ...context, signal }, { world, pace, turns, found }),
+    onFault: (error) => context.log.error({ error: String(error) }, "Lambda: a fault of ours; functions stay as they are"),
+    signal: context.signal,
+  });
 }
 
 /** Upstreams with the same key are answered by the same list. */
@@ -103,7 +77,7 @@ interface Shared {
 }
 
 /** One region as one set of credentials sees it. */
-class Account {
+class LambdaAccount implements Account<AwsUpstream> {
   readonly #context: EdgeContext;
   readonly #shared: Shared;
   readonly #signer: Signer;
@@ -187,7 +161,7 @@ class Account {
   #wish({ spec: { region, secretRef, roleArn, disableRoleChaining } }: AwsUpstream): SignerWish | undefined {
     if (!isAwsRegion(region)) return undefined;
     if (secretRef) {
-      const keys = keysOf(this.#context.secret(secretRef));
+      const keys = awsKeys(this.#context.secret(secretRef));
       return keys && { region, keys, roleArn };
     }
     // As the proxy's own credentials, the environment's are used where the Settings say so.
@@ -253,12 +227,6 @@ class Account {
       "Lambda: functions were not listed, those that are known stay",
     );
   }
-}
-
-function keysOf(secret: Spec<"Secret"> | undefined): AwsCredentials | undefined {
-  if (secret?.kind.case !== "aws") return undefined;
-  const { accessKey, secretKey, sessionToken } = secret.kind.value;
-  return { accessKeyId: accessKey, secretAccessKey: secretKey, ...(sessionToken !== "" && { sessionToken }) };
 }
 
 function isDenied(fault: Error): boolean {

@@ -1,19 +1,13 @@
 // An awsEc2 Upstream → Envoy's cluster: EDS; the addresses are endpoints.ts's. Pure.
 import { edsCluster } from "../../envoy/edsCluster.ts";
-import { isAwsRegion } from "../../lib/aws/endpoints.ts";
 import { formatRef } from "../../model/ref.ts";
+import { checkAwsRegion, checkAwsRole } from "../../plugin/awsAccount.ts";
 import type { ClusterDraft, TypeContext, TypedUpstream } from "../../plugin/upstream-type.ts";
 
 export function ec2Cluster({ name, spec }: TypedUpstream<"awsEc2">, { world, report }: TypeContext): ClusterDraft | undefined {
-  if (!isAwsRegion(spec.region)) {
-    const what = spec.region === "" ? "region is missing" : `"${spec.region}" is not a region of AWS`;
-    report.error("AwsRegion", what, { path: "awsEc2.region", hint: "region: eu-west-1" });
-  }
+  checkAwsRegion(spec.region, "awsEc2.region", report);
   if (spec.port > 65_535) report.error("PortOutOfRange", `${spec.port} is not a port; ports end at 65535`, { path: "awsEc2.port" });
-  if (spec.roleArn !== "" && !/^arn:aws[a-z-]*:iam::\d{12}:role\/\S+$/.test(spec.roleArn)) {
-    const hint = "arn:aws:iam::123456789012:role/name";
-    report.error("AwsRole", `"${spec.roleArn}" is not the ARN of a role`, { path: "awsEc2.roleArn", hint });
-  }
+  checkAwsRole(spec.roleArn, "awsEc2.roleArn", report);
   for (const [i, { spec: filter }] of spec.filters.entries()) {
     const key = filter.case === "kvPair" ? filter.value.key : filter.value;
     if (!key)

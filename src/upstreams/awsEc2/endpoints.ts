@@ -2,15 +2,17 @@
 // whole sets when they change. While AWS is away, or refuses, it yields nothing: what was known stays in service; so it does at first where
 // AWS says that nothing is running any more, which may be the answer of another account, or of an AWS that is not well.
 import { setTimeout as delay } from "node:timers/promises";
+import { type Account, runAccounts } from "../../lib/aws/accounts.ts";
 import { AwsError, queryAws } from "../../lib/aws/client.ts";
 import type { AwsEndpoints } from "../../lib/aws/endpoints.ts";
 import { Signer } from "../../lib/aws/signer.ts";
 import type { AwsCredentials } from "../../lib/aws/sigv4.ts";
 import { all, text } from "../../lib/aws/xml.ts";
-import { Latest } from "../../lib/latest.ts";
+import type { Latest } from "../../lib/latest.ts";
 import { MassDeleteGuard } from "../../lib/mass-delete-guard.ts";
 import { Report } from "../../model/problem.ts";
 import { formatRef, type ResourceKey } from "../../model/ref.ts";
+import { awsKeys } from "../../plugin/awsAccount.ts";
 import type { EdgeContext, EndpointUpdate, TypedUpstream, UpstreamWatch } from "../../plugin/upstream-type.ts";
 import { endpointsOf, type Instance, instancesOf } from "./instances.ts";
 
@@ -32,39 +34,13 @@ const mostMs = 300_000;
 const holdMs = 60_000;
 const mostPages = 1_000;
 
-export async function* ec2Endpoints(
-  upstreams: UpstreamWatch<Ec2Upstream>,
-  context: EdgeContext,
-  world: Ec2World,
-): AsyncGenerator<EndpointUpdate> {
-  const ended = new AbortController();
-  const signal = AbortSignal.any([context.signal, ended.signal]);
-  const updates = new Latest<ResourceKey, EndpointUpdate>(signal);
-  const accounts = new Map<string, Account>();
-  const follow = async () => {
-    for await (const list of upstreams) {
-      if (signal.aborted) return;
-      const groups = Map.groupBy(list, accountKey);
-      for (const [key, account] of accounts) {
-        if (groups.has(key)) continue;
-        account.stop();
-        accounts.delete(key);
-      }
-      for (const [key, users] of groups) {
-        const known = accounts.get(key);
-        if (known) known.use(users);
-        else accounts.set(key, new Account(users, { ...context, signal }, world, updates));
-      }
-    }
-  };
-  try {
-    void follow().catch((error: unknown) => {
-      if (!signal.aborted) context.log.error({ error: String(error) }, "EC2: a fault of ours; endpoints stay as they are");
-    });
-    yield* updates;
-  } finally {
-    ended.abort();
-  }
+export function ec2Endpoints(upstreams: UpstreamWatch<Ec2Upstream>, context: EdgeContext, world: Ec2World): AsyncGenerator<EndpointUpdate> {
+  return runAccounts<Ec2Upstream, ResourceKey, EndpointUpdate>(upstreams, {
+    keyOf: accountKey,
+    begin: (users, updates, signal) => new Ec2Account(users, { ...context, signal }, world, updates),
+    onFault: (error) => context.log.error({ error: String(error) }, "EC2: a fault of ours; endpoints stay as they are"),
+    signal: context.signal,
+  });
 }
 
 /** Upstreams with the same key are answered by the same question. */
@@ -73,7 +49,7 @@ function accountKey({ spec: { region, secretRef, roleArn } }: Ec2Upstream): stri
 }
 
 /** One region as one set of credentials sees it. */
-class Account {
+class Ec2Account implements Account<Ec2Upstream> {
   readonly #context: EdgeContext;
   readonly #world: Ec2World;
   readonly #signer: Signer;
@@ -188,10 +164,9 @@ class Account {
   }
 
   #secretKeys(ref: NonNullable<Ec2Upstream["spec"]["secretRef"]>): AwsCredentials {
-    const kind = this.#context.secret(ref)?.kind;
-    if (kind?.case !== "aws") throw new AwsError("NoCredentials", 0, `the AWS secret ${formatRef(ref)} is not there`);
-    const { accessKey, secretKey, sessionToken } = kind.value;
-    return { accessKeyId: accessKey, secretAccessKey: secretKey, ...(sessionToken !== "" && { sessionToken }) };
+    const keys = awsKeys(this.#context.secret(ref));
+    if (keys === undefined) throw new AwsError("NoCredentials", 0, `the AWS secret ${formatRef(ref)} is not there`);
+    return keys;
   }
 
   /** Each Upstream its set, when it differs from the one before. */
