@@ -10,9 +10,18 @@ const folder = join(packageRoot, "deploy/crds");
 
 /** `names`: kinds, plurals or short names; all when there are none. */
 export function crds(names: readonly string[]): void {
+  print(
+    definitionTexts(names)
+      .map((text) => `---\n${text}`)
+      .join(""),
+  );
+}
+
+/** A definition each, as YAML. Throws a CommandError for a name that is none. */
+export function definitionTexts(names: readonly string[]): string[] {
   const files = definitionFiles();
   const wanted = names.length === 0 ? files : names.map((name) => fileOf(name, files));
-  print(wanted.map((file) => `---\n${readFileSync(join(folder, file), "utf8")}`).join(""));
+  return [...new Set(wanted)].map((file) => readFileSync(join(folder, file), "utf8"));
 }
 
 function definitionFiles(): string[] {

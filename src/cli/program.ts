@@ -5,6 +5,7 @@ import { packageVersion } from "../lib/package-root.ts";
 import { withWatch, withWebhook } from "./cluster-options.ts";
 import { command, describeFully, examples } from "./command.ts";
 import { CommandError, exitCodes } from "./exit.ts";
+import { addDefinitions } from "./program-crds.ts";
 import { addExplain } from "./program-explain.ts";
 import { addReading } from "./program-read.ts";
 import { graceOption, logOptions } from "./program-serving.ts";
@@ -210,21 +211,7 @@ function addSmall(root: Command): void {
         version(options);
       }),
   );
-  root.addCommand(
-    command("crds", "print the CustomResourceDefinitions of the API")
-      .argument("[kind...]", "only of these: upstreams, virtualservices … or a short name: us, vs")
-      .addHelpText(
-        "before",
-        examples([
-          ["headworks crds | kubectl apply --server-side --force-conflicts -f -", "into a cluster, or over those that are there"],
-          ["headworks crds vs rt", ""],
-        ]),
-      )
-      .action(async (names: string[]) => {
-        const { crds } = await import("./crds.ts");
-        crds(names);
-      }),
-  );
+  addDefinitions(root);
   root.addCommand(
     command("completion", "print a script that completes commands in a shell")
       .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
