@@ -166,6 +166,7 @@ describe.skipIf(hasNoEnvoy("TCP proxies"))("TCP proxies of the embedded data pla
 
   test.each([
     ["echo", "some bytes", { text: "some bytesbye", end: "ended" }],
+    ["echo", "", { text: "bye", end: "ended" }],
     ["greeting", "", { text: "hello", end: "ended" }],
     ["sni", "", { text: "hello", end: "ended" }],
   ] as const)("%s: each end is passed on, and leaves the other direction open", async (name, bytes, heard) => {

@@ -36,13 +36,19 @@ export function relay(client: Socket, upstream: Socket, listener: RelayListener)
     listener.onActivity();
     if (upstream.isPaused()) upstream.resume();
   });
-  client.on("end", () => void upstream.end());
-  upstream.on("end", () => void client.end());
+  onEnd(client, () => upstream.end());
+  onEnd(upstream, () => client.end());
   // What one has said before it was gone, the other still gets.
   client.on("close", () => flushAndClose(upstream));
   upstream.on("close", () => flushAndClose(client));
   client.resume();
   upstream.resume();
+}
+
+/** A client that ends without a byte has ended before anybody listens, though nobody reads. */
+function onEnd(socket: Socket, then: () => void): void {
+  if (socket.readableEnded) then();
+  else socket.once("end", then);
 }
 
 function flushAndClose(socket: Socket): void {

@@ -12,15 +12,19 @@ export interface TcpServer extends AsyncDisposable {
 async function listening(onSocket: (socket: Socket) => void, certificate?: KeyPair): Promise<TcpServer> {
   const sockets = new Set<Socket>();
   const take = (socket: Socket) => {
-    sockets.add(socket);
     socket.on("error", () => undefined);
-    socket.on("close", () => sockets.delete(socket));
     onSocket(socket);
   };
   const server =
     certificate === undefined
       ? createServer({ allowHalfOpen: true }, take)
       : createTlsServer({ allowHalfOpen: true, cert: certificate.certificate, key: certificate.key }, take);
+  // Below TLS, if there is any: handshakes that nobody finishes are connections too.
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.on("close", () => sockets.delete(socket));
+  });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as AddressInfo).port,
