@@ -180,7 +180,7 @@ test("an upstream that answers before the upload ends is heard, and the connecti
   });
   await using plane = await serve([staticCluster("a", [upstream.port]), routeConfig([allTo("a")]), listener(0)]);
   const response = await rawRequest(plane.port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nbegin", {
-    closeWaitMs: 2_000,
+    closeWaitMs: 15_000,
   });
   expect(response?.status).toBe(413);
   expect(response?.body).toBe("no");
@@ -242,7 +242,7 @@ const upgrade =
 test("an upgrade that is not allowed is refused with 403 and ends the connection", async () => {
   await using upstream = await rawUpstream("a");
   await using plane = await serve([staticCluster("a", [upstream.port]), routeConfig([allTo("a")]), listener(0)]);
-  const response = await rawRequest(plane.port, `${upgrade}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n`, { closeWaitMs: 2_000 });
+  const response = await rawRequest(plane.port, `${upgrade}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n`, { closeWaitMs: 15_000 });
   expect(response?.status).toBe(403);
   expect(response?.isClosed).toBe(true);
   expect(upstream.requests).toEqual([]);

@@ -22,7 +22,7 @@ const seed = Number(process.env.HEADWORKS_SEED ?? Date.now() % 1_000_000);
 const configs = isLong ? 40 : 8;
 const requestsEach = isLong ? 100 : 25;
 
-const second = { seconds: 1n };
+const limit = { seconds: 8n };
 const timed = (prefix: string, cluster: string, value: object): RouteInit =>
   ({
     match: { pathSpecifier: { case: "prefix", value: prefix } },
@@ -41,8 +41,8 @@ const routes: readonly RouteInit[] = [
   toCluster("dead", {}, "/dead"),
   toCluster("empty", {}, "/empty"),
   timed("/slow", "modern", { timeout: { nanos: 150_000_000 } }),
-  timed("/patient", "modern", { timeout: { seconds: 9n }, maxGrpcTimeout: second, grpcTimeoutOffset: { nanos: 10_000_000 } }),
-  timed("/limited", "modern", { maxStreamDuration: { grpcTimeoutHeaderMax: second, maxStreamDuration: { nanos: 200_000_000 } } }),
+  timed("/patient", "modern", { timeout: { seconds: 9n }, maxGrpcTimeout: limit, grpcTimeoutOffset: { nanos: 10_000_000 } }),
+  timed("/limited", "modern", { maxStreamDuration: { grpcTimeoutHeaderMax: limit, maxStreamDuration: { nanos: 200_000_000 } } }),
   timed("/modern/retry", "modern", {
     retryPolicy: { retryOn: "refused-stream,cancelled", numRetries: 2, retryBackOff: { baseInterval: { nanos: 1_000_000 } } },
   }),
@@ -230,7 +230,7 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("HTTP/2 in the embedde
           return;
         case "break":
           stream.respond([":status", "200"] as never, { waitForTrailers: true });
-          stream.write("half", () => setTimeout(() => stream.close(2), 20));
+          stream.write("half", () => setTimeout(() => stream.close(2), 400));
           return;
         default:
           echo(stream, head, request);

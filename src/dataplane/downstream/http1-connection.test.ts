@@ -88,7 +88,7 @@ const refused: readonly (readonly [string, string, number | readonly number[]])[
 describe("is refused, and the connection ends:", () => {
   test.each(refused)("%s", async (_, bytes, status) => {
     upstream.requests.length = 0;
-    const response = await rawRequest(plane.port, bytes, { closeWaitMs: 1_000 });
+    const response = await rawRequest(plane.port, bytes, { closeWaitMs: 15_000 });
     expect([status].flat()).toContain(response?.status);
     expect(response?.isClosed).toBe(true);
     expect(response?.headers).toContainEqual(["connection", "close"]);
@@ -220,7 +220,7 @@ describe("slow clients", () => {
       routeConfig([allTo("a")]),
       listener(0, { requestHeadersTimeout: { nanos: 150_000_000 } }),
     ]);
-    const response = await rawRequest(slow.port, ["GET /p HTTP/1.1\r\n", "Host: a\r\n"], { closeWaitMs: 2_000 });
+    const response = await rawRequest(slow.port, ["GET /p HTTP/1.1\r\n", "Host: a\r\n"], { closeWaitMs: 15_000 });
     expect(response?.status).toBe(408);
     expect(response?.isClosed).toBe(true);
   });
@@ -229,9 +229,9 @@ describe("slow clients", () => {
     await using slow = await serve([
       staticCluster("a", [upstream.port]),
       routeConfig([allTo("a")]),
-      listener(0, { commonHttpProtocolOptions: { idleTimeout: { nanos: 100_000_000 } } }),
+      listener(0, { commonHttpProtocolOptions: { idleTimeout: { nanos: 500_000_000 } } }),
     ]);
-    const response = await rawRequest(slow.port, get(), { closeWaitMs: 2_000 });
+    const response = await rawRequest(slow.port, get(), { closeWaitMs: 15_000 });
     expect(response?.status).toBe(200);
     expect(response?.isClosed).toBe(true);
   });
@@ -242,7 +242,7 @@ describe("slow clients", () => {
       routeConfig([allTo("a")]),
       listener(0, { streamIdleTimeout: { nanos: 150_000_000 } }),
     ]);
-    const response = await rawRequest(slow.port, post("Content-Length: 10\r\n", "hi"), { closeWaitMs: 2_000 });
+    const response = await rawRequest(slow.port, post("Content-Length: 10\r\n", "hi"), { closeWaitMs: 15_000 });
     expect(response?.status).toBe(408);
     expect(response?.isClosed).toBe(true);
   });

@@ -251,18 +251,15 @@ test("each try has its own time, the route's time is over all of them", async ()
   const a = await upstream("a");
   let asked = 0;
   a.answer = (request) => (asked++ === 0 ? undefined : echo(request));
-  const plane = await served(
-    staticCluster("a", [a.port]),
-    retries({ retryOn: "5xx", numRetries: 1, perTryTimeout: { nanos: 100_000_000 } }),
-  );
+  const plane = await served(staticCluster("a", [a.port]), retries({ retryOn: "5xx", numRetries: 1, perTryTimeout: { seconds: 1n } }));
   expect((await rawRequest(plane.port, get()))?.status).toBe(200);
   a.answer = () => undefined;
   plane.publish(
-    routed({ timeout: { nanos: 250_000_000 }, retryPolicy: { retryOn: "5xx", numRetries: 10, perTryTimeout: { nanos: 100_000_000 } } }),
+    routed({ timeout: { nanos: 250_000_000 }, retryPolicy: { retryOn: "5xx", numRetries: 100, perTryTimeout: { nanos: 100_000_000 } } }),
   );
   const start = performance.now();
   expect(await rawRequest(plane.port, get())).toMatchObject({ status: 504, body: "upstream request timeout" });
-  expect(performance.now() - start).toBeLessThan(600);
+  expect(performance.now() - start).toBeLessThan(5_000);
   expect(plane.plane.stats()["cluster.a.upstream_rq_active"]).toBe(0);
 });
 

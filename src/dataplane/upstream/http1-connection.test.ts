@@ -71,7 +71,7 @@ describe("a response that breaks off is not whole for the client:", () => {
       socket.end(answer, "latin1");
       return undefined;
     };
-    const response = await rawRequest(plane.port, get("/bad"), { closeWaitMs: 500 });
+    const response = await rawRequest(plane.port, get("/bad"), { closeWaitMs: 15_000 });
     expect(response?.isClosed).toBe(true);
     expect(response === undefined || !response.isWhole).toBe(true);
     await nextIsItsOwn();

@@ -181,7 +181,7 @@ test("a reset before the head is an answer, one after it is seen by the client",
   upstream.onStream = (stream) => {
     // Waiting for trailers: otherwise node:http2 ends the stream before it resets it.
     stream.respond([":status", "200"] as never, { waitForTrailers: true });
-    stream.write("half", () => setTimeout(() => stream.close(2), 10));
+    stream.write("half", () => setTimeout(() => stream.close(2), 300));
   };
   expect(await rawRequest(served.port, get())).toMatchObject({ status: 200, isWhole: false });
   // The connection is none the worse for it.
@@ -197,12 +197,15 @@ test("a client that leaves resets its stream and nothing else", async () => {
   await using upstream = await http2Upstream("a");
   const codes: (number | undefined)[] = [];
   const echo = upstream.onStream;
-  upstream.onStream = (stream) => void stream.on("close", () => codes.push(stream.rstCode));
+  let begun = 0;
+  upstream.onStream = (stream) => {
+    begun++;
+    stream.on("close", () => codes.push(stream.rstCode));
+  };
   await using served = await plane(upstream.port, http2());
   const socket = connect(served.port, "127.0.0.1");
   socket.write(get());
-  await until(() => upstream.sessions.size === 1);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => begun === 1);
   socket.destroy();
   await until(() => codes.length === 1);
   expect(codes).toEqual([8]);
@@ -362,7 +365,7 @@ test("pings notice a connection that is dead without a word", async () => {
   await new Promise<void>((resolve) => wire.listen(0, "127.0.0.1", resolve));
   await using served = await plane(
     (wire.address() as { port: number }).port,
-    http2({ connectionKeepalive: { interval: { nanos: 50_000_000 }, timeout: { nanos: 200_000_000 } } }),
+    http2({ connectionKeepalive: { interval: { nanos: 50_000_000 }, timeout: { seconds: 1n } } }),
   );
   expect(await rawRequest(served.port, get())).toMatchObject({ status: 200 });
   for (const { near, far } of links) {
