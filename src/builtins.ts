@@ -14,7 +14,7 @@ import { downstreamProxyProtocol } from "./features/downstreamProxyProtocol.ts";
 import { dynamicForwardProxy } from "./features/dynamicForwardProxy.ts";
 import { enterprise } from "./features/enterprise.ts";
 import { envoyMetadata } from "./features/envoyMetadata.ts";
-import { extauth } from "./features/extauth.ts";
+import { extauth } from "./features/extauth/extauth.ts";
 import { extProc, extProcEarly, extProcLate } from "./features/extProc.ts";
 import { failover, failoverTls } from "./features/failover/failover.ts";
 import { faults } from "./features/faults.ts";

@@ -13,6 +13,19 @@ const weighted = (options: object) => ({
 const limits = (...actions: object[]) => ({ rateLimits: [{ actions }] });
 const key = (descriptorValue: string) => ({ genericKey: { descriptorValue } });
 
+const authConfig = (name: string, namespace: string, ...apiKeys: readonly object[]) => ({
+  apiVersion: "enterprise.gloo.solo.io/v1",
+  kind: "AuthConfig",
+  metadata: { name, namespace },
+  spec: { configs: apiKeys.map((apiKeyAuth) => ({ apiKeyAuth })) },
+});
+const apiKey = (name: string, namespace: string, key: string, metadata: object, labels: object = {}) => ({
+  apiVersion: "v1",
+  kind: "Secret",
+  metadata: { name, namespace, labels },
+  type: "extauth.solo.io/apikey",
+  stringData: { "api-key": key, ...metadata },
+});
 const rateLimitConfig = (name: string, namespace: string, raw: object) => ({
   apiVersion: "ratelimit.solo.io/v1alpha1",
   kind: "RateLimitConfig",
@@ -230,11 +243,111 @@ export const services: readonly OptionCase[] = [
     observe: async ({ ask }) => equal((await ask()).status, 403),
   },
   {
-    fact: "AuthConfigs, which only Solo's server understands, are refused",
-    options: ["route.extauth"],
-    says: /extauth\.configRef: .*not found.* \[AuthConfigs are for Solo's server/,
-    given: { route: { extauth: { configRef: { name: "any", namespace: shared } } } },
+    fact: "an AuthConfig lets pass who has an API key, of Secrets that are named or have labels; each level has its own, a server, or none",
+    options: ["virtualHost.extauth", "route.extauth", "weighted.extauth", "http.extauth"],
+    given: ({ name }) => {
+      const named = {
+        apiKeySecretRefs: [{ name: "ann", namespace: name }],
+        headersFromMetadataEntry: { "x-user": { name: "user-id", required: true } },
+      };
+      const labelled = { headerName: "x-other-key", k8sSecretApikeyStorage: { labelSelector: { keys: name } } };
+      const ref = (config: string) => ({ extauth: { configRef: { name: config, namespace: name } } });
+      return {
+        http: { extauth: { extauthzServerRef: grpc, requestTimeout: "5s" } },
+        objects: [
+          apiKey("ann", name, "key-of-ann", { "user-id": "ann" }),
+          apiKey("bob", name, "key-of-bob", {}, { keys: name }),
+          authConfig("named", name, named),
+          authConfig("labelled", name, labelled),
+          authConfig("both", name, named, labelled),
+        ],
+        virtualHost: ref("both"),
+        routes: [
+          { ...route({ options: ref("named") }), matchers: [{ prefix: "/named" }] },
+          { ...route({ options: ref("labelled") }), matchers: [{ prefix: "/labelled" }] },
+          { ...route({ options: open }), matchers: [{ prefix: "/open" }] },
+          { ...route({ options: custom() }), matchers: [{ prefix: "/custom" }] },
+          { ...route({}, { routeAction: weighted(open) }), matchers: [{ prefix: "/free" }] },
+          { ...route({}, { routeAction: weighted(ref("named")) }), matchers: [{ prefix: "/cluster" }] },
+          route(),
+        ],
+      };
+    },
+    async observe({ ask }) {
+      const ways: Readonly<Record<string, string>>[] = [
+        {},
+        { "api-key": "key-of-ann" },
+        { "x-other-key": "key-of-bob" },
+        { "api-key": "key-of-ann", "x-other-key": "key-of-bob" },
+      ];
+      const statuses = async (path: string) => Promise.all(ways.map(async (headers) => (await ask(path, { headers })).status));
+      deepEqual(await statuses("/"), [401, 401, 401, 200]);
+      deepEqual(await statuses("/named"), [401, 200, 401, 200]);
+      deepEqual(await statuses("/labelled"), [401, 401, 200, 200]);
+      deepEqual(await statuses("/open"), [200, 200, 200, 200]);
+      deepEqual(await statuses("/custom"), [403, 403, 403, 403]);
+      deepEqual(await statuses("/free"), [200, 200, 200, 200]);
+      deepEqual(await statuses("/cluster"), [401, 200, 401, 200]);
+      const { received } = await ask("/named", { headers: { "api-key": "key-of-ann", "x-user": "root" } });
+      equal(received.headers["x-user"], "ann");
+      equal((await ask("/custom", { headers: { "x-token": "let-me-in" } })).status, 200);
+    },
   },
+  {
+    fact: "API keys that cannot be used let nobody in, which is said",
+    options: ["virtualHost.extauth"],
+    says: /did not find secret .*\.nobody.*|has the key of another/,
+    given: ({ name }) => ({
+      objects: [
+        apiKey("one", name, "same", {}, { keys: name }),
+        apiKey("two", name, "same", {}, { keys: name }),
+        authConfig("any", name, { apiKeySecretRefs: [{ name: "nobody", namespace: name }] }),
+        authConfig("twice", name, { labelSelector: { keys: name } }),
+      ],
+      virtualHost: { extauth: { configRef: { name: "any", namespace: name } } },
+      routes: [
+        { ...route({ options: { extauth: { configRef: { name: "twice", namespace: name } } } }), matchers: [{ prefix: "/twice" }] },
+        route(),
+      ],
+    }),
+    async observe({ ask }) {
+      const status = async (path: string, key: string) => (await ask(path, { headers: { "api-key": key } })).status;
+      deepEqual([await status("/", "same"), await status("/twice", "same"), await status("/twice", "other")], [401, 200, 401]);
+    },
+  },
+  ...(
+    [
+      ["that is not there", /auth config not found: .* \[create it/, []],
+      ["without configs", /has no configs/, []],
+      ["of expressions", /booleanExpr: here all configs must/, [{ name: "a", apiKeyAuth: {} }], "a"],
+      ["of many", /configs: 9 are more than the 8/, Array.from({ length: 9 }, () => ({ apiKeyAuth: {} }))],
+      ["of passwords", /configs\[0\]\.basicAuth: Envoy knows no salted/, [{ basicAuth: {} }]],
+      ["of logins", /configs\[1\]\.oauth2: verify access tokens with the option jwtStaged/, [{ apiKeyAuth: {} }, { oauth2: {} }]],
+      ["of Open Policy Agent", /configs\[0\]\.opaAuth: run OPA with its Envoy plug-in/, [{ opaAuth: {} }]],
+      ["of another server", /configs\[0\]\.passThroughAuth: name that server/, [{ passThroughAuth: {} }]],
+      ["of LDAP", /configs\[0\]\.ldap: name a server of your own/, [{ ldap: {} }]],
+      ["of hashed keys", /apiKeyAuth\.hmac: keys are compared/, [{ apiKeyAuth: { hmac: {} } }]],
+      [
+        "that tells too much",
+        /headersFromMetadataEntry: one header can be told/,
+        [{ apiKeyAuth: { headersFromMetadataEntry: { "x-a": { name: "a" }, "x-b": { name: "b" } } } }],
+      ],
+    ] as const
+  ).flatMap(([what, says, configs, booleanExpr]) =>
+    (["virtualHost", "route"] as const).map(
+      (level): OptionCase => ({
+        fact: `what an AuthConfig ${what} protects is not served, and the user is told what to do instead`,
+        options: [`${level}.extauth`],
+        says: new RegExp(`error .*extauth\\.configRef: .*${says.source}`),
+        given: ({ name }) => ({
+          objects:
+            what === "that is not there" ? [] : [{ ...authConfig("any", name), spec: { configs, ...(booleanExpr && { booleanExpr }) } }],
+          [level]: { extauth: { configRef: { name: "any", namespace: name } } },
+        }),
+        observe: async ({ ask }) => equal((await ask()).status, 404),
+      }),
+    ),
+  ),
   {
     fact: "a set is sent as one descriptor, of what the request has, and that the service needs a rule for it is said",
     options: ["route.ratelimit"],

@@ -1,21 +1,24 @@
 // `extauth`: requests are put to an authorization server. The server is named in the Settings or on the listener; virtual hosts
-// opt in with `customAuth`, routes and weighted destinations opt out or say more.
+// opt in with `customAuth`, routes and weighted destinations opt out or say more. With `configRef` Envoy checks itself (authConfig.ts).
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { withFilterConfig } from "../envoy/drafts.ts";
-import { packAny, sortedMap } from "../envoy/encode.ts";
-import { clusterName } from "../envoy/names.ts";
-import { regexFault, regexMatcher } from "../envoy/regex.ts";
-import { ApiVersion } from "../gen/envoy/envoy/config/core/v3/config_source_pb.js";
-import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
-import type { ListStringMatcherSchema } from "../gen/envoy/envoy/type/matcher/v3/string_pb.js";
-import { StatusCode } from "../gen/envoy/envoy/type/v3/http_status_pb.js";
+import { withFilterConfig } from "../../envoy/drafts.ts";
+import { packAny, sortedMap } from "../../envoy/encode.ts";
+import { clusterName } from "../../envoy/names.ts";
+import { regexFault, regexMatcher } from "../../envoy/regex.ts";
+import { ApiVersion } from "../../gen/envoy/envoy/config/core/v3/config_source_pb.js";
+import { FilterConfigSchema } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
+import { FilterChainConfigPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
+import type { ListStringMatcherSchema } from "../../gen/envoy/envoy/type/matcher/v3/string_pb.js";
+import { StatusCode } from "../../gen/envoy/envoy/type/v3/http_status_pb.js";
 import type {
   ExtAuthExtension,
   HttpService,
   Settings,
-} from "../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth_pb.js";
-import { formatRef } from "../model/ref.ts";
-import type { Feature, FeatureContext, ListenerContext, OptionContext } from "../plugin/feature.ts";
+} from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth_pb.js";
+import { formatRef } from "../../model/ref.ts";
+import type { Feature, FeatureContext, ListenerContext, OptionContext } from "../../plugin/feature.ts";
+import { type ChainInit, chainFilter, chainOf, countOf, dormantChain, mostConfigs } from "./authConfig.ts";
 
 const filter = "envoy.filters.http.ext_authz";
 
@@ -30,27 +33,54 @@ export const extauth: Feature = {
   httpFilters(options, context) {
     const settings = settingsOf(options?.extauth, context);
     const config = settings && authz(settings, context);
-    if (!config) return [];
+    if (!config) return [dormantChain];
     const typed = { case: "typedConfig" as const, value: packAny(ExtAuthzSchema, config) };
-    return [{ place: { stage: "authn" }, filter: { name: filter, configType: typed } }];
+    return [dormantChain, { place: { stage: "authn" }, filter: { name: filter, configType: typed } }];
   },
   virtualHost(host, options, context) {
-    const own = perRoute(options.extauth, context);
-    if (!hasServer(context)) return host;
+    const own = said(options.extauth, 0, context);
     // A virtual host that does not ask for it is open: the filter is there for others.
-    return withFilterConfig(host, filter, ExtAuthzPerRouteSchema, own ?? disabled);
+    return withSaid(host, own ?? off, false, context);
   },
-  route(route, options, _inherited, context) {
-    const own = perRoute(options.extauth, context);
-    return own && hasServer(context) ? withFilterConfig(route, filter, ExtAuthzPerRouteSchema, own) : route;
+  route(route, options, inherited, context) {
+    if (options.extauth === undefined) return route;
+    const ofHost = inherited?.extauth?.spec;
+    const above = ofHost?.case === "configRef" ? countOf(ofHost.value, context) : 0;
+    const own = said(options.extauth, above, closing(context));
+    return own ? withSaid(route, own, above > 0, context) : route;
   },
   weightedDestination(cluster, options, context) {
-    const own = perRoute(options.extauth, context);
-    return own && hasServer(context) ? withFilterConfig(cluster, filter, ExtAuthzPerRouteSchema, own) : cluster;
+    // What its route and virtual host say is not known here.
+    const own = options.extauth && said(options.extauth, mostConfigs, closing(context));
+    return own ? withSaid(cluster, own, true, context) : cluster;
   },
 };
 
+/** An unprotected route is worse than none. */
+function closing(context: OptionContext): OptionContext {
+  return { ...context, refuse: (field, message, details) => context.refuse(field, message, { ...details, costs: "route" }) };
+}
+
+/** What a level says: of the server, and of checks that Envoy makes itself. */
+interface Said {
+  readonly server: PerRouteInit;
+  readonly checks?: ChainInit;
+}
+
 const disabled: PerRouteInit = { override: { case: "disabled", value: true } };
+const off: Said = { server: disabled };
+
+/** `hasAbove`: a less specific level may have checks, which this one takes the place of. */
+function withSaid<D extends { readonly typedPerFilterConfig?: unknown }>(
+  draft: D,
+  { server, checks }: Said,
+  hasAbove: boolean,
+  context: OptionContext,
+): D {
+  const asked = hasServer(context) ? withFilterConfig(draft, filter, ExtAuthzPerRouteSchema, server) : draft;
+  if (checks) return withFilterConfig(asked, chainFilter, FilterChainConfigPerRouteSchema, checks);
+  return hasAbove ? withFilterConfig(asked, chainFilter, FilterConfigSchema, { disabled: true }) : asked;
+}
 
 /** Those of the listener replace those of the Settings, all of them. */
 function settingsOf(own: Settings | undefined, { world }: FeatureContext): Settings | undefined {
@@ -62,11 +92,11 @@ function hasServer({ http, world }: OptionContext): boolean {
   return ref !== undefined && world.get("Upstream", ref) !== undefined;
 }
 
-function perRoute(options: ExtAuthExtension | undefined, context: OptionContext): PerRouteInit | undefined {
+function said(options: ExtAuthExtension | undefined, above: number, context: OptionContext): Said | undefined {
   const spec = options?.spec;
   switch (spec?.case) {
     case "disable":
-      return spec.value ? disabled : undefined;
+      return spec.value ? off : undefined;
     case "customAuth": {
       if (!hasServer(context))
         context.warn("extauth.customAuth", "no authorization server is there to ask, so nobody is", {
@@ -77,20 +107,11 @@ function perRoute(options: ExtAuthExtension | undefined, context: OptionContext)
           reason: "OptionNotSupported",
           hint: "tell the server by contextExtensions who is to decide",
         });
-      return {
-        override: { case: "checkSettings", value: { contextExtensions: sortedMap(spec.value.contextExtensions) } },
-      };
+      return { server: { override: { case: "checkSettings", value: { contextExtensions: sortedMap(spec.value.contextExtensions) } } } };
     }
     case "configRef": {
-      const missing = context.world.get("AuthConfig", spec.value) === undefined;
-      const message = missing
-        ? `auth config not found: name:"${spec.value.name}" namespace:"${spec.value.namespace}"`
-        : "The Gloo Advanced Extauth API is an enterprise-only feature, please upgrade or use the Envoy Extauth API instead";
-      context.refuse("extauth.configRef", message, {
-        reason: "EnterpriseOnly",
-        hint: "AuthConfigs are for Solo's server: use customAuth, with a server of your own in extauthzServerRef",
-      });
-      return undefined;
+      const checks = chainOf(spec.value, above, context);
+      return checks && { ...off, checks };
     }
     default:
       return undefined;
