@@ -66,10 +66,10 @@ export class Lookup<V> implements Index<V>, SourceOwner {
     const left = before === undefined ? noKeys : this.#indexKeys(before, key, false);
     const entered = after === undefined ? noKeys : this.#indexKeys(after, key, true);
     for (const indexKey of left) {
-      if (!entered.has(indexKey)) this.#leave(indexKey, key);
+      if (!has(entered, indexKey)) this.#leave(indexKey, key);
     }
     if (after === undefined) return;
-    for (const indexKey of entered) this.#enter(indexKey, key, after, !left.has(indexKey));
+    for (const indexKey of entered) this.#enter(indexKey, key, after, !has(left, indexKey));
   }
 
   finish(): void {
@@ -82,9 +82,10 @@ export class Lookup<V> implements Index<V>, SourceOwner {
   }
 
   /** An entry whose keys cannot be told is in no group. */
-  #indexKeys(value: V, key: string, report: boolean): ReadonlySet<string> {
+  #indexKeys(value: V, key: string, report: boolean): IndexKeys {
     try {
-      return new Set(this.#keysOf(value, key));
+      const keys = this.#keysOf(value, key);
+      return Array.isArray(keys) && keys.length < 2 ? keys : new Set(keys);
     } catch (error) {
       if (report) this.collection.engine.log.fail(this.name, key, error);
       return noKeys;
@@ -118,5 +119,12 @@ interface Group<V> {
   readonly entries: SortedEntries<V>;
 }
 
+/** Without repetition. Most entries have one key, or none. */
+type IndexKeys = readonly string[] | ReadonlySet<string>;
+
+function has(keys: IndexKeys, key: string): boolean {
+  return keys instanceof Set ? keys.has(key) : (keys as readonly string[])[0] === key;
+}
+
 const none: readonly Entry<never>[] = [];
-const noKeys: ReadonlySet<string> = new Set();
+const noKeys: IndexKeys = [];
