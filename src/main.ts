@@ -6,3 +6,7 @@ import { enableCompileCache } from "node:module";
 enableCompileCache();
 const { main } = await import("./cli/program.ts");
 await main(process.argv);
+// Once all is written this ends at once. By itself a process takes its memory apart first, which is 20 ms after 3,000 routes.
+process.stdout.write("", (error) => {
+  if (!error) process.stderr.write("", () => process.exit());
+});
