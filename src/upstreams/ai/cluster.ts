@@ -2,13 +2,9 @@
 // one place and no route knows it. Pure.
 import { onRouteAction } from "../../envoy/drafts.ts";
 import { packAny } from "../../envoy/encode.ts";
-import { socketAddress } from "../../envoy/endpoint.ts";
-import { httpProtocolOptionsName } from "../../envoy/http-protocol-options.ts";
-import { Cluster_DiscoveryType, Cluster_DnsLookupFamily } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { hostCluster, httpFilter } from "../../envoy/hostCluster.ts";
 import { HeaderValueOption_HeaderAppendAction as AppendAction } from "../../gen/envoy/envoy/config/core/v3/base_pb.js";
 import { HeaderMutationSchema } from "../../gen/envoy/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
-import { UpstreamCodecSchema } from "../../gen/envoy/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js";
-import { HttpProtocolOptionsSchema } from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { formatRef } from "../../model/ref.ts";
 import type { ClusterDraft, RouteDraft, TypeContext, TypedUpstream } from "../../plugin/upstream-type.ts";
 import { type Provider, providerOf } from "./providers.ts";
@@ -39,32 +35,9 @@ export function aiCluster({ name, spec }: TypedUpstream<"ai">, context: TypeCont
       value: { header: { key, value: value.replaceAll("%", "%%") }, appendAction: AppendAction.OVERWRITE_IF_EXISTS_OR_ADD },
     },
   }));
-  const filter = (filterName: string, value: ReturnType<typeof packAny>) => ({
-    name: filterName,
-    configType: { case: "typedConfig" as const, value },
-  });
-  return {
-    name,
-    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.LOGICAL_DNS },
-    dnsLookupFamily: Cluster_DnsLookupFamily.V4_ONLY,
-    loadAssignment: {
-      clusterName: name,
-      endpoints: [
-        { lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address: socketAddress(provider.hostname, provider.port) } } }] },
-      ],
-    },
-    ...(mutations.length > 0 && {
-      typedExtensionProtocolOptions: {
-        [httpProtocolOptionsName]: packAny(HttpProtocolOptionsSchema, {
-          upstreamProtocolOptions: { case: "explicitHttpConfig", value: { protocolConfig: { case: "httpProtocolOptions", value: {} } } },
-          httpFilters: [
-            filter("headworks.ai", packAny(HeaderMutationSchema, { mutations: { requestMutations: mutations } })),
-            filter("envoy.filters.http.upstream_codec", packAny(UpstreamCodecSchema, {})),
-          ],
-        }),
-      },
-    }),
-  };
+  const { hostname, port } = provider;
+  const filter = httpFilter("headworks.ai", packAny(HeaderMutationSchema, { mutations: { requestMutations: mutations } }));
+  return hostCluster({ name, hostname, port, httpFilters: mutations.length > 0 ? [filter] : [] });
 }
 
 /** Path and host of the provider; the rest of the route is the user's. */

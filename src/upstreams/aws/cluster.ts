@@ -3,17 +3,11 @@
 // The filters are the cluster's, not the listener's: nothing else changes when an Upstream comes or goes, and credentials are in one
 // place. In order: the form of the payload (Lua), Envoy's aws_lambda (method, path, kind of invocation; which function, the route
 // says), what aws_lambda cannot say (Lua), and the signature with the credentials of this Upstream.
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../../envoy/encode.ts";
-import { socketAddress } from "../../envoy/endpoint.ts";
-import { httpProtocolOptionsName } from "../../envoy/http-protocol-options.ts";
-import { Cluster_DiscoveryType, Cluster_DnsLookupFamily } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { type HttpFilter, hostCluster, httpFilter } from "../../envoy/hostCluster.ts";
 import { ConfigSchema } from "../../gen/envoy/envoy/extensions/filters/http/aws_lambda/v3/aws_lambda_pb.js";
 import { AwsRequestSigningSchema } from "../../gen/envoy/envoy/extensions/filters/http/aws_request_signing/v3/aws_request_signing_pb.js";
 import { LuaSchema } from "../../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
-import { UpstreamCodecSchema } from "../../gen/envoy/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js";
-import type { HttpFilterSchema } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { HttpProtocolOptionsSchema } from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { type AwsEndpoints, awsHost, awsPartition } from "../../lib/aws/endpoints.ts";
 import { checkAwsRegion } from "../../plugin/awsAccount.ts";
 import type { ClusterDraft, SpecOf, TypeContext, TypedUpstream } from "../../plugin/upstream-type.ts";
@@ -42,24 +36,9 @@ export function lambdaCluster(
   for (const [i, each] of spec.lambdaFunctions.entries()) checkFunction(each, `aws.lambdaFunctions[${i}]`, report);
   const provider = credentialProvider(spec, world, report);
   if (report.hasErrors || provider === undefined) return undefined;
-  const target = lambdaTarget(spec.region, endpoints);
-  return {
-    name,
-    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.LOGICAL_DNS },
-    dnsLookupFamily: Cluster_DnsLookupFamily.V4_ONLY,
-    loadAssignment: {
-      clusterName: name,
-      endpoints: [
-        { lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address: socketAddress(target.hostname, target.port) } } }] },
-      ],
-    },
-    typedExtensionProtocolOptions: {
-      [httpProtocolOptionsName]: packAny(HttpProtocolOptionsSchema, {
-        upstreamProtocolOptions: { case: "explicitHttpConfig", value: { protocolConfig: { case: "httpProtocolOptions", value: {} } } },
-        httpFilters: filters(spec, target.host, world.settings.gloo?.awsOptions?.propagateOriginalRouting ?? false, provider),
-      }),
-    },
-  };
+  const { host, hostname, port } = lambdaTarget(spec.region, endpoints);
+  const tellsOrigin = world.settings.gloo?.awsOptions?.propagateOriginalRouting ?? false;
+  return hostCluster({ name, hostname, port, httpFilters: filters(spec, host, tellsOrigin, provider) });
 }
 
 export interface LambdaTarget {
@@ -108,21 +87,24 @@ function filters(
   host: string,
   tellsOrigin: boolean,
   provider: NonNullable<ReturnType<typeof credentialProvider>>,
-): MessageInitShape<typeof HttpFilterSchema>[] {
+): HttpFilter[] {
   const scripts = requestForms.flatMap((request) =>
     responseForms.map((response) => [scriptName(request, response), formScript(request, response, tellsOrigin)] as const),
   );
   return [
-    filter(
+    httpFilter(
       formFilter,
       packAny(LuaSchema, {
         defaultSourceCode: inline(noFunctionScript),
         sourceCodes: Object.fromEntries(scripts.map(([name, text]) => [name, inline(text)]).sort()),
       }),
     ),
-    filter(lambdaFilter, packAny(ConfigSchema, { arn: functionArn(spec, "none", ""), payloadPassthrough: true, credentials: placeholder })),
-    filter("headworks.aws_lambda.call", packAny(LuaSchema, { defaultSourceCode: inline(callScript) })),
-    filter(
+    httpFilter(
+      lambdaFilter,
+      packAny(ConfigSchema, { arn: functionArn(spec, "none", ""), payloadPassthrough: true, credentials: placeholder }),
+    ),
+    httpFilter("headworks.aws_lambda.call", packAny(LuaSchema, { defaultSourceCode: inline(callScript) })),
+    httpFilter(
       "envoy.filters.http.aws_request_signing",
       packAny(AwsRequestSigningSchema, {
         serviceName: "lambda",
@@ -133,12 +115,7 @@ function filters(
         ...(provider !== "default" && { credentialProvider: provider }),
       }),
     ),
-    filter("envoy.filters.http.upstream_codec", packAny(UpstreamCodecSchema, {})),
   ];
-}
-
-function filter(name: string, value: ReturnType<typeof packAny>): MessageInitShape<typeof HttpFilterSchema> {
-  return { name, configType: { case: "typedConfig", value } };
 }
 
 function inline(value: string) {

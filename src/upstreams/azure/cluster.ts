@@ -3,12 +3,8 @@
 // Envoy's rewrites keep the query of the request, and would put it behind the key. Routes end the path with `#`, and what follows it
 // is cut off by a filter of the cluster.
 import { packAny } from "../../envoy/encode.ts";
-import { socketAddress } from "../../envoy/endpoint.ts";
-import { httpProtocolOptionsName } from "../../envoy/http-protocol-options.ts";
-import { Cluster_DiscoveryType, Cluster_DnsLookupFamily } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { hostCluster, httpFilter } from "../../envoy/hostCluster.ts";
 import { LuaSchema } from "../../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
-import { UpstreamCodecSchema } from "../../gen/envoy/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js";
-import { HttpProtocolOptionsSchema } from "../../gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { UpstreamSpec_FunctionSpec_AuthLevel as AuthLevel } from "../../gen/gloo/gloo/projects/gloo/api/v1/options/azure/azure_pb.js";
 import type { Report } from "../../model/problem.ts";
 import { formatRef } from "../../model/ref.ts";
@@ -28,27 +24,9 @@ export function azureCluster({ name, spec }: TypedUpstream<"azure">, { world, re
     }
   }
   if (report.hasErrors) return undefined;
-  return {
-    name,
-    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.LOGICAL_DNS },
-    dnsLookupFamily: Cluster_DnsLookupFamily.V4_ONLY,
-    typedExtensionProtocolOptions: {
-      [httpProtocolOptionsName]: packAny(HttpProtocolOptionsSchema, {
-        upstreamProtocolOptions: { case: "explicitHttpConfig", value: { protocolConfig: { case: "httpProtocolOptions", value: {} } } },
-        httpFilters: [
-          filter(
-            "headworks.cut_query",
-            packAny(LuaSchema, { defaultSourceCode: { specifier: { case: "inlineString", value: cutScript } } }),
-          ),
-          filter("envoy.filters.http.upstream_codec", packAny(UpstreamCodecSchema, {})),
-        ],
-      }),
-    },
-    loadAssignment: {
-      clusterName: name,
-      endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address: socketAddress(azureHost(spec), 443) } } }] }],
-    },
-  };
+  const defaultSourceCode = { specifier: { case: "inlineString" as const, value: cutScript } };
+  const httpFilters = [httpFilter("headworks.cut_query", packAny(LuaSchema, { defaultSourceCode }))];
+  return hostCluster({ name, hostname: azureHost(spec), port: 443, httpFilters });
 }
 
 const cutScript = `function envoy_on_request(handle)
@@ -58,10 +36,6 @@ const cutScript = `function envoy_on_request(handle)
   if at then headers:replace(":path", string.sub(path, 1, at - 1)) end
 end
 `;
-
-function filter(name: string, value: ReturnType<typeof packAny>) {
-  return { name, configType: { case: "typedConfig" as const, value } };
-}
 
 export function azureHost({ functionAppName }: SpecOf<"azure">): string {
   return `${functionAppName}.azurewebsites.net`;

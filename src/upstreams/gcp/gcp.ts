@@ -3,8 +3,7 @@
 // The identity token that Gloo's enterprise edition added is not sent: Envoy's gcp_authn filter is for listeners only, and a token
 // in every listener for the sake of one Upstream is not worth it. Services that are open to all work; others answer 403.
 import { onRouteAction } from "../../envoy/drafts.ts";
-import { socketAddress } from "../../envoy/endpoint.ts";
-import { Cluster_DiscoveryType, Cluster_DnsLookupFamily } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import { hostCluster } from "../../envoy/hostCluster.ts";
 import { defineUpstreamType } from "../../plugin/upstream-type.ts";
 
 const isHostName = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
@@ -21,15 +20,7 @@ export const gcp = defineUpstreamType({
       path: spec.audience === "" ? "gcp" : "gcp.audience",
       hint: "services that allow unauthenticated calls work; for others let the client send `authorization`, or use extauth",
     });
-    return {
-      name,
-      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.LOGICAL_DNS },
-      dnsLookupFamily: Cluster_DnsLookupFamily.V4_ONLY,
-      loadAssignment: {
-        clusterName: name,
-        endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address: socketAddress(spec.host, 443) } } }] }],
-      },
-    };
+    return hostCluster({ name, hostname: spec.host, port: 443 });
   },
   tls: ({ spec }) => ({ isOn: true, sni: spec.host }),
   // Google's front ends choose the service by its host.
