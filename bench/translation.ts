@@ -143,33 +143,36 @@ function read(object: PlainResource): Resource {
   return resource;
 }
 
-/** Counts what a client would be sent: the responses of delta xDS, one for each type. */
+/** Counts what a client would be sent: the responses of delta xDS, one for each type. They are encoded when they are counted. */
 class Wire {
-  #bytes = 0;
+  readonly #published: ResourceChanges[] = [];
 
-  publish(_proxy: string, { upserts, removals }: ResourceChanges): void {
-    const types = new Set([...upserts, ...removals].map(({ typeUrl }) => typeUrl));
-    for (const typeUrl of types) {
-      const message = create(DeltaDiscoveryResponseSchema, {
-        systemVersionInfo: "0123456789abcdef",
-        typeUrl,
-        nonce: "12345",
-        resources: upserts
-          .filter((each) => each.typeUrl === typeUrl)
-          .map(({ name, version, bytes }) => ({ name, version, resource: { typeUrl, value: bytes } })),
-        removedResources: removals.filter((each) => each.typeUrl === typeUrl).map(({ name }) => name),
-      });
-      this.#bytes += toBinary(DeltaDiscoveryResponseSchema, message).length;
-    }
+  publish(_proxy: string, changes: ResourceChanges): void {
+    this.#published.push(changes);
   }
 
   retire(): void {}
 
   take(): number {
-    const bytes = this.#bytes;
-    this.#bytes = 0;
-    return bytes;
+    return this.#published.splice(0).reduce((sum, changes) => sum + bytesOf(changes), 0);
   }
+}
+
+function bytesOf({ upserts, removals }: ResourceChanges): number {
+  let sum = 0;
+  for (const typeUrl of new Set([...upserts, ...removals].map((each) => each.typeUrl))) {
+    const message = create(DeltaDiscoveryResponseSchema, {
+      systemVersionInfo: "0123456789abcdef",
+      typeUrl,
+      nonce: "12345",
+      resources: upserts
+        .filter((each) => each.typeUrl === typeUrl)
+        .map(({ name, version, bytes }) => ({ name, version, resource: { typeUrl, value: bytes } })),
+      removedResources: removals.filter((each) => each.typeUrl === typeUrl).map(({ name }) => name),
+    });
+    sum += toBinary(DeltaDiscoveryResponseSchema, message).length;
+  }
+  return sum;
 }
 
 function collectGarbage(): void {
