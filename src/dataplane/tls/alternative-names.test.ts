@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { alternativeNames } from "./alternative-names.ts";
+import { alternativeNames, hasName } from "./alternative-names.ts";
 
 test("names as Node tells them", () => {
   expect(alternativeNames("DNS:a.test, DNS:*.b.test, URI:spiffe://a/b?c:d, IP Address:0:0:0:0:0:0:0:1, email:a@b")).toEqual([
@@ -19,4 +19,11 @@ test("a name with commas in it is one name", () => {
     { kind: "DNS", value: 'a"b,c' },
     { kind: "DNS", value: "d" },
   ]);
+});
+
+test("nobody gets a name by hiding it in another", () => {
+  const prod = [{ test: (name: string) => name.startsWith("spiffe://prod/") }];
+  expect(hasName('URI:"spiffe://dev/x, URI:spiffe://prod/admin", DNS:dev.test', prod)).toBe(false);
+  expect(hasName("DNS:dev.test, URI:spiffe://prod/admin", prod)).toBe(true);
+  expect(hasName(undefined, prod)).toBe(false);
 });

@@ -15,6 +15,11 @@ export function alternativeNames(text: string | undefined): AlternativeName[] {
   return names;
 }
 
+/** Whether one of a certificate's names, of whatever kind, is one that is asked for. */
+export function hasName(text: string | undefined, wanted: readonly { test(name: string): boolean }[]): boolean {
+  return alternativeNames(text).some(({ value }) => wanted.some((each) => each.test(value)));
+}
+
 function plain(value: string): string {
   if (!value.startsWith('"')) return value;
   try {

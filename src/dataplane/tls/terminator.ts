@@ -5,7 +5,8 @@ import type { Socket } from "node:net";
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from "node:tls";
 import { authorityOptions, type ClientAuthentication, certificateOptions, type DownstreamTls } from "../compile/downstream-tls.ts";
 import type { Material, Validation } from "../compile/upstream-tls.ts";
-import { alternativeNames, type SecretLookup } from "../upstream/tls.ts";
+import type { SecretLookup } from "../upstream/tls.ts";
+import { hasName } from "./alternative-names.ts";
 
 export interface TerminatorOptions {
   readonly secret: SecretLookup;
@@ -98,7 +99,7 @@ function isWelcome(
   const peer = socket.getPeerCertificate();
   if (peer === null || Object.keys(peer).length === 0) return !clients.isRequired;
   if (isVerifying(validation) && !socket.authorized) return false;
-  return names.length === 0 || alternativeNames(peer).some((name) => names.some((each) => each.test(name)));
+  return names.length === 0 || hasName(peer.subjectaltname, names);
 }
 
 function stapleOf(certificates: readonly Material[], certificate: Buffer): Buffer | null {

@@ -1,8 +1,9 @@
 // What node:tls needs for a host of a cluster.
 
-import { type ConnectionOptions, createSecureContext, type PeerCertificate, rootCertificates, type SecureContext } from "node:tls";
+import { type ConnectionOptions, createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { EndpointSpec } from "../compile/endpoints.ts";
 import type { Material, UpstreamTls, Validation } from "../compile/upstream-tls.ts";
+import { hasName } from "../tls/alternative-names.ts";
 import type { PoolProtocol } from "./pool.ts";
 
 /** Secrets that were published: certificates and validation contexts by name. */
@@ -52,9 +53,7 @@ export class TlsClient {
       rejectUnauthorized: validation?.ca !== undefined && !validation.acceptUntrusted,
       // Envoy checks the chain, and names only where it is told which.
       checkServerIdentity: (_, peer) =>
-        names.length === 0 || alternativeNames(peer).some((name) => names.some((each) => each.test(name)))
-          ? undefined
-          : new Error("no subject alternative name matches"),
+        names.length === 0 || hasName(peer.subjectaltname, names) ? undefined : new Error("no subject alternative name matches"),
     };
   }
 
@@ -98,9 +97,4 @@ function offeredProtocols(alpn: readonly string[], protocol: PoolProtocol | "tcp
   if (protocol === "http1") return alpn.filter((each) => each === "http/1.1");
   const known = alpn.filter((each) => each === "h2" || each === "http/1.1");
   return known.length > 0 ? known : ["h2", "http/1.1"];
-}
-
-/** The names in a certificate, without their kinds. */
-export function alternativeNames(peer: PeerCertificate): string[] {
-  return (peer.subjectaltname ?? "").split(", ").map((entry) => entry.slice(entry.indexOf(":") + 1));
 }
