@@ -5,6 +5,7 @@ import { type LambdaRoute, lambdaRequest } from "../filters/awsLambda.ts";
 import { type Answer, albAnswer, apiGatewayAnswer } from "../filters/lambdaAnswer.ts";
 import { headerValue } from "../http1/headers.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
+import { GatheredBody } from "../upstream/gathered-body.ts";
 import type { OutgoingRequest } from "../upstream/stream.ts";
 import { fail, reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
@@ -17,9 +18,7 @@ export interface Call {
   readonly payload: Buffer;
   readonly response: LambdaRoute["response"];
   /** The answer, while it is gathered. */
-  held: ResponseHead | undefined;
-  parts: Buffer[];
-  size: number;
+  held: { readonly head: ResponseHead; readonly body: GatheredBody } | undefined;
 }
 
 /** Lambda's own limit is 6 MB. */
@@ -48,18 +47,14 @@ export function prepareCall(exchange: Exchange, again: (fetched?: AwsCredentials
     return false;
   }
   const { request, payload } = lambdaRequest(exchange, Buffer.concat(exchange.bodyParts), lambda, route, credentials, new Date());
-  exchange.call = { request, payload, response: route.isAsync ? "asIs" : route.response, held: undefined, parts: [], size: 0 };
+  exchange.call = { request, payload, response: route.isAsync ? "asIs" : route.response, held: undefined };
   return true;
 }
 
 export function onCallHead(exchange: Exchange, call: Call, head: ResponseHead): void {
   if (headerValue(head.headers, "x-amz-function-error") !== undefined) onResponseHead(exchange, { ...head, status: 504 });
   else if (call.response === "asIs") onResponseHead(exchange, head);
-  else {
-    call.held = head;
-    call.parts = [];
-    call.size = 0;
-  }
+  else call.held = { head, body: new GatheredBody(mostAnswerBytes) };
 }
 
 export function onCallData(exchange: Exchange, call: Call, data: Buffer): void {
@@ -67,16 +62,15 @@ export function onCallData(exchange: Exchange, call: Call, data: Buffer): void {
     if (!exchange.isHead) onResponseData(exchange, data);
     return;
   }
-  call.parts.push(data);
-  call.size += data.length;
-  if (call.size > mostAnswerBytes) fail(exchange, 500, "", "", "response_payload_too_large");
+  if (!call.held.body.add(data)) fail(exchange, 500, "", "", "response_payload_too_large");
 }
 
-export function onCallEnd(exchange: Exchange, { held, parts, response }: Call): void {
+export function onCallEnd(exchange: Exchange, { held, response }: Call): void {
   if (held !== undefined) {
-    const own: Answer = { status: held.status, headers: held.headers, body: Buffer.concat(parts) };
+    const { head } = held;
+    const own: Answer = { status: head.status, headers: head.headers, body: held.body.whole() };
     const { status, headers, body } = response === "alb" ? albAnswer(own) : apiGatewayAnswer(own);
-    onResponseHead(exchange, { ...held, status, headers: [...headers], contentLength: body.length, isChunked: false });
+    onResponseHead(exchange, { ...head, status, headers: [...headers], contentLength: body.length, isChunked: false });
     if (!exchange.headSent || exchange.isDone) return; // it is tried again
     if (body.length > 0 && !exchange.isHead) onResponseData(exchange, body);
   }

@@ -1,6 +1,7 @@
 // A unary call of gRPC to a cluster.
 
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { framed, unframed } from "../grpc-frame.ts";
 import { type Headers, headerValue } from "../http1/headers.ts";
 import { ask, type WholeAnswer } from "./ask.ts";
 import type { ClusterRuntime } from "./cluster.ts";
@@ -28,11 +29,6 @@ export function askGrpc<Request extends DescMessage, Response extends DescMessag
   message: MessageShape<Request>,
   onAnswer: (answer: MessageShape<Response> | undefined) => void,
 ): { cancel(): void } {
-  const bytes = toBinary(method.request, message);
-  const body = Buffer.allocUnsafe(5 + bytes.length);
-  body[0] = 0;
-  body.writeUInt32BE(bytes.length, 1);
-  body.set(bytes, 5);
   const headers: Headers = ["te", "trailers", "content-type", "application/grpc", ...target.metadata];
   headers.push("x-envoy-internal", "true");
   if (target.timeoutMs !== Number.POSITIVE_INFINITY) {
@@ -44,7 +40,7 @@ export function askGrpc<Request extends DescMessage, Response extends DescMessag
     path: method.path,
     authority: target.authority || target.cluster,
     headers,
-    body,
+    body: framed(toBinary(method.request, message)),
     timeoutMs: target.timeoutMs,
     tellsLength: "never" as const,
   };
@@ -56,11 +52,10 @@ function messageOf<Response extends DescMessage>(
   { head, body, trailers }: WholeAnswer,
 ): MessageShape<Response> | undefined {
   const status = headerValue(trailers ?? head.headers, "grpc-status");
-  if (head.status !== 200 || status !== "0" || body.length < 5 || body[0] !== 0) return undefined;
-  const length = body.readUInt32BE(1);
-  if (body.length < 5 + length) return undefined;
+  const message = unframed(body);
+  if (head.status !== 200 || status !== "0" || message === undefined) return undefined;
   try {
-    return fromBinary(schema, body.subarray(5, 5 + length));
+    return fromBinary(schema, message);
   } catch {
     return undefined; // what it sent is no such message, and so no answer
   }

@@ -5,6 +5,7 @@ import { noContext } from "../balancing/candidate.ts";
 import type { Headers } from "../http1/headers.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import type { ClusterRuntime } from "./cluster.ts";
+import { GatheredBody } from "./gathered-body.ts";
 import type { Host } from "./host.ts";
 import type { Waiter } from "./pool.ts";
 import type { OutgoingRequest, ResponseHandler, UpstreamStream } from "./stream.ts";
@@ -50,8 +51,7 @@ class Asking implements Waiter, ResponseHandler {
   #timer: NodeJS.Timeout | undefined;
   #head: ResponseHead | undefined;
   #sentAt = 0;
-  #parts: Buffer[] = [];
-  #size = 0;
+  readonly #body = new GatheredBody(mostAnswerBytes);
   /** A kept connection may be closed by the other side in the moment that we use it. */
   #resendsLeft = 1;
   #isDone = false;
@@ -123,9 +123,7 @@ class Asking implements Waiter, ResponseHandler {
   }
 
   onResponseData(data: Buffer): void {
-    this.#size += data.length;
-    if (this.#size > mostAnswerBytes) this.#finish(undefined);
-    else this.#parts.push(data);
+    if (!this.#body.add(data)) this.#finish(undefined);
   }
 
   onResponseEnd(trailers: Headers | undefined): void {
@@ -134,7 +132,7 @@ class Asking implements Waiter, ResponseHandler {
     this.#finish(
       this.#head && {
         head: this.#head,
-        body: Buffer.concat(this.#parts),
+        body: this.#body.whole(),
         trailers,
         tookMs: performance.now() - this.#sentAt,
       },

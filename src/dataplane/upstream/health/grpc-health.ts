@@ -1,23 +1,21 @@
 // grpc.health.v1: its request and its answer have one field each.
 
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { framed, unframed } from "../../grpc-frame.ts";
 
 const serving = 1;
 
 /** HealthCheckRequest{service}, framed. */
 export function grpcCheckMessage(service: string): Buffer {
-  const message = service === "" ? new Uint8Array() : new BinaryWriter().tag(1, WireType.LengthDelimited).string(service).finish();
-  const framed = Buffer.alloc(5 + message.length);
-  framed.writeUInt32BE(message.length, 1);
-  framed.set(message, 5);
-  return framed;
+  return framed(service === "" ? new Uint8Array() : new BinaryWriter().tag(1, WireType.LengthDelimited).string(service).finish());
 }
 
 /** Whether a framed HealthCheckResponse says SERVING. */
 export function isServing(body: Buffer): boolean {
-  if (body.length < 5 || body[0] !== 0 || body.length < 5 + body.readUInt32BE(1)) return false;
+  const message = unframed(body);
+  if (message === undefined) return false;
   try {
-    const reader = new BinaryReader(body.subarray(5, 5 + body.readUInt32BE(1)));
+    const reader = new BinaryReader(message);
     let status = 0;
     while (reader.pos < reader.len) {
       const [field, wireType] = reader.tag();

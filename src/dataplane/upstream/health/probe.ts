@@ -5,6 +5,7 @@ import type { Checker, CompiledHealthCheck } from "../../compile/health-checks.t
 import type { CompiledHttp2 } from "../../compile/http2-options.ts";
 import { type Headers, headerValue, removeHeader, setHeader } from "../../http1/headers.ts";
 import type { ResponseHead } from "../../http1/response-head.ts";
+import { GatheredBody } from "../gathered-body.ts";
 import { Http1Upstream } from "../http1-connection.ts";
 import { Http2Session } from "../http2-session.ts";
 import type { OutgoingRequest, ResponseHandler, UpstreamStream } from "../stream.ts";
@@ -144,8 +145,7 @@ interface Gathered {
 
 class Answer implements ResponseHandler {
   readonly #onDone: (gathered: Gathered) => void;
-  readonly #parts: Buffer[] = [];
-  #size = 0;
+  readonly #body = new GatheredBody(mostAnswerBytes);
   #head: ResponseHead | undefined;
 
   constructor(onDone: (gathered: Gathered) => void) {
@@ -156,11 +156,10 @@ class Answer implements ResponseHandler {
     this.#head = head;
   }
   onResponseData(data: Buffer): void {
-    if (this.#size < mostAnswerBytes) this.#parts.push(data);
-    this.#size += data.length;
+    this.#body.add(data);
   }
   onResponseEnd(trailers: Headers | undefined): void {
-    this.#onDone({ head: this.#head, body: Buffer.concat(this.#parts), trailers });
+    this.#onDone({ head: this.#head, body: this.#body.whole(), trailers });
   }
   onUpstreamFailure(): void {
     this.#onDone({ head: undefined, body: Buffer.alloc(0), trailers: undefined });
