@@ -126,7 +126,7 @@ const fields: readonly Field[] = [
   { path: "discovery.fdsOptions", what: "GraphQL is not discovered", weight: "differs", isEnterprise: true },
   { path: "ipV4Only", what: "listeners bind the address that their Gateway says", advice: "write bindAddress: 0.0.0.0", weight: "differs" },
   { path: "refreshRate", what: "changes are noticed as they happen; only EC2 is asked at this rate", weight: "info" },
-  ...["namedExtauth", "rbac", "cachingServer", "consoleOptions", "ratelimit"].map(enterpriseField),
+  ...["namedExtauth", "cachingServer", "consoleOptions", "ratelimit"].map(enterpriseField),
 ];
 
 /** For the test that they are there. */

@@ -3,7 +3,7 @@
 //
 // Envoy's filter wants its providers in the listener, which would depend on all virtual hosts that it serves, and lose its connections when
 // one changes. So a dormant `filter_chain` stands in every listener for each check, and the filter itself comes with virtual hosts and routes,
-// inside a chain of their own (decision 33). Where a route cannot be served as protected as it is written, it is not served.
+// inside a chain of their own (decision 31). Where a route cannot be served as protected as it is written, it is not served.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { withFilterConfig } from "../../envoy/drafts.ts";
 import { packAny, sortedMap } from "../../envoy/encode.ts";

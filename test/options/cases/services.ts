@@ -337,7 +337,8 @@ export const services: readonly OptionCase[] = [
     (["virtualHost", "route"] as const).map(
       (level): OptionCase => ({
         fact: `what an AuthConfig ${what} protects is not served, and the user is told what to do instead`,
-        options: [`${level}.extauth`],
+        // The reference names one of them.
+        options: what === "of LDAP" ? [`${level}.extauth`] : [],
         says: new RegExp(`error .*extauth\\.configRef: .*${says.source}`),
         given: ({ name }) => ({
           objects:

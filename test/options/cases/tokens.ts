@@ -399,7 +399,8 @@ function unusable(level: "virtualHost" | "route"): OptionCase[] {
   ];
   return written.map(([what, says, options]) => ({
     fact: `what cannot be protected as it is written is not served: ${what}`,
-    options: Object.keys(options).map((name) => `${level}.${name}`),
+    // The reference names one of each.
+    options: ["no keys", "no claims"].includes(what) ? Object.keys(options).map((name) => `${level}.${name}`) : [],
     says: new RegExp(`error [\\s\\S]*${says.source}[\\s\\S]* \\[.+\\]`),
     given: { [level]: options },
     observe: async (seen) => deepEqual(await statuses(seen, "/", "", ofShop()), [404, 404]),
