@@ -94,8 +94,11 @@ export class Http2Session {
   #startPings({ intervalMs, timeoutMs }: NonNullable<CompiledHttp2["keepalive"]>): void {
     this.#ping = setInterval(() => {
       if (this.isGoingAway || this.#pong !== undefined) return;
-      this.#pong = setTimeout(() => this.destroy(), timeoutMs);
+      let isAnswered = false;
+      // After a stall of our own, timers come before what was received meanwhile: the answer may be there and not read yet.
+      this.#pong = setTimeout(() => setImmediate(() => isAnswered || this.destroy()), timeoutMs);
       this.session.ping(() => {
+        isAnswered = true;
         clearTimeout(this.#pong);
         this.#pong = undefined;
       });

@@ -1,10 +1,11 @@
 // The client against a real API server: every verb, every way in, every kind of refusal.
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
+import http2 from "node:http2";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { type RunningKubernetes, startKubernetes } from "../../../test/servers/kubernetes.ts";
 import { findKubernetes } from "../../../test/servers/kubernetes-binaries.ts";
 import { startKubeProxy } from "../../../test/servers/kubernetes-proxy.ts";
@@ -285,6 +286,29 @@ describe.skipIf(findKubernetes() === undefined)("the Kubernetes API", () => {
       await put("hang", "b");
       await expect.poll(() => told).toEqual(["+a", "+b"]);
       await expect.poll(() => faults.at(-1)).toBe(undefined);
+    });
+
+    test("a stall of our own is no silence of the server", async () => {
+      const unused = http2.connect("http://127.0.0.1:1").on("error", () => undefined);
+      const sessions = Object.getPrototypeOf(Object.getPrototypeOf(unused)) as Pick<http2.ClientHttp2Session, "ping">;
+      const { ping } = sessions;
+      let pings = 0;
+      // The answer comes while nobody reads, and lies there when time is up.
+      const stalled = vi.spyOn(sessions, "ping").mockImplementation(function (this: http2.ClientHttp2Session, ...args) {
+        pings++;
+        setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300));
+        return ping.apply(this, args as never);
+      });
+      try {
+        await put("stall", "a");
+        const { told, faults } = await follow(await api({ pingEveryMs: 50, pingTimeoutMs: 200 }), "stall");
+        await expect.poll(() => pings).toBeGreaterThan(2);
+        await put("stall", "b");
+        await expect.poll(() => told).toEqual(["+a", "+b"]);
+        expect(faults).not.toContain("unreachable");
+      } finally {
+        stalled.mockRestore();
+      }
     });
 
     test("a network that drops what the server says, or refuses, is an outage; it goes on when it is mended", async () => {

@@ -269,16 +269,18 @@ class Session {
   /** An idle connection is watched over, too: the next request shall not find it dead. */
   #watchOverPeer(): void {
     this.#ping = setTimeout(() => {
-      const deadline = setTimeout(
-        () =>
-          this.destroy(
-            new Error(`the server has not answered for ${Math.round((this.#options.pingEveryMs + this.#options.pingTimeoutMs) / 1000)} s`),
-          ),
-        this.#options.pingTimeoutMs,
-      ).unref();
+      const { pingEveryMs, pingTimeoutMs } = this.#options;
+      let isAnswered = false;
+      const late = () => {
+        if (isAnswered) return;
+        this.destroy(new Error(`the server has not answered for ${Math.round((pingEveryMs + pingTimeoutMs) / 1000)} s`));
+      };
+      // After a stall of our own, timers come before what was received meanwhile: the answer may be there and not read yet.
+      const deadline = setTimeout(() => setImmediate(late), pingTimeoutMs).unref();
       const isSent =
         !this.#session.destroyed &&
         this.#session.ping(() => {
+          isAnswered = true;
           clearTimeout(deadline);
           if (!this.#session.destroyed) this.#watchOverPeer();
         });
