@@ -53,7 +53,18 @@ function sampleOf(name: string): Sample {
   return { metric, suffix: "_bucket", labels: [...labels, `le="${part}"`] };
 }
 
+/** `http.NAME.rbac.PREFIX.policy.POLICY.allowed`, where prefix and policy may be absent. */
+const rbac = /^http\.(.+?)\.rbac\.(?:(?!policy\.)(.+?)\.)?(?:policy\.(.+)\.)?((?:shadow_)?(?:allowed|denied))$/;
+
+function ofRbac([, manager = "", prefix, policy, result]: RegExpExecArray): readonly [string, readonly string[]] {
+  const labels = { envoy_rbac_policy_name: policy, envoy_rbac_http_prefix: prefix, envoy_http_conn_manager_prefix: manager };
+  const set = Object.entries(labels).flatMap(([label, value]) => (value === undefined ? [] : [`${label}="${escapeLabel(value)}"`]));
+  return [`envoy_http_rbac_${policy === undefined ? "" : "policy_"}${result}`, set];
+}
+
 function named(name: string): readonly [string, readonly string[]] {
+  const ofFilter = rbac.exec(name);
+  if (ofFilter !== null) return ofRbac(ofFilter);
   for (const [pattern, prefix, label] of tagged) {
     const match = pattern.exec(name);
     if (match === null) continue;

@@ -4,6 +4,7 @@ import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { ConnectionOptions } from "node:tls";
 import { exportJWK, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { envoyStatsText } from "../../src/admin/envoy-stats.ts";
 import { type Certificates, certificates } from "../../src/dataplane/testing/certificates.ts";
 import { type RawUpstream, rawUpstream } from "../../src/dataplane/testing/raw.ts";
 import { type HcmInit, listenerMessage, staticCluster } from "../../src/dataplane/testing/resources.ts";
@@ -253,6 +254,12 @@ describe.skipIf(hasNoEnvoy("RBAC"))("RBAC in the embedded data plane and in Envo
     expect(await differencesOf(planes, 1, few)).toEqual([]);
     expect(await differencesOf(planes, 2, few)).toEqual([]);
     expect(await countersOf("envoy")).toEqual(await countersOf("embedded"));
+    const samples = (page: string) =>
+      page
+        .split("\n")
+        .filter((line) => /^envoy_http_rbac_.* [1-9]\d*$/.test(line))
+        .sort();
+    expect(samples(envoyStatsText(planes.plane.stats()))).toEqual(samples(await planes.envoy.admin("/stats/prometheus")));
     const counted = await countersOf("embedded");
     expect(counted["http.manager.rbac.front.denied"]).toBeGreaterThan(5);
     expect(counted["http.manager.rbac.front.policy.listed.allowed"]).toBeGreaterThan(5);
