@@ -7,10 +7,11 @@ import type { ConnectionGate } from "./compile/connection-gate.ts";
 import type { DownstreamTls } from "./compile/downstream-tls.ts";
 import type { CompiledChain, FilterChains } from "./compile/filter-chains.ts";
 import type { ListenAddress } from "./compile/listener.ts";
-import type { ClientConnection } from "./downstream/client.ts";
+import { type ClientConnection, plainAddress } from "./downstream/client.ts";
 import { Http1Connection } from "./downstream/http1-connection.ts";
 import { Http2Connection } from "./downstream/http2-connection.ts";
 import { ListenerStats } from "./downstream/listener-stats.ts";
+import { type ProxiedEnds, readProxyHeader } from "./downstream/proxy-protocol.ts";
 import type { Tables } from "./exchange/tables.ts";
 import { hasSameTerms, Seat } from "./seat.ts";
 import { TcpConnection } from "./tcp/tcp-connection.ts";
@@ -61,6 +62,8 @@ export class ListeningSocket {
   readonly #arriving = new Set<Socket>();
   /** What lies under connections with TLS, from the handshake to the end. */
   readonly #encrypted = new Set<Socket>();
+  /** Whom connections are for whose other end said so, by that end. */
+  readonly #proxied = new Map<string, ProxiedEnds>();
   readonly #terminators = new WeakMap<DownstreamTls, Terminator>();
   readonly #backlog: number | undefined;
   readonly #listen: Listen;
@@ -152,10 +155,32 @@ export class ListeningSocket {
     this.#arriving.add(socket);
     socket.on("close", () => this.#leave(socket));
     socket.on("error", () => undefined); // `close` follows
-    readFirstBytes(socket, (hello) => {
+    if (chains.proxyProtocol === undefined) this.#inspect(socket, chains);
+    else
+      readProxyHeader(socket, chains.proxyProtocol, (ends) => {
+        if (ends !== undefined) this.#standIn(socket, ends);
+        this.#inspect(socket, chains);
+        if (chains.areInspected) socket.resume();
+      });
+  }
+
+  /** From here on the connection is that of another. */
+  #standIn(socket: Socket, ends: ProxiedEnds): void {
+    const key = peerKey(socket);
+    this.#proxied.set(key, ends);
+    socket.on("close", () => this.#proxied.delete(key));
+    wear(socket, ends);
+  }
+
+  /** What the client says first tells whom it is for, where anybody asks. */
+  #inspect(socket: Socket, chains: FilterChains): void {
+    const decide = (said: Hello) => {
+      const hello = { ...said, remoteAddress: plainAddress(socket.remoteAddress) };
       this.#arriving.delete(socket);
       this.#admit(socket, this.#chains && chooseChain(this.#chains, hello), hello);
-    });
+    };
+    if (chains.areInspected) readFirstBytes(socket, decide);
+    else decide(plainHello);
   }
 
   /** As Envoy, without a word to those whom no chain takes. */
@@ -182,6 +207,8 @@ export class ListeningSocket {
 
   /** The chains may have been replaced during the handshake, which was on the terms that it began with. */
   #enterSecure(socket: TLSSocket, tls: DownstreamTls): void {
+    const ends = this.#proxied.get(peerKey(socket));
+    if (ends !== undefined) wear(socket, ends);
     const hello = helloOf(socket);
     const chain = this.#chains && chooseChain(this.#chains, hello);
     if (chain === undefined || !hasSameTerms(chain.tls, tls)) socket.destroy();
@@ -279,9 +306,19 @@ export class ListeningSocket {
   }
 }
 
+function peerKey({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+/** Everybody who asks the socket for its ends hears these. */
+function wear(socket: Socket, ends: ProxiedEnds): void {
+  for (const [name, value] of Object.entries(ends)) Object.defineProperty(socket, name, { value, configurable: true });
+}
+
 function helloOf(socket: TLSSocket): Hello {
   const serverName = typeof socket.servername === "string" ? socket.servername.toLowerCase() : "";
-  return { isTls: true, serverName, protocols: socket.alpnProtocol ? [socket.alpnProtocol] : [] };
+  const protocols = socket.alpnProtocol ? [socket.alpnProtocol] : [];
+  return { isTls: true, serverName, protocols, remoteAddress: plainAddress(socket.remoteAddress) };
 }
 
 function listenHere(server: Server, address: ListenAddress, backlog: number): void {

@@ -1,13 +1,16 @@
 // The filter chains of a listener: which connections each takes, with which TLS, and what serves them: an HTTP connection manager or a TCP proxy.
 
 import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
+import type { CidrRange } from "../../gen/envoy/envoy/config/core/v3/address_pb.js";
 import type { FilterChain, ListenerFilter } from "../../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { HttpConnectionManagerSchema } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { type ConnectionGate, compileGate, inSeries } from "./connection-gate.ts";
+import { compileAddressRange } from "./address-range.ts";
+import { type ConnectionGate, closedGate, compileGate, inSeries } from "./connection-gate.ts";
 import { compileDownstreamTls, type DownstreamTls } from "./downstream-tls.ts";
 import type { Findings } from "./findings.ts";
 import { type CompiledHcm, compileHcm } from "./hcm.ts";
+import { compileProxyProtocol, type ProxyProtocol } from "./proxy-protocol.ts";
 import { type CompiledTcpProxy, compileTcpProxy, isSniCluster, unpackTcpProxy } from "./tcp-proxy.ts";
 
 export interface FilterChains {
@@ -19,6 +22,8 @@ export interface FilterChains {
   readonly fallback: CompiledChain | undefined;
   /** Without a TLS inspector Envoy sees neither SNI nor ALPN when it chooses, and nor do we. */
   readonly areInspected: boolean;
+  /** Connections begin with the address of the client. */
+  readonly proxyProtocol: ProxyProtocol | undefined;
   /** The plain chain that takes every connection; undefined when the first bytes of a connection decide. */
   readonly only: CompiledChain | undefined;
 }
@@ -39,6 +44,15 @@ export interface ChainMatch {
   readonly serverNames: ReadonlySet<string>;
   readonly transportProtocol: string;
   readonly applicationProtocols: readonly string[];
+  /** Networks of clients; empty: all. */
+  readonly sources: readonly SourceRange[];
+}
+
+export interface SourceRange {
+  /** `10.0.0.0/8` */
+  readonly text: string;
+  readonly bits: number;
+  readonly has: (address: string) => boolean;
 }
 
 /** Undefined when there is no chain that is served. */
@@ -57,13 +71,15 @@ export function compileFilterChains(listener: Listener, findings: Findings, prev
   });
   const fallback = listener.defaultFilterChain && compileFallback(listener.defaultFilterChain, findings, previous);
   if (![...matched, fallback].some((chain) => chain !== undefined && chain.tls !== "unusable")) return undefined;
+  const proxyProtocol = compileListenerProxyProtocol(listener, findings);
   return {
     matched,
     byServerName: indexed(matched),
     withoutServerName: matched.filter(({ match }) => match.serverNames.size === 0),
     fallback,
     areInspected: listener.listenerFilters.some(isTlsInspector),
-    only: onlyChain(matched, fallback),
+    proxyProtocol,
+    only: proxyProtocol === undefined ? onlyChain(matched, fallback) : undefined,
   };
 }
 
@@ -84,6 +100,18 @@ function indexed(chains: readonly CompiledChain[]): Map<string, CompiledChain[]>
   return byName;
 }
 
+function compileListenerProxyProtocol({ listenerFilters }: Listener, findings: Findings): ProxyProtocol | undefined {
+  for (const [index, filter] of listenerFilters.entries()) {
+    const found = compileProxyProtocol(filter, findings.at(`listener_filters[${index}]`));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+export function isProxyProtocol({ configType }: ListenerFilter): boolean {
+  return configType.case === "typedConfig" && configType.value.typeUrl.endsWith(".ProxyProtocol");
+}
+
 /** The filter that looks at the first bytes of a connection. */
 export function isTlsInspector({ configType }: ListenerFilter): boolean {
   return configType.case === "typedConfig" && configType.value.typeUrl.endsWith(".TlsInspector");
@@ -95,10 +123,10 @@ function onlyChain([first, ...others]: readonly CompiledChain[], fallback: Compi
   return chain?.tls === undefined && others.length === 0 && takesAll ? chain : undefined;
 }
 
-const everything: ChainMatch = { serverNames: new Set(), transportProtocol: "", applicationProtocols: [] };
+const everything: ChainMatch = { serverNames: new Set(), transportProtocol: "", applicationProtocols: [], sources: [] };
 
-function matchKey({ serverNames, transportProtocol, applicationProtocols }: ChainMatch): string {
-  return JSON.stringify([[...serverNames], transportProtocol, applicationProtocols]);
+function matchKey({ serverNames, transportProtocol, applicationProtocols, sources }: ChainMatch): string {
+  return JSON.stringify([[...serverNames], transportProtocol, applicationProtocols, sources.map(({ text }) => text)]);
 }
 
 function compileChain(chain: FilterChain, findings: Findings, before: ReadonlyMap<string, CompiledChain>): CompiledChain | undefined {
@@ -109,6 +137,7 @@ function compileChain(chain: FilterChain, findings: Findings, before: ReadonlyMa
     serverNames: new Set(chain.filterChainMatch?.serverNames.map((name) => name.toLowerCase())),
     transportProtocol: chain.filterChainMatch?.transportProtocol ?? "",
     applicationProtocols: chain.filterChainMatch?.applicationProtocols ?? [],
+    sources: chain.filterChainMatch?.sourcePrefixRanges.map(compileSource) ?? [],
   };
   const previous = before.get(matchKey(match));
   const earlier = previous?.tls;
@@ -123,13 +152,17 @@ function isRaw(chain: FilterChain): boolean {
   return config?.case === "typedConfig" && config.value.typeUrl.endsWith(".RawBuffer");
 }
 
-/** Fields by which a chain takes only connections from or to some addresses. */
+function compileSource(range: CidrRange): SourceRange {
+  const bits = range.prefixLen ?? 0;
+  return { text: `${range.addressPrefix}/${bits}`, bits, has: compileAddressRange(range) };
+}
+
+/** Fields by which a chain takes only connections from or to some addresses, which are not looked at. */
 function addressFields(chain: FilterChain): string[] {
   const match = chain.filterChainMatch;
   if (match === undefined) return [];
   const found: string[] = [];
   if (match.prefixRanges.length > 0) found.push("prefix_ranges");
-  if (match.sourcePrefixRanges.length > 0) found.push("source_prefix_ranges");
   if (match.directSourcePrefixRanges.length > 0) found.push("direct_source_prefix_ranges");
   if (match.sourcePorts.length > 0) found.push("source_ports");
   if (match.destinationPort !== undefined) found.push("destination_port");
@@ -148,9 +181,11 @@ function compileNetworkFilters(chain: FilterChain, findings: Findings) {
     else if (any !== undefined && isSniCluster(any)) takesServerName = true;
     else {
       const terminal = any && compileTerminal(any, place.at("typed_config"), takesServerName);
-      if (terminal === "not known" || terminal === undefined)
-        place.notExecuted(`typed_config (${filter.name})`, "; the filter chain is not served");
-      else if (terminal !== "refused") serves = terminal;
+      if (terminal === "not known" || terminal === undefined) {
+        // It may be there to keep connections out, whatever comes after it.
+        gates.push(closedGate);
+        place.notExecuted(`typed_config (${filter.name})`, "; connections of the filter chain are closed");
+      } else if (terminal !== "refused") serves = terminal;
     }
   });
   return { serves, gate: inSeries(gates) };

@@ -3,7 +3,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { ListenerSchema } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { unhandledFields } from "../fields.ts";
-import { compileFilterChains, type FilterChains, isTlsInspector } from "./filter-chains.ts";
+import { compileFilterChains, type FilterChains, isProxyProtocol, isTlsInspector } from "./filter-chains.ts";
 import { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
 
@@ -46,7 +46,7 @@ export function compileListener(bytes: Uint8Array, previous: CompiledListener | 
   else findings.refused("address", "there is no address to listen on");
   if (listener.bindToPort === false) address = undefined;
   listener.listenerFilters.forEach((filter, index) => {
-    if (!isTlsInspector(filter)) findings.notExecuted(`listener_filters[${index}] (${filter.name})`);
+    if (!isTlsInspector(filter) && !isProxyProtocol(filter)) findings.notExecuted(`listener_filters[${index}] (${filter.name})`);
   });
   listener.accessLog.forEach((_, index) => void findings.notExecuted(`access_log[${index}]`));
   return {

@@ -2,6 +2,7 @@
 
 import type { Socket } from "node:net";
 import type { Host } from "../upstream/host.ts";
+import type { ProxiedClient } from "../upstream/proxy-header.ts";
 import type { UpstreamFailure } from "../upstream/stream.ts";
 
 export interface DialListener {
@@ -15,14 +16,15 @@ export interface Dial {
 }
 
 /** The cluster counts the connection until it is closed. */
-export function dial(host: Host, listener: DialListener): Dial {
+/** @param client whom it is for, where the host is told */
+export function dial(host: Host, client: ProxiedClient, listener: DialListener): Dial {
   const { cluster } = host;
   const { stats } = cluster;
   cluster.connections++;
   cluster.pending++;
   stats.upstream_cx_total++;
   stats.upstream_rq_pending_total++;
-  const { socket, connected } = host.open("tcp");
+  const { socket, connected } = host.open("tcp", undefined, client);
   socket.allowHalfOpen = true;
   host.adopt(socket);
   let isConnecting = true;

@@ -81,7 +81,7 @@ export class TcpConnection implements ClientConnection, RelayListener {
     }
     view.attempts++;
     view.host = host;
-    this.#dial = dial(host, {
+    this.#dial = dial(host, view, {
       onConnected: (upstream) => this.#onConnected(cluster, host, upstream),
       onNotConnected: (failure, detail) => this.#onNotConnected(cluster, host, failure, detail),
     });

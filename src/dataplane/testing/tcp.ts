@@ -70,19 +70,28 @@ export interface TalkOptions {
   readonly tls?: ConnectionOptions;
   /** The client does not end first. */
   readonly staysOpen?: boolean;
+  /** It ends when it has heard something. */
+  readonly endsWhenAnswered?: boolean;
 }
 
 /** Says something, ends its side, and hears the other out. */
-export function talk(port: number, bytes: string | Buffer, { tls, staysOpen = false }: TalkOptions = {}): Promise<Said> {
+export function talk(
+  port: number,
+  bytes: string | Buffer,
+  { tls, staysOpen = false, endsWhenAnswered = false }: TalkOptions = {},
+): Promise<Said> {
   return new Promise((resolve) => {
     const target = { port, host: "127.0.0.1", allowHalfOpen: true };
     const socket: Socket = tls === undefined ? connect(target) : connectTls({ rejectUnauthorized: false, ...target, ...tls });
     socket.allowHalfOpen = true;
     const parts: Buffer[] = [];
     let end: Said["end"] = "reset";
-    if (staysOpen) socket.write(bytes);
+    if (staysOpen || endsWhenAnswered) socket.write(bytes);
     else socket.end(bytes);
-    socket.on("data", (data) => parts.push(data));
+    socket.on("data", (data) => {
+      parts.push(data);
+      if (endsWhenAnswered) socket.end();
+    });
     socket.on("end", () => {
       end = "ended";
       socket.end();

@@ -6,9 +6,10 @@ import { type Hello, plainHello } from "./client-hello.ts";
 /** Undefined: nobody takes it, and it is closed. */
 export function chooseChain(chains: FilterChains, said: Hello): CompiledChain | undefined {
   const hello = chains.areInspected ? said : plainHello;
+  const { remoteAddress = "" } = said;
   const named = byServerName(chains, hello.serverName);
   const carried = byTransport(named, hello.isTls ? "tls" : "raw_buffer");
-  const [found] = byProtocol(carried, hello.protocols);
+  const [found] = bySource(byProtocol(carried, hello.protocols), remoteAddress);
   return found ?? chains.fallback;
 }
 
@@ -36,4 +37,18 @@ function byProtocol(chains: readonly CompiledChain[], protocols: readonly string
     if (found.length > 0) return found;
   }
   return chains.filter(({ match }) => match.applicationProtocols.length === 0);
+}
+
+/** The smallest network that the client is in; then those who take clients from everywhere. */
+function bySource(chains: readonly CompiledChain[], remoteAddress: string): readonly CompiledChain[] {
+  let best = -1;
+  let found: readonly CompiledChain[] | undefined;
+  for (const chain of chains) {
+    for (const { bits, has } of chain.match.sources) {
+      if (bits <= best || !has(remoteAddress)) continue;
+      best = bits;
+      found = [chain];
+    }
+  }
+  return found ?? chains.filter(({ match }) => match.sources.length === 0);
 }

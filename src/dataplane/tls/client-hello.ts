@@ -7,6 +7,8 @@ export interface Hello {
   /** In lower case; empty when the client named none. */
   readonly serverName: string;
   readonly protocols: readonly string[];
+  /** Where the client is. */
+  readonly remoteAddress?: string;
 }
 
 export const plainHello: Hello = { isTls: false, serverName: "", protocols: [] };
