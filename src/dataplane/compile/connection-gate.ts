@@ -34,6 +34,9 @@ export function compileGate(any: Any, findings: Findings): ConnectionGate | unde
   return { key, enter: (nowMs) => (!bucket || bucket.take(nowMs) ? undefined : 0), leave: () => undefined };
 }
 
+/** Lets nobody in. */
+export const closedGate: ConnectionGate = { key: "closed", enter: () => 0, leave: () => undefined };
+
 const handled = {
   "envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit": ["stat_prefix", "max_connections", "delay", "runtime_enabled"],
   "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit": ["stat_prefix", "token_bucket", "runtime_enabled"],
