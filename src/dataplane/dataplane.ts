@@ -5,15 +5,18 @@
 import type { EnvoyResource, ProxyKey, ResourceChanges, ResourceConsumer } from "../model/envoy-resource.ts";
 import { typeUrls } from "../model/envoy-resource.ts";
 import { type Problem, problem } from "../model/problem.ts";
+import type { ResourceKey } from "../model/ref.ts";
 import { AccessLogFiles } from "./access-log-files.ts";
 import { compileCluster, compileLoadAssignment } from "./compile/cluster.ts";
 import type { ListenAddress } from "./compile/listener.ts";
 import { compileListener } from "./compile/listener.ts";
 import { type CompiledRouteConfig, compileRouteConfig } from "./compile/route-config.ts";
+import type { SecretSource } from "./compile/secret-source.ts";
 import { type CompilationListener, CompiledResources } from "./compiled-resources.ts";
 import type { Tables } from "./exchange/tables.ts";
 import { type ListenerInfo, ListeningSockets } from "./listening-sockets.ts";
 import { kindOf, ProblemBook, resourceKeyOf } from "./problems.ts";
+import { SdsSecrets } from "./sds/sds-secrets.ts";
 import { compileSecret, type PublishedSecret } from "./secrets.ts";
 import type { Listen } from "./socket.ts";
 import { ClusterRuntime } from "./upstream/cluster.ts";
@@ -71,6 +74,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     this,
   );
   readonly #secrets = new Map<string, PublishedSecret>();
+  readonly #sds: SdsSecrets;
   readonly #runtimes = new Map<string, ClusterRuntime>();
   readonly #logs = new AccessLogFiles((message) => this.#log("warn", message));
   readonly #sockets: ListeningSockets;
@@ -79,9 +83,10 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
+    this.#sds = new SdsSecrets(options.proxy, { onProblem: (source, failure) => this.#onSdsProblem(source, failure) });
     this.#sockets = new ListeningSockets({
       tables: this,
-      secret: (name) => this.#secrets.get(name),
+      secret: (name) => this.#secret(name),
       writeLog: (path, line) => this.#logs.write(path, line),
       problems: this.#problems,
       bindOverride: options.bindOverride,
@@ -97,6 +102,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     const touched: Touched = { clusters: new Set(), endpoints: new Set(), isListener: false };
     for (const resource of changes.upserts) this.#upsert(resource, touched);
     for (const removal of changes.removals) this.#remove(removal, touched);
+    if (touched.isListener || touched.clusters.size > 0) this.#followSecrets();
     this.#applyClusters(touched);
     if (touched.isListener) this.#sockets.apply([...this.#listeners.entries()]);
     if (before !== this.#problems.count || changes.upserts.length > 0) this.#tellProblems();
@@ -173,6 +179,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     for (const table of [this.#listeners, this.#routes, this.#clusters, this.#endpoints]) table.clear();
     // Private keys are not kept for longer than somebody serves with them.
     this.#secrets.clear();
+    this.#followSecrets();
     this.#problems.clear();
     this.#sockets.apply([]);
     this.#applyClusters({ clusters, endpoints: new Set(), isListener: false });
@@ -211,7 +218,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     if (runtime !== undefined) runtime.configure(compiled, eds);
     else {
       const environment = {
-        secret: (secret: string) => this.#secrets.get(secret),
+        secret: (secret: string) => this.#secret(secret),
         onDns: (cluster: string, failure: string | undefined) => this.#onDns(cluster, failure),
       };
       this.#runtimes.set(name, new ClusterRuntime(compiled, eds, environment));
@@ -235,10 +242,33 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     else {
       const owners = this.#clusters.entry(cluster)?.resource.owners ?? [];
       const message = `cluster ${cluster}: ${failure}`;
-      this.#problems.set(
-        key,
-        (owners.length > 0 ? owners : [undefined]).map((owner) => problem("warning", owner, "DnsNotResolved", message)),
-      );
+      this.#problems.set(key, problemsOn(owners, "DnsNotResolved", message));
+    }
+    this.#tellProblems();
+  }
+
+  // — secrets —
+
+  #secret(key: string): PublishedSecret | undefined {
+    return this.#secrets.get(key) ?? this.#sds.get(key);
+  }
+
+  /** Those of the users' own servers that are named now. */
+  #followSecrets(): void {
+    const wanted = new Map<string, SecretSource>();
+    for (const table of [this.#clusters, this.#listeners])
+      for (const { compiled } of table.entries()) for (const source of compiled.secretSources) wanted.set(source.key, source);
+    for (const key of this.#sds.follow(wanted)) this.#problems.delete(key);
+  }
+
+  #onSdsProblem({ key }: SecretSource, failure: string | undefined): void {
+    if (failure === undefined) this.#problems.delete(key);
+    else {
+      const owners = new Set<ResourceKey>();
+      for (const table of [this.#clusters, this.#listeners])
+        for (const { resource, compiled } of table.entries())
+          if (compiled.secretSources.some((source) => source.key === key)) for (const owner of resource.owners) owners.add(owner);
+      this.#problems.set(key, problemsOn([...owners], "SecretNotReceived", failure));
     }
     this.#tellProblems();
   }
@@ -287,6 +317,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
   async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true;
     await this.#sockets.drain(deadlineMs);
+    this.#sds.close();
     for (const runtime of this.#runtimes.values()) runtime.destroy();
     await this.#logs.close();
   }
@@ -319,4 +350,9 @@ function compileResource(resource: EnvoyResource): unknown {
     default:
       return undefined;
   }
+}
+
+/** A Warning on each owner; on nobody, where there is none. */
+function problemsOn(owners: readonly ResourceKey[], reason: "DnsNotResolved" | "SecretNotReceived", message: string): Problem[] {
+  return (owners.length > 0 ? owners : [undefined]).map((owner) => problem("warning", owner, reason, message));
 }

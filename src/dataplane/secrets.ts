@@ -13,17 +13,24 @@ export interface PublishedSecret {
 }
 
 /** Throws for what is no secret, or a certificate that node:tls does not take: then the one before stays. */
-export function compileSecret(resource: EnvoyResource): {
+export function compileSecret({ bytes }: EnvoyResource): CompiledSecret {
+  return compileSecretBytes(bytes);
+}
+
+export interface CompiledSecret {
+  readonly name: string;
   readonly secret: PublishedSecret | undefined;
   readonly findings: readonly Finding[];
-} {
-  const { type } = fromBinary(SecretSchema, resource.bytes);
+}
+
+export function compileSecretBytes(bytes: Uint8Array): CompiledSecret {
+  const { name, type } = fromBinary(SecretSchema, bytes);
   const findings = new Findings();
   let secret: PublishedSecret | undefined;
   if (type.case === "tlsCertificate") secret = { certificate: usable(compileCertificate(type.value)) };
   else if (type.case === "validationContext") secret = { validation: compileValidation(type.value, findings) };
   else if (type.case !== undefined) findings.notExecuted(type.case);
-  return { secret, findings: findings.all };
+  return { name, secret, findings: findings.all };
 }
 
 function usable(material: Material | undefined): Material | undefined {

@@ -12,18 +12,12 @@ import { createXdsServer } from "../../src/xds/server.ts";
 import { ask, backend, type Folder, folder, object, proxies, run, until, virtualService } from "./gateway.ts";
 import type { Running } from "./headworks.ts";
 
-/** What a data plane cannot do yet. To switch a row on, take its name out of this list. */
-const notYet: Readonly<Record<string, readonly string[]>> = {
-  embedded: ["mutual TLS by SDS"],
-  envoy: [],
-};
-
 describe.each(proxies)("through %s", (proxy) => {
   let made: Certificates;
   let files: Folder;
   let running: Running;
   const open = new AsyncDisposableStack();
-  const row = (name: string, run: () => Promise<void>) => (notYet[proxy]?.includes(name) ? test.todo(name) : test(name, run, 20_000));
+  const row = (name: string, run: () => Promise<void>) => test(name, run, 20_000);
 
   beforeAll(async () => {
     made = open.use(certificates());

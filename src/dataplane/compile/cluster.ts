@@ -30,6 +30,7 @@ import { handledFields } from "./handled.ts";
 import { type CompiledHealthCheck, compileHealthChecks } from "./health-checks.ts";
 import { type CompiledHttp2, compileHttp2Options } from "./http2-options.ts";
 import { type CompiledOutliers, compileOutliers } from "./outlier-detection.ts";
+import type { SecretSource } from "./secret-source.ts";
 import { compileUpstreamTls, type UpstreamTls } from "./upstream-tls.ts";
 
 export interface CompiledCluster {
@@ -54,6 +55,8 @@ export interface CompiledCluster {
   readonly dns: { readonly refreshMs: number; readonly family: "v4" | "v6" | "auto" | "v4Preferred" | "all" };
   readonly transport: Transport;
   readonly transportMatches: readonly { readonly match: Readonly<Record<string, unknown>>; readonly transport: Transport }[];
+  /** The secrets that it needs and that come from servers of the user's own. */
+  readonly secretSources: readonly SecretSource[];
   /** `auto`: as the host chooses in the TLS handshake. `downstream`: as the client. */
   readonly protocol: "http1" | "http2" | "auto" | "downstream";
   readonly http2: CompiledHttp2;
@@ -103,6 +106,10 @@ export function compileCluster(bytes: Uint8Array): CompiledCluster {
     unusable = path;
   };
   const options = compileOptions(cluster, findings, fail);
+  const transportMatches = cluster.transportSocketMatches.map((each, index) => ({
+    match: each.match ?? {},
+    transport: compileTransport(each.transportSocket, findings.at(`transport_socket_matches[${index}].transport_socket`), fail),
+  }));
   const transport = compileTransport(cluster.transportSocket, findings.at("transport_socket"), fail);
   return {
     name: cluster.name,
@@ -118,10 +125,8 @@ export function compileCluster(bytes: Uint8Array): CompiledCluster {
     limits: compileLimits(cluster),
     dns: { refreshMs: Math.max(1, durationMs(cluster.dnsRefreshRate) ?? 5_000), family: familyOf(cluster.dnsLookupFamily) },
     transport,
-    transportMatches: cluster.transportSocketMatches.map((each, index) => ({
-      match: each.match ?? {},
-      transport: compileTransport(each.transportSocket, findings.at(`transport_socket_matches[${index}].transport_socket`), fail),
-    })),
+    transportMatches,
+    secretSources: [transport, ...transportMatches.map((each) => each.transport)].flatMap(({ tls }) => tls?.secretSources ?? []),
     unusable,
     findings: findings.all,
   };

@@ -14,6 +14,7 @@ import { unhandledFields } from "../fields.ts";
 import { durationMs } from "./durations.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
+import { compileSecretSource, type SecretSource } from "./secret-source.ts";
 import { secureOptions, serverParameters } from "./tls-parameters.ts";
 import { isFileOfTls } from "./tls-sources.ts";
 import { compileCertificate, compileValidation, type Material, type Validation } from "./upstream-tls.ts";
@@ -24,8 +25,10 @@ export interface DownstreamTls {
   /** Versions, cipher suites, curves. */
   readonly parameters: SecureContextOptions;
   readonly certificates: readonly Material[];
-  /** Name of a Secret that holds the certificate. */
+  /** What a Secret that holds the certificate is looked up by. */
   readonly certificateSecret: string | undefined;
+  /** Of the secrets, those that do not come with all other resources. */
+  readonly secretSources: readonly SecretSource[];
   readonly clients: ClientAuthentication;
   /** Those of the offered protocols that are spoken here; empty: none is negotiated. */
   readonly alpn: readonly string[];
@@ -36,7 +39,7 @@ export interface DownstreamTls {
 export interface ClientAuthentication {
   readonly isRequired: boolean;
   readonly validation: Validation | undefined;
-  /** Name of a Secret that holds the authority. */
+  /** What a Secret that holds the authority is looked up by. */
   readonly validationSecret: string | undefined;
 }
 
@@ -92,6 +95,12 @@ function settingsOf(
   alpn: readonly string[],
 ): Omit<DownstreamTls, "source"> {
   const common = context.commonTlsContext;
+  const secretSources: SecretSource[] = [];
+  const secretKey: SecretKey = (secret, path) => {
+    const { key, unsupported } = compileSecretSource(secret, secretSources);
+    if (unsupported !== undefined) place.notExecuted(`common_tls_context.${path}: ${unsupported}`, "; the filter chain is not served");
+    return key;
+  };
   return {
     parameters: {
       ...serverParameters(common?.tlsParams, place.at("common_tls_context.tls_params")),
@@ -101,8 +110,9 @@ function settingsOf(
       ...(context.sessionTimeout && { sessionTimeout: Math.max(1, Math.floor(durationMs(context.sessionTimeout) / 1_000)) }),
     },
     certificates: common?.tlsCertificates.map(compileCertificate).filter((each) => each !== undefined) ?? [],
-    certificateSecret: secretName(common?.tlsCertificateSdsSecretConfigs[0], "tls_certificate_sds_secret_configs[0]", place),
-    clients: { isRequired: context.requireClientCertificate ?? false, ...validationOf(common, place) },
+    certificateSecret: secretKey(common?.tlsCertificateSdsSecretConfigs[0], "tls_certificate_sds_secret_configs[0]"),
+    clients: { isRequired: context.requireClientCertificate ?? false, ...validationOf(common, place, secretKey) },
+    secretSources,
     alpn,
     handshakeTimeoutMs: chain.transportSocketConnectTimeout ? durationMs(chain.transportSocketConnectTimeout) : defaultHandshakeMs,
   };
@@ -120,32 +130,31 @@ function reportUnhandled(context: DownstreamTlsContext, findings: Findings): boo
   return isUnsafe;
 }
 
-function validationOf(common: CommonTlsContext | undefined, findings: Findings): Omit<ClientAuthentication, "isRequired"> {
+/** What a secret is looked up by; one that never comes is noted. */
+type SecretKey = (secret: SdsSecretConfig | undefined, path: string) => string | undefined;
+
+function validationOf(
+  common: CommonTlsContext | undefined,
+  findings: Findings,
+  secretKey: SecretKey,
+): Omit<ClientAuthentication, "isRequired"> {
   const type = common?.validationContextType;
   const place = findings.at("common_tls_context");
   switch (type?.case) {
     case "validationContext":
       return { validation: compileValidation(type.value, place.at("validation_context")), validationSecret: undefined };
     case "validationContextSdsSecretConfig":
-      return { validation: undefined, validationSecret: secretName(type.value, "validation_context_sds_secret_config", findings) };
+      return { validation: undefined, validationSecret: secretKey(type.value, "validation_context_sds_secret_config") };
     case "combinedValidationContext": {
       const { defaultValidationContext, validationContextSdsSecretConfig } = type.value;
       return {
         validation: defaultValidationContext && compileValidation(defaultValidationContext, place.at("combined_validation_context")),
-        validationSecret: secretName(validationContextSdsSecretConfig, "combined_validation_context", findings),
+        validationSecret: secretKey(validationContextSdsSecretConfig, "combined_validation_context"),
       };
     }
     default:
       return { validation: undefined, validationSecret: undefined };
   }
-}
-
-/** Secrets come from where all resources come from; from a server of its own they never arrive. */
-function secretName(secret: SdsSecretConfig | undefined, path: string, findings: Findings): string | undefined {
-  if (secret?.sdsConfig?.configSourceSpecifier.case === "apiConfigSource") {
-    findings.notExecuted(`common_tls_context.${path}: an SDS server`, "; the filter chain is not served");
-  }
-  return secret?.name;
 }
 
 /** Why node:tls does not take the settings. */

@@ -6,6 +6,7 @@ import { unhandledFields } from "../fields.ts";
 import { compileFilterChains, type FilterChains, isProxyProtocol, isTlsInspector } from "./filter-chains.ts";
 import { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
+import type { SecretSource } from "./secret-source.ts";
 
 export interface CompiledListener {
   readonly name: string;
@@ -13,6 +14,8 @@ export interface CompiledListener {
   readonly backlog: number | undefined;
   /** Undefined when there is none that we execute. */
   readonly chains: FilterChains | undefined;
+  /** The secrets that it needs and that come from servers of the user's own. */
+  readonly secretSources: readonly SecretSource[];
   readonly findings: Findings["all"];
 }
 
@@ -49,11 +52,19 @@ export function compileListener(bytes: Uint8Array, previous: CompiledListener | 
     if (!isTlsInspector(filter) && !isProxyProtocol(filter)) findings.notExecuted(`listener_filters[${index}] (${filter.name})`);
   });
   listener.accessLog.forEach((_, index) => void findings.notExecuted(`access_log[${index}]`));
+  const chains = compileFilterChains(listener, findings, previous?.chains);
   return {
     name: listener.name,
     address,
     backlog: listener.tcpBacklogSize,
-    chains: compileFilterChains(listener, findings, previous?.chains),
+    chains,
+    secretSources: secretSourcesOf(chains),
     findings: findings.all,
   };
+}
+
+function secretSourcesOf(chains: FilterChains | undefined): SecretSource[] {
+  return [...(chains?.matched ?? []), chains?.fallback].flatMap((chain) =>
+    chain?.tls === undefined || chain.tls === "unusable" ? [] : chain.tls.secretSources,
+  );
 }

@@ -8,6 +8,7 @@ import { type UpstreamTlsContext, UpstreamTlsContextSchema } from "../../gen/env
 import { unhandledFields } from "../fields.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
+import { compileSecretSource, type SecretSource } from "./secret-source.ts";
 import { compileStringMatcher, type StringTest } from "./strings.ts";
 import { tlsVersions, upstreamSuites } from "./tls-parameters.ts";
 import { bytesOf, isFileOfTls } from "./tls-sources.ts";
@@ -17,10 +18,12 @@ export interface UpstreamTls {
   /** SNI from the endpoint's host name. */
   readonly autoSni: boolean;
   readonly certificate: Material | undefined;
-  /** Name of a Secret that holds the certificate. */
+  /** What a Secret that holds the certificate is looked up by. */
   readonly certificateSecret: string | undefined;
   readonly validation: Validation | undefined;
   readonly validationSecret: string | undefined;
+  /** Of those, the ones that do not come with all other resources. */
+  readonly secretSources: readonly SecretSource[];
   readonly alpn: readonly string[];
   readonly minVersion: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3" | undefined;
   readonly maxVersion: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3" | undefined;
@@ -53,37 +56,36 @@ export function compileUpstreamTls(context: UpstreamTlsContext, findings: Findin
     else findings.notExecuted(path);
   }
   const common = context.commonTlsContext;
+  const secretSources: SecretSource[] = [];
+  const secretKey = (secret: SdsSecretConfig | undefined, path: string) => {
+    const { key, unsupported } = compileSecretSource(secret, secretSources);
+    if (unsupported !== undefined) fail(`common_tls_context.${path}: ${unsupported}`);
+    return key;
+  };
   const [certificate] = common?.tlsCertificates ?? [];
   const type = common?.validationContextType;
   let validation: Validation | undefined;
   let validationSecret: string | undefined;
   if (type?.case === "validationContext") validation = compileValidation(type.value, findings);
   else if (type?.case === "validationContextSdsSecretConfig")
-    validationSecret = secretName(type.value, "validation_context_sds_secret_config", fail);
+    validationSecret = secretKey(type.value, "validation_context_sds_secret_config");
   else if (type?.case === "combinedValidationContext") {
-    validationSecret = secretName(type.value.validationContextSdsSecretConfig, "combined_validation_context", fail);
+    validationSecret = secretKey(type.value.validationContextSdsSecretConfig, "combined_validation_context");
     if (type.value.defaultValidationContext) validation = compileValidation(type.value.defaultValidationContext, findings);
   }
   return {
     sni: context.sni,
     autoSni: context.autoHostSni,
     certificate: certificate && compileCertificate(certificate),
-    certificateSecret: secretName(common?.tlsCertificateSdsSecretConfigs[0], "tls_certificate_sds_secret_configs[0]", fail),
+    certificateSecret: secretKey(common?.tlsCertificateSdsSecretConfigs[0], "tls_certificate_sds_secret_configs[0]"),
     validation,
     validationSecret,
+    secretSources,
     alpn: common?.alpnProtocols ?? [],
     minVersion: tlsVersions[common?.tlsParams?.tlsMinimumProtocolVersion ?? 0],
     maxVersion: tlsVersions[common?.tlsParams?.tlsMaximumProtocolVersion ?? 0],
     suites: upstreamSuites(common?.tlsParams, findings.at("common_tls_context.tls_params")),
   };
-}
-
-/** Secrets come from where all resources come from; from a server or file of their own they never arrive. */
-function secretName(secret: SdsSecretConfig | undefined, path: string, fail: (path: string) => void): string | undefined {
-  const source = secret?.sdsConfig?.configSourceSpecifier.case;
-  if (source !== undefined && source !== "ads" && source !== "self")
-    fail(`common_tls_context.${path}: ${source === "apiConfigSource" ? "an SDS server" : "a file of secrets"}`);
-  return secret?.name;
 }
 
 /** Throws for files that cannot be read. */

@@ -9,10 +9,11 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { envoyResource } from "../../envoy/encode.ts";
 import { ListenerSchema } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { SecretSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import { createXdsServer } from "../../xds/server.ts";
 import { type Certificates, certificates, type KeyPair } from "../testing/certificates.ts";
 import { http2Client } from "../testing/http2.ts";
 import { type EchoRequest, type RawUpstream, rawRequest, rawUpstream } from "../testing/raw.ts";
-import { allTo, routeConfig, type ServedDataPlane, serve, staticCluster } from "../testing/resources.ts";
+import { allTo, routeConfig, type ServedDataPlane, serve, staticCluster, testProxy } from "../testing/resources.ts";
 import { askTls, connectTls, inline, shownBy, type TlsChain, tlsListener } from "../testing/tls.ts";
 import { readHello } from "./client-hello.ts";
 
@@ -254,6 +255,23 @@ test("certificates and authorities come as secrets too, and change as those do",
   plane.publish(pair("pair", { ...a, key: b.key }));
   expect(plane.plane.unsupported()).toMatchObject([{ reason: "EnvoyResourceUnreadable" }]);
   expect(await askTls(plane.port, good)).toMatchObject({ status: 200, shown: "b.test" });
+});
+
+test("certificates come from an SDS server of the user's own too, and until they do nobody is let in", async () => {
+  const server = createXdsServer();
+  const { port } = (await server.listen({ host: "127.0.0.1", port: 0 })) as { port: number };
+  const target = { case: "googleGrpc" as const, value: { targetUri: `dns:///127.0.0.1:${port}`, statPrefix: "sds" } };
+  const source = { apiType: 2, grpcServices: [{ targetSpecifier: target }] };
+  const sdsConfig = { configSourceSpecifier: { case: "apiConfigSource" as const, value: source } };
+  const plane = await served([{ common: { tlsCertificateSdsSecretConfigs: [{ name: "pair", sdsConfig }] } }]);
+  expect(await askTls(plane.port)).toMatchObject({ status: "refused" });
+  const value = { certificateChain: inline(a.certificate), privateKey: inline(a.key) };
+  const pair = envoyResource(SecretSchema, "pair", { name: "pair", type: { case: "tlsCertificate", value } }, []);
+  server.publish(testProxy, { upserts: [pair], removals: [] });
+  server.ready();
+  await expect.poll(() => askTls(plane.port)).toMatchObject({ status: 200, shown: "a.test" });
+  expect(plane.plane.unsupported()).toEqual([]);
+  await server[Symbol.asyncDispose]();
 });
 
 test("plain text and TLS share a listener when a chain asks for each", async () => {

@@ -52,6 +52,7 @@ const plainTls = {
   certificateSecret: undefined,
   validation: undefined,
   validationSecret: undefined,
+  secretSources: [],
   alpn: [],
   minVersion: undefined,
   maxVersion: undefined,

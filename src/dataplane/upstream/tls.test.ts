@@ -8,6 +8,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { envoyResource, packAny } from "../../envoy/encode.ts";
 import { SecretSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { UpstreamTlsContextSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import type { EnvoyResource } from "../../model/envoy-resource.ts";
+import { createXdsServer } from "../../xds/server.ts";
 import { type Certificates, certificates, type KeyPair } from "../testing/certificates.ts";
 import { rawRequest } from "../testing/raw.ts";
 import {
@@ -57,15 +59,11 @@ afterAll(() => {
 });
 
 const ads = { configSourceSpecifier: { case: "ads", value: {} } };
-const ownServer = {
-  configSourceSpecifier: {
-    case: "apiConfigSource",
-    value: {
-      apiType: 2,
-      grpcServices: [{ targetSpecifier: { case: "googleGrpc", value: { targetUri: "127.0.0.1:1", statPrefix: "a" } } }],
-    },
-  },
-};
+const grpc = (targetSpecifier: object) => ({
+  configSourceSpecifier: { case: "apiConfigSource", value: { apiType: 2, grpcServices: [{ targetSpecifier }] } },
+});
+/** Secrets come from a server of the user's own. */
+const from = (targetUri: string) => grpc({ case: "googleGrpc", value: { targetUri, statPrefix: "a" } });
 const byName = (sdsConfig: object = ads) => ({
   tlsCertificateSdsSecretConfigs: [{ name: "pair", sdsConfig }],
   validationContextType: { case: "validationContextSdsSecretConfig", value: { name: "ca", sdsConfig } },
@@ -126,15 +124,65 @@ test("keys are forgotten with the configuration that they came with", async () =
   expect(await answer({ ...plane, port: bound?.port ?? 0 })).toBe(503);
 });
 
-test("a cluster whose secrets come from an SDS server of its own gets no request, and says why", async () => {
-  const plane = await served(cluster(byName(ownServer)), pair(one), ca(authority));
+test("secrets come from an SDS server of the user's own, and change as it says", async () => {
+  const server = createXdsServer();
+  const say = (...upserts: EnvoyResource[]) => server.publish(testProxy, { upserts, removals: [] });
+  say(pair(one), ca(authority));
+  server.ready();
+  const { port } = (await server.listen({ host: "127.0.0.1", port: 0 })) as { port: number };
+  const plane = await served(cluster(byName(from(`127.0.0.1:${port}`))));
+  await expect.poll(() => answer(plane)).toBe("one.test");
+  expect(plane.plane.unsupported()).toEqual([]);
+  say(pair(two));
+  await expect.poll(() => answer(plane)).toBe("two.test");
+  // What cannot be used leaves the one before in service.
+  say(secret("pair", { case: "tlsCertificate", value: { certificateChain: inline("none"), privateKey: inline("none") } }));
+  await expect
+    .poll(() => problems(plane))
+    .toEqual([expect.stringMatching(/^warning SecretNotReceived secret pair of .* cannot be used: .*; the one before/)]);
+  expect(await answer(plane)).toBe("two.test");
+  say(pair(one));
+  await expect.poll(() => problems(plane)).toEqual([]);
+  await server[Symbol.asyncDispose]();
+  // Nor does a server that is gone take one away.
+  await expect
+    .poll(() => problems(plane))
+    .toContainEqual(expect.stringMatching(/^warning SecretNotReceived secret ca of .*; the one before serves on/));
+  expect(await answer(plane)).toBe("one.test");
+  plane.publish(cluster({}));
+  expect(problems(plane)).toEqual([]);
+});
+
+test("as long as an SDS server says nothing nobody is connected to, and that is a Warning", async () => {
+  const plane = await served(cluster(byName(from("127.0.0.1:1"))), pair(one), ca(authority));
   expect(await answer(plane)).toBe(503);
-  const messages = plane.plane.unsupported().map(({ severity, reason, message }) => `${severity} ${reason} ${message}`);
-  expect(messages).toEqual([
-    expect.stringMatching(/^warning EnvoyFieldNotExecuted .*validation_context_sds_secret_config: an SDS server; requests .* 503/),
-    expect.stringMatching(/^warning EnvoyFieldNotExecuted .*tls_certificate_sds_secret_configs\[0\]: an SDS server; requests .* 503/),
+  await expect
+    .poll(() => problems(plane))
+    .toEqual(
+      ["ca", "pair"].map((name) => `warning SecretNotReceived secret ${name} of the SDS server 127.0.0.1:1: ECONNREFUSED; ${noConnection}`),
+    );
+  plane.remove(cluster({}));
+  expect(problems(plane)).toEqual([]);
+});
+
+test("a cluster whose SDS server cannot be asked gets no request, and says why", async () => {
+  const named = grpc({ case: "envoyGrpc", value: { clusterName: "gateway_proxy_sds" } });
+  const plane = await served(cluster(byName(named)), pair(one), ca(authority));
+  expect(await answer(plane)).toBe(503);
+  expect(problems(plane)).toEqual([
+    expect.stringMatching(/^warning EnvoyFieldNotExecuted .*tls_certificate_sds_secret_configs\[0\]: an SDS server that is not .* 503/),
+    expect.stringMatching(/^warning EnvoyFieldNotExecuted .*validation_context_sds_secret_config: an SDS server that is not .* 503/),
   ]);
 });
+
+const noConnection = "until it comes, no connection that needs it is made";
+
+function problems({ plane }: ServedDataPlane): string[] {
+  return plane
+    .unsupported()
+    .map(({ severity, reason, message }) => `${severity} ${reason} ${message}`)
+    .sort();
+}
 
 test("files are read when the configuration comes; a cluster with one that cannot be read gets no request", async () => {
   const file = (name: string, text: string) => {

@@ -32,4 +32,9 @@ export const dataplane = {
     title: "a host name of an upstream did not resolve",
     help: "The embedded data plane asked for the addresses of this name and got none. Addresses that it knew before stay in use; without any, requests are answered with 503. It asks again at the cluster's refresh rate. Check the spelling, and whether this machine can resolve the name: `getent ahosts NAME`.",
   },
+  SecretNotReceived: {
+    code: "HW5007",
+    title: "a secret of an SDS server has not come",
+    help: "`sslConfig.sds` names an SDS server of yours, and the embedded data plane did not get the secret from it that the message names: the server cannot be reached, refuses, or sends what is no certificate. Connections that need the secret are not made, rather than made without it; where an earlier one is there, it serves on. It is asked again every few seconds. Check `targetUri`, the names of the secrets and what the server logs.",
+  },
 } as const satisfies Record<string, CatalogEntry>;
