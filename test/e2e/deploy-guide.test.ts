@@ -1,4 +1,4 @@
-// docs/guides/kubernetes.md: its YAML, its Helm commands and its certificates are tried as they stand there.
+// docs/guides/kubernetes.md: its YAML, its Helm commands and its certificates are tried as they stand there. deploy-guide-run.test.ts follows it whole.
 import { execFileSync, spawnSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
