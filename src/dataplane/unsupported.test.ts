@@ -12,6 +12,7 @@ import { HTTPFaultSchema } from "../gen/envoy/envoy/extensions/filters/http/faul
 import { LocalRateLimitSchema } from "../gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
 import { LuaSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { RouterSchema } from "../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
+import { RBACSchema as NetworkRbacSchema } from "../gen/envoy/envoy/extensions/filters/network/rbac/v3/rbac_pb.js";
 import { DownstreamTlsContextSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { resourceKey } from "../model/ref.ts";
 import { rawRequest, rawUpstream } from "./testing/raw.ts";
@@ -121,6 +122,18 @@ test("a filter chain whose TLS cannot be served is not served in plain text", as
   expect(plane.plane.listeners()).toMatchObject([{ state: "not served" }]);
   expect(plane.plane.unsupported()).toMatchObject([
     { message: expect.stringContaining("common_tls_context: there is no certificate; the filter chain is not served") },
+  ]);
+});
+
+test("a filter chain with a network filter that is not executed lets nobody in", async () => {
+  await using a = await rawUpstream("a");
+  const message = listenerMessage(0) as { filterChains: { filters: object[] }[] };
+  message.filterChains[0]?.filters.unshift(filter("network.rbac", NetworkRbacSchema, { statPrefix: "x", rules: {} }));
+  const resource = envoyResource(ListenerSchema, "listener", message as never, []);
+  await using plane = await serve([staticCluster("a", [a.port]), routeConfig([allTo("a")]), resource]);
+  expect(await rawRequest(plane.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")).toBeUndefined();
+  expect(messages(plane.plane.unsupported())).toEqual([
+    "filter_chains[0].filters[0].typed_config (network.rbac); connections of the filter chain are closed",
   ]);
 });
 
