@@ -107,8 +107,9 @@ function inUseOf(replaced: Replaced): InUse {
 }
 
 /**
- * A Secret that was deleted is there, as it last was good, for whatever still refers to it: to serve without it would end all
- * connections to a host, or to an Upstream. Memory forgets it when nothing refers to it any more.
+ * A TLS Secret that was deleted is there, as it last was good, for whatever still refers to it: to serve without it would end all
+ * connections to a host, or to an Upstream. Memory forgets it when nothing refers to it any more. Other Secrets say who may do what:
+ * to delete one is to revoke it.
  */
 function worldWithDeparted(world: World, read: Read, inputs: Inputs, departed: Set<ResourceKey>): World {
   return {
@@ -117,14 +118,20 @@ function worldWithDeparted(world: World, read: Read, inputs: Inputs, departed: S
       if (found !== undefined || kind !== "Secret") return found;
       const key = resourceKey(kind, ref);
       const last = read.get(inputs.lastGood.Secret, key);
-      if (last !== undefined) departed.add(key);
-      return last as Resource<K> | undefined;
+      if (!outlivesItself(last)) return undefined;
+      departed.add(key);
+      return last as Resource<Kind> as Resource<K>;
     },
     list: (kind, namespace, labels, fields) => world.list(kind, namespace, labels, fields),
     get settings() {
       return world.settings;
     },
   };
+}
+
+/** Of what is deleted, that which stays in service where it is referred to. */
+export function outlivesItself(resource: Resource | undefined): boolean {
+  return resource?.kind === "Secret" && (resource as Resource<"Secret">).spec?.kind.case === "tls";
 }
 
 function departedProblem(key: ResourceKey, owner: ResourceKey): Problem {

@@ -1,10 +1,11 @@
 // Learns from each batch which versions are good, so that there is something to fall back to.
 import type { BatchResult, Input } from "../graph/mod.ts";
-import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
+import type { ResourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { StateStore } from "../state/store.ts";
 import type { Flow } from "./flow.ts";
 import { allKinds } from "./inputs.ts";
+import { outlivesItself } from "./last-good.ts";
 
 export class Memory {
   readonly #flow: Flow;
@@ -12,7 +13,7 @@ export class Memory {
   /** The good version before the latest: Envoy's refusal of a version comes after we have taken it for good. */
   readonly #previous = new Map<ResourceKey, Resource>();
   readonly #editedWhileAway = new Map<ResourceKey, string>();
-  /** Secrets that were deleted and are in use all the same. */
+  /** TLS Secrets that were deleted and are in use all the same. */
   readonly #departed = new Set<ResourceKey>();
 
   /** Begins with what the store remembers from before. */
@@ -44,7 +45,7 @@ export class Memory {
       }
     }
     if (result === undefined) gone.push(...this.#vanishedWhileAway());
-    for (const key of gone) if (parseResourceKey(key).kind === "Secret") this.#departed.add(key);
+    for (const key of gone) if (outlivesItself(this.#flow.lastGood(key).get(key))) this.#departed.add(key);
     const forgotten = [...gone.filter((key) => !this.#departed.has(key)), ...this.#noLongerInUse()];
     if (good.length === 0 && gone.length === 0 && forgotten.length === 0) return undefined;
     if (result === undefined) this.#noteEdited(good);

@@ -169,3 +169,40 @@ test("the Secret of a listener goes to the proxies that have that listener, and 
   expect(secretsOf("gateway-proxy")).toEqual(["listener/gloo-system/cert"]);
   expect(secretsOf("other")).toEqual(["listener/gloo-system/other-cert"]);
 });
+
+test("an API key whose Secret is deleted lets nobody in any more", () => {
+  const { flow, settle } = held();
+  const key = {
+    apiVersion: "v1",
+    kind: "Secret",
+    type: "extauth.solo.io/apikey",
+    metadata: { name: "partner", namespace: "gloo-system" },
+    stringData: { "api-key": "let-me-in" },
+  };
+  const site = `
+apiVersion: enterprise.gloo.solo.io/v1
+kind: AuthConfig
+metadata: {name: partners, namespace: gloo-system}
+spec: {configs: [{apiKeyAuth: {headerName: x-api-key, apiKeySecretRefs: [{name: partner, namespace: gloo-system}]}}]}
+---
+apiVersion: gateway.solo.io/v1
+kind: Gateway
+metadata: {name: gateway-proxy, namespace: gloo-system}
+spec: {bindAddress: '::', bindPort: 8080, httpGateway: {}}
+---
+apiVersion: gateway.solo.io/v1
+kind: VirtualService
+metadata: {name: site, namespace: gloo-system}
+spec:
+  virtualHost:
+    domains: [a.test]
+    options: {extauth: {configRef: {name: partners, namespace: gloo-system}}}
+    routes: [{matchers: [{prefix: /}], directResponseAction: {status: 200}}]
+`;
+  const knows = () => resourcesOfProxy(flow, "gloo-system~gateway-proxy").some(({ bytes }) => Buffer.from(bytes).includes("let-me-in"));
+  const partner = readText(JSON.stringify(key), "secret.json").resources[0] as Resource;
+  settle(apply([...readText(site, "site.yaml").resources, partner]));
+  expect(knows()).toBe(true);
+  settle((each) => each.delete("files", partner.key));
+  expect(knows()).toBe(false);
+});

@@ -154,8 +154,8 @@ export const upstreams = {
   },
   SecretDeleted: {
     code: "HW3092",
-    title: "a Secret that is gone and still in use",
-    help: "A Secret was deleted while something refers to it. What it last held stays in service, so that no connection is lost; a new start will not know it any more.",
+    title: "a TLS Secret that is gone and still in use",
+    help: "A TLS Secret was deleted while something refers to it. What it last held stays in service, so that no connection is lost; a new start will not know it any more.",
     cure: "write the Secret again, or remove what refers to it",
   },
   TlsCertificateMissing: {
