@@ -3,18 +3,18 @@ import type { ResourceView, StatusView } from "../admin/contract.ts";
 import { SecretValues } from "../admin/redact.ts";
 import { plainSpec, resourceView } from "../admin/views.ts";
 import type { KubeApi } from "../lib/kubernetes/api.ts";
-import { apiVersionOf, type KubeObject } from "../lib/kubernetes/object.ts";
-import { type ApiKind, kinds, type Resource } from "../model/resource.ts";
+import type { KubeObject } from "../lib/kubernetes/object.ts";
+import type { ApiKind, Resource } from "../model/resource.ts";
 import { states } from "../model/status.ts";
 import { customKinds } from "../plugin/config.ts";
-import { configMapKind, ownKinds, secretKind } from "../sources/kubernetes/kinds.ts";
 import { readJson } from "../sources/read-json.ts";
 import { openCluster } from "./cluster.ts";
 import { inWords } from "./cluster-once.ts";
 import type { WatchFlags } from "./cluster-options.ts";
-import { CommandError, exitCodes } from "./exit.ts";
+import { exitCodes } from "./exit.ts";
 import { type Answers, answersOnce } from "./get-answers.ts";
 import { loadPlugins } from "./plugins.ts";
+import { expectServed, objectsOf, storedKind } from "./stored-kind.ts";
 
 /** `namespace`: the only one that is asked about. */
 export async function answersOfCluster(
@@ -31,7 +31,7 @@ export async function answersOfCluster(
   return {
     resources: async (kind, isPlain) => {
       const custom = customKinds(await loadPlugins(config));
-      const objects = await inWords(api, () => objectsOf(api, kind, namespace));
+      const objects = await inWords(api, () => objectsIn(api, kind, namespace));
       const secrets = new SecretValues([]);
       return objects.flatMap((object) => {
         const { resources } = readJson(object, { source: "kubernetes", unknownFields: "warning", customKinds: custom });
@@ -45,29 +45,11 @@ export async function answersOfCluster(
   };
 }
 
-async function objectsOf(api: KubeApi, kind: ApiKind, namespace: string | undefined): Promise<KubeObject[]> {
-  const known = [...ownKinds, secretKind, configMapKind].find((each) => each.kind === kind);
-  if (known === undefined) return [];
-  const { type, fieldSelector } = known;
-  if (known.isOurs && !(await api.discover(apiVersionOf(type))).some(({ plural }) => plural === type.plural))
-    throw new CommandError(
-      `${api.connection.name} has no definition of ${type.plural}.${type.group}`,
-      exitCodes.findings,
-      `headworks crds ${kinds[kind].plural} | kubectl apply --server-side -f - installs it.`,
-    );
-  const found: KubeObject[] = [];
-  let from: string | undefined;
-  do {
-    const page = await api.list(type, {
-      limit: 500,
-      ...(namespace !== undefined && { namespace }),
-      ...(fieldSelector !== undefined && { fieldSelector }),
-      ...(from !== undefined && { continue: from }),
-    });
-    found.push(...page.items);
-    from = page.continue;
-  } while (from !== undefined);
-  return found;
+async function objectsIn(api: KubeApi, kind: ApiKind, namespace: string | undefined): Promise<KubeObject[]> {
+  const stored = storedKind(kind);
+  if (stored === undefined) return [];
+  await expectServed(api, stored, exitCodes.findings);
+  return objectsOf(api, stored, namespace);
 }
 
 function viewOf(resource: Resource, object: KubeObject, secrets: SecretValues, isPlain: boolean): ResourceView {

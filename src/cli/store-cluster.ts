@@ -3,11 +3,10 @@ import { isDeepStrictEqual } from "node:util";
 import type { KubeApi } from "../lib/kubernetes/api.ts";
 import { KubeError } from "../lib/kubernetes/error.ts";
 import { apiVersionOf, type KubeObject, type ResourceType } from "../lib/kubernetes/object.ts";
-import { type ApiKind, kinds, type Resource } from "../model/resource.ts";
+import type { ApiKind, Resource } from "../model/resource.ts";
 import { customKinds } from "../plugin/config.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { Source, SourceBatch } from "../plugin/source.ts";
-import { configMapKind, ownKinds, secretKind } from "../sources/kubernetes/kinds.ts";
 import { readJson } from "../sources/read-json.ts";
 import { openCluster } from "./cluster.ts";
 import { clusterOnce, inWords } from "./cluster-once.ts";
@@ -16,6 +15,7 @@ import { CommandError, exitCodes } from "./exit.ts";
 import { resourcesOfBatch } from "./folders.ts";
 import { edited, type ListEdit, listAt } from "./list-edit.ts";
 import { type Store, taken } from "./store.ts";
+import { expectServed, objectsOf, storedKind } from "./stored-kind.ts";
 
 /** How often an object that somebody else is writing as well is read again. */
 const attempts = 5;
@@ -30,7 +30,13 @@ export async function clusterStore(flags: WatchFlags, plugins: Plugins): Promise
       ...each,
       origin: { ...each.origin, ...(object.metadata.uid !== undefined && { uid: object.metadata.uid }) },
     }));
-  const list = async (kind: ApiKind, namespace: string) => (await listAll(api, await typeOf(api, kind), namespace)).flatMap(read);
+  const served = async (kind: ApiKind) => {
+    const stored = storedKind(kind);
+    if (stored === undefined) throw new CommandError("Proxies are computed, and stored nowhere", exitCodes.refused);
+    await expectServed(api, stored, exitCodes.refused);
+    return stored;
+  };
+  const list = async (kind: ApiKind, namespace: string) => (await objectsOf(api, await served(kind), namespace)).flatMap(read);
   return {
     name,
     source: written.source,
@@ -38,7 +44,7 @@ export async function clusterStore(flags: WatchFlags, plugins: Plugins): Promise
     create: (object, file) =>
       inWords(api, async () => {
         if (file !== undefined) throw new CommandError("--file names a file of a folder; a cluster has none");
-        const type = await typeOf(api, object.kind as ApiKind);
+        const { type } = await served(object.kind as ApiKind);
         const made = await api.create(type, object, { fieldManager: "headworks-cli" }).catch((error: unknown) => {
           if (!(error instanceof KubeError) || error.reason !== "AlreadyExists") throw error;
           throw taken(object.kind as string, { namespace: object.metadata.namespace ?? "", name: object.metadata.name }, name);
@@ -48,7 +54,7 @@ export async function clusterStore(flags: WatchFlags, plugins: Plugins): Promise
       }),
     edit: (resource, edit, dryRun) =>
       inWords(api, async () => {
-        const type = await typeOf(api, resource.kind as ApiKind);
+        const { type } = await served(resource.kind as ApiKind);
         const object = await editObject(api, type, resource, edit, dryRun);
         if (!dryRun) written.apply(read(object));
         return { place: name, object: withoutBookkeeping(object) };
@@ -56,37 +62,13 @@ export async function clusterStore(flags: WatchFlags, plugins: Plugins): Promise
     delete: (resource) =>
       inWords(api, async () => {
         const { uid } = resource.origin;
-        const type = await typeOf(api, resource.kind as ApiKind);
+        const { type } = await served(resource.kind as ApiKind);
         await api.delete(type, resource.ref, { ...(uid !== undefined && { preconditions: { uid } }) });
         written.remove(resource);
         return name;
       }),
     [Symbol.dispose]: () => api[Symbol.dispose](),
   };
-}
-
-async function typeOf(api: KubeApi, kind: ApiKind): Promise<ResourceType> {
-  if (kind === "Proxy") throw new CommandError("Proxies are computed, and stored nowhere", exitCodes.refused);
-  const known = [...ownKinds, secretKind, configMapKind].find((each) => each.kind === kind);
-  const { group, version, plural } = kinds[kind];
-  const type = known?.type ?? { group, version, plural, kind, isNamespaced: true };
-  if (known?.isOurs === false || (await api.discover(apiVersionOf(type))).some((each) => each.plural === plural)) return type;
-  throw new CommandError(
-    `${api.connection.name} has no definition of ${plural}.${group}`,
-    exitCodes.refused,
-    `headworks crds ${plural} | kubectl apply --server-side -f - installs it.`,
-  );
-}
-
-async function listAll(api: KubeApi, type: ResourceType, namespace: string): Promise<KubeObject[]> {
-  const found: KubeObject[] = [];
-  let from: string | undefined;
-  do {
-    const page = await api.list(type, { limit: 500, namespace, ...(from !== undefined && { continue: from }) });
-    found.push(...page.items);
-    from = page.continue;
-  } while (from !== undefined);
-  return found;
 }
 
 /** The whole object is written back with its resourceVersion, so that fields we know nothing of stay. */

@@ -8,6 +8,7 @@ import { MassDeleteGuard } from "../mass-delete-guard.ts";
 import type { KubeApi, Selection } from "./api.ts";
 import { type Backoff, backoffMs, pause, usualBackoff } from "./backoff.ts";
 import { KubeError } from "./error.ts";
+import { listPages } from "./list-all.ts";
 import type { KubeObject, ResourceType } from "./object.ts";
 
 /** Who follows. Called in order; an exception is a fault of ours and ends the reflector. */
@@ -154,20 +155,13 @@ class Reflector {
     const { signal, pageSize = 500, ...selection } = this.#options;
     const seen = new Set<string>();
     let resourceVersion = "";
-    let from: string | undefined;
-    do {
-      const page = await this.#api.list(this.#type, {
-        ...selection,
-        limit: pageSize,
-        signal,
-        ...(from !== undefined && { continue: from }),
-      });
+    for await (const page of listPages(this.#api, this.#type, { ...selection, limit: pageSize, signal })) {
       for (const item of page.items) {
         seen.add(keyOf(item));
         this.#apply(item);
       }
-      ({ resourceVersion, continue: from } = page);
-    } while (from !== undefined);
+      ({ resourceVersion } = page);
+    }
     this.#answered();
     const version = /^\d{1,20}$/.test(resourceVersion) ? BigInt(resourceVersion) : this.#newest;
     if (version < this.#newest) this.#isSuspect = true;

@@ -4,6 +4,7 @@
 // that is removed leaves what was read, and a mass deletion is looked at twice. What it leaves to others: what the objects mean, and
 // writing to them.
 import { KubeError } from "../../lib/kubernetes/error.ts";
+import { listPages } from "../../lib/kubernetes/list-all.ts";
 import { apiVersionOf, type KubeObject, type ServedType } from "../../lib/kubernetes/object.ts";
 import type { Kind, Resource } from "../../model/resource.ts";
 import type { Source, SourceBatch, SourceHealth } from "../../plugin/source.ts";
@@ -65,17 +66,8 @@ async function readOnce(options: KubernetesOptions): Promise<SourceBatch> {
     if (namespaces.length > 0 && !type.isNamespaced) return;
     for (const namespace of namespaces.length === 0 || !type.isNamespaced ? [undefined] : namespaces) {
       try {
-        let from: string | undefined;
-        do {
-          const page = await api.list(type, {
-            limit: 500,
-            ...(namespace !== undefined && { namespace }),
-            ...(fieldSelector !== undefined && { fieldSelector }),
-            ...(from !== undefined && { continue: from }),
-          });
-          for (const item of page.items) inventory.apply(kind, item);
-          from = page.continue;
-        } while (from !== undefined);
+        const selection = { ...(namespace !== undefined && { namespace }), ...(fieldSelector !== undefined && { fieldSelector }) };
+        for await (const { items } of listPages(api, type, selection)) for (const item of items) inventory.apply(kind, item);
       } catch (error) {
         if (!(isOptional && error instanceof KubeError && error.fault === "denied")) throw error;
       }
