@@ -237,7 +237,7 @@ export function warningsOf(log: string): string[] {
 }
 
 const harmless =
-  /there is no configured limit|Using an insecure|deprecat|work-in-progress|runtime key|formatter is treated as a built-in|Unknown retry_on|gRPC config stream|\[tracing\]/i;
+  /there is no configured limit|Using an insecure|deprecat|work-in-progress|runtime key|formatter is treated as a built-in|Unknown retry_on|gRPC config stream|\[tracing\]|Jwks async fetching/i;
 
 function descriptors(): string {
   const field = (name: string, number: number) => ({

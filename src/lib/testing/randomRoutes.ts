@@ -197,6 +197,70 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
     { maxTokens: whole(1, 100, 0), tokensPerFill: whole(1, 100, 0), fillInterval: or(any("1s", "0.1s", "60s"), "0s", "0.01s", "-1s") },
     ["maxTokens"],
   );
+  const key = {
+    kty: "EC",
+    crv: "P-256",
+    x: "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+    y: "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+  };
+  const provider = parts(
+    {
+      jwks: fc.oneof(
+        or(
+          any(key, {
+            keys: [
+              { ...key, kid: "a", alg: "ES256" },
+              { kty: "oct", k: "c2VjcmV0" },
+            ],
+          }).map((each) => JSON.stringify(each)),
+          "",
+          "secret",
+          "{}",
+          '{"keys":[]}',
+          JSON.stringify({ ...key, alg: "ES384" }),
+          JSON.stringify({ kty: "oct", k: "" }),
+        ).map((text): JsonObject => ({ local: { key: text } })),
+        parts(
+          {
+            url: texts("https://a.test/keys", "ftp://a", "", "a b"),
+            upstreamRef: toPlain,
+            cacheDuration: duration,
+            asyncFetch: any({}, { fastListener: true }),
+          },
+          ["url", "upstreamRef"],
+        ).map((remote) => ({ remote })),
+      ),
+      issuer: texts("me", "https://me.test", " me\n", "é"),
+      audiences: some(texts("a", "b")),
+      tokenSource: parts({ headers: some(parts({ header, prefix: texts("T ", "") }, ["header"])), queryParams: some(texts("t", "")) }),
+      keepToken: any(true),
+      claimsToHeaders: some(
+        parts({ claim: texts("sub", "a.b", "", "é"), header: or(header, "", "a b", "host", ":path"), append: any(true) }, [
+          "claim",
+          "header",
+        ]),
+      ),
+      clockSkewSeconds: whole(1, 100, 0, 4_294_967_295),
+      attachFailedStatusToMetadata: texts("why"),
+    },
+    ["jwks"],
+  );
+  const principal = parts(
+    {
+      claims: or(any({ sub: "a" }, { "a.b": "true", c: "true" }), {}, { "a..b": "c" }, { ok: "(" }, { "": "a" }),
+      provider: texts("one", "nobody"),
+      matcher: or(any("EXACT_STRING", "LIST_CONTAINS", "REGEX_MATCH"), "BOOLEAN"),
+    },
+    ["claims"],
+  ).map((jwtPrincipal) => ({ jwtPrincipal }));
+  const policy = parts(
+    {
+      principals: or<JsonObject[]>(fc.array(principal, { minLength: 1, maxLength: 2 }), [], [{}]),
+      permissions: parts({ pathPrefix: path, methods: some(texts("GET", "get", "")) }),
+      nestedClaimDelimiter: any(".", "::"),
+    },
+    ["principals"],
+  );
   const labelSelector = (label: string) => ({ expressions: [{ key: label, operator: "Exists" }] });
   const values: Record<string, Values> = {
     ...of.values,
@@ -575,6 +639,9 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
     "stateful_session.options.gloo.solo.io.CookieBasedSessionState.Cookie.name": texts("session"),
     "stateful_session.options.gloo.solo.io.CookieBasedSessionState.Cookie.path": texts("/"),
     "stateful_session.options.gloo.solo.io.HeaderBasedSessionState.header_name": header,
+    // Tokens, and who may do what.
+    "jwt.options.gloo.solo.io.VhostExtension.providers": parts({ one: provider, two: provider }, ["one"]),
+    "rbac.options.gloo.solo.io.ExtensionSettings.policies": parts({ one: policy, two: policy }, ["one"]),
     // TCP.
     "gloo.solo.io.TcpHost.TcpAction.upstream_group": inShop(...groups),
     "gloo.solo.io.TcpHost.name": texts("one", "two"),
@@ -589,10 +656,6 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
   };
   const enterprise = [
     "waf",
-    "jwt",
-    "jwt_staged",
-    "jwt_providers_staged",
-    "rbac",
     "dlp",
     "caching",
     "wasm",
