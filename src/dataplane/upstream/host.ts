@@ -104,6 +104,8 @@ export class Host implements PoolHost, Candidate, OutlierHost {
    * @param client whom it is for, where the host is told
    */
   open(protocol: PoolProtocol | "tcp", port = this.port, client?: ProxiedClient): Opened {
+    // Whoever asks: what could not be compiled may have been what protects the connection.
+    if (this.cluster.config.unusable !== undefined) return unopened("not executed by the embedded data plane");
     try {
       const options = this.#tls?.optionsFor(protocol);
       if (options === undefined && this.#tls !== undefined) return unopened("TLS error: Secret is not supplied by SDS"); // Envoy's words

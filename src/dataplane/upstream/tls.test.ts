@@ -31,6 +31,7 @@ let one: KeyPair;
 let two: KeyPair;
 let server: ReturnType<typeof createServer>;
 let port = 0;
+let connections = 0;
 let plane: ServedDataPlane | undefined;
 
 beforeAll(async () => {
@@ -43,6 +44,7 @@ beforeAll(async () => {
     if (request.url !== "/keep") response.setHeader("connection", "close");
     response.end(String((request.socket as TLSSocket).getPeerCertificate().subject?.CN ?? "nobody"));
   });
+  server.on("connection", () => connections++);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   port = (server.address() as { port: number }).port;
 });
@@ -68,12 +70,13 @@ const byName = (sdsConfig: object = ads) => ({
   tlsCertificateSdsSecretConfigs: [{ name: "pair", sdsConfig }],
   validationContextType: { case: "validationContextSdsSecretConfig", value: { name: "ca", sdsConfig } },
 });
-const cluster = (commonTlsContext: object) =>
+const cluster = (commonTlsContext: object, more: ClusterInit = {}) =>
   staticCluster("a", [port], {
     transportSocket: {
       name: "tls",
       configType: { case: "typedConfig", value: packAny(UpstreamTlsContextSchema, { sni: "web.test", commonTlsContext } as never) },
     },
+    ...more,
   } as ClusterInit);
 const secret = (name: string, type: object) => envoyResource(SecretSchema, name, { name, type } as never, []);
 const pair = ({ certificate, key }: KeyPair) =>
@@ -167,8 +170,12 @@ test("as long as an SDS server says nothing nobody is connected to, and that is 
 
 test("a cluster whose SDS server cannot be asked gets no request, and says why", async () => {
   const named = grpc({ case: "envoyGrpc", value: { clusterName: "gateway_proxy_sds" } });
-  const plane = await served(cluster(byName(named)), pair(one), ca(authority));
+  const before = connections;
+  const healthChecks = [{ timeout: { seconds: 1n }, interval: { seconds: 1n }, healthChecker: { case: "tcpHealthCheck", value: {} } }];
+  const plane = await served(cluster(byName(named), { healthChecks } as ClusterInit), pair(one), ca(authority));
   expect(await answer(plane)).toBe(503);
+  await expect.poll(() => plane.plane.stats()["cluster.a.health_check.failure"]).toBeGreaterThan(0);
+  expect(connections).toBe(before);
   expect(problems(plane)).toEqual([
     expect.stringMatching(/^warning EnvoyFieldNotExecuted .*tls_certificate_sds_secret_configs\[0\]: an SDS server that is not .* 503/),
     expect.stringMatching(/^warning EnvoyFieldNotExecuted .*validation_context_sds_secret_config: an SDS server that is not .* 503/),
