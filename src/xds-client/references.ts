@@ -7,6 +7,7 @@ import type { ConfigSource } from "../gen/envoy/envoy/config/core/v3/config_sour
 import type { FilterChain } from "../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { HttpConnectionManagerSchema } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { ProxyProtocolUpstreamTransportSchema } from "../gen/envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
 import type { SdsSecretConfig } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import {
   type CommonTlsContext,
@@ -79,6 +80,8 @@ class Found implements References {
 
   addUpstreamTls(socket: TransportSocket | undefined): void {
     const context = unpacked(socket);
+    const proxied = context && anyUnpack(context, ProxyProtocolUpstreamTransportSchema);
+    if (proxied) this.addUpstreamTls(proxied.transportSocket);
     if (context) this.#addTls(anyUnpack(context, UpstreamTlsContextSchema)?.commonTlsContext);
   }
 
@@ -90,7 +93,9 @@ class Found implements References {
   }
 
   #addSecret(secret: SdsSecretConfig | undefined): void {
-    if (secret) this.add(typeUrls.secret, secret.name, secret.sdsConfig);
+    // An SDS server of the user's own is asked by the data plane itself.
+    if (secret && secret.sdsConfig?.configSourceSpecifier.case !== "apiConfigSource")
+      this.add(typeUrls.secret, secret.name, secret.sdsConfig);
   }
 }
 
