@@ -7,6 +7,7 @@ import { type RunningKubernetes, startKubernetes } from "../../test/servers/kube
 import { findKubernetes } from "../../test/servers/kubernetes-binaries.ts";
 import type { KubeObject } from "../../test/servers/kubernetes-client.ts";
 import { type KubeApi, kubeApi } from "../lib/kubernetes/api.ts";
+import { steady } from "../lib/testing/eventually.ts";
 import { certificates } from "./certificate.ts";
 import type { ServerCertificate } from "./server.ts";
 
@@ -103,7 +104,7 @@ describe.skipIf(findKubernetes() === undefined)("the webhook of a cluster", () =
     await vi.waitFor(async () => expect(await bundle()).toBe(wanted), patience);
     // An ordinary upgrade leaves it alone.
     const writes = () => kubernetes.writes().filter((each) => each.user === "limited" && each.name === name && each.status === 200).length;
-    const before = writes();
+    const before = await steady(writes);
     await kubernetes.apply({ ...configuration, metadata: { ...configuration.metadata, labels: { "app.kubernetes.io/version": "next" } } });
     expect(await bundle()).toBe(wanted);
     expect(writes()).toBe(before);

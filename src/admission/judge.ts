@@ -6,7 +6,7 @@ import type { Change } from "../model/change.ts";
 import type { Problem } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import type { Resource, Spec } from "../model/resource.ts";
-import type { Review, Verdict } from "./review.ts";
+import type { Admission, Review } from "./review.ts";
 
 export interface Judging {
   /** As the source would read it; undefined for what is none of ours, or in a namespace that is not read. */
@@ -16,12 +16,12 @@ export interface Judging {
   readonly settings: Spec<"Settings">;
 }
 
-const allowed: Verdict = { allowed: true };
+const allowed: Admission = { allowed: true };
 
 /** What they delete goes because its namespace or its owner has gone. They would ask again for ever, and the namespace would never end. */
 const undertakers = ["namespace-controller", "generic-garbage-collector"].map((each) => `system:serviceaccount:kube-system:${each}`);
 
-export function judge(review: Review, judging: Judging): Verdict {
+export function judge(review: Review, judging: Judging): Admission {
   const { operation, object, oldObject, user } = review;
   const isDeleted = operation === "DELETE";
   if (operation === "CONNECT" || (isDeleted && undertakers.includes(user))) return allowed;
@@ -33,13 +33,13 @@ export function judge(review: Review, judging: Judging): Verdict {
   const problems = judging.tryOut(isDeleted ? { kind: "delete", key: resource.key } : { kind: "apply", resource });
   if (problems === undefined) return { allowed: true, warnings: ["headworks has not read the cluster yet; this was not looked at"] };
   const { alwaysAccept = true, allowWarnings = true } = judging.settings.gateway?.validation ?? {};
-  const told = problems.filter((each) => !each.repeats).map((each) => textOf(each, resource.key));
-  const refuses = problems
-    .filter((each) => !each.repeats && (each.severity === "error" || !allowWarnings))
-    .map((each) => textOf(each, resource.key));
-  if (alwaysAccept || refuses.length === 0) return told.length === 0 ? allowed : { allowed: true, warnings: told };
+  const told = problems.filter((each) => !each.repeats);
+  const refuses = told.filter(({ severity }) => severity === "error" || !allowWarnings);
+  const inWords = (found: readonly Problem[]) => found.map((each) => textOf(each, resource.key));
+  if (alwaysAccept || refuses.length === 0) return told.length === 0 ? allowed : { allowed: true, warnings: inWords(told) };
   const what = isDeleted ? `without this ${resource.kind}` : `with this ${resource.kind}`;
-  return { allowed: false, message: `${what}:\n${refuses.map((each) => `  ${each}`).join("\n")}` };
+  const list = inWords(refuses).map((each) => `  ${each}`);
+  return { allowed: false, message: `${what}:\n${list.join("\n")}` };
 }
 
 /** `HW2030 … (hint) at virtualHost.routes[0]`, with the name of the resource where it is another one. */

@@ -13,7 +13,7 @@ export interface Review {
   readonly oldObject: KubeObject | undefined;
 }
 
-export interface Verdict {
+export interface Admission {
   readonly allowed: boolean;
   /** Why not. */
   readonly message?: string;
@@ -41,7 +41,7 @@ export function parseReview(text: string): Review {
   return { uid, operation, user, object: objectOf(request.object), oldObject: objectOf(request.oldObject) };
 }
 
-export function answer(uid: string, { allowed, message, warnings = [] }: Verdict): string {
+export function answer(uid: string, { allowed, message, warnings = [] }: Admission): string {
   const shown = warnings.slice(0, mostWarnings).map((each) => cut(each, longestWarning));
   if (warnings.length > mostWarnings) shown[mostWarnings - 1] = `${warnings.length - mostWarnings + 1} more findings: headworks check`;
   return JSON.stringify({

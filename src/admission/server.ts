@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import type { ListenAddress } from "../lib/listen-address.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
 import { type Judging, judge } from "./judge.ts";
-import { answer, parseReview, type Review, type Verdict } from "./review.ts";
+import { type Admission, answer, parseReview, type Review } from "./review.ts";
 import { Turns } from "./turns.ts";
 
 export interface WebhookServer extends AsyncDisposable {
@@ -104,23 +104,26 @@ async function answerTo(text: string, response: ServerResponse, { judging, log, 
   );
   if (judged === undefined) return reply(response, 503, busy);
   if ("rubbish" in judged) return reply(response, 400, judged.rubbish);
-  const { review, verdict } = judged;
-  if (!verdict.allowed) {
+  const { review, admission } = judged;
+  if (!admission.allowed) {
     const { name, namespace } = (review.object ?? review.oldObject)?.metadata ?? {};
-    log.info({ name, namespace, operation: review.operation, message: verdict.message }, "a change was not let in");
+    log.info({ name, namespace, operation: review.operation, message: admission.message }, "a change was not let in");
   }
-  response.writeHead(200, { "content-type": "application/json" }).end(answer(review.uid, verdict));
+  response.writeHead(200, { "content-type": "application/json" }).end(answer(review.uid, admission));
 }
 
 /** Reading three megabytes takes its time, too. */
-function judgedText(text: string, judging: Judging): { readonly review: Review; readonly verdict: Verdict } | { readonly rubbish: string } {
+function judgedText(
+  text: string,
+  judging: Judging,
+): { readonly review: Review; readonly admission: Admission } | { readonly rubbish: string } {
   let review: Review;
   try {
     review = parseReview(text);
   } catch (error) {
     return { rubbish: (error as Error).message };
   }
-  return { review, verdict: judge(review, judging) };
+  return { review, admission: judge(review, judging) };
 }
 
 type Body = { readonly kind: "read"; readonly text: string } | { readonly kind: "long" | "busy" | "cut off" };

@@ -17,7 +17,7 @@ export class Turns {
     this.#options = { most: 64, waitMs: 3_000, ...options };
   }
 
-  /** Undefined: it was not its turn in time, or nobody waited for it any more. `work` must not be that itself. */
+  /** Undefined where it was not its turn in time, or nobody waited for it any more; `work` itself must return something else. */
   async take<T extends object>(work: () => T, isWanted: () => boolean = () => true): Promise<T | undefined> {
     const { most, waitMs } = this.#options;
     if (this.#waiting >= most) return undefined;

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { equals } from "@bufbuild/protobuf";
 import { type ServiceSpec, ServiceSpecSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/options/service_spec_pb.js";
 import { Latest } from "../lib/latest.ts";
-import { Turns } from "../lib/turns.ts";
+import { Semaphore } from "../lib/semaphore.ts";
 import { Report } from "../model/problem.ts";
 import { formatRef, type Ref, type ResourceKey } from "../model/ref.ts";
 import type { Resource, Spec } from "../model/resource.ts";
@@ -263,11 +263,11 @@ function sameSpec(a: ServiceSpec | undefined, b: ServiceSpec | undefined): boole
 class Budget {
   readonly #pace: Pace;
   readonly #places = new Map<string, Promise<void>>();
-  readonly #turns: Turns;
+  readonly #semaphore: Semaphore;
 
   constructor(pace: Pace) {
     this.#pace = pace;
-    this.#turns = new Turns(pace.parallel);
+    this.#semaphore = new Semaphore(pace.parallel);
   }
 
   async spend<T>(place: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
@@ -281,7 +281,7 @@ class Budget {
     try {
       await before;
       signal.throwIfAborted();
-      return await this.#turns.take(() => {
+      return await this.#semaphore.run(() => {
         signal.throwIfAborted();
         return work();
       });

@@ -10,7 +10,7 @@ import { type AwsEndpoints, isAwsRegion } from "../../lib/aws/endpoints.ts";
 import { Signer, type SignerWish } from "../../lib/aws/signer.ts";
 import type { Latest } from "../../lib/latest.ts";
 import { MassDeleteGuard } from "../../lib/mass-delete-guard.ts";
-import { Turns } from "../../lib/turns.ts";
+import { Semaphore } from "../../lib/semaphore.ts";
 import { Report } from "../../model/problem.ts";
 import { formatRef, type ResourceKey } from "../../model/ref.ts";
 import { awsKeys } from "../../plugin/awsAccount.ts";
@@ -55,10 +55,10 @@ interface Found {
 
 export function lambdaFunctions(upstreams: UpstreamWatch<AwsUpstream>, context: EdgeContext, world: LambdaWorld): AsyncGenerator<Found> {
   const pace = { ...lambdaPace, ...world.pace };
-  const turns = new Turns(pace.parallel);
+  const semaphore = new Semaphore(pace.parallel);
   return runAccounts<AwsUpstream, ResourceKey, Found>(upstreams, {
     keyOf: accountKey,
-    begin: (users, found, signal) => new LambdaAccount(users, { ...context, signal }, { world, pace, turns, found }),
+    begin: (users, found, signal) => new LambdaAccount(users, { ...context, signal }, { world, pace, semaphore, found }),
     onFault: (error) => context.log.error({ error: String(error) }, "Lambda: a fault of ours; functions stay as they are"),
     signal: context.signal,
   });
@@ -72,7 +72,7 @@ function accountKey({ spec: { region, secretRef, roleArn, disableRoleChaining } 
 interface Shared {
   readonly world: LambdaWorld;
   readonly pace: LambdaPace;
-  readonly turns: Turns;
+  readonly semaphore: Semaphore;
   readonly found: Latest<ResourceKey, Found>;
 }
 
@@ -113,11 +113,11 @@ class LambdaAccount implements Account<AwsUpstream> {
   }
 
   async #run(): Promise<void> {
-    const { pace, turns } = this.#shared;
+    const { pace, semaphore } = this.#shared;
     await this.#pause(pace.firstMs * Math.random());
     while (!this.#signal.aborted) {
       try {
-        const listed = await turns.take(() => this.#list());
+        const listed = await semaphore.run(() => this.#list());
         this.#canAsk = listed !== undefined;
         if (listed !== undefined) this.#take(listed);
         this.#failures = 0;

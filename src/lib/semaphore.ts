@@ -1,6 +1,6 @@
 // So many pieces of work at once; the others wait for their turn, in the order they came.
 
-export class Turns {
+export class Semaphore {
   readonly #parallel: number;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
@@ -9,7 +9,7 @@ export class Turns {
     this.#parallel = parallel;
   }
 
-  async take<T>(work: () => Promise<T>): Promise<T> {
+  async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#parallel) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#running++;
     try {
