@@ -93,7 +93,7 @@ const numbers: Readonly<Record<string, Counts>> = {
   REQUEST_TX_DURATION: (c) => rounded(c.times.upstreamRequestEnd),
   RESPONSE_DURATION: (c) => rounded(c.times.responseBegin),
   RESPONSE_TX_DURATION: (c) => (c.times.responseBegin === undefined ? undefined : Math.floor(c.durationMs - c.times.responseBegin)),
-  GRPC_STATUS_NUMBER: grpcStatusOf,
+  GRPC_STATUS_NUMBER: responseGrpcStatus,
 };
 
 /** The host is known when it is chosen, its address as ours is: with the connection. */
@@ -190,7 +190,7 @@ function durationOperator(argument: string): Operator | undefined {
 }
 
 /** Undefined where gRPC is not spoken, or says nothing. */
-export function grpcStatusOf({ responseTrailers, responseHeaders, request }: FormatContext): number | undefined {
+export function responseGrpcStatus({ responseTrailers, responseHeaders, request }: FormatContext): number | undefined {
   if (headerValue(request.headers, "content-type")?.startsWith("application/grpc") !== true) return undefined;
   const text = firstOf(responseTrailers ?? [], "grpc-status") ?? firstOf(responseHeaders ?? [], "grpc-status");
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
@@ -198,11 +198,11 @@ export function grpcStatusOf({ responseTrailers, responseHeaders, request }: For
 
 function grpcOperator(form: string): Operator | undefined {
   const names = form === "SNAKE_STRING" ? grpcNames : grpcNames.map(camel);
-  if (form === "NUMBER") return numeric(grpcStatusOf);
+  if (form === "NUMBER") return numeric(responseGrpcStatus);
   if (form !== "" && form !== "CAMEL_STRING" && form !== "SNAKE_STRING") return undefined;
   return {
     text: (c) => {
-      const status = grpcStatusOf(c);
+      const status = responseGrpcStatus(c);
       return status === undefined ? undefined : (names[status] ?? String(status));
     },
   };

@@ -4,7 +4,7 @@ import type { AccessLogFilter, ComparisonFilter } from "../../gen/envoy/envoy/co
 import { type GrpcStatusFilter_Status, ComparisonFilter_Op as Op } from "../../gen/envoy/envoy/config/accesslog/v3/accesslog_pb.js";
 import { AccessLogType } from "../../gen/envoy/envoy/data/accesslog/v3/accesslog_pb.js";
 import { grpcStatusOfHttp } from "../exchange/grpc.ts";
-import { grpcStatusOf } from "../format-operators.ts";
+import { responseGrpcStatus } from "../format-operators.ts";
 import type { FormatContext } from "../formatter.ts";
 import type { Findings } from "./findings.ts";
 import { compileHeaderMatcher, fractionOf } from "./route-match.ts";
@@ -42,7 +42,7 @@ export function compileLogFilter({ filterSpecifier: filter }: AccessLogFilter, f
     case "grpcStatusFilter": {
       const wanted = new Set<number>(filter.value.statuses as readonly GrpcStatusFilter_Status[]);
       const { exclude } = filter.value;
-      return (context) => wanted.has(grpcStatusOf(context) ?? grpcStatusOfHttp(context.responseStatus)) !== exclude;
+      return (context) => wanted.has(responseGrpcStatus(context) ?? grpcStatusOfHttp(context.responseStatus)) !== exclude;
     }
     case "logTypeFilter": {
       const { types, exclude } = filter.value;

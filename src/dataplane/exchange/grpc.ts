@@ -17,10 +17,6 @@ export function grpcStatusOfHttp(status: number): number {
   return statuses[status] ?? unknownStatus;
 }
 
-export function grpcStatusOf(status: number): number {
-  return statuses[status] ?? unknownStatus;
-}
-
 /** The other way round: what the status of an upstream would have been in HTTP. */
 const httpStatuses: readonly number[] = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
 
@@ -34,7 +30,7 @@ export const deadlineExceeded = 4;
 /** Turns the headers of an answer of our own into those of an answer without messages. */
 export function toTrailersOnly(headers: Headers, status: number, message: string, grpcStatus: number | undefined): void {
   setHeader(headers, "content-type", contentType);
-  setHeader(headers, "grpc-status", String(grpcStatus ?? grpcStatusOf(status)));
+  setHeader(headers, "grpc-status", String(grpcStatus ?? grpcStatusOfHttp(status)));
   if (message !== "") setHeader(headers, "grpc-message", percentEncoded(message));
 }
 

@@ -3,7 +3,7 @@
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { GrpcWebSchema } from "../../gen/envoy/envoy/extensions/filters/http/grpc_web/v3/grpc_web_pb.js";
 import type { Exchange } from "../exchange/exchange.ts";
-import { grpcStatusOf, isGrpc, percentEncoded } from "../exchange/grpc.ts";
+import { grpcStatusOfHttp, isGrpc, percentEncoded } from "../exchange/grpc.ts";
 import { decodeBody } from "../exchange/request-body.ts";
 import { hasHeader, headerValue, setHeader } from "../http1/headers.ts";
 import { Base64Decoder, Base64Frames, trailersFrame } from "./grpcWebFrames.ts";
@@ -73,7 +73,7 @@ function isWebAlready({ status, headers }: FilteredResponse): boolean {
 
 /** What is no gRPC becomes a status of it, and its body the message. */
 function failed({ status, headers }: FilteredResponse, body: Buffer, trailers: string[] | undefined) {
-  setHeader(headers, "grpc-status", String(grpcStatusOf(status)));
+  setHeader(headers, "grpc-status", String(grpcStatusOfHttp(status)));
   setHeader(headers, "grpc-message", percentEncoded(body.toString("latin1", 0, mostMessage)));
   return { body: Buffer.alloc(0), trailers };
 }

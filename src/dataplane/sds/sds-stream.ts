@@ -7,8 +7,9 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { DiscoveryRequestSchema, DiscoveryResponseSchema } from "../../gen/envoy/envoy/service/discovery/v3/discovery_pb.js";
 import { typeUrls } from "../../model/envoy-resource.ts";
 import type { SdsServer, SecretSource } from "../compile/secret-source.ts";
+import { framed } from "../grpc-frame.ts";
 import { nodeHttp2 } from "../http2/node-http2.ts";
-import { MessageReader, messageFrame } from "./grpc-frames.ts";
+import { MessageReader } from "./message-reader.ts";
 
 export interface SdsListener {
   /** Returns why it cannot be used. */
@@ -71,7 +72,7 @@ export class SdsStream {
         versionInfo: this.#version,
         ...request,
       });
-      stream.write(messageFrame(toBinary(DiscoveryRequestSchema, message)));
+      stream.write(framed(toBinary(DiscoveryRequestSchema, message)));
     };
     const reader = new MessageReader((message) => {
       const { nonce, error } = this.#onMessage(message);

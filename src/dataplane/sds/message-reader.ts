@@ -1,14 +1,6 @@
-// Messages of gRPC on a stream: a byte that says that they are not compressed, their length, and they themselves.
+// Takes the messages of gRPC out of a stream as it comes; ../grpc-frame.ts makes their frames.
 
 const mostBytes = 4 * 1_048_576;
-
-export function messageFrame(message: Uint8Array): Buffer {
-  const frame = Buffer.allocUnsafe(5 + message.length);
-  frame[0] = 0;
-  frame.writeUInt32BE(message.length, 1);
-  frame.set(message, 5);
-  return frame;
-}
 
 export class MessageReader {
   readonly #onMessage: (message: Uint8Array) => void;
