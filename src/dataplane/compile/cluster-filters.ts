@@ -1,5 +1,6 @@
 // The HTTP filters of a cluster, as far as our own Upstream types use them.
 
+import type { JsonObject } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { HeaderMutationSchema } from "../../gen/envoy/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
 import type { HttpFilter } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
@@ -17,10 +18,18 @@ export interface ClusterFilters {
 
 export const noFilters: ClusterFilters = {};
 
-/** Undefined when there are others among them. */
-export function compileClusterFilters(filters: readonly HttpFilter[], findings: Findings): ClusterFilters | undefined {
+/**
+ * Undefined when there are others among them.
+ *
+ * @param metadata what the cluster says of its filters, by their names
+ */
+export function compileClusterFilters(
+  filters: readonly HttpFilter[],
+  metadata: Readonly<Record<string, JsonObject>>,
+  findings: Findings,
+): ClusterFilters | undefined {
   if (filters.length === 0) return noFilters;
-  const lambda = compileLambdaCluster(filters);
+  const lambda = compileLambdaCluster(filters, metadata);
   if (lambda !== undefined) return { lambda };
   const [first, last, ...others] = filters;
   if (others.length > 0 || last?.name !== "envoy.filters.http.upstream_codec") return undefined;

@@ -194,7 +194,7 @@ function compileOptions(cluster: Cluster, findings: Findings, fail: Fail) {
       continue;
     }
     const { httpFilters } = unpacked;
-    filters = compileClusterFilters(httpFilters, findings.at(`${path}.http_filters`)) ?? noFilters;
+    filters = compileClusterFilters(httpFilters, cluster.metadata?.filterMetadata ?? {}, findings.at(`${path}.http_filters`)) ?? noFilters;
     if (httpFilters.length > 0 && filters === noFilters) findings.notExecuted(`${path}.http_filters`);
     for (const each of unhandledFields(HttpProtocolOptionsSchema, { ...unpacked, httpFilters: [] } as typeof unpacked, handledFields))
       findings.notExecuted(`${path}.${each}`);

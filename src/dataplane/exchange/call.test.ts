@@ -52,6 +52,19 @@ test("credentials that end soon serve the call that they were fetched for", asyn
   expect(asking.length).toBe(1);
 });
 
+test("the cluster says whether functions are told what was asked for", async () => {
+  const told = async () => {
+    const answer = rawRequest(plane.port, "GET /call HTTP/1.1\r\nHost: a\r\n\r\n");
+    await expect.poll(() => asking.length).toBe(1);
+    asking.pop()?.end(JSON.stringify({ AccessKeyId: "id", SecretAccessKey: "key" }));
+    await answer;
+    return upstream.requests.pop()?.match(/x-envoy-original-\S+ \S+/g);
+  };
+  expect(await told()).toBeNull();
+  plane.publish(lambdaCluster(upstream.port, { metadata: { filterMetadata: { [formFilter]: { tells_origin: true } } } } as ClusterInit));
+  expect(await told()).toEqual(["x-envoy-original-path: /call", "x-envoy-original-method: GET"]);
+});
+
 test("credentials that cannot be had in time leave the next request on the connection alone", async () => {
   const client = connect(plane.port, "127.0.0.1");
   let text = "";
@@ -76,7 +89,7 @@ test("credentials that cannot be had in time leave the next request on the conne
   client.destroy();
 });
 
-function lambdaCluster(port: number) {
+function lambdaCluster(port: number, more: ClusterInit = {}) {
   const filter = (name: string, value = packAny(LuaSchema, {})) => ({ name, configType: { case: "typedConfig" as const, value } });
   const httpFilters = [
     filter(formFilter),
@@ -92,6 +105,7 @@ function lambdaCluster(port: number) {
     typedExtensionProtocolOptions: {
       "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": packAny(HttpProtocolOptionsSchema, { httpFilters }),
     },
+    ...more,
   } as ClusterInit);
 }
 

@@ -1,6 +1,7 @@
 // Lambda without Envoy: the filters that an aws Upstream's cluster has in Envoy, executed as one. The request is held until it is whole, becomes
 // a signed call, and the answer becomes the response. What Lua does there is code here; tests hold both to the same.
 
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import type { AwsCredentialProvider } from "../../gen/envoy/envoy/extensions/common/aws/v3/credential_provider_pb.js";
@@ -9,7 +10,7 @@ import {
   PerRouteConfigSchema,
 } from "../../gen/envoy/envoy/extensions/filters/http/aws_lambda/v3/aws_lambda_pb.js";
 import { AwsRequestSigningSchema } from "../../gen/envoy/envoy/extensions/filters/http/aws_request_signing/v3/aws_request_signing_pb.js";
-import { LuaPerRouteSchema, LuaSchema } from "../../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
+import { LuaPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import type { HttpFilter } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import {
   assumeRole,
@@ -49,18 +50,19 @@ const signingFilter = "envoy.filters.http.aws_request_signing";
 const codecFilter = "envoy.filters.http.upstream_codec";
 
 /** Undefined for filters that are not exactly those of an aws Upstream. */
-export function compileLambdaCluster(filters: readonly HttpFilter[]): LambdaCluster | undefined {
+export function compileLambdaCluster(
+  filters: readonly HttpFilter[],
+  metadata: Readonly<Record<string, JsonObject>>,
+): LambdaCluster | undefined {
   if (filters.map(({ name }) => name).join() !== [formFilter, lambdaFilter, callFilter, signingFilter, codecFilter].join())
     return undefined;
-  const [form, , , signing] = filters.map(({ configType }) => (configType.case === "typedConfig" ? configType.value : undefined));
-  const scripts = form && anyUnpack(form, LuaSchema)?.sourceCodes;
-  const signer = signing && anyUnpack(signing, AwsRequestSigningSchema);
-  if (!scripts || !signer) return undefined;
-  const plain = scripts["body-asIs"]?.specifier;
+  const signing = filters.find(({ name }) => name === signingFilter)?.configType;
+  const signer = signing?.case === "typedConfig" ? anyUnpack(signing.value, AwsRequestSigningSchema) : undefined;
+  if (signer === undefined) return undefined;
   return {
     region: signer.region,
     host: signer.hostRewrite,
-    tellsOrigin: plain?.case === "inlineString" && plain.value.includes("x-envoy-original-method"),
+    tellsOrigin: metadata[formFilter]?.tells_origin === true,
     credentials: new CredentialSource(signer.credentialProvider, signer.region),
   };
 }

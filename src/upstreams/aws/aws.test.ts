@@ -34,6 +34,17 @@ test("a stock Envoy takes credentials of every sort, and Lambda beside other opt
   expect(refusalOf(clusters)).toBeUndefined();
 });
 
+test("a cluster says of itself what its scripts tell functions", () => {
+  const settings = `kind: Settings
+metadata: { name: default, namespace: gloo-system }
+spec: { gloo: { awsOptions: { propagateOriginalRouting: true } } }
+---
+`;
+  const metadata = (yaml: string) => clusterStory(yaml, plugins).clusters?.map((cluster) => (cluster as { metadata?: object }).metadata);
+  expect(metadata(settings + sample("secret.yaml"))).toContainEqual({ filterMetadata: { "headworks.aws_lambda": { tells_origin: true } } });
+  expect(metadata(sample("secret.yaml"))).not.toContainEqual(expect.anything());
+});
+
 test("an endpoint of the environment is dialled in the place of AWS's, in the clear where it is http", () => {
   const { clusters } = clusterStory(sample("secret.yaml"), {
     upstreamTypes: { aws: aws({ AWS_ENDPOINT_URL_LAMBDA: "http://127.0.0.1:5000" }) },

@@ -38,7 +38,11 @@ export function lambdaCluster(
   if (report.hasErrors || provider === undefined) return undefined;
   const { host, hostname, port } = lambdaTarget(spec.region, endpoints);
   const tellsOrigin = world.settings.gloo?.awsOptions?.propagateOriginalRouting ?? false;
-  return hostCluster({ name, hostname, port, httpFilters: filters(spec, host, tellsOrigin, provider) });
+  return {
+    ...hostCluster({ name, hostname, port, httpFilters: filters(spec, host, tellsOrigin, provider) }),
+    // For data planes that do in code what the scripts do.
+    ...(tellsOrigin && { metadata: { filterMetadata: { [formFilter]: { tells_origin: true } } } }),
+  };
 }
 
 export interface LambdaTarget {
