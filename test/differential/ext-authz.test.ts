@@ -70,7 +70,7 @@ const managers: readonly HcmInit[] = [
     }),
   }),
   manager({ ...v3, services: grpc("grpc-auth"), withRequestBody: { maxRequestBytes: 8 } }),
-  manager({ ...v3, services: grpc("grpc-auth", 0.2, "authority.example"), failureModeAllow: true, allowedHeaders: exact("x-user") }),
+  manager({ ...v3, services: grpc("grpc-auth", 5, "authority.example"), failureModeAllow: true, allowedHeaders: exact("x-user") }),
   manager({ ...v3, services: grpc("nobody"), statusOnError: { code: 503 } }),
   manager({ ...v3, services: http("nobody") }),
   manager({ ...v3, services: http("auth"), withRequestBody: { maxRequestBytes: 8 } }),

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { builtins } from "../../src/builtins.ts";
 import { ControlPlane } from "../../src/control-plane.ts";
 import { ClusterLoadAssignmentSchema } from "../../src/gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
-import { eventually } from "../../src/lib/testing/eventually.ts";
+import { eventually, steady } from "../../src/lib/testing/eventually.ts";
 import { type EnvoyResource, type ResourceConsumer, typeUrls } from "../../src/model/envoy-resource.ts";
 import { memorySource } from "../../src/sources/memory.ts";
 import { readText } from "../../src/sources/read-text.ts";
@@ -103,8 +103,8 @@ describe.skipIf(isMissing)("the control plane with a real Consul", () => {
     // The new tag is a subset of the discovered Upstreams, which are looked at apart from endpoints.
     await eventually(() => discovered.map((name, i) => served.resources.get(name)?.version !== versions[i]), [true, true]);
 
-    const before = new Map([...served.resources].map(([name, { version }]) => [name, version]));
     const now = () => new Map([...served.resources].map(([name, { version }]) => [name, version]));
+    const before = await steady(now);
     await consul.kill();
     await delay(1500);
     await consul.restart();

@@ -14,6 +14,7 @@ import { SettingsSchema } from "../../src/gen/gloo/gloo/projects/gloo/api/v1/set
 import { type KubeApi, kubeApi } from "../../src/lib/kubernetes/api.ts";
 import type { ResourceType } from "../../src/lib/kubernetes/object.ts";
 import { reflect } from "../../src/lib/kubernetes/reflector.ts";
+import { steady } from "../../src/lib/testing/eventually.ts";
 import { resourceKey } from "../../src/model/ref.ts";
 import { readText } from "../../src/sources/read-text.ts";
 import { corpusFolder, readCases } from "../corpus/cases.ts";
@@ -242,7 +243,7 @@ describe.skipIf(isMissing)("Upstreams of Services in a cluster", () => {
     await eventually(async () => expect(await upstreamOf("shop-till-80")).toBeDefined());
     await eventually(async () => expect(first.flow.inputs.given.Upstream.get("Upstream gloo-system/shop-till-80")).toBeDefined());
     first.run.abort();
-    const before = kubernetes.writes({ withAdmin: true }).length;
+    const before = await steady(() => kubernetes.writes({ withAdmin: true }).length);
     const second = await follow();
     second.write();
     await delay(300);
@@ -257,11 +258,10 @@ describe.skipIf(isMissing)("Upstreams of Services in a cluster", () => {
     await eventually(async () => expect(await written()).toHaveLength(8));
     first.run.abort();
     for (let i = 0; i < 8; i++) await kubernetes.delete("services", "shop", `s${i}`);
-    const second = await follow({}, { holdMs: 2000 });
+    const second = await follow({}, { holdMs: 5000 });
     second.write();
-    await delay(700);
+    await eventually(async () => expect(second.log.join()).toContain("have no Service now"));
     expect(await written()).toHaveLength(8);
-    expect(second.log.join()).toContain("have no Service now");
     await eventually(async () => expect(await written()).toHaveLength(0));
   });
 

@@ -10,9 +10,12 @@ import { freePorts } from "../servers/ports.ts";
 import { ask, folder, backend as newBackend, object, run as runFolder, upstream, virtualService } from "./gateway.ts";
 import { headworks, type Running, start } from "./headworks.ts";
 
+/** Requests for /slow, which are answered when the test says so. */
+const held: (() => void)[] = [];
 const backend = createServer((asked, answer) => {
-  const slow = asked.url?.startsWith("/slow") ? 700 : 0;
-  setTimeout(() => answer.end(`${asked.url} at the backend\n`), slow);
+  const respond = () => void answer.end(`${asked.url} at the backend\n`);
+  if (asked.url?.startsWith("/slow")) held.push(respond);
+  else respond();
 });
 const folders: string[] = [];
 beforeAll(() => new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve)));
@@ -93,9 +96,10 @@ describe.each(proxies)("run --proxy %s", (proxy) => {
     await using running = await gateway("--proxy", proxy);
     await expect.poll(() => statusOf(`${running.url}/a`)).toBe(200);
     const inFlight = getText(`${running.url}/slow`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await expect.poll(() => held.length).toBe(1);
     running.process.kill("SIGTERM");
     await running.said(/draining/);
+    held.pop()?.();
     expect(await inFlight).toBe("/slow at the backend\n");
     expect((await running.ended).code).toBe(0);
     expect(await statusOf(`${running.url}/a`)).toBeUndefined();
@@ -109,11 +113,12 @@ describe.each(proxies)("run --proxy %s", (proxy) => {
     await using second = await gateway("--proxy", proxy, "--grace", "60");
     await expect.poll(() => statusOf(`${second.url}/a`)).toBe(200);
     const inFlight = getText(`${second.url}/slow`).catch(() => "cut");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await expect.poll(() => held.length).toBe(1);
     second.process.kill("SIGINT");
     await second.said(/draining/);
     second.process.kill("SIGINT");
     expect((await second.ended).code).toBe(130);
+    held.pop()?.();
     await inFlight;
   });
 });
