@@ -71,7 +71,7 @@ test("credentials that cannot be had in time leave the next request on the conne
   client.on("data", (data) => {
     text += data.toString("latin1");
   });
-  client.write("GET /call HTTP/1.1\r\nHost: a\r\n\r\n");
+  client.write("GET /hurried HTTP/1.1\r\nHost: a\r\n\r\n");
   await expect.poll(() => parseRaw(text, false, false)?.status).toBe(504);
   text = "";
   let answerNow = () => {};
@@ -83,7 +83,7 @@ test("credentials that cannot be had in time leave the next request on the conne
   await expect.poll(() => upstream.requests.length).toBe(1);
   asking[0]?.writeHead(500).end();
   // Once a further one has waited in vain, the failure has come to the first.
-  expect((await rawRequest(plane.port, "GET /call HTTP/1.1\r\nHost: a\r\n\r\n"))?.status).toBeGreaterThanOrEqual(500);
+  expect((await rawRequest(plane.port, "GET /hurried HTTP/1.1\r\nHost: a\r\n\r\n"))?.status).toBeGreaterThanOrEqual(500);
   answerNow();
   await expect.poll(() => parseRaw(text, false, false)?.status).toBe(200);
   client.destroy();
@@ -122,6 +122,14 @@ function routes() {
   };
   const plain = to("/plain", "plain", 0, {});
   return routeConfig([
-    { name: "all", domains: ["*"], routes: [to("/call", "lambda", 300_000_000, { typedPerFilterConfig: call }), plain] },
+    {
+      name: "all",
+      domains: ["*"],
+      routes: [
+        to("/call", "lambda", 0, { typedPerFilterConfig: call }),
+        to("/hurried", "lambda", 300_000_000, { typedPerFilterConfig: call }),
+        plain,
+      ],
+    },
   ]);
 }
