@@ -4,8 +4,10 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { ListenAddress } from "../../src/dataplane/compile/listener.ts";
+import { createDataPlane } from "../../src/dataplane/dataplane.ts";
 import { certificates } from "../../src/dataplane/testing/certificates.ts";
-import { type InProcess, inProcess } from "../e2e/in-process.ts";
+import { type InProcess, inProcess, proxy } from "../e2e/in-process.ts";
 import { freePorts } from "../servers/ports.ts";
 import { ask, raw } from "./ask.ts";
 import { startEcho } from "./echo.ts";
@@ -14,12 +16,13 @@ import { type Given, type OptionCase, object, type Place, route, type Seen, type
 
 export interface Served extends AsyncDisposable {
   readonly process: InProcess;
-  of(each: OptionCase): Seen;
+  of(each: OptionCase, through?: "envoy" | "embedded"): Seen;
   /** What was said about the objects of a case. */
   saidOf(each: OptionCase): readonly string[];
 }
 
-export async function serve(cases: readonly OptionCase[]): Promise<Served> {
+/** @param embedded the embedded data plane serves them, too, on ports of its own */
+export async function serve(cases: readonly OptionCase[], embedded = false): Promise<Served> {
   await using open = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), "headworks-options-"));
   open.defer(() => rmSync(folder, { recursive: true, force: true }));
@@ -31,7 +34,7 @@ export async function serve(cases: readonly OptionCase[]): Promise<Served> {
     grpc: open.use(await startGrpc()),
     tls: { leaf: made.signed("leaf.test", authority), authority },
   };
-  const ports = await freePorts(cases.length + 1);
+  const ports = await freePorts((cases.length + 1) * (embedded ? 2 : 1));
   const places = new Map(
     cases.map((each, i): [OptionCase, Place] => {
       const name = `case-${i}`;
@@ -39,16 +42,28 @@ export async function serve(cases: readonly OptionCase[]): Promise<Served> {
       return [each, { name, port: ports[i] as number, host: `${name}.test`, folder: join(folder, name), servers }];
     }),
   );
+  const spare = ports.slice(cases.length + 1);
+  /** Of the embedded data plane, by those that the configuration says. */
+  const others = new Map<number, number>();
+  const bindOverride = (_: string, address: ListenAddress): ListenAddress => {
+    if (address.kind !== "tcp") return address;
+    const port = others.get(address.port) ?? (spare.pop() as number);
+    others.set(address.port, port);
+    return { ...address, port };
+  };
+  const plane = embedded ? open.use(createDataPlane({ proxy, bindOverride })) : undefined;
   const objects = cases.flatMap((each) => objectsOf(givenOf(each, placeOf(each)), placeOf(each)));
   const process = open.use(
     await inProcess({
       objects: [...upstreams(servers, ports[cases.length] as number), ...objects],
       gateway: { httpGateway: { virtualServiceSelector: { listener: shared } } },
+      ...(plane && { consumers: [plane] }),
       // Ten seconds by default.
       args: ["--file-flush-interval-msec", "20"],
     }),
   );
   await process.settled();
+  await plane?.settled();
   const stays = open.move();
 
   function placeOf(each: OptionCase): Place {
@@ -59,9 +74,10 @@ export async function serve(cases: readonly OptionCase[]): Promise<Served> {
 
   return {
     process,
-    of(each) {
+    of(each, through = "envoy") {
       const place = placeOf(each);
-      const port = hasListener(givenOf(each, place)) ? place.port : process.port;
+      const said = hasListener(givenOf(each, place)) ? place.port : process.port;
+      const port = through === "envoy" ? said : (others.get(said) ?? 0);
       return {
         ...place,
         port,

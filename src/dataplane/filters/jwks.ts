@@ -1,6 +1,6 @@
 // The keys of a JWT provider: written in the configuration, or fetched through a cluster and kept for a while.
 
-import type { CompactVerifyGetKey, JSONWebKeySet } from "jose";
+import type { CryptoKey, JSONWebKeySet, JWK } from "jose";
 import type { RemoteJwks } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import { durationMs, timeoutMs } from "../compile/durations.ts";
 import type { Tables } from "../exchange/tables.ts";
@@ -15,49 +15,38 @@ let library: Promise<typeof import("jose")> | undefined;
 
 /** Throws when the text is no key set. */
 export function localKeys(text: string): KeyCheck {
-  const set = JSON.parse(text) as JSONWebKeySet;
-  if (!Array.isArray(set?.keys)) throw new Error("is no JSON Web Key Set: it has no keys");
-  let keys: CompactVerifyGetKey | undefined;
+  const { keys } = JSON.parse(text) as JSONWebKeySet;
+  if (!Array.isArray(keys)) throw new Error("is no JSON Web Key Set: it has no keys");
+  // A key is another one for each algorithm.
+  const imported = new Map<string, Promise<CryptoKey | Uint8Array>>();
   return async (token) => {
     library ??= import("jose");
-    const { compactVerify, createLocalJWKSet, decodeProtectedHeader, errors } = await library;
-    try {
-      const { alg = "", kid } = decodeProtectedHeader(token);
-      if (alg.startsWith("HS")) return await anyOf(secretsFor(set, alg, kid), (key) => compactVerify(token, key, { algorithms: [alg] }));
-      keys ??= createLocalJWKSet(set);
-      await compactVerify(token, keys);
-      return undefined;
-    } catch (error) {
-      // Without a `kid`, several keys may be the one.
-      if (error instanceof errors.JWKSMultipleMatchingKeys) return anyOf(error, (key) => compactVerify(token, key));
-      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JOSENotSupported) return noKey;
-      return "Jwt verification fails";
+    const { compactVerify, decodeProtectedHeader, importJWK } = await library;
+    const { alg = "", kid } = decodeProtectedHeader(token);
+    let told = "Jwks doesn't have key to match kid or alg from Jwt";
+    for (const [index, key] of keys.entries()) {
+      if (!mayFit(key, alg, kid)) continue;
+      told = "Jwt verification fails";
+      const name = `${index} ${alg}`;
+      const ready = imported.get(name) ?? importJWK(key, alg);
+      imported.set(name, ready);
+      try {
+        await compactVerify(token, await ready, { algorithms: [alg] });
+        return undefined;
+      } catch {
+        // Another one may be the right one.
+      }
     }
+    return told;
   };
 }
 
-/** Keys that sign and verify, which the library does not take from a set. */
-function secretsFor({ keys }: JSONWebKeySet, alg: string, kid: string | undefined): Uint8Array[] {
-  return keys
-    .filter((key) => key.kty === "oct" && (key.alg ?? alg) === alg && (kid ?? key.kid) === (key.kid ?? kid))
-    .map(({ k }) => Buffer.from(String(k), "base64url"));
-}
+const algorithmOfCurve: Readonly<Record<string, string>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512" };
 
-const noKey = "Jwks doesn't have key to match kid or alg from Jwt";
-
-async function anyOf<Key>(
-  candidates: AsyncIterable<Key> | readonly Key[],
-  verify: (key: Key) => Promise<unknown>,
-): Promise<string | undefined> {
-  if (Array.isArray(candidates) && candidates.length === 0) return noKey;
-  for await (const key of candidates) {
-    const isRight = await verify(key).then(
-      () => true,
-      () => false,
-    );
-    if (isRight) return undefined;
-  }
-  return "Jwt verification fails";
+/** As Envoy: what either does not say fits. */
+function mayFit(key: JWK, alg: string, kid: string | undefined): boolean {
+  const own = key.kty === "EC" ? algorithmOfCurve[key.crv ?? ""] : key.alg;
+  return (own ?? alg) === alg && (kid === undefined || key.kid === undefined || kid === key.kid);
 }
 
 export type KeySource = (tables: Tables) => KeyCheck | Promise<KeyCheck | undefined>;

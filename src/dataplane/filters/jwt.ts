@@ -16,19 +16,8 @@ import { hasHeader, removeHeader } from "../http1/headers.ts";
 import { pathOnly, type RouteTest } from "../match.ts";
 import { NotExecutable } from "./guard.ts";
 import type { FilterRun, HttpFilter, Verdict } from "./http-filter.ts";
-import {
-  applyToken,
-  audienceOf,
-  compileProvider,
-  type Fault,
-  type JwtProvider,
-  missing,
-  notForUs,
-  readToken,
-  tokensIn,
-  unknownIssuer,
-  verify,
-} from "./jwtProvider.ts";
+import { checkTokens, checkWhatIsThere } from "./jwtCheck.ts";
+import { audienceOf, compileProvider, type Fault, type JwtProvider, missing, notForUs, unknownIssuer } from "./jwtProvider.ts";
 
 type Requirement = (exchange: Exchange) => Promise<Fault>;
 
@@ -128,7 +117,6 @@ function compileJwt(any: Any, findings: Findings): Config | undefined {
   for (const [name, provider] of Object.entries(message.providers)) {
     const place = findings.at(`providers[${JSON.stringify(name)}]`);
     if (provider.normalizePayloadInMetadata !== undefined) place.notExecuted("normalize_payload_in_metadata");
-    if (provider.failedStatusInMetadata !== "") place.notExecuted("failed_status_in_metadata");
     if (provider.clearRouteCache) place.notExecuted("clear_route_cache");
     providers.set(name, compileProvider(name, provider, place));
   }
@@ -204,19 +192,7 @@ function isOptional({ requiresType: type }: JwtRequirement): boolean {
 
 function ofProvider(provider: JwtProvider | undefined, audiences: ReadonlySet<string> | undefined): Requirement {
   if (provider === undefined) return uncheckable;
-  return (exchange) => check(exchange, provider, audiences ?? provider.audiences);
-}
-
-async function check(exchange: Exchange, provider: JwtProvider, audiences: ReadonlySet<string>): Promise<Fault> {
-  let fault: Fault = missing;
-  for (const token of tokensIn(exchange, provider)) {
-    const read = readToken(token.text);
-    fault = typeof read === "string" ? read : await verify(exchange, provider, audiences, token, read);
-    if (fault !== undefined || typeof read === "string") continue;
-    if (!exchange.isDone) applyToken(exchange, provider, token, read);
-    return undefined;
-  }
-  return fault;
+  return (exchange) => checkTokens(exchange, provider, audiences ?? provider.audiences);
 }
 
 /** One that is good is enough; of the others, what was there and wrong is told rather than what was not there. */
@@ -239,11 +215,10 @@ async function allOf(exchange: Exchange, requirements: readonly Requirement[]): 
 }
 
 /** Tokens of any provider. */
-async function whatIsThere(exchange: Exchange, providers: ReadonlyMap<string, JwtProvider | undefined>): Promise<Fault> {
-  const known = [...providers.values()].filter((each) => each !== undefined);
-  return anyOf(
+function whatIsThere(exchange: Exchange, providers: ReadonlyMap<string, JwtProvider | undefined>): Promise<Fault> {
+  return checkWhatIsThere(
     exchange,
-    known.map((provider) => ofProvider(provider, undefined)),
+    [...providers.values()].filter((each) => each !== undefined),
   );
 }
 

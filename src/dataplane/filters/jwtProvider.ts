@@ -7,10 +7,11 @@ import type { Findings } from "../compile/findings.ts";
 import { compileStringMatcher, type StringTest } from "../compile/strings.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { firstValue, queryParameter } from "../formatter.ts";
-import { headerValue, removeHeader, setHeader } from "../http1/headers.ts";
+import { headerValue, removeHeader } from "../http1/headers.ts";
 import { wireText } from "../text.ts";
 import { safeHeader } from "./authorization.ts";
 import { type KeySource, localKeys, remoteKeys } from "./jwks.ts";
+import { faultCode } from "./jwtFaults.ts";
 
 export interface JwtProvider {
   readonly name: string;
@@ -28,12 +29,15 @@ export interface JwtProvider {
   readonly padsPayload: boolean;
   readonly payloadKey: string;
   readonly headerKey: string;
+  readonly faultKey: string;
   readonly claims: readonly { readonly header: string; readonly path: readonly string[] }[];
   readonly keys: KeySource;
 }
 
 export interface Token {
   readonly text: string;
+  /** Where it was found; sorted as Envoy looks there. */
+  readonly place: string;
   /** Takes it out of the request. */
   readonly remove: () => void;
 }
@@ -51,15 +55,15 @@ export function tokensIn(exchange: Exchange, { fromHeaders, fromParams, fromCook
     const at = value?.indexOf(prefix) ?? -1;
     if (value === undefined || at < 0) continue;
     const text = /^[A-Za-z0-9\-_.=]*/.exec(value.slice(at + prefix.length).trimStart())?.[0] ?? "";
-    found.push({ text, remove: () => removeHeader(exchange.headers, name) });
+    found.push({ text, place: `0 ${name}${prefix}`, remove: () => removeHeader(exchange.headers, name) });
   }
   for (const name of fromParams) {
     const text = queryParameter(exchange.path, name);
-    if (text !== undefined) found.push({ text, remove: () => removeParameter(exchange, name) });
+    if (text !== undefined) found.push({ text, place: `1 ${name}`, remove: () => removeParameter(exchange, name) });
   }
   for (const name of fromCookies) {
     const cookie = (headerValue(exchange.headers, "cookie") ?? "").split(/; */).find((each) => each.startsWith(`${name}=`));
-    if (cookie !== undefined) found.push({ text: cookie.slice(name.length + 1), remove: () => undefined });
+    if (cookie !== undefined) found.push({ text: cookie.slice(name.length + 1), place: `2 ${name}`, remove: () => undefined });
   }
   return found;
 }
@@ -177,16 +181,24 @@ export function applyToken(exchange: Exchange, provider: JwtProvider, token: Tok
   if (!provider.forwards) token.remove();
   if (provider.payloadHeader !== "") {
     const padding = provider.padsPayload ? "=".repeat((4 - (payloadText.length % 4)) % 4) : "";
-    setHeader(exchange.headers, provider.payloadHeader, `${payloadText}${padding}`);
+    exchange.headers.push(provider.payloadHeader, `${payloadText}${padding}`);
   }
   for (const { header: name, path } of provider.claims) {
     const safe = safeHeader(name, claimText(payload, path) ?? "\n");
-    if (safe !== undefined) setHeader(exchange.headers, safe[0], safe[1]);
+    if (safe !== undefined) exchange.headers.push(safe[0], safe[1]);
   }
-  const told: JsonObject = { ...exchange.dynamicMetadata?.[namespace] };
-  if (provider.payloadKey !== "") told[provider.payloadKey] = payload;
-  if (provider.headerKey !== "") told[provider.headerKey] = header;
-  if (Object.keys(told).length > 0) exchange.dynamicMetadata = { ...exchange.dynamicMetadata, [namespace]: told };
+  if (provider.payloadKey !== "") tell(exchange, provider.payloadKey, payload);
+  if (provider.headerKey !== "") tell(exchange, provider.headerKey, header);
+}
+
+/** What is wrong with a token, where the provider wants that told. */
+export function tellFault(exchange: Exchange, { faultKey }: JwtProvider, message: string): void {
+  if (faultKey !== "") tell(exchange, faultKey, { code: faultCode(message), message });
+}
+
+function tell(exchange: Exchange, key: string, value: JsonObject): void {
+  const known = exchange.dynamicMetadata;
+  exchange.dynamicMetadata = { ...known, [namespace]: { ...known?.[namespace], [key]: value } };
 }
 
 /** Texts, numbers and truth as they are; lists and objects as base64url of their JSON. */
@@ -221,6 +233,7 @@ export function compileProvider(name: string, message: Message, findings: Findin
     padsPayload: message.padForwardPayloadHeader,
     payloadKey: message.payloadInMetadata,
     headerKey: message.headerInMetadata,
+    faultKey: message.failedStatusInMetadata,
     claims: message.claimToHeaders.map(({ headerName, claimName, claimPath }) => ({
       header: headerName.toLowerCase(),
       path: claimPath.length > 0 ? claimPath.map(({ key }) => key) : claimName.split("."),

@@ -16,7 +16,9 @@ const expires = Math.floor(Date.now() / 1000) + 3600;
 function token(claims: object, { privateKey }: { privateKey: KeyObject } = one): string {
   const type = privateKey.asymmetricKeyType;
   const alg = type === "rsa" ? "RS256" : type === "ec" ? "ES256" : "EdDSA";
-  const text = `${base64url({ alg })}.${base64url({ exp: expires, ...claims })}`;
+  // Keys without a name fit every token.
+  const kid = type === "ed25519" ? "e" : "any";
+  const text = `${base64url({ alg, kid })}.${base64url({ exp: expires, ...claims })}`;
   const signature =
     type === "ed25519"
       ? signBytes(null, Buffer.from(text), privateKey)
@@ -233,7 +235,7 @@ export const tokens: readonly OptionCase[] = [
               fileSink: {
                 path: `${folder}/log`,
                 stringFormat:
-                  "%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:principal:sub)% %DYNAMIC_METADATA(envoy.filters.http.jwt_authn:why:message)%\n",
+                  "%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:principal:sub)% %DYNAMIC_METADATA(envoy.filters.http.jwt_authn:why:code)% %DYNAMIC_METADATA(envoy.filters.http.jwt_authn:why:message)%\n",
               },
             },
           ],
@@ -245,12 +247,24 @@ export const tokens: readonly OptionCase[] = [
       },
     }),
     async observe({ ask, folder, servers, eventually }) {
-      equal((await ask("/", bearer("nonsense"))).status, 401);
+      const wrong = [
+        "nonsense",
+        ofShop({ exp: expires - 7200 }),
+        ofStaff(),
+        token({ iss: "https://shop.test" }, two),
+        ofShop({ nbf: "soon" }),
+      ];
+      for (const each of wrong) equal((await ask("/", bearer(each))).status, 401);
       equal((await ask("/", bearer(ofShop({ sub: "ann-of-the-log" })))).status, 403);
       ok(servers.grpc.received.some(({ text }) => text.includes("ann-of-the-log")));
       const { readFileSync } = await import("node:fs");
-      await eventually("it was logged", () => readFileSync(`${folder}/log`, "utf8").split("\n").length > 2);
-      match(readFileSync(`${folder}/log`, "utf8"), /^- Jwt is not in the form of .*\nann-of-the-log -\n$/);
+      const lines = () => readFileSync(`${folder}/log`, "utf8").split("\n");
+      await eventually("all is logged", () => lines().length > wrong.length + 1);
+      deepEqual(
+        lines().map((line) => line.split(" ", 2).join(" ")),
+        ["- 4", "- 3", "- 24", "- 26", "- 16", "ann-of-the-log -", ""],
+      );
+      match(lines()[0] ?? "", /Jwt is not in the form of/);
     },
   },
   {
