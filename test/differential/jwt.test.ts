@@ -72,6 +72,8 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
       forged: await sign(good, other.privateKey),
       kid: await sign(good, rsa.privateKey, "RS256", "two"),
       remote: await sign({ iss: "remote", sub: "bob" }, ec.privateKey, "ES256", ""),
+      elsewhere: await sign({ iss: "elsewhere" }, ec.privateKey, "ES256", ""),
+      expiredRemote: await sign({ iss: "remote", sub: "bob", exp: now - 3_600 }, ec.privateKey, "ES256", ""),
       ...Object.fromEntries(
         await Promise.all(wrongClaims.map(async (wrong) => [JSON.stringify(wrong), await signText({ ...good, ...wrong })])),
       ),
@@ -110,7 +112,7 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
         jwksSourceSpecifier: { case: "remoteJwks", value: { httpUri: uri("/keys"), cacheDuration: { seconds: 60n } } },
       },
       broken: {
-        issuer: "remote",
+        issuer: "elsewhere",
         fromHeaders: [{ name: "x-token", valuePrefix: "" }],
         jwksSourceSpecifier: { case: "remoteJwks", value: { httpUri: uri("/nothing") } },
       },
@@ -134,6 +136,8 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
         rule("/other-audience", { requiresType: { case: "providerAndAudiences", value: { providerName: "local", audiences: ["other"] } } }),
         rule("/optional", list("requiresAny", provider("local"), { requiresType: { case: "allowMissing", value: {} } })),
         rule("/whatever", list("requiresAny", provider("local"), { requiresType: { case: "allowMissingOrFailed", value: {} } })),
+        rule("/missing", { requiresType: { case: "allowMissing", value: {} } }),
+        rule("/failed", { requiresType: { case: "allowMissingOrFailed", value: {} } }),
         rule("/", provider("local")),
       ],
     };
@@ -157,7 +161,21 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
 
   test("the same requests are let in, with the same headers, and refused in the same words", async () => {
     expect(planes.plane.unsupported().map(({ message }) => message)).toEqual([]);
-    const paths = ["/x?q=1", "/open", "/remote", "/broken", "/any", "/all", "/other-audience", "/optional", "/whatever", "/off", "/named"];
+    const paths = [
+      "/x?q=1",
+      "/open",
+      "/remote",
+      "/broken",
+      "/any",
+      "/all",
+      "/other-audience",
+      "/optional",
+      "/whatever",
+      "/missing",
+      "/failed",
+      "/off",
+      "/named",
+    ];
     const ways = [
       [],
       ["X-Sub: forged", "X-Payload: forged"],
@@ -167,8 +185,13 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
     ];
     const all = paths.flatMap((path) => ways.map((headers) => request(`GET ${path}`, headers)));
     const byQuery = [request(`GET /remote?token=${tokens.remote}&a=b`), request(`GET /x?access_token=${tokens.good}`)];
+    // Several tokens where one provider looks: a bad one beside a good one may be the one that somebody behind believes.
+    const some = ["remote", "expiredRemote", "forged", "nonsense", "good"].map((name) => tokens[name]);
+    const pairs = ["/remote", "/any", "/all", "/optional", "/whatever", "/missing", "/failed"].flatMap((path) =>
+      some.flatMap((first) => some.map((second) => request(`GET ${path}?token=${first}`, [`X-Token: ${second}`]))),
+    );
     const preflight = request("OPTIONS /x", ["Origin: http://o", "Access-Control-Request-Method: GET"]);
-    const found = await differencesOf(planes, 0, [...all, ...byQuery, preflight]);
+    const found = await differencesOf(planes, 0, [...all, ...byQuery, ...pairs, preflight]);
     expect(found).toEqual([]);
   });
 });

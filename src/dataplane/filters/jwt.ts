@@ -66,6 +66,7 @@ function matches({ path, conditions }: RouteTest, exchange: Exchange): boolean {
 class JwtRun implements FilterRun {
   readonly #config: Config;
   readonly #requirement: Requirement;
+  #uri = "";
 
   constructor(config: Config, requirement: Requirement) {
     this.#config = config;
@@ -73,6 +74,8 @@ class JwtRun implements FilterRun {
   }
 
   onRequest(exchange: Exchange, resume: () => void): Verdict {
+    // As it came: good tokens are taken out of the path.
+    this.#uri = `${exchange.scheme}://${exchange.authority}${exchange.path.slice(0, 256)}`;
     this.#requirement(exchange).then(
       (fault) => {
         if (exchange.isDone || exchange.headSent) return;
@@ -87,7 +90,7 @@ class JwtRun implements FilterRun {
   #refuse(exchange: Exchange, fault: string): void {
     if (exchange.isDone || exchange.headSent) return;
     const status = fault === notForUs || fault === wrongName ? 403 : 401;
-    const realm = `Bearer realm="${`${exchange.scheme}://${exchange.authority}${exchange.path}`.slice(0, 256)}"`;
+    const realm = `Bearer realm="${this.#uri}"`;
     const challenge = fault === missing ? realm : `${realm}, error="invalid_token"`;
     const headers = !this.#config.isSilent ? ["www-authenticate", challenge] : [];
     reply(exchange, status, this.#config.isSilent ? "" : fault, "", `jwt_authn_access_denied{${fault.replaceAll(" ", "_")}}`, { headers });
