@@ -72,6 +72,7 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
       forged: await sign(good, other.privateKey),
       kid: await sign(good, rsa.privateKey, "RS256", "two"),
       remote: await sign({ iss: "remote", sub: "bob" }, ec.privateKey, "ES256", ""),
+      cookie: await sign({ iss: "cookie", sub: "eve" }, ec.privateKey, "ES256", ""),
       elsewhere: await sign({ iss: "elsewhere" }, ec.privateKey, "ES256", ""),
       expiredRemote: await sign({ iss: "remote", sub: "bob", exp: now - 3_600 }, ec.privateKey, "ES256", ""),
       ...Object.fromEntries(
@@ -111,6 +112,11 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
         fromParams: ["token"],
         jwksSourceSpecifier: { case: "remoteJwks", value: { httpUri: uri("/keys"), cacheDuration: { seconds: 60n } } },
       },
+      cookie: {
+        issuer: "cookie",
+        fromCookies: ["jar"],
+        jwksSourceSpecifier: { case: "localJwks", value: { specifier: { case: "inlineString", value: remote } } },
+      },
       broken: {
         issuer: "elsewhere",
         fromHeaders: [{ name: "x-token", valuePrefix: "" }],
@@ -136,6 +142,7 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
         rule("/other-audience", { requiresType: { case: "providerAndAudiences", value: { providerName: "local", audiences: ["other"] } } }),
         rule("/optional", list("requiresAny", provider("local"), { requiresType: { case: "allowMissing", value: {} } })),
         rule("/whatever", list("requiresAny", provider("local"), { requiresType: { case: "allowMissingOrFailed", value: {} } })),
+        rule("/cookie", provider("cookie")),
         rule("/missing", { requiresType: { case: "allowMissing", value: {} } }),
         rule("/failed", { requiresType: { case: "allowMissingOrFailed", value: {} } }),
         rule("/", provider("local")),
@@ -186,12 +193,38 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
     const all = paths.flatMap((path) => ways.map((headers) => request(`GET ${path}`, headers)));
     const byQuery = [request(`GET /remote?token=${tokens.remote}&a=b`), request(`GET /x?access_token=${tokens.good}`)];
     // Several tokens where one provider looks: a bad one beside a good one may be the one that somebody behind believes.
-    const some = ["remote", "expiredRemote", "forged", "nonsense", "good"].map((name) => tokens[name]);
+    const some = ["remote", "expiredRemote", "forged", "nonsense", "good", "cookie"].map((name) => tokens[name]);
     const pairs = ["/remote", "/any", "/all", "/optional", "/whatever", "/missing", "/failed"].flatMap((path) =>
       some.flatMap((first) => some.map((second) => request(`GET ${path}?token=${first}`, [`X-Token: ${second}`]))),
     );
+    // The same place, twice.
+    const twice = some.flatMap((first) =>
+      some.flatMap((second) => [
+        request("GET /remote", [`X-Token: ${first}`, `X-Token: ${second}`]),
+        request("GET /remote", [`X-Token: ${first},${second}`]),
+        request(`GET /remote?token=${first}&token=${second}`),
+        request("GET /x", [`Authorization: Bearer ${first}`, `Authorization: Bearer ${second}`]),
+        request("GET /x", [`Authorization: Bearer ${first}, Bearer ${second}`]),
+        request("GET /cookie", [`Cookie: jar=${first}; other=1; jar=${second}`]),
+        request("GET /cookie", [`Cookie: jar=${first}`, `Cookie: jar=${second}`]),
+      ]),
+    );
+    const odd = [
+      request("GET /x", [`Authorization: bearer ${tokens.good}`]),
+      request("GET /x", [`Authorization: Basic eA==,Bearer ${tokens.good}`]),
+      request("GET /x", [`Authorization: Bearer   ${tokens.good}  `]),
+      request("GET /x", [`Authorization: Bearer "${tokens.good}"`]),
+      request("GET /x", ["Authorization: Bearer"]),
+      request("GET /x", ["Authorization: Bearer "]),
+      request("GET /remote", ["X-Token:"]),
+      request("GET /remote?token="),
+      request("GET /remote?token"),
+      request("GET /cookie", ["Cookie: jar="]),
+      request("GET /cookie", [`Cookie: jar="${tokens.cookie}"`]),
+      request("GET /cookie", [`Cookie: xjar=1; jar=${tokens.cookie}; a=b`]),
+    ];
     const preflight = request("OPTIONS /x", ["Origin: http://o", "Access-Control-Request-Method: GET"]);
-    const found = await differencesOf(planes, 0, [...all, ...byQuery, ...pairs, preflight]);
+    const found = await differencesOf(planes, 0, [...all, ...byQuery, ...pairs, ...twice, ...odd, preflight]);
     expect(found).toEqual([]);
   });
 });

@@ -6,8 +6,8 @@ import { durationMs } from "../compile/durations.ts";
 import type { Findings } from "../compile/findings.ts";
 import { compileStringMatcher, type StringTest } from "../compile/strings.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { firstValue, queryParameter } from "../formatter.ts";
-import { headerValue, removeHeader } from "../http1/headers.ts";
+import { queryParameter } from "../formatter.ts";
+import { headerValues, removeHeader } from "../http1/headers.ts";
 import { wireText } from "../text.ts";
 import { safeHeader } from "./authorization.ts";
 import { type KeySource, localKeys, remoteKeys } from "./jwks.ts";
@@ -50,22 +50,35 @@ export const unknownIssuer = "Jwt issuer is not configured";
 
 export function tokensIn(exchange: Exchange, { fromHeaders, fromParams, fromCookies }: JwtProvider): Token[] {
   const found: Token[] = [];
-  for (const { name, prefix } of fromHeaders) {
-    const value = firstValue(exchange, name);
-    const at = value?.indexOf(prefix) ?? -1;
-    if (value === undefined || at < 0) continue;
-    const text = /^[A-Za-z0-9\-_.=]*/.exec(value.slice(at + prefix.length).trimStart())?.[0] ?? "";
-    found.push({ text, place: `0 ${name}${prefix}`, remove: () => removeHeader(exchange.headers, name) });
-  }
+  for (const { name, prefix } of fromHeaders)
+    for (const [index, value] of valuesOf(exchange, name).entries()) {
+      const at = value.indexOf(prefix);
+      if (at < 0) continue;
+      // As Envoy: a prefix may be followed by more than one blank.
+      const text = prefix === "" ? value : value.slice(at + prefix.length).replace(/^[^A-Za-z0-9\-_=.]+/, "");
+      found.push({
+        text,
+        place: `0 ${name}${prefix} ${String(index).padStart(4, "0")}`,
+        remove: () => removeHeader(exchange.headers, name),
+      });
+    }
   for (const name of fromParams) {
     const text = queryParameter(exchange.path, name);
     if (text !== undefined) found.push({ text, place: `1 ${name}`, remove: () => removeParameter(exchange, name) });
   }
   for (const name of fromCookies) {
-    const cookie = (headerValue(exchange.headers, "cookie") ?? "").split(/; */).find((each) => each.startsWith(`${name}=`));
-    if (cookie !== undefined) found.push({ text: cookie.slice(name.length + 1), place: `2 ${name}`, remove: () => undefined });
+    const lines = headerValues(exchange.headers, "cookie");
+    const cookie = lines.flatMap((each) => each.split(/; */)).find((each) => each.startsWith(`${name}=`));
+    if (cookie !== undefined)
+      found.push({ text: cookie.slice(name.length + 1).replace(/^"(.*)"$/, "$1"), place: `2 ${name}`, remove: () => undefined });
   }
   return found;
+}
+
+/** Of several lines each is a token, but for the header that Envoy keeps as one. */
+function valuesOf({ headers }: Exchange, name: string): string[] {
+  const values = headerValues(headers, name);
+  return name === "authorization" && values.length > 1 ? [values.join()] : values;
 }
 
 function removeParameter(exchange: Exchange, name: string): void {

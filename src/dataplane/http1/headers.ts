@@ -12,6 +12,13 @@ export function headerValue(headers: Headers, name: string): string | undefined 
   return value;
 }
 
+/** Of each line with the name. */
+export function headerValues(headers: Headers, name: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) values.push(headers[i + 1] as string);
+  return values;
+}
+
 export function hasHeader(headers: Headers, name: string): boolean {
   for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true;
   return false;
