@@ -43,7 +43,7 @@ const changing = new Set(["POST", "PUT", "DELETE", "PATCH"]);
 /** Host and port of a URL; of what is none, the text itself. */
 function hostOf(text: string | undefined): string {
   if (text === undefined) return "";
-  const match = /^https?:\/\/(?:[^/?#@]*@)?([^/?#]*)/i.exec(text);
+  const match = /^[a-z]+:\/\/(?:[^/?#@\\]*@)?([^/?#@\\]+)(?:[/?#]|$)/i.exec(text);
   return match?.[1] ?? text;
 }
 
