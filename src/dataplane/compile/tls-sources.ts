@@ -15,7 +15,7 @@ export function bytesOf(source: DataSource | undefined): Buffer | undefined {
     case "inlineString":
       return Buffer.from(specifier.value, "utf8");
     case "filename":
-      return read(specifier.value);
+      return readFile(specifier.value);
     default:
       return undefined;
   }
@@ -26,7 +26,8 @@ export function isFileOfTls(path: string): boolean {
   return /\b(certificate_chain|private_key|ocsp_staple|trusted_ca)\.filename$/.test(path);
 }
 
-function read(path: string): Buffer {
+/** Throws, in words for the user. */
+export function readFile(path: string): Buffer {
   try {
     // What is no file could keep us waiting, or never end.
     const about = statSync(path);

@@ -46,7 +46,7 @@ export class SdsSecrets {
       secret: undefined,
       stream: new SdsStream(source, this.#node, {
         onSecret: (bytes) => this.#onSecret(source, followed, bytes),
-        onEnd: (why) => this.#tell(source, followed, why),
+        onTrouble: (why) => this.#tell(source, followed, why),
       }),
     };
     this.#followed.set(key, followed);
