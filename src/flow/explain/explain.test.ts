@@ -363,6 +363,25 @@ spec:
   expect(most("/").filters).toEqual([{ name: "envoy.filters.http.fault", did: "answered" }]);
 });
 
+test("a filter that the embedded data plane does not execute is taken to let a request pass, and is named", async () => {
+  const processor = "{grpcService: {extProcServerRef: {name: pets, namespace: shop}}}";
+  const processing = gateway.replace("httpGateway: {}", `httpGateway: {options: {extProc: ${processor}}}`);
+  const host = `
+apiVersion: gateway.solo.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec:
+  virtualHost:
+    domains: [shop.local]
+    routes: [{matchers: [{prefix: /}], routeAction: {single: {upstream: {name: pets, namespace: shop}}}}]
+`;
+  const ask = await explaining({ "gateway.yaml": processing, "host.yaml": host, "upstreams.yaml": upstreams });
+  const explanation = ask("/pets");
+  expect(explanation.filters).toContainEqual({ name: "envoy.filters.http.ext_proc", did: "waits" });
+  expect(explanation.answer).toEqual({ by: "upstream" });
+  expect(explanation.notes.join()).toMatch(/not tried here: .*ext_proc\); requests that it is about are answered with 500/);
+});
+
 test("the filter chain is found by the server name, and says who wrote its TLS", async () => {
   using made = certificates();
   const { certificate, key } = made.selfSigned("a.test");
