@@ -69,13 +69,13 @@ async function serverOf(answer: (stream: ServerHttp2Stream, headers: IncomingHtt
   };
 }
 
-function follow(source: SecretSource | undefined) {
+function follow(source: SecretSource | undefined, patienceMs = 60_000) {
   const troubles: string[] = [];
   const stream = new SdsStream(
     source as SecretSource,
     "role",
     { onSecret: () => undefined, onTrouble: (why) => void troubles.push(why) },
-    50,
+    patienceMs,
   );
   stream.start();
   return { troubles, [Symbol.dispose]: () => stream.close() };
@@ -114,7 +114,7 @@ test("what keeps a server from being asked, or from answering, is told", async (
     [sourceOf(silent.target, withToken(import.meta.filename, "x")).source, 'Invalid character in header content ["x"]'],
     [sourceOf(silent.target, withToken(file, "connection")).source, expect.stringContaining("forbidden")],
   ] as const) {
-    using followed = follow(source);
+    using followed = follow(source, why === "it has said nothing yet" ? 50 : undefined);
     await expect.poll(() => followed.troubles[0]).toEqual(why);
   }
 });
