@@ -38,7 +38,7 @@ import { localRateLimit } from "./features/localRateLimit.ts";
 import { outlierDetection } from "./features/outlierDetection.ts";
 import { preconnect } from "./features/preconnect.ts";
 import { proxyProtocol } from "./features/proxyProtocol.ts";
-import { rateLimit } from "./features/rateLimit.ts";
+import { rateLimit } from "./features/rateLimit/rateLimit.ts";
 import { rbac } from "./features/rbac/rbac.ts";
 import { restFunctions } from "./features/restFunctions.ts";
 import { retries } from "./features/retries.ts";

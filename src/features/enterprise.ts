@@ -27,10 +27,6 @@ interface Enterprise {
 /** The rate limits that only Solo's server understands. */
 const rateLimits: Readonly<Record<string, string>> = {
   ratelimitBasic: "ratelimitBasic",
-  rateLimitEarlyConfigs: "RateLimitConfig",
-  rateLimitRegularConfigs: "RateLimitConfig",
-  ratelimitEarly: "RateLimitEarly",
-  ratelimitRegular: "RateLimitRegular",
 };
 
 const ownRateLimits = "use ratelimit.rateLimits with a rate limit service (ratelimitServer), or ratelimit.localRatelimit";

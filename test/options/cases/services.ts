@@ -401,6 +401,58 @@ export const services: readonly OptionCase[] = [
       deepEqual([await statusOf("/", "free"), await statusOf("/", "limited"), await statusOf("/own", "free")], [200, 429, 429]);
     },
   },
+  ...([false, true] as const).map(
+    (rateLimitBeforeAuth): OptionCase => ({
+      fact: `limits are asked for before or after authorization, as is written, whatever is usual (${rateLimitBeforeAuth ? "before" : "after"})`,
+      options: ["ratelimitEarly", "rateLimitEarlyConfigs", "ratelimitRegular", "rateLimitRegularConfigs"].flatMap((field) => [
+        `virtualHost.${field}`,
+        `route.${field}`,
+      ]),
+      given: ({ name }) => {
+        const byUser = limits({ requestHeaders: { headerName: "x-user", descriptorKey: "user" } });
+        const config = { refs: [{ name: "users", namespace: name }] };
+        return {
+          http: {
+            ratelimitServer: { ratelimitServerRef: grpc, requestTimeout: "5s", rateLimitBeforeAuth },
+            extauth: { extauthzServerRef: grpc, requestTimeout: "5s" },
+          },
+          objects: [rateLimitConfig("users", name, byUser)],
+          virtualHost: { ...custom(), ratelimitEarly: byUser },
+          routes: [
+            { ...route({ options: { ratelimitRegular: byUser } }), matchers: [{ prefix: "/regular" }] },
+            {
+              ...route({ options: { ratelimitRegular: { ...limits(key("free")), includeVhRateLimits: true } } }),
+              matchers: [{ prefix: "/both" }],
+            },
+            { ...route({ options: { rateLimitRegularConfigs: config } }), matchers: [{ prefix: "/configs/regular" }] },
+            { ...route({ options: { rateLimitEarlyConfigs: config } }), matchers: [{ prefix: "/configs/early" }] },
+            route(),
+          ],
+        };
+      },
+      async observe({ ask }) {
+        // Nobody is let in here without a token: who is told of a limit was not asked for it.
+        const status = async (path: string, headers: Readonly<Record<string, string>>) => (await ask(path, { headers })).status;
+        const statuses = async (path: string) => [
+          await status(path, { "x-user": "limited" }),
+          await status(path, { "x-user": "limited", "x-token": "let-me-in" }),
+          await status(path, { "x-user": "free", "x-token": "let-me-in" }),
+        ];
+        deepEqual(await statuses("/"), [429, 429, 200]);
+        deepEqual(await statuses("/regular"), [403, 429, 200]);
+        deepEqual(await statuses("/both"), [429, 429, 200]);
+        deepEqual(await statuses("/configs/regular"), [403, 429, 200]);
+        deepEqual(await statuses("/configs/early"), [429, 429, 200]);
+      },
+    }),
+  ),
+  {
+    fact: "that a local limit is in the wrong place is said",
+    options: ["virtualHost.ratelimitEarly"],
+    says: /ratelimitEarly\.localRatelimit: a local limit is applied before authorization.* \[write it in/,
+    given: { virtualHost: { ratelimitEarly: { localRatelimit: { maxTokens: 1 } } } },
+    observe: async ({ ask }) => equal((await ask()).status, 200),
+  },
   {
     fact: "a RateLimitConfig that is not there is told",
     options: ["route.rateLimitConfigs"],

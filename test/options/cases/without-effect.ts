@@ -7,10 +7,6 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const limits: Fields = {
   ratelimitBasic: {},
-  ratelimitEarly: {},
-  rateLimitEarlyConfigs: {},
-  ratelimitRegular: {},
-  rateLimitRegularConfigs: {},
 };
 const access: Fields = { waf: {} };
 const others: Fields = { dlp: {}, extensions: { configs: { any: {} } } };
