@@ -1,7 +1,10 @@
 // How Upstreams are spoken to, seen by servers that tell what they were told: TLS, HTTP/2, gRPC, the PROXY protocol, names and weights.
+import { constants } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { createServer as createHttp2, createSecureServer } from "node:http2";
 import { createServer as createHttps } from "node:https";
 import { type AddressInfo, createServer as createNet, type Server } from "node:net";
+import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { Client, credentials, Server as GrpcServer, Metadata, ServerCredentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -16,6 +19,7 @@ describe.each(proxies)("through %s", (proxy) => {
   let made: Certificates;
   let files: Folder;
   let running: Running;
+  let renew = () => {};
   const open = new AsyncDisposableStack();
   const row = (name: string, run: () => Promise<void>) => test(name, run, 20_000);
 
@@ -49,6 +53,7 @@ describe.each(proxies)("through %s", (proxy) => {
           sds: { targetUri: `127.0.0.1:${sds}`, certificatesSecretName: "client", validationContextName: "roots" },
         },
       },
+      files: { ...at(tls, own), sslConfig: { sni: "web.test", sslFiles: filesOf(made.folder, client, authority) } },
       h2c: { ...at(h2c), useHttp2: true },
       h2: { ...at(h2, own), useHttp2: true, sslConfig: { ...mutual, alpnProtocols: ["h2"] } },
       grpc: { ...at(grpc), useHttp2: true },
@@ -63,7 +68,9 @@ describe.each(proxies)("through %s", (proxy) => {
         },
       },
     };
-    files.write("secrets.yaml", [secret("mutual", client, authority), secret("stranger", client, made.selfSigned("stranger.test"))]);
+    const stranger = secret("stranger", client, made.selfSigned("stranger.test"));
+    files.write("secrets.yaml", [secret("mutual", client, authority), stranger]);
+    renew = () => files.write("secrets.yaml", [secret("mutual", made.signed("renewed.test", authority), authority), stranger]);
     for (const [name, spec] of Object.entries(upstreams))
       files.write(`${name}.yaml`, [object("Upstream", name, spec), virtualService(name, name)]);
     running = open.use(await run(files, "--proxy", proxy));
@@ -91,6 +98,7 @@ describe.each(proxies)("through %s", (proxy) => {
     expect(await told("stranger")).toBe(503);
     expect(await told("othername")).toBe(503);
   });
+  row("mutual TLS with files of this machine", () => untilTold("files", { sni: "web.test", client: "gateway.test", isAuthorized: true }));
   row("mutual TLS by SDS", () => untilTold("sds", { sni: "web.test", client: "gateway.test", isAuthorized: true }));
 
   row("HTTP/2 with prior knowledge", () => untilTold("h2c", { version: "2.0", path: "/p", alpn: null }));
@@ -119,6 +127,12 @@ describe.each(proxies)("through %s", (proxy) => {
     expect(ofOne).toBeLessThan(190);
   });
 
+  row("a certificate that is renewed is shown to the next connection", async () => {
+    renew();
+    await until("it is shown", async () => (await told("mutual"))?.client === "renewed.test");
+    expect(await told("mutual")).toEqual({ sni: "web.test", client: "renewed.test", isAuthorized: true });
+  });
+
   test("nothing was said to be wrong", () => expect(running.stderr()).not.toMatch(/✖/));
 });
 
@@ -127,6 +141,18 @@ const base64 = (text: string) => Buffer.from(text).toString("base64");
 function secret(name: string, { certificate, key }: KeyPair, authority: KeyPair): object {
   const data = { "tls.crt": base64(certificate), "tls.key": base64(key), "ca.crt": base64(authority.certificate) };
   return { apiVersion: "v1", kind: "Secret", type: "kubernetes.io/tls", metadata: { name, namespace: "gloo-system" }, data };
+}
+
+function filesOf(folder: string, { certificate, key }: KeyPair, authority: KeyPair): object {
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  return {
+    tlsCert: file("client.crt", certificate),
+    tlsKey: file("client.key", key),
+    rootCa: file("authority.crt", authority.certificate),
+  };
 }
 
 interface Listening extends AsyncDisposable {
@@ -147,11 +173,13 @@ async function listening(server: Server, end = () => {}): Promise<Listening> {
   };
 }
 
-/** Tells the SNI, and which certificate it was shown. */
+/** Tells the SNI, and which certificate it was shown; each request has a connection of its own, and each of them a whole handshake. */
 function tlsServer({ certificate: cert, key }: KeyPair, { certificate: ca }: KeyPair): Promise<Listening> {
+  const secureOptions = constants.SSL_OP_NO_TICKET;
   return listening(
-    createHttps({ cert, key, ca, requestCert: true, rejectUnauthorized: false }, (request, response) => {
+    createHttps({ cert, key, ca, secureOptions, requestCert: true, rejectUnauthorized: false }, (request, response) => {
       const socket = request.socket as TLSSocket & { servername?: string };
+      response.setHeader("connection", "close");
       response.end(
         JSON.stringify({
           sni: socket.servername,

@@ -1,16 +1,19 @@
 // How an SDS server is asked, and what is said of one that does not answer.
 
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { packAny } from "../../envoy/encode.ts";
 import { FileBasedMetadataConfigSchema } from "../../gen/envoy/envoy/config/grpc_credential/v3/file_based_metadata_pb.js";
 import { SdsSecretConfigSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { compileSecretSource, type SecretSource } from "../compile/secret-source.ts";
 import { SdsStream } from "./sds-stream.ts";
+
+const temporary = mkdtempSync(join(tmpdir(), "sds-"));
+afterAll(() => rmSync(temporary, { recursive: true }));
 
 function sourceOf(targetUri: string, more: object = {}): { readonly source: SecretSource | undefined; readonly unsupported?: string } {
   const targetSpecifier = { case: "googleGrpc", value: { targetUri, statPrefix: "sds", ...more } };
@@ -82,7 +85,7 @@ function follow(source: SecretSource | undefined, patienceMs = 60_000) {
 }
 
 test("a call has the token that is in a file, the newest each time", async () => {
-  const file = join(tmpdir(), `sds-token-${process.pid}`);
+  const file = join(temporary, "token");
   writeFileSync(file, "one\n");
   const seen: unknown[] = [];
   using server = await serverOf((stream, headers) => {
@@ -96,7 +99,7 @@ test("a call has the token that is in a file, the newest each time", async () =>
 });
 
 test("what keeps a server from being asked, or from answering, is told", async () => {
-  const file = join(tmpdir(), `sds-header-${process.pid}`);
+  const file = join(temporary, "header");
   writeFileSync(file, "one");
   using silent = await serverOf(() => undefined);
   using confused = await serverOf((stream) => void stream.respond({ ":status": 404 }, { endStream: true }));
