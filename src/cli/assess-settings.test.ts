@@ -21,9 +21,7 @@ test("what is not set, off or empty is not worth a word", () => {
 });
 
 test("a source of secrets that is not read blocks; an enterprise part is named as such", () => {
-  expect(
-    notesOnSettings(ref, { vaultSecretSource: {}, cachingServer: {}, gateway: { enableGatewayController: false } }),
-  ).toMatchObject([
+  expect(notesOnSettings(ref, { vaultSecretSource: {}, cachingServer: {}, gateway: { enableGatewayController: false } })).toMatchObject([
     { subject: "Settings gloo-system/default vaultSecretSource", weight: "blocks" },
     { subject: "Settings gloo-system/default gateway.enableGatewayController" },
     { subject: "Settings gloo-system/default cachingServer", isEnterprise: true },
