@@ -5,7 +5,7 @@ import { connect, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { freePort, freePorts } from "../../test/servers/ports.ts";
-import { bestOf } from "../lib/testing/bestOf.ts";
+import { bestOf, cpuMs } from "../lib/testing/bestOf.ts";
 import { type Http2TestClient, http2Client, http2Upstream } from "./testing/http2.ts";
 import { rawRequest, rawUpstream } from "./testing/raw.ts";
 import {
@@ -191,9 +191,9 @@ test("an edit of one virtual host of 10,000 compiles that one alone", async () =
     const before = plane.plane.routeConfig("routes");
     hosts[5_000] = { ...(hosts[5_000] as (typeof hosts)[0]), routes: [toCluster("b", { name: `changed-${round}` })] };
     const next = routeConfig(hosts);
-    const start = performance.now();
+    const start = cpuMs();
     plane.publish(next);
-    const end = performance.now();
+    const end = cpuMs();
     const after = plane.plane.routeConfig("routes");
     expect(after?.hosts.filter((host, index) => host !== before?.hosts[index]).map((host) => host.name)).toEqual(["host-5000"]);
     expect(after?.domains.find("h5000.example")?.routes[0]?.name).toBe(`changed-${round}`);

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
 import { resourceOfBytes } from "../envoy/encode.ts";
+import { bestOfThree, cpuMs } from "../lib/testing/bestOf.ts";
 import { typeUrls } from "../model/envoy-resource.ts";
 import { blamed, presentable } from "./refusal.ts";
 
@@ -61,11 +62,11 @@ test("what Envoy varies on purpose is made equal, control characters go, length 
   expect(presentable("many words ".repeat(10_000)).length).toBeLessThan(2100);
 });
 
-test("a message built to be slow is not", () => {
-  const start = performance.now();
+test("a message built to be slow is not", bestOfThree, () => {
+  const start = cpuMs();
   for (const hostile of ["-----BEGIN ".repeat(9000), 'token "\\'.repeat(12_000), "A".repeat(100_000), "name: ".repeat(16_000)]) {
     presentable(hostile);
     blamed(sent, hostile);
   }
-  expect(performance.now() - start).toBeLessThan(1000);
+  expect(cpuMs() - start).toBeLessThan(1000);
 });

