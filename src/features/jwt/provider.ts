@@ -1,7 +1,8 @@
 // One provider of tokens as Envoy takes it. What is wrong is said at its place; undefined where it cannot be used.
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type Message, type MessageInitShape } from "@bufbuild/protobuf";
+import { violationsOf } from "../../envoy/constraints.ts";
 import { clusterName } from "../../envoy/names.ts";
-import type { JwtProviderSchema } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
+import { JwtProviderSchema } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import type {
   ClaimToHeader,
   Jwks,
@@ -13,7 +14,7 @@ import { formatRef } from "../../model/ref.ts";
 import type { OptionContext } from "../../plugin/feature.ts";
 import { localKeys } from "./keys.ts";
 
-type ProviderInit = MessageInitShape<typeof JwtProviderSchema>;
+type ProviderInit = Exclude<MessageInitShape<typeof JwtProviderSchema>, Message>;
 type KeySource = NonNullable<ProviderInit["jwksSourceSpecifier"]>;
 
 export function providerInit(provider: Provider, field: string, context: OptionContext): ProviderInit | undefined {
@@ -28,7 +29,7 @@ export function providerInit(provider: Provider, field: string, context: OptionC
   if (clockSkewSeconds === 0)
     context.warn(`${field}.clockSkewSeconds`, "Envoy takes 0 for its default of 60 seconds", { hint: "write 1 for next to none" });
   if (jwksSourceSpecifier === undefined || sources === undefined || claims === undefined) return undefined;
-  return {
+  const init: ProviderInit = {
     issuer,
     audiences: [...audiences],
     jwksSourceSpecifier,
@@ -38,6 +39,13 @@ export function providerInit(provider: Provider, field: string, context: OptionC
     ...(clockSkewSeconds && { clockSkewSeconds }),
     failedStatusInMetadata: attachFailedStatusToMetadata,
   };
+  const [violation] = violationsOf(JwtProviderSchema, create(JwtProviderSchema, init));
+  if (violation === undefined) return init;
+  context.refuse(field, `Envoy would refuse ${violation.path}: ${violation.message}`, {
+    reason: "RouteRefusedByEnvoy",
+    hint: "correct the value, or leave it out",
+  });
+  return undefined;
 }
 
 function keySource(written: Jwks | undefined, field: string, context: OptionContext): KeySource | undefined {

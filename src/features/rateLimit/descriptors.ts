@@ -1,9 +1,10 @@
 // What is asked of a rate limit service about a request: descriptors, as actions make them.
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { violationsOf } from "../../envoy/constraints.ts";
 import { regexFault, regexMatcher } from "../../envoy/regex.ts";
-import type {
-  HeaderMatcherSchema,
-  RateLimit_ActionSchema,
+import {
+  type HeaderMatcherSchema,
+  type RateLimit_ActionSchema,
   RateLimitSchema,
 } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import {
@@ -51,18 +52,25 @@ export function limits(written: readonly RateLimitActions[], field: string, stag
     if (type !== LimitType.REQUEST)
       context.warn(`${at}.type`, "only requests are counted here, whatever the type", { reason: "OptionNotSupported" });
     const override = limit && overrideOf(limit);
-    const whole = (made: readonly (ActionInit | undefined)[]): LimitInit[] =>
-      made.length > 0 && made.every((each) => each !== undefined)
-        ? [{ stage, actions: [...made], ...(override && { limit: override }) }]
-        : [];
-    const single = whole(actions.map((action, j) => actionOf(action, `${at}.actions[${j}]`, isSet(actions), context)));
+    const whole = (made: readonly (ActionInit | undefined)[], place: string): LimitInit[] => {
+      if (made.length === 0 || made.some((each) => each === undefined)) return [];
+      const limit = create(RateLimitSchema, { stage, actions: [...made] as ActionInit[], ...(override && { limit: override }) });
+      const [violation] = violationsOf(RateLimitSchema, limit);
+      if (violation === undefined) return [limit];
+      context.refuse(place, `Envoy would refuse ${violation.path}: ${violation.message}`, { reason: "RouteRefusedByEnvoy" });
+      return [];
+    };
+    const single = whole(
+      actions.map((action, j) => actionOf(action, `${at}.actions[${j}]`, isSet(actions), context)),
+      `${at}.actions`,
+    );
     if (setActions.length === 0) return single;
     context.warn(`${at}.setActions`, "a set is sent as one descriptor, with what the request has, for which your service needs a rule", {
       reason: "OptionNotSupported",
       hint: "let the service look for generic_key solo.setDescriptor.uniqueValue, which comes first; or write actions, a list for each descriptor",
     });
     const set = setActions.map((action, j) => actionOf(action, `${at}.setActions[${j}]`, true, context));
-    return [...single, ...whole(isSet(setActions) ? set : [setOf, ...set])];
+    return [...single, ...whole(isSet(setActions) ? set : [setOf, ...set], `${at}.setActions`)];
   });
 }
 

@@ -661,8 +661,6 @@ export function routeRules(flavour: Flavour, around: RouteSurroundings, rarity: 
     "wasm",
     "tap",
     "ratelimit_basic",
-    "ratelimit_early",
-    "ratelimit_regular",
     "rate_limit_configs",
     "rate_limit_early_configs",
     "rate_limit_regular_configs",

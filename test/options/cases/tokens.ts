@@ -397,6 +397,15 @@ function unusable(level: "virtualHost" | "route"): OptionCase[] {
       { [jwtField]: after({ jwks: { remote: { url: "https://keys.test" } } }) },
     ],
     [
+      "a time that is none",
+      /providers\.p0: Envoy would refuse remoteJwks\.cacheDuration/,
+      {
+        [jwtField]: after({
+          jwks: { remote: { url: "https://keys.test", upstreamRef: { name: "echo", namespace: shared }, cacheDuration: "0s" } },
+        }),
+      },
+    ],
+    [
       "a header that is none",
       /claimsToHeaders\[0\]\.header: "x user" is no name/,
       { [jwtField]: after({ ...shop, claimsToHeaders: [{ claim: "sub", header: "x user" }] }) },
