@@ -21,7 +21,6 @@ function host(label: string, options: Options = {}): Candidate {
     isHealthy: health === undefined,
     isDegraded: health === "degraded",
     activeRequests: 0,
-    currentWeight: 0,
     spec: {
       weight: 1,
       priority: 0,
@@ -122,6 +121,25 @@ test("each host of a locality gets its turn, whatever the other localities get",
   const zone = (name: string) => [1, 2].map((i) => host(`${name}${i}`, { zone: name, zoneWeight: 1 }));
   const hosts = [...zone("a"), ...zone("b")];
   expect(shares(new Balancer(hosts, { ...roundRobin, byLocality: true }))).toEqual({ a1: 25, a2: 25, b1: 25, b2: 25 });
+});
+
+test("weights count in each subset on their own, and over changes", () => {
+  const weights: Record<string, [number, string[]]> = { a: [1, ["x", "y"]], b: [2, ["x", "y"]], c: [3, ["y"]], d: [6, ["z"]] };
+  const hosts = Object.entries(weights).map(([label, [weight, groups]]) => host(label, { weight, lbMetadata: { groups } }));
+  const selectors = [{ keys: ["groups"], fallback: undefined, fallbackKeys: [] }];
+  const subsets: SubsetConfig = { fallback: "any", defaultSubset: {}, selectors, listAsAny: true, panicModeAny: false };
+  const positions = new Positions();
+  const counts: Record<string, number> = {};
+  for (let i = 0; i < 1_200; i++) {
+    const balancer = new SubsetBalancer(hosts, subsets, roundRobin, positions);
+    for (const groups of ["x", "y", undefined]) {
+      const subset = groups === undefined ? undefined : { keys: ["groups"], values: { groups } };
+      const key = `${groups} ${balancer.pick({ hash: undefined, subset }, 0)?.label}`;
+      counts[key] = (counts[key] ?? 0) + 1;
+    }
+  }
+  const all = { "undefined a": 100, "undefined b": 200, "undefined c": 300, "undefined d": 600 };
+  expect(counts).toEqual({ "x a": 400, "x b": 800, "y a": 200, "y b": 400, "y c": 600, ...all });
 });
 
 test("each host of a subset gets its turn, whatever the other subsets get; and over changes", () => {

@@ -6,8 +6,6 @@ export interface Candidate {
   readonly isHealthy: boolean;
   readonly isDegraded: boolean;
   activeRequests: number;
-  /** For smooth weighted round robin. */
-  currentWeight: number;
   readonly spec: {
     readonly weight: number;
     readonly priority: number;

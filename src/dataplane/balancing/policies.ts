@@ -45,7 +45,7 @@ export function pickerOf<H extends Candidate>(
     case "maglev":
       return maglevTable(shares(), policy);
     default:
-      if (isWeighted) return () => smoothWeighted(hosts);
+      if (isWeighted) return smoothWeighted(hosts, position);
       return () => {
         position.value = (position.value + 1) % 0x4000_0000;
         return hosts[position.value % hosts.length] as H;
@@ -76,18 +76,23 @@ function leastRequest<H extends Candidate>(hosts: readonly H[], choices: number)
   return best;
 }
 
-/** Each host gets its share, spread evenly over time. */
-function smoothWeighted<H extends Candidate>(hosts: readonly H[]): H {
-  let total = 0;
-  let best = hosts[0] as H;
-  for (const host of hosts) {
-    const { weight } = host.spec;
-    total += weight;
-    host.currentWeight += weight;
-    if (host.currentWeight > best.currentWeight) best = host;
-  }
-  best.currentWeight -= total;
-  return best;
+/** Each host gets its share, spread evenly over time: who is owed most is next. What hosts were owed before a change, they still are. */
+function smoothWeighted<H extends Candidate>(hosts: readonly H[], position: Position): () => H {
+  const owed = new Map(position.credits?.labels.map((label, index) => [label, position.credits?.values[index]]));
+  const values = hosts.map(({ label }) => owed.get(label) ?? 0);
+  position.credits = { labels: hosts.map(({ label }) => label), values };
+  return () => {
+    let total = 0;
+    let best = 0;
+    for (let i = 0; i < hosts.length; i++) {
+      const { weight } = (hosts[i] as H).spec;
+      total += weight;
+      values[i] = (values[i] as number) + weight;
+      if ((values[i] as number) > (values[best] as number)) best = i;
+    }
+    values[best] = (values[best] as number) - total;
+    return hosts[best] as H;
+  };
 }
 
 const all64 = 0xffff_ffff_ffff_ffffn;

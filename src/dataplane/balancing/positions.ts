@@ -3,6 +3,8 @@
 
 export interface Position {
   value: number;
+  /** Where hosts have weights: what each is owed, by its label. */
+  credits?: { readonly labels: readonly string[]; readonly values: readonly number[] };
 }
 
 /** Names come and go with localities and metadata; beyond this, all begin anew. */

@@ -25,8 +25,6 @@ export class Host implements PoolHost, Candidate, OutlierHost {
   failsChecks = false;
   isEjected = false;
   activeRequests = 0;
-  /** For smooth weighted round robin. */
-  currentWeight = 0;
   readonly #tls: TlsClient | undefined;
   readonly #proxyProtocol: ProxyVersion | undefined;
   /** One for each protocol that requests asked for; nearly always one. */
