@@ -35,6 +35,8 @@ export const rbac: Feature = {
     return config ? withFilterConfig(host, filter, RBACPerRouteSchema, config) : host;
   },
   route(route, options, inherited, context) {
+    // Nearly all routes say nothing of it.
+    if (!options.rbac && options.jwtConfig.case === undefined) return route;
     const checks = checksOfRoute(options, inherited);
     if (options.rbac) {
       // An unprotected route is worse than none.
@@ -42,7 +44,7 @@ export const rbac: Feature = {
       const config = perRoute(options.rbac, checks, { ...context, refuse });
       return config ? withFilterConfig(route, filter, RBACPerRouteSchema, config) : route;
     }
-    if (options.jwtConfig.case === undefined || !inherited?.rbac || inherited.rbac.disable) return route;
+    if (!inherited?.rbac || inherited.rbac.disable) return route;
     const silent = { ...context, refuse: () => {}, warn: () => {} };
     const config = perRoute(inherited.rbac, checks, silent);
     return config ? withFilterConfig(route, filter, RBACPerRouteSchema, config) : route;
