@@ -15,6 +15,7 @@ import {
   FilterChainConfigPerRouteSchema,
   FilterChainConfigSchema,
 } from "../../src/gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
+import { GrpcJsonTranscoderSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/grpc_json_transcoder/v3/transcoder_pb.js";
 import { GrpcWebSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/grpc_web/v3/grpc_web_pb.js";
 import { HealthCheckSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
 import {
@@ -43,6 +44,7 @@ export const filterSchemas = [
   ExtAuthzSchema,
   FilterChainConfigPerRouteSchema,
   FilterChainConfigSchema,
+  GrpcJsonTranscoderSchema,
   GrpcWebSchema,
   GzipSchema,
   HTTPFaultSchema,

@@ -17,6 +17,7 @@ import { localRateLimit } from "./localRateLimit.ts";
 import { rateLimit } from "./rateLimit.ts";
 import { rbac } from "./rbac.ts";
 import { setFilterState } from "./setFilterState.ts";
+import { transcoder } from "./transcoder.ts";
 import { transformation } from "./transformation.ts";
 
 const http = "envoy.extensions.filters.http";
@@ -40,6 +41,7 @@ export const httpFilters: readonly AnyHttpFilter[] = [
   rateLimit,
   guarding(rbac, { replaces: () => true }),
   setFilterState,
+  transcoder,
   transformation,
   neverExecuted(`${http}.api_key_auth.v3.ApiKeyAuth`, `${http}.api_key_auth.v3.ApiKeyAuthPerRoute`),
   neverExecuted(`${http}.basic_auth.v3.BasicAuth`, `${http}.basic_auth.v3.BasicAuthPerRoute`),
