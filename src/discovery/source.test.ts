@@ -160,7 +160,7 @@ test("where discovery is off, only what routes imply is there, and it is nobody'
 const six = ["a", "b", "c", "d", "e", "f"];
 
 test("a discover() that throws is run again; a first list that lacks most of what was there is held", async () => {
-  await using story = new Story({ holdMs: 500 });
+  await using story = new Story({ holdMs: 2_000 });
   story.say(...six.map((name) => found(name)));
   await eventually(() => story.names, six);
   story.fail();

@@ -45,7 +45,7 @@ describe.skipIf(findMoto() === undefined)("credentials", () => {
     writeFileSync(tokenFile, "head.payload.signature");
     await aws.enforcePolicies();
     const signer = new Signer({}, { sts: aws.url });
-    const as = (roleArn: string) => signer.credentials({ region, roleArn, keys: user }, AbortSignal.timeout(20_000));
+    const as = (roleArn: string) => signer.credentials({ region, roleArn, keys: user }, AbortSignal.timeout(60_000));
     ofCaller = await as(caller);
     ofHub = await as(hub);
   });
@@ -131,7 +131,7 @@ async function answersWith({ port }: Folder, expected: Readonly<Record<string, n
       for (const name of Object.keys(expected)) got[name] = (await ask(port, `${name}.test`, "/", { method: "POST", body: "1" }))?.status;
       return JSON.stringify(got) === JSON.stringify(expected);
     },
-    20_000,
+    50_000,
   ).catch(() => undefined);
   expect(got).toEqual(expected);
 }

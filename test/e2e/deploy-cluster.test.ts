@@ -144,20 +144,20 @@ describe.skipIf(!isThere)("in a cluster", () => {
       expect(await may("PATCH", `${path}/namespaces/shop/${spec.names.plural}/x`, { spec: {} }), spec.names.kind).toBe(false);
     }
     for (const core of ["services", "secrets", "configmaps", "pods", "endpoints", "namespaces"]) {
-      expect(await may("GET", `/api/v1/${core}?limit=1`), core).toBe(true);
+      await expect.poll(() => may("GET", `/api/v1/${core}?limit=1`), { message: core }).toBe(true);
       const namespaced = core === "namespaces" ? core : `namespaces/shop/${core}`;
       expect(await may("PATCH", `/api/v1/${namespaced}/x`, {}), core).toBe(false);
     }
     const upstream = (namespace: string) => `/apis/gloo.solo.io/v1/namespaces/${namespace}/upstreams`;
-    expect(await may("POST", upstream("gloo-system"), {})).toBe(true);
+    await expect.poll(() => may("POST", upstream("gloo-system"), {})).toBe(true);
     expect(await may("POST", upstream("shop"), {})).toBe(false);
     const leases = (namespace: string) => `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
-    expect(await may("POST", leases("gloo-system"), {})).toBe(true);
-    expect(await may("GET", `${leases("gloo-system")}/headworks`)).toBe(true);
+    await expect.poll(() => may("POST", leases("gloo-system"), {})).toBe(true);
+    await expect.poll(() => may("GET", `${leases("gloo-system")}/headworks`)).toBe(true);
     expect(await may("GET", `${leases("gloo-system")}/other`)).toBe(false);
     expect(await may("POST", leases("shop"), {})).toBe(false);
     const webhooks = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
-    expect(await may("PATCH", `${webhooks}/headworks-gloo-system`, {})).toBe(true);
+    await expect.poll(() => may("PATCH", `${webhooks}/headworks-gloo-system`, {})).toBe(true);
     expect(await may("PATCH", `${webhooks}/someone-elses`, {})).toBe(false);
   });
 

@@ -1,6 +1,5 @@
 // examples/petstore: the same requests, answered alike by Envoy and by the embedded data plane.
 import { cpSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { expect, test } from "vitest";
@@ -25,8 +24,7 @@ test.skipIf(proxies.length < 2)("200 requests to examples/petstore get the same 
 
 /** In order, against a petstore of its own: some requests change it. */
 async function answersOf(proxy: string, asked: readonly (readonly [string, Asked])[]): Promise<(Answer | undefined)[]> {
-  await until("port 9090 is free", () => isFree(petstore.port), 60_000);
-  await using _store = await startPetstore(petstore.host, petstore.port);
+  await using _store = await startWhenFree();
   using config = await folder();
   cpSync(join(import.meta.dirname, "../../examples/petstore"), join(config.path, "petstore"), { recursive: true });
   await using _running = await run(config, "--proxy", proxy, "--xds", `unix:${config.path}/xds.sock`);
@@ -36,13 +34,14 @@ async function answersOf(proxy: string, asked: readonly (readonly [string, Asked
   return answers;
 }
 
-/** Of the port: tests beside this one use the same example. */
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+/** Tests beside this one use the same example, and its port. */
+async function startWhenFree() {
+  let store: Awaited<ReturnType<typeof startPetstore>> | undefined;
+  await until("port 9090 is free", async () => {
+    store = await startPetstore(petstore.host, petstore.port).catch(() => undefined);
+    return store !== undefined;
   });
+  return store as NonNullable<typeof store>;
 }
 
 const ownOfEach = ["date", "x-envoy-upstream-service-time", "connection", "keep-alive", "transfer-encoding"];

@@ -12,7 +12,7 @@ import { Signer } from "./signer.ts";
 import type { AwsCredentials } from "./sigv4.ts";
 
 const region = "eu-west-1";
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(60_000);
 
 describe.skipIf(findMoto() === undefined)("an emulated AWS", () => {
   const folder = mkdtempSync(join(tmpdir(), "aws-"));

@@ -5,7 +5,10 @@ import type { SourceHealth } from "../../plugin/source.ts";
 
 interface Fault {
   readonly error: KubeError;
-  readonly since: number;
+  /** By the clock of the machine, for people. */
+  readonly since: Date;
+  /** By the one that nobody sets. */
+  readonly begunMs: number;
 }
 
 /** A fault is told when it lasts: connections end and begin anew all the time. */
@@ -40,7 +43,7 @@ export class Health {
       this.#changed();
       return;
     }
-    this.#faults.set(question, { error, since: before?.since ?? Date.now() });
+    this.#faults.set(question, { error, since: before?.since ?? new Date(), begunMs: before?.begunMs ?? performance.now() });
     if (before === undefined)
       this.#timers.set(
         question,
@@ -97,14 +100,14 @@ export class Health {
 
   /** Those that last. */
   #told(): Fault[] {
-    return [...this.#faults.values()].filter(({ since }) => Date.now() - since >= tellAfterMs * 0.9);
+    return [...this.#faults.values()].filter(({ begunMs }) => performance.now() - begunMs >= tellAfterMs * 0.9);
   }
 
   /** One finding for all questions: they share their cause. */
   #unreachable(faults: readonly Fault[]): Problem[] {
-    const [first] = faults.toSorted((a, b) => a.since - b.since);
+    const [first] = faults.toSorted((a, b) => a.begunMs - b.begunMs);
     if (!first) return [];
-    const since = new Date(first.since).toISOString().replace(/\.\d+/, "");
+    const since = first.since.toISOString().replace(/\.\d+/, "");
     const serving = this.#serving();
     const message = `the Kubernetes API at ${this.#name} cannot be used since ${since} (${first.error.message}); ${serving}, and it is asked again all the time`;
     return [problem("warning", undefined, "KubernetesUnreachable", message)];
@@ -117,7 +120,7 @@ export class Health {
 
   /** It is there, and cannot answer: one kind whose conversion fails, or all of them. */
   #unanswered(faults: readonly Fault[]): Problem[] {
-    const [first] = faults.toSorted((a, b) => a.since - b.since);
+    const [first] = faults.toSorted((a, b) => a.begunMs - b.begunMs);
     if (!first) return [];
     const others = faults.length > 1 ? `, and ${faults.length - 1} more questions` : "";
     const message = `the Kubernetes API at ${this.#name} cannot answer: ${first.error.message}${others}; what was read of it stays in service`;

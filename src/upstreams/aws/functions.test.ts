@@ -82,7 +82,7 @@ function discover(url: string, first: readonly TypedUpstream<"aws">[], settings:
       {
         env,
         endpoints: { lambda: url, sts: url },
-        pace: { firstMs: 0, everyMs: 30, retryMs: 20, mostMs: 60, holdMs: 300 },
+        pace: { firstMs: 0, everyMs: 30, retryMs: 20, mostMs: 60, holdMs: 1_500 },
       },
     )) {
       yields++;
