@@ -8,7 +8,7 @@ const busyFor = (ms: number) => {
 };
 
 test("one at a time, and as long as one has worked, others have their turn", async () => {
-  const turns = new Turns();
+  const turns = new Turns({ waitMs: 60_000 });
   const spans: (readonly [number, number])[] = [];
   let others = 0;
   const work = () => {
@@ -28,7 +28,7 @@ test("one at a time, and as long as one has worked, others have their turn", asy
 });
 
 test("who waits too long, who is one too many and who has left gets no verdict; the others do, also after a fault", async () => {
-  const turns = new Turns({ most: 3, waitMs: 500 });
+  const turns = new Turns({ most: 3, waitMs: 60_000 });
   const slow = turns.take(() => {
     busyFor(30);
     return {};
