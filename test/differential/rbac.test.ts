@@ -263,7 +263,7 @@ describe.skipIf(hasNoEnvoy("RBAC"))("RBAC in the embedded data plane and in Envo
     const counted = await countersOf("embedded");
     expect(counted["http.manager.rbac.front.denied"]).toBeGreaterThan(5);
     expect(counted["http.manager.rbac.front.policy.listed.allowed"]).toBeGreaterThan(5);
-  }, 60_000);
+  });
 
   test("clients are known by their certificates", async () => {
     const { envoy, embedded } = planes.ports[3] as Planes["ports"][number];
@@ -278,7 +278,7 @@ describe.skipIf(hasNoEnvoy("RBAC"))("RBAC in the embedded data plane and in Envo
         statuses.add(a.status);
       }
     expect(statuses).toEqual(new Set([200, 403]));
-  }, 30_000);
+  });
 
   /** Those that are not 0. */
   async function countersOf(plane: "envoy" | "embedded"): Promise<Record<string, number>> {

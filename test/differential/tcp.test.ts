@@ -237,7 +237,7 @@ describe.skipIf(hasNoEnvoy("TCP proxies"))("TCP proxies of the embedded data pla
       await expect.poll(isWritten, { timeout: 20_000, message: name }).toBe(true);
       expect(lines(embedded), name).toEqual(lines(envoy));
     }
-  }, 30_000);
+  });
 
   test("and so are the counters", async () => {
     const text = await planes.envoy.admin("/stats?filter=%5E(tcp%7Ccluster)%5C.");

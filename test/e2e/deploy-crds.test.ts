@@ -35,13 +35,13 @@ describe.skipIf(!hasKubernetes)("the definitions of a cluster", () => {
   let kubernetes: RunningKubernetes;
   beforeAll(async () => {
     kubernetes = await startKubernetes({ users: [{ name: "nobody", token: "nobody-token" }] });
-  }, 60_000);
+  });
   afterAll(() => kubernetes?.[Symbol.asyncDispose]());
   const crds = (line: string, kubeconfig = kubernetes.kubeconfigPath) =>
     commandHere(["crds", ...line.split(" "), "--kubeconfig", kubeconfig]);
   const stored = (name: string) => kubernetes.get("customresourcedefinitions.apiextensions.k8s.io", "", name);
 
-  test("are installed, and then as they should be", { timeout: 60_000 }, async () => {
+  test("are installed, and then as they should be", async () => {
     expect(await crds("diff ug rlc")).toMatchObject({
       code: 1,
       stdout: "upstreamgroups.gloo.solo.io is not installed\nratelimitconfigs.ratelimit.solo.io is not installed\n",
@@ -63,7 +63,7 @@ describe.skipIf(!hasKubernetes)("the definitions of a cluster", () => {
     });
   });
 
-  test("are not changed where an object that is stored would not fit any more, none of them", { timeout: 60_000 }, async () => {
+  test("are not changed where an object that is stored would not fit any more, none of them", async () => {
     await kubernetes.apply(...looseDefinitions({ hasStatus: false, only: ["VirtualService", "RouteTable"] }));
     const odd = (name: string) => object("RouteTable", name, { routes: "none yet", weight: { is: "no number" } });
     await kubernetes.apply(virtualService("fine", "web"), ...Array.from({ length: 4 }, (_, i) => odd(`odd-${i}`)));

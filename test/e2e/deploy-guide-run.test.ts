@@ -44,7 +44,7 @@ describe.skipIf(!hasTools || process.env.HEADWORKS_LONG !== "1")("the guide, fol
       metadata: { name: "petstore", namespace: "default" },
       spec: { ports: [{ port: 8080 }] },
     });
-  }, 60_000);
+  });
   afterAll(async () => {
     await running?.[Symbol.asyncDispose]();
     await kubernetes?.[Symbol.asyncDispose]();

@@ -25,7 +25,7 @@ describe.skipIf(!hasKubernetes)("etcd in trouble", () => {
     running = await runOn(on, "--kubeconfig", on.kubernetes.kubeconfig({ token: "gateway-token" }), "--proxy", "embedded");
     await until("statuses", async () => (await stateOf("a")) === "Accepted" && (await stateOf("b")) === "Accepted", 30_000);
     await untilAnswers(on.port, "a.test", "one /");
-  }, 120_000);
+  });
   afterAll(async () => {
     await running?.[Symbol.asyncDispose]();
     await Promise.all([one, two].map((each) => each?.[Symbol.asyncDispose]()));

@@ -17,7 +17,7 @@ describe.skipIf(!hasKubernetes || findEnvoy() === undefined)("a storm of endpoin
   let on: Cluster;
   beforeAll(async () => {
     on = await cluster();
-  }, 60_000);
+  });
   afterAll(() => on?.[Symbol.asyncDispose]());
 
   test(`${events} changes of 20 Services`, { timeout: 300_000, ...bestOfThree }, async () => {

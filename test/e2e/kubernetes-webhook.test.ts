@@ -135,7 +135,7 @@ describe.skipIf(!hasKubernetes)("the admission webhook", () => {
     expect((await to("POST", "/validation", review({ uid: "9", operation: "DELETE" }))).status).toBe(200);
   });
 
-  test("a replica is ready when its webhook listens, and does not wait for it for ever", { timeout: 90_000 }, async () => {
+  test("a replica is ready when its webhook listens, and does not wait for it for ever", async () => {
     await using proxy = await startKubeProxy(on.kubernetes);
     // Its certificate cannot be had.
     const isCertificate = (url = "") => url.includes("/secrets/late-webhook");

@@ -190,7 +190,7 @@ test("a server that asks for certificates is shown one", async () => {
   expect(stranger.stderr()).not.toMatch(/ ready {2}/);
 });
 
-test("two workers serve the same; one that is killed is replaced, and meanwhile nobody is refused", { timeout: 60_000 }, async () => {
+test("two workers serve the same; one that is killed is replaced, and meanwhile nobody is refused", async () => {
   await using one = await backend("one");
   await using two = await backend("two");
   using config = await folder();

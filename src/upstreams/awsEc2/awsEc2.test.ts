@@ -67,8 +67,8 @@ describe.skipIf(findMoto() === undefined)("instances of an emulated EC2", () => 
     await expect.poll(() => restarted.warnings()).toContain("most instances are gone at once");
     expect(restarted.addresses("held")).toBeUndefined();
 
-    await expect.poll(() => watched.addresses("held"), { timeout: 10_000 }).toEqual([]);
-    await expect.poll(() => restarted.addresses("held"), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => watched.addresses("held")).toEqual([]);
+    await expect.poll(() => restarted.addresses("held")).toEqual([]);
     await expect.poll(() => watched.warnings() + restarted.warnings()).toBe("");
   });
 
