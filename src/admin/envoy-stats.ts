@@ -8,6 +8,7 @@ const groups = "health_check|outlier_detection";
 const tagged: readonly (readonly [RegExp, string, string])[] = [
   [new RegExp(`^cluster\\.(.+?)\\.((?:(?:${groups})\\.)?[^.]+)$`), "cluster", "envoy_cluster_name"],
   [/^http\.(.+)\.([^.]+)$/, "http", "envoy_http_conn_manager_prefix"],
+  [/^tcp\.(.+)\.([^.]+)$/, "tcp", "envoy_tcp_prefix"],
   [/^listener\.(.+)\.([^.]+)$/, "listener", "envoy_listener_address"],
 ];
 

@@ -300,13 +300,12 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
       for (const [key, value] of Object.entries(runtime.allStats())) all[`cluster.${name}.${key}`] = value;
     }
     const sockets = this.#sockets.stats();
-    const connections = Object.entries(sockets).filter(([key]) => key.endsWith(".downstream_cx_active"));
     return {
       ...all,
       ...sockets,
       "server.live": this.#isDraining ? 0 : 1,
       "server.uptime": Math.floor((Date.now() - this.#startedAt) / 1_000),
-      "server.total_connections": connections.reduce((sum, [, count]) => sum + count, 0),
+      "server.total_connections": this.#sockets.connections,
     };
   }
 

@@ -119,6 +119,11 @@ export class ListeningSockets {
     });
   }
 
+  /** Of clients, whatever they speak. */
+  get connections(): number {
+    return [...this.#sockets.values(), ...this.#closing].reduce((sum, socket) => sum + socket.connections, 0);
+  }
+
   stats(): Record<string, number> {
     const all: Record<string, number> = {};
     for (const socket of this.#sockets.values()) {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { envoyStatsText } from "../../src/admin/envoy-stats.ts";
 import { listenerMessage, staticCluster } from "../../src/dataplane/testing/resources.ts";
 import { echoServer, greetingServer, type Said, silentServer, type TcpServer, talk } from "../../src/dataplane/testing/tcp.ts";
 import { packAny } from "../../src/envoy/encode.ts";
@@ -259,5 +260,21 @@ describe.skipIf(hasNoEnvoy("TCP proxies"))("TCP proxies of the embedded data pla
     expect(Object.fromEntries(compared.map((name) => [name, ours[name]]))).toEqual(
       Object.fromEntries(compared.map((name) => [name, Number(theirs[name])])),
     );
+  });
+
+  test("a connection of TCP counts among those of the server", async () => {
+    const { embedded } = of("echo");
+    const socket = connect(embedded, "127.0.0.1");
+    await expect.poll(() => planes.plane.stats()["server.total_connections"]).toBe(1);
+    socket.destroy();
+    await expect.poll(() => planes.plane.stats()["server.total_connections"]).toBe(0);
+  });
+
+  test("Prometheus reads the same names and labels", async () => {
+    const theirs = new Set((await planes.envoy.admin("/stats/prometheus")).split("\n").map((line) => line.slice(0, line.lastIndexOf(" "))));
+    const ours = envoyStatsText(planes.plane.stats()).split("\n");
+    const samples = ours.filter((line) => line.startsWith("envoy_tcp_")).map((line) => line.slice(0, line.lastIndexOf(" ")));
+    expect(samples.length).toBeGreaterThan(8);
+    expect(samples.filter((sample) => !theirs.has(sample))).toEqual([]);
   });
 });
