@@ -101,6 +101,8 @@ function addRun(root: Command): void {
       ]),
     )
     .action(async (folder: string | undefined, options) => {
+      // Before anything is loaded, which makes it grow as well.
+      if (options.source === "kubernetes") (await import("../lib/young-generation.ts")).keepYoungGenerationSmall();
       const { run } = await import("./run.ts");
       process.exitCode = await run(folder, options);
     });

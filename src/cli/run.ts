@@ -1,6 +1,7 @@
 // `headworks run`: a folder, or a cluster.
 import type { ControlPlane } from "../control-plane.ts";
 import type { KubeObject } from "../lib/kubernetes/object.ts";
+import { letYoungGenerationGrow } from "../lib/young-generation.ts";
 import type { WatchFlags, WebhookFlags } from "./cluster-options.ts";
 import type { ServedWebhook } from "./cluster-webhook.ts";
 import { CommandError } from "./exit.ts";
@@ -42,6 +43,7 @@ function clusterInput(options: RunOptions): Input {
       source,
       ...(webhook && { readiness: () => ({ "admission webhook up": serving?.isAwaited === false }) }),
       attend(plane: ControlPlane) {
+        void plane.ready.then(letYoungGenerationGrow).catch(() => undefined);
         const duties = new AsyncDisposableStack();
         if (!readOnly) duties.use(attend({ api, plane, objects, namespace, log }));
         const judging = () => ({

@@ -12,7 +12,7 @@ const edits = 30;
 const attempts = 4;
 
 const sizes = [
-  { upstreams: 1_000, virtualServices: 100, mostMs: 30, mostMB: 300 },
+  { upstreams: 1_000, virtualServices: 100, mostMs: 30, mostMB: 320 },
   { upstreams: 10_000, virtualServices: 1_000, mostMs: 60, mostMB: 400 },
 ];
 
@@ -24,7 +24,9 @@ describe.skipIf(!hasKubernetes || process.env.HEADWORKS_LONG !== "1").each(sizes
       await using two = await backend("two");
       await using on = await cluster();
       const { kubernetes, port } = on;
-      const objects = realistic({ upstreams: size.upstreams, routes: size.virtualServices }).filter(({ kind }) => kind !== "Gateway");
+      // A route in each: what Envoy takes to make a table of 10,000 routes anew is not ours to shorten.
+      const all = realistic({ upstreams: size.upstreams, routes: size.virtualServices, routesPerTable: 1 });
+      const objects = all.filter(({ kind }) => kind !== "Gateway");
       await kubernetes.apply(...objects, upstream("one", one.port), upstream("two", two.port), virtualService("a", "one"));
       // Statuses of all of them are another test's.
       await using running = await runOn(on, "--proxy", proxy, "--read-only");
@@ -47,12 +49,16 @@ describe.skipIf(!hasKubernetes || process.env.HEADWORKS_LONG !== "1").each(sizes
         best.virtualService = Math.min(best.virtualService, await median((to) => virtualService("a", to)));
         best.upstream = Math.min(best.upstream, await median((to) => upstream("one", to === "one" ? one.port : two.port)));
       }
-      const memoryMB = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${running.process.pid}/status`, "utf8"))?.[1]) / 1024;
-      const figures = `VirtualService ${best.virtualService.toFixed(1)} ms, Upstream ${best.upstream.toFixed(1)} ms, ${memoryMB.toFixed(0)} MB`;
+      const status = readFileSync(`/proc/${running.process.pid}/status`, "utf8");
+      const [memoryMB = 0, peakMB = 0] = ["VmRSS", "VmHWM"].map(
+        (name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024,
+      );
+      const memory = `${memoryMB.toFixed(0)} MB (peak ${peakMB.toFixed(0)})`;
+      const figures = `VirtualService ${best.virtualService.toFixed(1)} ms, Upstream ${best.upstream.toFixed(1)} ms, ${memory}`;
       console.log(`${size.upstreams} Upstreams, ${size.virtualServices} VirtualServices, applied → live (medians of ${edits}): ${figures}`);
       expect(best.virtualService).toBeLessThanOrEqual(size.mostMs);
       expect(best.upstream).toBeLessThanOrEqual(size.mostMs);
-      expect(memoryMB).toBeLessThanOrEqual(size.mostMB);
+      expect(peakMB).toBeLessThanOrEqual(size.mostMB);
     });
   },
 );

@@ -58,8 +58,11 @@ export class Inventory {
     const { namespace = "", name } = object.metadata;
     const key = keyOf(kind, { namespace, name });
     const reading = this.#readSafely(key, kind, object);
-    this.setProblems(key, reading.problems);
     const [read] = reading.resources;
+    const known = this.#standIns.has(key) ? undefined : this.#resources.get(key);
+    // Whoever writes the statuses of all objects, as we do, shall not have all of them handed on, and made anew in memory.
+    if (read && known && isUnchanged(known, read, object)) return;
+    this.setProblems(key, reading.problems);
     // Not ours to read: a token of an account, a ConfigMap that is a lock.
     if (read === undefined && reading.problems.length === 0) this.#remove(key);
     if (read === undefined) return;
@@ -182,6 +185,11 @@ function readObject(kind: ClusterKind, object: KubeObject, { types, customKinds 
     ...(types && { types }),
     ...(customKinds && { customKinds }),
   });
+}
+
+/** The version is that of the content: without status. */
+function isUnchanged({ version, origin }: Resource, read: Resource, { metadata: { uid, generation } }: KubeObject): boolean {
+  return version === read.version && origin.uid === uid && origin.generation === generation;
 }
 
 function originated(read: Resource, { metadata: { uid, generation, resourceVersion } }: KubeObject): Resource {
