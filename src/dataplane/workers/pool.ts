@@ -6,9 +6,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { EnvoyResource, RefusedResource, ResourceChanges } from "../../model/envoy-resource.ts";
-import { resourceKeyOf } from "../problems.ts";
+import { kindOf, resourceKeyOf } from "../problems.ts";
 import { BoundSockets } from "./bound-sockets.ts";
 import type { Executor, ExecutorOptions, WorkerInfo } from "./executor.ts";
+import { limitsIn } from "./limits.ts";
 import type { FromWorker, Questions, ToWorker } from "./messages.ts";
 import { countersOf, sumOf } from "./statistics.ts";
 
@@ -37,6 +38,9 @@ const healthyMs = 5_000;
 const firstWaitMs = 100;
 const lastWaitMs = 5_000;
 
+/** A worker that does not answer for so long is stuck. The largest configurations take seconds. */
+const stuckMs = 120_000;
+
 /** What may still be written and closed after the time that requests under way were given. */
 const goodbyeMs = 2_000;
 
@@ -53,6 +57,7 @@ class WorkerPool implements Executor {
   readonly #startedAt = Date.now();
   /** Counted by workers that have ended. */
   #departed: Record<string, number> = {};
+  readonly #warned = new Set<string>();
   #questions = 0;
   /** Called when a worker has joined, or there will be none. */
   readonly #whenSome: (() => void)[] = [];
@@ -64,6 +69,7 @@ class WorkerPool implements Executor {
 
   async apply(changes: ResourceChanges): Promise<readonly RefusedResource[]> {
     await this.#some();
+    this.#warnOfLimits(changes);
     const before = new Map<string, EnvoyResource | undefined>();
     for (const resource of changes.upserts) {
       const key = resourceKeyOf(resource);
@@ -143,6 +149,21 @@ class WorkerPool implements Executor {
   kill(): void {
     this.#stop();
     for (const { child } of this.#workers) child.kill("SIGKILL");
+  }
+
+  /** Said once of each resource. */
+  #warnOfLimits({ upserts }: ResourceChanges): void {
+    const { size, log } = this.#options;
+    for (const resource of upserts) {
+      const limits = limitsIn(resource);
+      if (limits.length === 0 || this.#warned.has(resourceKeyOf(resource))) continue;
+      this.#warned.add(resourceKeyOf(resource));
+      const where = `${kindOf(resource.typeUrl)} ${resource.name}`;
+      log(
+        "warn",
+        `${where} has ${limits.join(" and ")}, which each of ${size} workers counts for itself: up to ${size} times as much is let through`,
+      );
+    }
   }
 
   // — a place for a worker —
@@ -278,9 +299,19 @@ class WorkerPool implements Executor {
     if (!this.#workers.has(worker)) return Promise.resolve(undefined);
     const id = ++this.#questions;
     return new Promise((resolve) => {
-      worker.awaited.set(id, resolve as (answer: unknown) => void);
+      const timer = setTimeout(() => this.#endStuck(worker), stuckMs).unref();
+      worker.awaited.set(id, (answer) => {
+        clearTimeout(timer);
+        resolve(answer as Questions[Kind]["answer"] | undefined);
+      });
       this.#tell(worker, { kind, id, asks } as ToWorker);
     });
+  }
+
+  /** Nothing comes into force while one is waited for. */
+  #endStuck({ child }: Worker): void {
+    this.#options.log("error", `worker ${child.pid ?? ""} has not answered for ${stuckMs / 1000} s; it is ended`);
+    child.kill("SIGKILL");
   }
 
   #tell({ child }: Worker, message: ToWorker, handle?: unknown): void {

@@ -1,0 +1,15 @@
+import { expect, test } from "vitest";
+import { packAny } from "../../envoy/encode.ts";
+import { LocalRateLimitSchema } from "../../gen/envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js";
+import type { HcmInit, RouteInit } from "../testing/resources.ts";
+import { allTo, listener, routeConfig, staticCluster } from "../testing/resources.ts";
+import { limitsIn } from "./limits.ts";
+
+test("limits that each worker counts are found, in listeners and in routes", () => {
+  const limit = packAny(LocalRateLimitSchema, { statPrefix: "x" });
+  const httpFilters = [{ name: "limit", configType: { case: "typedConfig", value: limit } }];
+  expect(limitsIn(listener(1, { httpFilters } as HcmInit))).toEqual(["local rate limits"]);
+  expect(limitsIn(routeConfig([allTo("a", { typedPerFilterConfig: { limit } } as RouteInit)]))).toEqual(["local rate limits"]);
+  expect(limitsIn(listener(1))).toEqual([]);
+  expect(limitsIn(staticCluster("a", [1]))).toEqual([]);
+});
