@@ -192,7 +192,7 @@ export class ListeningSocket {
       if (chain.serves.kind === "http") socket.resume();
     } else {
       this.#encrypted.add(socket);
-      this.#terminatorOf(chain.tls).accept(socket);
+      this.#terminatorOf(chain.tls).accept(socket, hello);
     }
   }
 

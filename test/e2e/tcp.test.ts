@@ -55,6 +55,10 @@ describe.each(proxies)("--proxy %s", (proxy) => {
         { ...single("a"), sslConfig: { sniDomains: ["a.test"] } },
         { ...single("b"), sslConfig: { sniDomains: ["*.b.test", "b.test"] } },
         { ...single("echo"), sslConfig: { sniDomains: ["ended.test"], secretRef: { name: "ended", namespace: "gloo-system" } } },
+        {
+          ...single("echo"),
+          sslConfig: { sniDomains: ["mqtt.test"], alpnProtocols: ["mqtt"], secretRef: { name: "ended", namespace: "gloo-system" } },
+        },
         { ...single("b-encrypted"), sslConfig: { sniDomains: ["again.test"], secretRef: { name: "ended", namespace: "gloo-system" } } },
       ]),
       gateway("several", several, [
@@ -120,6 +124,14 @@ describe.each(proxies)("--proxy %s", (proxy) => {
     expect((await talk(ports.names, bytes, sni("ended.test"))).text === `${bytes.toString("latin1")}bye`).toBe(true);
   });
 
+  test("a protocol that only the server behind speaks is no reason to send a client away", async () => {
+    const asks = (...ALPNProtocols: string[]) => ({ tls: { servername: "ended.test", ALPNProtocols } });
+    expect((await talk(ports.names, "hi", asks("postgresql"))).text).toBe("hibye");
+    expect((await talk(ports.names, "hi", asks("h2", "http/1.1"))).text).toBe("hibye");
+    expect(await negotiated(ports.names, "ended.test", ["postgresql"])).toBe(false);
+    expect(await negotiated(ports.names, "mqtt.test", ["other", "mqtt"])).toBe("mqtt");
+  });
+
   test("without a name that somebody has, nobody is served, nor in plain text", async () => {
     expect((await talk(ports.names, "hi", sni("c.test"))).text).toBe("");
     expect((await talk(ports.names, "no TLS at all\n", { staysOpen: true })).text).toBe("");
@@ -171,4 +183,12 @@ async function shown(port: number, servername: string): Promise<string> {
   const name = shownBy(socket);
   socket.destroy();
   return name;
+}
+
+async function negotiated(port: number, servername: string, ALPNProtocols: string[]): Promise<string | false | null> {
+  const socket = connectTls(port, { servername, ALPNProtocols });
+  await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
+  const protocol = socket.alpnProtocol;
+  socket.destroy();
+  return protocol;
 }

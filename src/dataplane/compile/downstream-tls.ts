@@ -30,8 +30,10 @@ export interface DownstreamTls {
   /** Of the secrets, those that do not come with all other resources. */
   readonly secretSources: readonly SecretSource[];
   readonly clients: ClientAuthentication;
-  /** Those of the offered protocols that are spoken here; empty: none is negotiated. */
+  /** Those of the offered protocols that are spoken here, or behind it; empty: none is negotiated. */
   readonly alpn: readonly string[];
+  /** A client who speaks none of them is sent away (RFC 7301 §3.2). Who passes bytes on cannot know what the server behind speaks. */
+  readonly insistsOnAlpn: boolean;
   readonly handshakeTimeoutMs: number;
 }
 
@@ -51,11 +53,13 @@ const spoken = new Set(["h2", "http/1.1", "http/1.0"]);
 /**
  * `unusable`: the chain takes its connections and closes them. A certificate that is broken leaves the settings before in service, as an Envoy does
  * that refuses the listener.
+ * @param speaksHttp otherwise whatever is negotiated is spoken by somebody behind
  */
 export function compileDownstreamTls(
   chain: FilterChain,
   findings: Findings,
   before: DownstreamTls | undefined,
+  speaksHttp: boolean,
 ): DownstreamTls | "unusable" {
   const config = chain.transportSocket?.configType;
   const source = config?.case === "typedConfig" ? Buffer.from(config.value.value) : undefined;
@@ -68,7 +72,7 @@ export function compileDownstreamTls(
   }
   const place = findings.at("transport_socket");
   const common = context.commonTlsContext;
-  const alpn = common?.alpnProtocols.filter((each) => spoken.has(each)) ?? [];
+  const alpn = common?.alpnProtocols.filter((each) => !speaksHttp || spoken.has(each)) ?? [];
   const unsafe = reportUnhandled(context, place);
   if (alpn.length === 0 && (common?.alpnProtocols.length ?? 0) > 0) {
     place.notExecuted(`common_tls_context.alpn_protocols: ${common?.alpnProtocols.join(", ")}`, "; the filter chain is not served");
@@ -77,7 +81,7 @@ export function compileDownstreamTls(
   if (unsafe || context.requireSni) return "unusable";
   let fault: string | undefined;
   try {
-    const tls = settingsOf(context, chain, place, alpn);
+    const tls = { ...settingsOf(context, chain, place, alpn), insistsOnAlpn: speaksHttp };
     fault = faultOf(tls);
     if (fault === undefined) return { ...tls, source: findings.all.length === reported ? source : undefined };
   } catch (error) {
@@ -93,7 +97,7 @@ function settingsOf(
   chain: FilterChain,
   place: Findings,
   alpn: readonly string[],
-): Omit<DownstreamTls, "source"> {
+): Omit<DownstreamTls, "source" | "insistsOnAlpn"> {
   const common = context.commonTlsContext;
   const secretSources: SecretSource[] = [];
   const secretKey: SecretKey = (secret, path) => {

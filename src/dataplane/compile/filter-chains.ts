@@ -142,8 +142,9 @@ function compileChain(chain: FilterChain, findings: Findings, before: ReadonlyMa
   const previous = before.get(matchKey(match));
   const earlier = previous?.tls;
   const isPlain = chain.transportSocket === undefined || isRaw(chain);
-  const tls = isPlain ? undefined : compileDownstreamTls(chain, findings, earlier === "unusable" ? undefined : earlier);
   const { serves, gate } = compileNetworkFilters(chain, findings);
+  const kept = earlier === "unusable" || previous?.serves.kind !== serves?.kind ? undefined : earlier;
+  const tls = isPlain ? undefined : compileDownstreamTls(chain, findings, kept, serves?.kind !== "tcp");
   return serves && { match, tls, serves, gate: gate?.key === previous?.gate?.key ? previous?.gate : gate };
 }
 

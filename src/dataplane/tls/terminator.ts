@@ -7,6 +7,7 @@ import { authorityOptions, type ClientAuthentication, certificateOptions, type D
 import type { Material, Validation } from "../compile/upstream-tls.ts";
 import type { SecretLookup } from "../upstream/tls.ts";
 import { hasName } from "./alternative-names.ts";
+import type { Hello } from "./client-hello.ts";
 
 export interface TerminatorOptions {
   readonly secret: SecretLookup;
@@ -18,6 +19,8 @@ export class Terminator {
   readonly #tls: DownstreamTls;
   readonly #options: TerminatorOptions;
   #server: Server | undefined;
+  /** Without ALPN, for clients who speak nothing of what is offered and are not sent away. */
+  #silent: Server | undefined;
   #certificates: readonly Material[] = [];
   #validation: Validation | undefined;
 
@@ -27,8 +30,11 @@ export class Terminator {
   }
 
   /** Begins the handshake. What was read of the connection must have been put back. */
-  accept(socket: Socket): void {
-    const server = this.#newestServer();
+  accept(socket: Socket, { protocols }: Hello): void {
+    const newest = this.#newestServer();
+    const { alpn } = this.#tls;
+    const hasNoneInCommon = protocols.length > 0 && !protocols.some((each) => alpn.includes(each));
+    const server = hasNoneInCommon && newest !== undefined && this.#silent !== undefined ? this.#silent : newest;
     if (server === undefined) socket.destroy();
     else server.emit("connection", socket);
   }
@@ -45,7 +51,9 @@ export class Terminator {
     this.#certificates = certificates;
     this.#validation = validation;
     try {
-      this.#server = this.#createServer({ ...this.#tls.parameters, ...certificateOptions(certificates), ...authorityOptions(validation) });
+      const context = { ...this.#tls.parameters, ...certificateOptions(certificates), ...authorityOptions(validation) };
+      this.#server = this.#createServer(context, this.#tls.alpn);
+      this.#silent = this.#tls.alpn.length === 0 || this.#tls.insistsOnAlpn ? undefined : this.#createServer(context, []);
     } catch {
       // A secret that does not go with these settings: the server before, if there is one, serves on. What is wrong with a secret itself was
       // reported when it came.
@@ -57,8 +65,8 @@ export class Terminator {
     return certificates[0] === this.#certificates[0] ? this.#certificates : certificates;
   }
 
-  #createServer(context: SecureContextOptions): Server {
-    const { clients, alpn, handshakeTimeoutMs } = this.#tls;
+  #createServer(context: SecureContextOptions, alpn: readonly string[]): Server {
+    const { clients, handshakeTimeoutMs } = this.#tls;
     const certificates = this.#certificates;
     const validation = this.#validation;
     const names = clients.validation?.subjectNames ?? validation?.subjectNames ?? [];
