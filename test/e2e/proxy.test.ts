@@ -202,6 +202,9 @@ test("two workers serve the same; one that is killed is replaced, and meanwhile 
   const workers = async () => (await proxy.json<{ workers: { pid: number; isReady: boolean }[] }>("/api/v1/workers")).workers;
   await until("both workers are ready", async () => (await workers()).filter(({ isReady }) => isReady).length === 2);
 
+  // Nothing to warn of.
+  expect(proxy.running.stderr()).not.toMatch(/WARN|ERROR/);
+
   // Connections that stay show who has them when a worker goes.
   const kept = await Promise.all(Array.from({ length: 40 }, () => keptConnection(config.port)));
   expect(kept.map(({ body }) => body)).toEqual(kept.map(() => "one /"));
