@@ -35,11 +35,6 @@ export class Subscription {
     return this.#versions.size;
   }
 
-  /** Asked for by name, and not there. */
-  missing(): string[] {
-    return [...this.#names].filter((name) => !this.#versions.has(name));
-  }
-
   wants(name: string): boolean {
     return this.#names.has(name);
   }
