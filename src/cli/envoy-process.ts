@@ -73,7 +73,7 @@ export function superviseEnvoy({ binary, proxy, xds, log }: EnvoyProcessOptions)
         const until = performance.now() + graceMs;
         await post(adminSocket, "/healthcheck/fail").catch(() => {});
         await post(adminSocket, "/drain_listeners?graceful").catch(() => {});
-        while (performance.now() < until && (await requestsInFlight(adminSocket).catch(() => 0)) > 0) await delay(100);
+        while (performance.now() < until && (await inFlight(adminSocket).catch(() => 0)) > 0) await delay(100);
         child.kill("SIGTERM");
         const isGone = await Promise.race([exitOf(child), delay(2000, "late", { ref: false })]);
         if (isGone === "late") child.kill("SIGKILL");
@@ -146,10 +146,15 @@ async function openListeners(socketPath: string): Promise<ReadonlySet<string>> {
   return new Set(told.listener_statuses?.map(({ name }) => name));
 }
 
-async function requestsInFlight(socketPath: string): Promise<number> {
-  const text = await ask(socketPath, "GET", "/stats?filter=downstream_rq_active&usedonly");
-  // The admin interface counts our own question.
-  return [...text.matchAll(/^http\.(?!admin\.)\S*downstream_rq_active: (\d+)$/gm)].reduce((sum, match) => sum + Number(match[1]), 0);
+/** Requests, and connections that are passed on as they are: those of listeners that are not HTTP's. */
+async function inFlight(socketPath: string): Promise<number> {
+  const text = await ask(socketPath, "GET", `/stats?usedonly&filter=${encodeURIComponent("downstream_(rq|cx)_active$")}`);
+  const sum = (name: RegExp) => [...text.matchAll(name)].reduce((total, match) => total + Number(match[1]), 0);
+  // The admin interface counts our own question, and each worker what its listener counts.
+  const requests = sum(/^http\.(?!admin\.)\S*downstream_rq_active: (\d+)$/gm);
+  const ofHttp = sum(/^http\.(?!admin\.)\S*downstream_cx_active: (\d+)$/gm);
+  const ofListeners = sum(/^listener\.(?!admin\.)(?!\S*\.worker_\d+\.)\S*downstream_cx_active: (\d+)$/gm);
+  return requests + Math.max(0, ofListeners - ofHttp);
 }
 
 function post(socketPath: string, path: string): Promise<string> {

@@ -1,5 +1,8 @@
 // TCP Gateways as users write them: connections passed on, chosen by server name, with TLS ended here or behind.
+import { once } from "node:events";
 import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Certificates, certificates, type KeyPair } from "../../src/dataplane/testing/certificates.ts";
 import { echoServer, greetingServer, type TcpServer, talk } from "../../src/dataplane/testing/tcp.ts";
@@ -175,20 +178,41 @@ describe.each(proxies)("--proxy %s", (proxy) => {
     running.end("c");
     await until("and to the end", () => heard.join("") === "abcbye");
   });
+
+  test("SIGTERM lets those that run come to their end", async () => {
+    config.write("gateway.yaml", [gateway("plain", ports.plain, [single("echo")])]);
+    await until("it is the echo again", async () => (await talk(ports.plain, "")).text === "bye");
+    const socket = connect(ports.plain, "127.0.0.1");
+    const heard: string[] = [];
+    socket.on("data", (data) => heard.push(data.toString("latin1")));
+    socket.write("a");
+    await until("it answers", () => heard.join("") === "a");
+    running.process.kill("SIGTERM");
+    await running.said(/in flight/);
+    // An Envoy that drains takes who comes.
+    if (proxy === "embedded") await until("nobody else is let in", async () => (await talk(ports.plain, "x")).text === "");
+    // Long enough for whoever thinks that nothing is under way.
+    await delay(500);
+    socket.end("b");
+    await until("it answers to the end", () => heard.join("") === "abbye");
+    expect((await running.ended).code).toBe(0);
+  });
 });
 
 async function shown(port: number, servername: string): Promise<string> {
-  const socket = connectTls(port, { servername });
-  await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
-  const name = shownBy(socket);
-  socket.destroy();
-  return name;
+  return withTls(port, { servername }, shownBy);
 }
 
-async function negotiated(port: number, servername: string, ALPNProtocols: string[]): Promise<string | false | null> {
-  const socket = connectTls(port, { servername, ALPNProtocols });
-  await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
-  const protocol = socket.alpnProtocol;
-  socket.destroy();
-  return protocol;
+function negotiated(port: number, servername: string, ALPNProtocols: string[]): Promise<string | false | null> {
+  return withTls(port, { servername, ALPNProtocols }, (socket) => socket.alpnProtocol);
+}
+
+/** What a handshake says. The connection comes to its end before it is told. */
+async function withTls<T>(port: number, options: ConnectionOptions, ask: (socket: TLSSocket) => T): Promise<T> {
+  const socket = connectTls(port, options);
+  await once(socket, "secureConnect");
+  const told = ask(socket);
+  socket.resume().end();
+  await once(socket, "close");
+  return told;
 }
