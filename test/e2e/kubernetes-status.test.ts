@@ -66,6 +66,51 @@ describe.skipIf(!hasKubernetes)("statuses of a cluster", () => {
     expect(lease?.spec.holderIdentity ?? "").toBe("");
   });
 
+  test("in a namespace that is deleted, and of an object of a megabyte, statuses are written as everywhere, and nothing is made anew", async () => {
+    const { kubernetes, port } = on;
+    await using web = await backend("web");
+    const namespace = "leaving";
+    const place = (name: string) => ({ metadata: { name, namespace } });
+    // As much as etcd takes in one object, or nearly.
+    const route = { routeAction: { single: { upstream: { name: "web", namespace: "gloo-system" } } } };
+    const routes = Array.from({ length: 6_000 }, (_, i) => ({ matchers: [{ prefix: `/${i}/${"x".repeat(20)}` }], ...route }));
+    const large = object("VirtualService", "large", { virtualHost: { domains: ["large.test"], routes } });
+    expect(JSON.stringify(large).length).toBeGreaterThan(700_000);
+    await kubernetes.apply(
+      upstream("web", web.port),
+      { ...virtualService("stays", "web"), ...place("stays") },
+      { ...virtualService("goes", "web"), ...place("goes") },
+    );
+    // managedFields would be as large as the object once more: made, and not applied.
+    const made = await kubernetes.request("POST", "/apis/gateway.solo.io/v1/namespaces/gloo-system/virtualservices?fieldManager=t", large);
+    expect(made.status, JSON.stringify(made.body).slice(0, 300)).toBe(201);
+    const [admin = 0] = await freePorts(1);
+    const kubeconfig = on.kubernetes.kubeconfig({ token: "one-token" });
+    await using running = startOn(on, "--kubeconfig", kubeconfig, "--proxy", "embedded", "--admin", `127.0.0.1:${admin}`);
+    await running.said(/ ready {2}/);
+    const stateIn = async (name: string) => (await kubernetes.get(services, namespace, name))?.status?.state;
+    await until("statuses", async () => (await stateIn("stays")) === "Accepted" && (await stateIn("goes")) === "Accepted", 40_000);
+    await until("the status of the large one", async () => (await statusOf("large"))?.state === "Accepted");
+    await untilAnswers(port, "large.test", `web /5999/${"x".repeat(20)}`, `/5999/${"x".repeat(20)}`);
+
+    // Nobody empties it here: it stays as it is, and nothing new may be made in it.
+    await kubernetes.delete("namespaces", "", namespace);
+    const before = kubernetes.writes().length;
+    await kubernetes.delete(services, namespace, "goes");
+    await kubernetes.delete("upstreams.gloo.solo.io", "gloo-system", "web");
+    await until("it is said all the same", async () => (await stateIn("stays")) === "Warning");
+    await delay(1_500);
+    const writes = kubernetes.writes().slice(before);
+    expect(writes.filter(({ name }) => name === "goes")).toEqual([]);
+    expect(writes.filter((each) => each.resource === "virtualservices/status" && each.name === "stays")).toHaveLength(1);
+    expect(writes.filter((each) => each.resource === "events" && each.namespace === namespace).length).toBeLessThanOrEqual(1);
+    expect(running.stderr()).not.toMatch(/fault of ours|cannot be written/);
+    await kubernetes.delete(services, "gloo-system", "large");
+    // The Lease is free for the next one.
+    running.process.kill("SIGTERM");
+    await running.ended;
+  }, 120_000);
+
   test("after a restart nothing is written that is there already", async () => {
     await using _running = await replica("idle", "--xds", "127.0.0.1:0");
     await until("a leader", () => on.kubernetes.writes().some(({ user, resource }) => user === "idle" && resource === "leases"));
@@ -98,6 +143,35 @@ describe.skipIf(!hasKubernetes)("statuses of a cluster", () => {
     await until("the other one writes", async () => (await statusOf("good"))?.state === "Accepted");
     await until("it is logged", () => writesOf("two").length > 0);
   });
+
+  test.skipIf(process.env.HEADWORKS_LONG !== "1")(
+    "a leader that is stopped for a minute follows when it wakes, and has written nothing meanwhile",
+    async () => {
+      const { kubernetes } = on;
+      await using web = await backend("web");
+      await kubernetes.apply(upstream("web", web.port), virtualService("good", "web"));
+      await using one = await replica("one", "--xds", "127.0.0.1:0");
+      const lastLease = () => kubernetes.writes().findLast(({ resource, status }) => resource === "leases" && status < 300)?.user;
+      await until("one leads", () => lastLease() === "one", 30_000);
+      await using two = await replica("two", "--xds", "127.0.0.1:0");
+      await until("statuses", async () => (await statusOf("good"))?.state === "Accepted", 30_000);
+      one.process.kill("SIGSTOP");
+      const stopped = performance.now();
+      const before = kubernetes.writes().filter(({ user }) => user === "one").length;
+      await until("two leads", () => lastLease() === "two", 40_000);
+      expect(performance.now() - stopped).toBeLessThan(20_000);
+      await kubernetes.apply(virtualService("good", "nowhere"));
+      await until("two writes", async () => (await statusOf("good"))?.state === "Warning", 30_000);
+      await delay(60_000 - (performance.now() - stopped));
+      one.process.kill("SIGCONT");
+      await until("one follows", () => one.stderr().includes("another replica writes statuses, or none can"), 30_000);
+      await delay(5_000);
+      expect(writesOf("one").slice(before)).toEqual([]);
+      expect([one.process.exitCode, two.process.exitCode]).toEqual([null, null]);
+      expect(lastLease()).toBe("two");
+    },
+    180_000,
+  );
 
   test("with --read-only nothing at all is written", async () => {
     await on.kubernetes.apply(virtualService("unseen", "nowhere"));
