@@ -13,6 +13,8 @@ import { LocalRateLimitSchema } from "../gen/envoy/envoy/extensions/filters/http
 import { LuaSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { RouterSchema } from "../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { RBACSchema as NetworkRbacSchema } from "../gen/envoy/envoy/extensions/filters/network/rbac/v3/rbac_pb.js";
+import { RawBufferSchema } from "../gen/envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
+import { ConfigSchema as TcpStatsSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tcp_stats/v3/tcp_stats_pb.js";
 import { DownstreamTlsContextSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { resourceKey } from "../model/ref.ts";
 import { rawRequest, rawUpstream } from "./testing/raw.ts";
@@ -123,6 +125,26 @@ test("a filter chain whose TLS cannot be served is not served in plain text", as
   expect(plane.plane.unsupported()).toMatchObject([
     { message: expect.stringContaining("common_tls_context: there is no certificate; the filter chain is not served") },
   ]);
+});
+
+test("a filter chain with statistics of TCP is served without them", async () => {
+  await using a = await rawUpstream("a");
+  const message = listenerMessage(0);
+  Object.assign(message.filterChains?.[0] as object, {
+    transportSocket: {
+      name: "tcp_stats",
+      configType: {
+        case: "typedConfig",
+        value: packAny(TcpStatsSchema, {
+          transportSocket: { name: "raw", configType: { case: "typedConfig", value: packAny(RawBufferSchema, {}) } },
+        }),
+      },
+    },
+  });
+  const resource = envoyResource(ListenerSchema, "listener", message, []);
+  await using plane = await serve([staticCluster("a", [a.port]), routeConfig([allTo("a")]), resource]);
+  expect((await rawRequest(plane.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))?.status).toBe(200);
+  expect(messages(plane.plane.unsupported())).toEqual(["filter_chains[0].transport_socket (tcp_stats); connections are served without it"]);
 });
 
 test("a filter chain with a network filter that is not executed lets nobody in", async () => {

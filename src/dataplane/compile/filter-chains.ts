@@ -5,6 +5,7 @@ import type { CidrRange } from "../../gen/envoy/envoy/config/core/v3/address_pb.
 import type { FilterChain, ListenerFilter } from "../../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { HttpConnectionManagerSchema } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { ConfigSchema as TcpStatsSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tcp_stats/v3/tcp_stats_pb.js";
 import { compileAddressRange } from "./address-range.ts";
 import { type ConnectionGate, closedGate, compileGate, inSeries } from "./connection-gate.ts";
 import { compileDownstreamTls, type DownstreamTls } from "./downstream-tls.ts";
@@ -129,7 +130,8 @@ function matchKey({ serverNames, transportProtocol, applicationProtocols, source
   return JSON.stringify([[...serverNames], transportProtocol, applicationProtocols, sources.map(({ text }) => text)]);
 }
 
-function compileChain(chain: FilterChain, findings: Findings, before: ReadonlyMap<string, CompiledChain>): CompiledChain | undefined {
+function compileChain(written: FilterChain, findings: Findings, before: ReadonlyMap<string, CompiledChain>): CompiledChain | undefined {
+  const chain = withoutTcpStats(written, findings);
   const narrowing = addressFields(chain);
   for (const field of narrowing) findings.notExecuted(`filter_chain_match.${field}`, "; the filter chain is not served");
   if (narrowing.length > 0) return undefined;
@@ -146,6 +148,16 @@ function compileChain(chain: FilterChain, findings: Findings, before: ReadonlyMa
   const kept = earlier === "unusable" || previous?.serves.kind !== serves?.kind ? undefined : earlier;
   const tls = isPlain ? undefined : compileDownstreamTls(chain, findings, kept, serves?.kind !== "tcp");
   return serves && { match, tls, serves, gate: gate?.key === previous?.gate?.key ? previous?.gate : gate };
+}
+
+/** What the kernel knows of a connection is not counted; what is around the connection stays. */
+function withoutTcpStats(chain: FilterChain, findings: Findings): FilterChain {
+  const config = chain.transportSocket?.configType;
+  const stats = config?.case === "typedConfig" ? anyUnpack(config.value, TcpStatsSchema) : undefined;
+  if (stats === undefined) return chain;
+  findings.notExecuted("transport_socket (tcp_stats)", "; connections are served without it");
+  const { transportSocket: _, ...rest } = chain;
+  return stats.transportSocket === undefined ? rest : { ...rest, transportSocket: stats.transportSocket };
 }
 
 function isRaw(chain: FilterChain): boolean {
