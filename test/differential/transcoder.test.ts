@@ -170,6 +170,7 @@ const managers = [
         autoMapping: true,
         convertGrpcStatus: true,
         ignoreUnknownQueryParameters: true,
+        caseInsensitiveEnumParsing: true,
         printOptions: {
           alwaysPrintPrimitiveFields: true,
           alwaysPrintEnumsAsInts: true,
@@ -279,6 +280,8 @@ const requests = [
   ask("GET /v1/books/1?author.none=1"),
   ask("GET /v1/books/1?sold=perhaps"),
   ask("GET /v1/books/1?genre=WESTERN"),
+  ask("GET /v1/books/1?genre=crime"),
+  send("POST /v1/books", { genre: "crime" }),
   ask("GET /v2/Karl%20May/books/9"),
   ask("GET /v2/first"),
   ask("GET /v2/first?id=1&id=2"),
@@ -335,7 +338,7 @@ const requests = [
 ];
 
 /** What is wrong with a request, each parser says in its own words. */
-const refusals = /v1.broken|many|perhaps|WESTERN|not JSON|\[\]|"id\\":5/;
+const refusals = /v1.broken|crime|many|perhaps|WESTERN|not JSON|\[\]|"id\\":5/;
 const isWordOfRefusal = (line: string) =>
   refusals.test(line) && /\] \.(body|headers\.content-length):|" \.(body|headers\.content-length):/.test(line);
 

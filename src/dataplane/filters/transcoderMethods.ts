@@ -32,6 +32,8 @@ export interface Transcoder {
   readonly rejectsUnknownParameters: boolean;
   readonly rejectsCollisions: boolean;
   readonly bodyLimit: number | undefined;
+  /** Names of enum values count whatever their case. */
+  readonly ignoresCase: boolean;
 }
 
 /** One way to call a method. */
@@ -92,6 +94,7 @@ export function compileTranscoder(config: GrpcJsonTranscoder, findings: Findings
     rejectsUnknownParameters: validation?.rejectUnknownQueryParameters ?? false,
     rejectsCollisions: validation?.rejectBindingBodyFieldCollisions ?? false,
     bodyLimit: config.maxRequestBodySize,
+    ignoresCase: config.caseInsensitiveEnumParsing,
     find: finder(rules, config),
   };
 }
@@ -113,8 +116,8 @@ const handled = {
     "query_param_unescape_plus",
     "request_validation_options",
     "max_request_body_size",
-    // no effect here: enums are always read whatever their case, a template that fits is found whatever the verb, and answers have one limit for all
     "case_insensitive_enum_parsing",
+    // no effect here: a template that fits is found whatever the verb, and answers have one limit for all
     "match_unregistered_custom_verb",
     "max_response_body_size",
   ],

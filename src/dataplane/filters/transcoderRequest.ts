@@ -80,7 +80,7 @@ function messageOf({ rule }: Called, bound: readonly Bound[], body: JsonValue | 
   const said = new Set<string>();
   for (const each of bound) put(json, each, said, transcoder);
   try {
-    return toBinary(input, fromJson(input, known(input, json), { registry: transcoder.registry }));
+    return toBinary(input, fromJson(input, known(input, json, transcoder), { registry: transcoder.registry }));
   } catch (error) {
     throw new RequestFault((error as Error).message);
   }
@@ -91,29 +91,30 @@ function placed(path: readonly string[], value: JsonValue): JsonValue {
 }
 
 /** Without what no field is for. Whatever else is wrong is a fault, an enum without that value too. */
-function known(message: DescMessage, json: JsonValue): JsonValue {
+function known(message: DescMessage, json: JsonValue, transcoder: Transcoder): JsonValue {
   // The messages of Google have forms of their own.
   if (!isObject(json) || message.typeName.startsWith("google.protobuf.")) return json;
   const kept: JsonObject = {};
   for (const [key, value] of Object.entries(json)) {
     const field = message.fields.find(({ name, jsonName }) => name === key || jsonName === key);
-    if (field !== undefined) kept[key] = knownIn(field, value);
+    if (field !== undefined) kept[key] = knownIn(field, value, transcoder);
   }
   return kept;
 }
 
-function knownIn(field: DescField, value: JsonValue): JsonValue {
-  if (field.message !== undefined) {
-    const { message } = field;
-    if (Array.isArray(value)) return value.map((each) => known(message, each));
-    if (field.fieldKind !== "map" || !isObject(value)) return known(message, value);
-    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, known(message, each)]));
-  }
-  return value;
+function knownIn(field: DescField, value: JsonValue, transcoder: Transcoder): JsonValue {
+  const each = (one: JsonValue): JsonValue => {
+    if (field.message !== undefined) return known(field.message, one, transcoder);
+    return field.enum !== undefined && typeof one === "string" ? enumOf(field, one, transcoder) : one;
+  };
+  if (field.message === undefined && field.enum === undefined) return value;
+  if (Array.isArray(value)) return value.map(each);
+  if (field.fieldKind !== "map" || !isObject(value)) return each(value);
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, each(one)]));
 }
 
 /** For a field with one value, what the body says counts, and of several values beside it the last. */
-function put(json: JsonObject, { fields, value }: Bound, said: Set<string>, { rejectsCollisions }: Transcoder): void {
+function put(json: JsonObject, { fields, value }: Bound, said: Set<string>, transcoder: Transcoder): void {
   let at = json;
   for (const field of fields.slice(0, -1)) {
     const key = keyOf(at, field);
@@ -122,7 +123,7 @@ function put(json: JsonObject, { fields, value }: Bound, said: Set<string>, { re
   }
   const field = fields.at(-1) as DescField;
   const key = keyOf(at, field);
-  const next = scalarOf(field, value);
+  const next = scalarOf(field, value, transcoder);
   const before = at[key];
   if (field.fieldKind === "list") {
     at[key] = [...(Array.isArray(before) ? before : []), next];
@@ -132,7 +133,7 @@ function put(json: JsonObject, { fields, value }: Bound, said: Set<string>, { re
   if (before === undefined || said.has(path)) {
     said.add(path);
     at[key] = next;
-  } else if (rejectsCollisions && before !== next)
+  } else if (transcoder.rejectsCollisions && before !== next)
     throw new RequestFault(
       `The binding value "${value}" of the field ${field.name} is conflicting with the value "${String(before)}" in the body.`,
     );
@@ -144,15 +145,15 @@ function keyOf(json: JsonObject, { name, jsonName }: DescField): string {
 }
 
 /** Text for a field: JSON has text for all but truth values, and for what is itself an object. */
-function scalarOf(field: DescField, value: string): JsonValue {
+function scalarOf(field: DescField, value: string, transcoder: Transcoder): JsonValue {
   const isBoolean = (field.scalar === 8 && field.fieldKind !== "map") || field.message?.typeName === "google.protobuf.BoolValue";
   if (isBoolean && (value === "true" || value === "false")) return value === "true";
-  if (field.enum !== undefined) return enumOf(field, value);
-  return value;
+  if (field.enum === undefined) return value;
+  return /^-?\d+$/.test(value) ? Number(value) : enumOf(field, value, transcoder);
 }
 
-function enumOf({ enum: type }: DescField, value: string): JsonValue {
-  if (/^-?\d+$/.test(value)) return Number(value);
+function enumOf({ enum: type }: DescField, value: string, { ignoresCase }: Transcoder): string {
+  if (!ignoresCase) return value;
   return type?.values.find(({ name }) => name.toUpperCase() === value.toUpperCase())?.name ?? value;
 }
 
