@@ -80,6 +80,18 @@ withHelm("there are no Jobs, and everything that is optional can be left out", (
   expect(kindsOf(least).sort()).toEqual(["Deployment", "Service", "ServiceAccount"]);
 });
 
+withHelm("two releases that discover into one namespace, or watch the same, share no object", () => {
+  const values = { settings: { create: false, spec: { discoveryNamespace: "gloo-system" } }, gateways: { create: false } };
+  const watching = { ...values, watchNamespaces: ["shop"] };
+  for (const more of [values, watching]) {
+    const names = ["gloo-system", "headworks"].map((namespace) =>
+      renderChart({ namespace, values: more }).map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ""}/${metadata.name}`),
+    );
+    const [first = [], second = []] = names;
+    expect(first.filter((name) => second.includes(name))).toEqual([]);
+  }
+});
+
 withHelm("with watched namespaces there is a Role in each, and nothing for the whole cluster but the own webhook", () => {
   const roles = chartRbac({ user: "x", values: { watchNamespaces: ["shop"] } });
   const wide = roles.filter(({ kind }) => kind === "ClusterRole");
