@@ -16,8 +16,15 @@ class Taker implements ResourceTaker {
   readonly log: string[] = [];
   readonly inForce = new Map<string, EnvoyResource>();
   readonly refuses = new Map<string, string>();
+  /** Batches that have come, and wait until this resolves. */
+  held = 0;
+  hold: Promise<void> | undefined;
 
   async apply({ upserts, removals }: ResourceChanges): Promise<readonly RefusedResource[]> {
+    if (this.hold !== undefined) {
+      this.held++;
+      await this.hold;
+    }
     const refused: RefusedResource[] = [];
     for (const resource of upserts) {
       const reason = this.refuses.get(textOf(resource));
@@ -218,6 +225,28 @@ test("a new stream begins with what is in force, by the server's versions; nothi
   expect(client.state()).toMatchObject({ isConnected: true, reconnects: 1 });
   expect(connected.said.filter((line) => line.includes("cannot be reached"))).toHaveLength(1);
   expect(connected.said).toContain("the xDS server is there again");
+});
+
+test("a batch that comes into force after its stream has ended is not answered on the next, which begins with what there is by then", async () => {
+  await using server = await new ScriptedServer().start();
+  await using connected = connect(server.port);
+  await settled(server, connected);
+  const { taker } = connected;
+  const held = Promise.withResolvers<void>();
+  taker.hold = held.promise;
+  const nonce = server.send(cluster, [staticCluster("d", 2)]);
+  await eventually(() => taker.held, 1);
+  const before = server.requests.length;
+  server.endStream();
+  // The next stream is there, and nothing can be said on it yet.
+  await eventually(() => server.streams, 2);
+  taker.hold = undefined;
+  held.resolve();
+  await eventually(() => server.requests.length - before >= 3, true);
+  const [first] = server.requests.slice(before);
+  expect(first).toMatchObject({ typeUrl: cluster, responseNonce: "", node: { id: "proxy.ns" } });
+  expect(Object.keys(first?.initialResourceVersions ?? {})).toEqual(["c", "d"]);
+  expect(server.requests.filter(({ responseNonce }) => responseNonce === nonce)).toEqual([]);
 });
 
 test("bytes that are no cluster are refused by name, and so is what is of another type; a heartbeat is nothing", async () => {

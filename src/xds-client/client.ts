@@ -30,8 +30,10 @@ export class AdsClient implements AsyncDisposable {
   readonly #intake: Intake;
   readonly #stopped = new AbortController();
   readonly #backOff = new BackOff();
+  /** It is open, or is being opened. */
   #stream: AdsStream | undefined;
-  #hasSaidNode = false;
+  /** The stream that has begun: what is said goes there. What is found out after its end goes nowhere, since its nonces mean nothing to the next. */
+  #begun: { readonly stream: AdsStream; hasSaidNode: boolean } | undefined;
   /** The server has said something on this stream. */
   #isConnected = false;
   #connections = 0;
@@ -88,7 +90,7 @@ export class AdsClient implements AsyncDisposable {
         if (!this.#isConnected) this.#onConnected();
         // What is left of an earlier stream is sent again by the next, which was told that we do not have it.
         this.#do(async () => {
-          if (stream === this.#stream) await this.#intake.receive(decodeResponse(message));
+          if (stream === this.#begun?.stream) await this.#intake.receive(decodeResponse(message));
         });
       });
     } catch (error) {
@@ -97,11 +99,12 @@ export class AdsClient implements AsyncDisposable {
     this.#stream = stream;
     this.#do(async () => {
       if (stream !== this.#stream) return;
-      this.#hasSaidNode = false;
+      this.#begun = { stream, hasSaidNode: false };
       this.#intake.begin();
     });
     const end = await stream.ended;
     this.#stream = undefined;
+    this.#begun = undefined;
     this.#isConnected = false;
     return end;
   }
@@ -135,9 +138,9 @@ export class AdsClient implements AsyncDisposable {
   }
 
   #send(request: DeltaRequest): void {
-    if (this.#stream === undefined) return;
-    const node = this.#hasSaidNode ? undefined : this.#options.node;
-    this.#hasSaidNode = true;
-    this.#stream.send(encodeRequest({ node, ...request }));
+    if (this.#begun === undefined) return;
+    const { stream, hasSaidNode } = this.#begun;
+    this.#begun.hasSaidNode = true;
+    stream.send(encodeRequest({ node: hasSaidNode ? undefined : this.#options.node, ...request }));
   }
 }
