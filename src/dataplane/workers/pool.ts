@@ -41,6 +41,9 @@ const lastWaitMs = 5_000;
 /** A worker that does not answer for so long is stuck. The largest configurations take seconds. */
 const stuckMs = 120_000;
 
+/** A batch on which all workers end is tried again, since they may have ended for another reason; and then is refused. */
+const mostTrials = 2;
+
 /** What may still be written and closed after the time that requests under way were given. */
 const goodbyeMs = 2_000;
 
@@ -50,7 +53,10 @@ export function inProcesses(options: PoolOptions): Executor {
 
 class WorkerPool implements Executor {
   readonly #options: PoolOptions;
+  /** In force: taken by those who were asked. */
   readonly #resources = new Map<string, EnvoyResource>();
+  /** The batch that workers are asked to take; who joins meanwhile waits, since nobody knows yet what of it is in force. */
+  #applying: Promise<unknown> | undefined;
   readonly #sockets = new BoundSockets();
   readonly #workers = new Set<Worker>();
   readonly #stopped = new AbortController();
@@ -68,23 +74,35 @@ class WorkerPool implements Executor {
   }
 
   async apply(changes: ResourceChanges): Promise<readonly RefusedResource[]> {
-    await this.#some();
     this.#warnOfLimits(changes);
-    const before = new Map<string, EnvoyResource | undefined>();
-    for (const resource of changes.upserts) {
-      const key = resourceKeyOf(resource);
-      before.set(key, this.#resources.get(key));
-      this.#resources.set(key, resource);
+    for (let trial = 0; trial < mostTrials; trial++) {
+      await this.#some();
+      if (this.#stopped.signal.aborted) return [];
+      const applying = this.#applyOnce(changes);
+      this.#applying = applying;
+      const refused = await applying.finally(() => {
+        this.#applying = undefined;
+      });
+      if (refused !== undefined) return refused;
     }
-    for (const removal of changes.removals) this.#resources.delete(resourceKeyOf(removal));
+    // Who takes their places serves without it. What is gone is gone: nobody sends it again.
+    this.#commit({ upserts: [], removals: changes.removals });
+    const reason = `all workers ended when they were to take it, ${mostTrials} times`;
+    return changes.upserts.map(({ typeUrl, name }) => ({ typeUrl, name, reason }));
+  }
+
+  /** Undefined when nobody lived to answer. */
+  async #applyOnce(changes: ResourceChanges): Promise<readonly RefusedResource[] | undefined> {
     const answers = await this.#askAll("apply", changes);
+    if (answers.length === 0) return undefined;
     const refused = new Map(answers.flat().map((each) => [resourceKeyOf(each), each]));
-    for (const key of refused.keys()) {
-      const earlier = before.get(key);
-      if (earlier === undefined) this.#resources.delete(key);
-      else this.#resources.set(key, earlier);
-    }
+    this.#commit({ ...changes, upserts: changes.upserts.filter((each) => !refused.has(resourceKeyOf(each))) });
     return [...refused.values()];
+  }
+
+  #commit({ upserts, removals }: ResourceChanges): void {
+    for (const resource of upserts) this.#resources.set(resourceKeyOf(resource), resource);
+    for (const removal of removals) this.#resources.delete(resourceKeyOf(removal));
   }
 
   async check(resource: EnvoyResource): Promise<string | undefined> {
@@ -263,10 +281,13 @@ class WorkerPool implements Executor {
   }
 
   async #join(worker: Worker): Promise<void> {
+    while (this.#applying !== undefined) await this.#applying;
+    if (!this.#workers.has(worker)) return;
     worker.isJoined = true; // from now on it is told of changes, after what it is told here
     const all = this.#ask(worker, "apply", { upserts: [...this.#resources.values()], removals: [] });
     for (const resolve of this.#whenSome.splice(0)) resolve();
-    await all;
+    for (const { typeUrl, name, reason } of (await all) ?? [])
+      this.#options.log("error", `worker ${worker.child.pid} does not take ${kindOf(typeUrl)} ${name}, which others serve: ${reason}`);
     await this.#ask(worker, "settled", undefined);
     worker.isReady = true;
   }

@@ -1,0 +1,86 @@
+// The pool with workers that do what a test tells them to. What real workers do together is in test/e2e/proxy.test.ts.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { eventually } from "../../lib/testing/eventually.ts";
+import { type EnvoyResource, typeUrls } from "../../model/envoy-resource.ts";
+import type { Executor } from "./executor.ts";
+import { inProcesses, type PoolOptions } from "./pool.ts";
+
+const program = join(import.meta.dirname, "testing/scripted-worker.ts");
+
+interface Pool extends AsyncDisposable {
+  readonly pool: Executor;
+  readonly said: string[];
+  /** What workers look for: `go`, `mute`. */
+  readonly put: (file: string) => void;
+  readonly take: (file: string) => void;
+  /** The ids of all that ever started. */
+  readonly started: () => number[];
+}
+
+function poolOf(size: number, options: Partial<PoolOptions> & { readonly files?: readonly string[] } = {}): Pool {
+  const folder = mkdtempSync(join(tmpdir(), "headworks-pool-"));
+  const put = (file: string) => writeFileSync(join(folder, file), "");
+  for (const file of ["started", ...(options.files ?? [])]) put(file);
+  const said: string[] = [];
+  const pool = inProcesses({ size, program, args: [folder], log: (_, text) => void said.push(text), onProblems: () => {}, ...options });
+  return {
+    pool,
+    said,
+    put,
+    take: (file) => rmSync(join(folder, file)),
+    started: () => readFileSync(join(folder, "started"), "utf8").trim().split("\n").filter(Boolean).map(Number),
+    async [Symbol.asyncDispose]() {
+      await pool.drain(0);
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+function resource(name: string, version: string): EnvoyResource {
+  return { typeUrl: typeUrls.cluster, name, version, bytes: new Uint8Array(), owners: [] };
+}
+
+const batch = (...upserts: EnvoyResource[]) => ({ upserts, removals: [] });
+
+/** By name and version, how many workers have it. */
+async function held({ pool }: Pool): Promise<Record<string, number>> {
+  const stats = Object.entries(await pool.stats());
+  return Object.fromEntries(stats.filter(([name, count]) => !name.startsWith("server.") && count > 0));
+}
+
+async function ready({ pool }: Pool, size: number): Promise<void> {
+  await eventually(() => pool.workers().filter(({ isReady }) => isReady).length, size);
+}
+
+test("a worker that joins while others are asked about a change that they refuse has what is in force", async () => {
+  await using made = poolOf(2);
+  const { pool } = made;
+  await ready(made, 2);
+  expect(await pool.apply(batch(resource("a", "v1")))).toEqual([]);
+  const asked = pool.apply(batch(resource("a", "refused held")));
+  const [victim] = pool.workers();
+  process.kill(victim?.pid ?? 0, "SIGKILL");
+  await eventually(() => made.started().length, 3);
+  // The message of the one that started is on its way, or here.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  made.put("go");
+  expect(await asked).toEqual([{ typeUrl: typeUrls.cluster, name: "a", reason: "it is refused held" }]);
+  await ready(made, 2);
+  expect(await held(made)).toEqual({ "a v1": 2 });
+});
+
+test("a change on which all workers end is refused, and their successors serve what was there before", async () => {
+  await using made = poolOf(2);
+  const { pool } = made;
+  await ready(made, 2);
+  await pool.apply(batch(resource("a", "v1"), resource("b", "v1")));
+  const refused = await pool.apply({ upserts: [resource("a", "deadly")], removals: [{ typeUrl: typeUrls.cluster, name: "b" }] });
+  expect(refused).toEqual([{ typeUrl: typeUrls.cluster, name: "a", reason: expect.stringContaining("all workers ended") }]);
+  await ready(made, 2);
+  expect(await held(made)).toEqual({ "a v1": 2 });
+  expect(await pool.apply(batch(resource("a", "v2")))).toEqual([]);
+  expect(await held(made)).toEqual({ "a v2": 2 });
+});
