@@ -18,6 +18,7 @@ import { compileSecretSource, type SecretSource } from "./secret-source.ts";
 import { secureOptions, serverParameters } from "./tls-parameters.ts";
 import { isFileOfTls } from "./tls-sources.ts";
 import { compileCertificate, compileValidation, type Material, type Validation } from "./upstream-tls.ts";
+import { faultOfValidation } from "./validation.ts";
 
 export interface DownstreamTls {
   /** The bytes that it was made of, when they held nothing to report; the same bytes need not be compiled again. */
@@ -164,6 +165,9 @@ function validationOf(
 /** Why node:tls does not take the settings. */
 function faultOf(tls: Omit<DownstreamTls, "source">): string | undefined {
   if (tls.certificates.length === 0 && tls.certificateSecret === undefined) return "there is no certificate";
+  // With a secret, it may bring what is missing here.
+  const fault = tls.clients.validationSecret === undefined ? faultOfValidation(tls.clients.validation) : undefined;
+  if (fault !== undefined) return fault;
   try {
     createSecureContext({ ...tls.parameters, ...certificateOptions(tls.certificates), ...authorityOptions(tls.clients.validation) });
     return undefined;

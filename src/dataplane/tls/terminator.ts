@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from "node:tls";
 import { authorityOptions, type ClientAuthentication, certificateOptions, type DownstreamTls } from "../compile/downstream-tls.ts";
 import type { Material, Validation } from "../compile/upstream-tls.ts";
+import { faultOfValidation, mergeValidation } from "../compile/validation.ts";
 import type { SecretLookup } from "../upstream/tls.ts";
 import { hasName } from "./alternative-names.ts";
 import type { Hello } from "./client-hello.ts";
@@ -22,7 +23,8 @@ export class Terminator {
   /** Without ALPN, for clients who speak nothing of what is offered and are not sent away. */
   #silent: Server | undefined;
   #certificates: readonly Material[] = [];
-  #validation: Validation | undefined;
+  /** What a secret says of clients. */
+  #authority: Validation | undefined;
 
   constructor(tls: DownstreamTls, options: TerminatorOptions) {
     this.#tls = tls;
@@ -46,14 +48,17 @@ export class Terminator {
     const certificates = named === undefined ? this.#tls.certificates : this.#sameOr([named]);
     const authority = clients.validationSecret === undefined ? undefined : this.#options.secret(clients.validationSecret)?.validation;
     if (certificates.length === 0 || (clients.validationSecret !== undefined && authority === undefined)) return undefined;
-    const validation = authority ?? clients.validation;
-    if (this.#server !== undefined && certificates === this.#certificates && validation === this.#validation) return this.#server;
+    if (this.#server !== undefined && certificates === this.#certificates && authority === this.#authority) return this.#server;
     this.#certificates = certificates;
-    this.#validation = validation;
+    this.#authority = authority;
+    const validation = mergeValidation(clients.validation, authority);
     try {
+      const fault = faultOfValidation(validation);
+      if (fault !== undefined) throw new Error(fault);
       const context = { ...this.#tls.parameters, ...certificateOptions(certificates), ...authorityOptions(validation) };
-      this.#server = this.#createServer(context, this.#tls.alpn);
-      this.#silent = this.#tls.alpn.length === 0 || this.#tls.insistsOnAlpn ? undefined : this.#createServer(context, []);
+      const server = this.#createServer(context, this.#tls.alpn, validation);
+      this.#silent = this.#tls.alpn.length === 0 || this.#tls.insistsOnAlpn ? undefined : this.#createServer(context, [], validation);
+      this.#server = server;
     } catch {
       // A secret that does not go with these settings: the server before, if there is one, serves on. What is wrong with a secret itself was
       // reported when it came.
@@ -65,11 +70,9 @@ export class Terminator {
     return certificates[0] === this.#certificates[0] ? this.#certificates : certificates;
   }
 
-  #createServer(context: SecureContextOptions, alpn: readonly string[]): Server {
+  #createServer(context: SecureContextOptions, alpn: readonly string[], validation: Validation | undefined): Server {
     const { clients, handshakeTimeoutMs } = this.#tls;
     const certificates = this.#certificates;
-    const validation = this.#validation;
-    const names = clients.validation?.subjectNames ?? validation?.subjectNames ?? [];
     const server = createServer({
       ...context,
       requestCert: clients.isRequired || validation !== undefined,
@@ -79,7 +82,7 @@ export class Terminator {
       ...(alpn.length > 0 && { ALPNProtocols: [...alpn] }),
     });
     server.on("secureConnection", (socket) => {
-      if (isWelcome(socket, clients, validation, names)) this.#options.onSecure(socket);
+      if (isWelcome(socket, clients, validation)) this.#options.onSecure(socket);
       else socket.destroy();
     });
     server.on("tlsClientError", (_, socket) => void socket.destroy());
@@ -97,16 +100,12 @@ function isVerifying(validation: Validation | undefined): boolean {
 }
 
 /** A certificate that is shown must be good, even where none is required. */
-function isWelcome(
-  socket: TLSSocket,
-  clients: ClientAuthentication,
-  validation: Validation | undefined,
-  names: Validation["subjectNames"],
-): boolean {
+function isWelcome(socket: TLSSocket, clients: ClientAuthentication, validation: Validation | undefined): boolean {
   if (!clients.isRequired && validation === undefined) return true;
   const peer = socket.getPeerCertificate();
   if (peer === null || Object.keys(peer).length === 0) return !clients.isRequired;
   if (isVerifying(validation) && !socket.authorized) return false;
+  const names = validation?.subjectNames ?? [];
   return names.length === 0 || hasName(peer.subjectaltname, names);
 }
 

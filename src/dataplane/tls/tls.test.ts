@@ -189,6 +189,91 @@ test("of clients with a good certificate, only those with the right name are let
   expect(await askTls(plane.port, { servername: "b.test", ...good })).toMatchObject({ status: "refused" });
 });
 
+const ads = { configSourceSpecifier: { case: "ads" as const, value: {} } };
+const exactly = (value: string) => ({ matchPattern: { case: "exact" as const, value } });
+const authoritySecret = (value: object) =>
+  envoyResource(SecretSchema, "ca", { name: "ca", type: { case: "validationContext", value } } as never, []);
+
+test("what is asked of clients is what the listener and its secret say together", async () => {
+  const chain = (name: string, defaultValidationContext: object): TlsChain => ({
+    names: [name],
+    certificate: a,
+    context: { requireClientCertificate: true },
+    common: {
+      validationContextType: {
+        case: "combinedValidationContext",
+        value: { defaultValidationContext, validationContextSdsSecretConfig: { name: "ca", sdsConfig: ads } },
+      },
+    },
+  });
+  const plane = await served([
+    chain("empty.test", {}),
+    chain("name.test", { matchSubjectAltNames: [exactly("client.test")] }),
+    chain("authority.test", { trustedCa: inline(authority.certificate) }),
+    chain("both.test", { trustedCa: inline(authority.certificate), matchSubjectAltNames: [exactly("client.test")] }),
+  ]);
+  const admin = made.signed("admin.test", authority);
+  const impostor = made.selfSigned("admin.test");
+  const who = { client, admin, impostor };
+  /** Who is let in where. */
+  const letIn = async () => {
+    const found: Record<string, string[]> = {};
+    for (const servername of ["empty.test", "name.test", "authority.test", "both.test"]) {
+      found[servername] = [];
+      for (const [each, { certificate: cert, key }] of Object.entries(who)) {
+        const { status } = await askTls(plane.port, { servername, cert, key });
+        if (status === 200) found[servername].push(each);
+      }
+    }
+    return found;
+  };
+  plane.publish(authoritySecret({ trustedCa: inline(authority.certificate), matchSubjectAltNames: [exactly("admin.test")] }));
+  expect(await letIn()).toEqual({
+    "empty.test": ["admin"],
+    "name.test": ["client", "admin"],
+    "authority.test": ["admin"],
+    "both.test": ["client", "admin"],
+  });
+  // A secret of names alone: the authority is the listener's, and where there is none the settings before stay, as in Envoy.
+  plane.publish(authoritySecret({ matchSubjectAltNames: [exactly("admin.test")] }));
+  expect(await letIn()).toMatchObject({ "authority.test": ["admin"], "both.test": ["client", "admin"], "empty.test": ["admin"] });
+  plane.publish(authoritySecret({ trustedCa: inline(other.certificate) }));
+  expect(await letIn()).toEqual({ "empty.test": [], "name.test": [], "authority.test": [], "both.test": [] });
+});
+
+test("names without an authority that vouches for them let nobody in", async () => {
+  const names = { matchSubjectAltNames: [exactly("client.test")] };
+  const plane = await served([
+    { names: ["a.test"], certificate: a, common: { validationContextType: { case: "validationContext", value: names } } },
+    {
+      names: ["b.test"],
+      certificate: a,
+      context: { requireClientCertificate: true },
+      common: { validationContextType: { case: "validationContextSdsSecretConfig", value: { name: "ca", sdsConfig: ads } } },
+    },
+  ]);
+  plane.publish(authoritySecret(names));
+  expect(messages(plane)).toEqual([expect.stringContaining("without an authority that vouches for them (trusted_ca); the filter chain")]);
+  const forged = made.selfSigned("client.test");
+  for (const servername of ["a.test", "b.test"])
+    expect(await askTls(plane.port, { servername, cert: forged.certificate, key: forged.key })).toMatchObject({ status: "refused" });
+});
+
+test("a secret that asks for what is not looked at is refused; the one before serves on", async () => {
+  const validation = { case: "validationContextSdsSecretConfig", value: { name: "ca", sdsConfig: ads } };
+  const plane = await served([
+    { certificate: a, context: { requireClientCertificate: true }, common: { validationContextType: validation } },
+  ]);
+  const trustedCa = inline(authority.certificate);
+  const pinned = authoritySecret({ trustedCa, verifyCertificateHash: ["00".repeat(32)] });
+  plane.publish(pinned);
+  const good = { cert: client.certificate, key: client.key };
+  expect(await askTls(plane.port, good)).toMatchObject({ status: "refused" });
+  expect(messages(plane)).toEqual([expect.stringContaining("verify_certificate_hash")]);
+  plane.publish(authoritySecret({ trustedCa }));
+  expect(await askTls(plane.port, good)).toMatchObject({ status: 200 });
+});
+
 test("what would have protected a chain and is not executed costs the chain", async () => {
   const validation = { trustedCa: inline(authority.certificate), crl: inline("x") };
   const plane = await served([

@@ -156,6 +156,35 @@ test("secrets come from an SDS server of the user's own, and change as it says",
   expect(problems(plane)).toEqual([]);
 });
 
+test("whom the cluster believes is what it and its secret say together", async () => {
+  const exactly = (value: string) => ({ matchPattern: { case: "exact", value } });
+  const validation = (value: object) => secret("ca", { case: "validationContext", value });
+  const combined = (defaultValidationContext: object) => ({
+    validationContextType: {
+      case: "combinedValidationContext",
+      value: { defaultValidationContext, validationContextSdsSecretConfig: { name: "ca", sdsConfig: ads } },
+    },
+  });
+  const trustedCa = inline(authority.certificate);
+  /** The server is web.test, signed by the authority. */
+  const told = async (configured: object, published: object) => {
+    const plane = await served(cluster(combined(configured)), validation(published));
+    const found = await answer(plane);
+    await plane[Symbol.asyncDispose]();
+    return found;
+  };
+  expect(await told({}, { trustedCa, matchSubjectAltNames: [exactly("web.test")] })).toBe("nobody");
+  expect(await told({}, { trustedCa, matchSubjectAltNames: [exactly("other.test")] })).toBe(503);
+  expect(await told({ matchSubjectAltNames: [exactly("web.test")] }, { trustedCa, matchSubjectAltNames: [exactly("other.test")] })).toBe(
+    "nobody",
+  );
+  expect(await told({ trustedCa: inline(other.certificate) }, { matchSubjectAltNames: [exactly("web.test")] })).toBe(503);
+  expect(await told({ trustedCa: inline(other.certificate) }, { trustedCa })).toBe("nobody");
+  expect(await told({ trustedCa }, { trustedCa: inline(other.certificate) })).toBe(503);
+  // Names without an authority: nobody vouches for them.
+  expect(await told({}, { matchSubjectAltNames: [exactly("web.test")] })).toBe(503);
+});
+
 test("as long as an SDS server says nothing nobody is connected to, and that is a Warning", async () => {
   const plane = await served(cluster(byName(from("127.0.0.1:1"))), pair(one), ca(authority));
   expect(await answer(plane)).toBe(503);

@@ -3,6 +3,7 @@
 import { type ConnectionOptions, createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import type { EndpointSpec } from "../compile/endpoints.ts";
 import type { Material, UpstreamTls, Validation } from "../compile/upstream-tls.ts";
+import { faultOfValidation, mergeValidation } from "../compile/validation.ts";
 import { hasName } from "../tls/alternative-names.ts";
 import type { PoolProtocol } from "./pool.ts";
 
@@ -44,7 +45,9 @@ export class TlsClient {
     const identity = this.#identity();
     if (identity === undefined) return undefined;
     const { validation } = identity;
-    const names = this.#tls.validation?.subjectNames ?? validation?.subjectNames ?? [];
+    const fault = faultOfValidation(validation);
+    if (fault !== undefined) throw new Error(fault);
+    const names = validation?.subjectNames ?? [];
     const offered = offeredProtocols(this.#tls.alpn, protocol);
     return {
       ...(this.#servername !== "" && { servername: this.#servername }),
@@ -60,10 +63,10 @@ export class TlsClient {
   #identity(): Identity | undefined {
     const { certificate, certificateSecret, validation, validationSecret } = this.#tls;
     const shown = certificate ?? (certificateSecret === undefined ? undefined : this.#secret(certificateSecret)?.certificate);
-    const believed = validationSecret === undefined ? validation : this.#secret(validationSecret)?.validation;
+    const named = validationSecret === undefined ? undefined : this.#secret(validationSecret)?.validation;
     if (shown === undefined && certificateSecret !== undefined) return undefined;
-    if (believed === undefined && validationSecret !== undefined) return undefined;
-    return { certificate: shown, validation: believed };
+    if (named === undefined && validationSecret !== undefined) return undefined;
+    return { certificate: shown, validation: mergeValidation(validation, named) };
   }
 }
 
@@ -74,11 +77,17 @@ interface Identity {
 }
 
 /** Authorities take their time to be read, and are the same for all hosts of a cluster. */
-const contexts = new WeakMap<UpstreamTls, Identity & { readonly context: SecureContext }>();
+const contexts = new WeakMap<UpstreamTls, Known>();
+
+interface Known {
+  readonly certificate: Material | undefined;
+  readonly ca: Validation["ca"];
+  readonly context: SecureContext;
+}
 
 function contextOf(tls: UpstreamTls, { certificate, validation }: Identity): SecureContext {
   const known = contexts.get(tls);
-  if (known !== undefined && known.certificate === certificate && known.validation === validation) return known.context;
+  if (known !== undefined && known.certificate === certificate && known.ca === validation?.ca) return known.context;
   const context = createSecureContext({
     ...(certificate && { cert: certificate.certificate, key: certificate.key }),
     ...(validation?.ca !== undefined && { ca: validation.ca === "system" ? [...rootCertificates] : validation.ca }),
@@ -86,7 +95,7 @@ function contextOf(tls: UpstreamTls, { certificate, validation }: Identity): Sec
     ...(tls.maxVersion && { maxVersion: tls.maxVersion }),
     ...tls.suites,
   });
-  contexts.set(tls, { certificate, validation, context });
+  contexts.set(tls, { certificate, ca: validation?.ca, context });
   return context;
 }
 
