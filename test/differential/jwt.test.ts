@@ -1,8 +1,11 @@
 // JWTs in the embedded data plane and in Envoy: the same providers and rules, the same requests let in and refused, in the same words.
 
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { CompactSign, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RawUpstream, rawUpstream } from "../../src/dataplane/testing/raw.ts";
@@ -36,6 +39,7 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
   let upstream: RawUpstream;
   let server: Server;
   let planes: Planes;
+  let folder: string;
   const tokens: Record<string, string> = {};
 
   beforeAll(async () => {
@@ -69,6 +73,7 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
       early: await sign({ ...good, nbf: now + 3_600 }),
       audience: await sign({ ...good, aud: "other" }),
       issuer: await sign({ ...good, iss: "unknown" }),
+      file: await sign({ ...good, iss: "file" }),
       forged: await sign(good, other.privateKey),
       kid: await sign(good, rsa.privateKey, "RS256", "two"),
       remote: await sign({ iss: "remote", sub: "bob" }, ec.privateKey, "ES256", ""),
@@ -89,6 +94,8 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
       httpUpstreamType: { case: "cluster", value: "keys" },
       timeout: { seconds: 5n },
     });
+    folder = mkdtempSync(join(tmpdir(), "jwt-"));
+    writeFileSync(join(folder, "keys"), local);
     const providers = {
       local: {
         issuer: "local",
@@ -117,6 +124,12 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
         fromCookies: ["jar"],
         jwksSourceSpecifier: { case: "localJwks", value: { specifier: { case: "inlineString", value: remote } } },
       },
+      file: {
+        issuer: "file",
+        fromHeaders: [{ name: "x-token", valuePrefix: "" }],
+        claimToHeaders: [{ headerName: "x-user", claimName: "sub" }],
+        jwksSourceSpecifier: { case: "localJwks", value: { specifier: { case: "filename", value: join(folder, "keys") } } },
+      },
       broken: {
         issuer: "elsewhere",
         fromHeaders: [{ name: "x-token", valuePrefix: "" }],
@@ -137,6 +150,8 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
         rule("/open"),
         rule("/remote", provider("remote")),
         rule("/broken", provider("broken")),
+        rule("/file/optional", list("requiresAny", provider("file"), { requiresType: { case: "allowMissing", value: {} } })),
+        rule("/file", provider("file")),
         rule("/any", list("requiresAny", provider("local"), provider("remote"))),
         rule("/all", list("requiresAll", provider("local"), provider("remote"))),
         rule("/other-audience", { requiresType: { case: "providerAndAudiences", value: { providerName: "local", audiences: ["other"] } } }),
@@ -164,6 +179,7 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
     await upstream?.[Symbol.asyncDispose]();
     server?.closeAllConnections();
     server?.close();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
 
   test("the same requests are let in, with the same headers, and refused in the same words", async () => {
@@ -182,10 +198,12 @@ describe.skipIf(hasNoEnvoy("JWT"))("JWT in the embedded data plane and in Envoy"
       "/failed",
       "/off",
       "/named",
+      "/file",
+      "/file/optional",
     ];
     const ways = [
       [],
-      ["X-Sub: forged", "X-Payload: forged"],
+      ["X-Sub: forged", "X-Payload: forged", "X-User: forged"],
       ...Object.values(tokens).flatMap((token) => [[`Authorization: Bearer ${token}`], [`X-Token: ${token}`]]),
       [`Authorization: Bearer ${tokens.good}`, `X-Token: ${tokens.remote}`],
       ["Authorization: Basic eA=="],

@@ -143,6 +143,51 @@ test("a JWT rule about requests that cannot be told apart is about all that come
   expect(statuses).toEqual({ "/open": 200, "/": 401 });
 });
 
+test("a provider whose keys cannot be had has no good tokens, and nobody else sets its headers", async () => {
+  const provider = {
+    issuer: "i",
+    fromHeaders: [{ name: "x-token" }],
+    claimToHeaders: [{ headerName: "x-user", claimName: "sub" }],
+    forwardPayloadHeader: "x-payload",
+    jwksSourceSpecifier: { case: "localJwks", value: { specifier: { case: "filename", value: "/no/such/file" } } },
+  };
+  const type = (each: string, value: unknown = {}) => ({ requiresType: { case: each, value } });
+  const rule = (prefix: string, requires: object) => ({
+    match: { pathSpecifier: { case: "prefix", value: prefix } },
+    requirementType: { case: "requires", value: requires },
+  });
+  const config = {
+    providers: { p: provider },
+    rules: [
+      rule("/must", type("providerName", "p")),
+      rule("/optional", type("requiresAny", { requirements: [type("providerName", "p"), type("allowMissing")] })),
+      rule("/", type("allowMissingOrFailed")),
+    ],
+  };
+  const httpFilters = [
+    { name: "guard", configType: { case: "typedConfig", value: packAny(JwtAuthenticationSchema, config as never) } },
+    { name: "envoy.filters.http.router", configType: { case: "typedConfig", value: packAny(RouterSchema, {}) } },
+  ];
+  await using plane = await serve([
+    staticCluster("a", [upstream.port]),
+    routeConfig([{ name: "h", domains: ["*"], routes: [toCluster("a")] }]),
+    listener(0, { httpFilters } as unknown as HcmInit),
+  ]);
+  expect(plane.plane.unsupported().map(({ message }) => message)).toEqual([
+    expect.stringMatching(/providers\["p"\].local_jwks: cannot read \/no\/such\/file: ENOENT; no token of the provider is good/),
+  ]);
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const token = `X-Token: ${part({ alg: "HS256" })}.${part({ iss: "i", sub: "admin" })}.eA\r\n`;
+  const ask = (path: string, headers: string) => rawRequest(plane.port, `GET ${path} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`);
+  for (const path of ["/must", "/optional"]) expect((await ask(path, token))?.status).toBe(401);
+  expect((await ask("/must", ""))?.status).toBe(401);
+  for (const path of ["/optional", "/"]) {
+    const answer = await ask(path, "X-User: admin\r\nX-Payload: admin\r\n");
+    expect(answer?.status).toBe(200);
+    expect(answer?.body).not.toContain("admin");
+  }
+});
+
 test("a route with an authorization server of its own is closed", async () => {
   const own = { contextExtensions: {}, serviceOverride: { case: "grpcService", value: {} } };
   const { statuses } = await served({

@@ -116,7 +116,7 @@ function compileJwt(any: Any, findings: Findings): Config | undefined {
   for (const path of unhandledFields(JwtAuthenticationSchema, message, handled)) findings.notExecuted(path);
   // Filter state would name the requirement.
   if (message.filterStateRules !== undefined) throw new NotExecutable("filter_state_rules");
-  const providers = new Map<string, JwtProvider | undefined>();
+  const providers = new Map<string, JwtProvider>();
   for (const [name, provider] of Object.entries(message.providers)) {
     const place = findings.at(`providers[${JSON.stringify(name)}]`);
     if (provider.normalizePayloadInMetadata !== undefined) place.notExecuted("normalize_payload_in_metadata");
@@ -140,9 +140,10 @@ function compileJwt(any: Any, findings: Findings): Config | undefined {
     if (findings.all.length > before) return { match: everything, requirement: uncheckable };
     return { match: test, requirement: type.case === undefined ? undefined : (requirement ?? unnamed) };
   });
-  const own = [...providers.values()].flatMap((each) =>
-    each === undefined ? [] : [...each.claims.map(({ header }) => header), ...(each.payloadHeader === "" ? [] : [each.payloadHeader])],
-  );
+  const own = [...providers.values()].flatMap(({ claims, payloadHeader }) => [
+    ...claims.map(({ header }) => header),
+    ...(payloadHeader === "" ? [] : [payloadHeader]),
+  ]);
   return { rules, named, own, letsPreflights: message.bypassCorsPreflight, isSilent: message.stripFailureResponse };
 }
 
@@ -153,7 +154,7 @@ const uncheckable: Requirement = () => Promise.resolve("Jwt verification fails")
 
 function compileRequirement(
   { requiresType: type }: JwtRequirement,
-  providers: ReadonlyMap<string, JwtProvider | undefined>,
+  providers: ReadonlyMap<string, JwtProvider>,
   findings: Findings,
 ): Requirement {
   switch (type.case) {
@@ -164,7 +165,7 @@ function compileRequirement(
     case "requiresAny": {
       // What may be missing is what is asked for beside it.
       const asked = type.value.requirements.flatMap((each) => providerOf(each) ?? []);
-      const scope = asked.length === 0 ? providers : new Map(asked.map((name) => [name, providers.get(name)]));
+      const scope = asked.length === 0 ? providers : new Map([...providers].filter(([name]) => asked.includes(name)));
       const all = type.value.requirements.map((each) => compileRequirement(each, isOptional(each) ? scope : providers, findings));
       return (exchange) => anyOf(exchange, all);
     }
@@ -218,11 +219,8 @@ async function allOf(exchange: Exchange, requirements: readonly Requirement[]): 
 }
 
 /** Tokens of any provider. */
-function whatIsThere(exchange: Exchange, providers: ReadonlyMap<string, JwtProvider | undefined>): Promise<Fault> {
-  return checkWhatIsThere(
-    exchange,
-    [...providers.values()].filter((each) => each !== undefined),
-  );
+function whatIsThere(exchange: Exchange, providers: ReadonlyMap<string, JwtProvider>): Promise<Fault> {
+  return checkWhatIsThere(exchange, [...providers.values()]);
 }
 
 function compileRoute(any: Any): RouteConfig {

@@ -5,6 +5,7 @@ import type { JwtProvider as Message } from "../../gen/envoy/envoy/extensions/fi
 import { durationMs } from "../compile/durations.ts";
 import type { Findings } from "../compile/findings.ts";
 import { compileStringMatcher, type StringTest } from "../compile/strings.ts";
+import { bytesOf } from "../compile/tls-sources.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { queryParameter } from "../formatter.ts";
 import { headerValues, removeHeader } from "../http1/headers.ts";
@@ -224,10 +225,8 @@ function claimText(payload: JsonObject, path: readonly string[]): string | undef
 
 const defaultSkewSeconds = 60;
 
-/** Undefined, and a finding, when it has no keys that can be had. */
-export function compileProvider(name: string, message: Message, findings: Findings): JwtProvider | undefined {
-  const keys = compileKeys(message, findings);
-  if (keys === undefined) return undefined;
+/** One whose keys cannot be had is a provider all the same: its tokens are found, and are bad; its headers are ours. */
+export function compileProvider(name: string, message: Message, findings: Findings): JwtProvider {
   const isAnywhere = message.fromHeaders.length + message.fromParams.length + message.fromCookies.length > 0;
   const headers = message.fromHeaders.map((each) => ({ name: each.name.toLowerCase(), prefix: wireText(each.valuePrefix) }));
   return {
@@ -251,26 +250,31 @@ export function compileProvider(name: string, message: Message, findings: Findin
       header: headerName.toLowerCase(),
       path: claimPath.length > 0 ? claimPath.map(({ key }) => key) : claimName.split("."),
     })),
-    keys,
+    keys: compileKeys(message, findings),
   };
 }
 
-function compileKeys({ jwksSourceSpecifier: source }: Message, findings: Findings): KeySource | undefined {
+/** No signature is right, in Envoy's words. */
+const noKeys: KeySource = () => () => Promise.resolve("Jwks doesn't have any valid public key");
+
+function compileKeys({ jwksSourceSpecifier: source }: Message, findings: Findings): KeySource {
   if (source.case === "remoteJwks") {
     const remote = remoteKeys(source.value);
-    if (remote === undefined) findings.notExecuted("remote_jwks.http_uri");
-    return remote;
-  }
-  const local = source.case === "localJwks" ? source.value.specifier : undefined;
-  if (local?.case !== "inlineString" && local?.case !== "inlineBytes") {
-    findings.notExecuted("local_jwks");
-    return undefined;
+    if (remote === undefined) findings.notExecuted("remote_jwks.http_uri", noTokenIsGood);
+    return remote ?? noKeys;
   }
   try {
-    const check = localKeys(local.case === "inlineString" ? local.value : Buffer.from(local.value).toString("utf8"));
+    const text = source.case === "localJwks" ? bytesOf(source.value) : undefined;
+    if (text === undefined) {
+      findings.notExecuted("local_jwks", noTokenIsGood);
+      return noKeys;
+    }
+    const check = localKeys(text.toString("utf8"));
     return () => check;
   } catch (error) {
-    findings.refused("local_jwks", (error as Error).message);
-    return undefined;
+    findings.refused("local_jwks", `${(error as Error).message}${noTokenIsGood}`);
+    return noKeys;
   }
 }
+
+const noTokenIsGood = "; no token of the provider is good";
