@@ -12,6 +12,7 @@ import {
   FilterChainConfigSchema,
 } from "../../src/gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
 import { JwtAuthenticationSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
+import { RBACPerRouteSchema, RBACSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import { ConfigSchema as SetFilterStateSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
 import { differencesOf, hasNoEnvoy, managerWith, type Packed, toRoute } from "./filters.ts";
 import { type Planes, startPlanes } from "./planes.ts";
@@ -19,6 +20,8 @@ import { request } from "./requests.ts";
 
 const name = "chain";
 const secret = Buffer.from("thirty-two bytes of a secret text");
+
+const jwks = JSON.stringify({ keys: [{ kty: "oct", k: secret.toString("base64url") }] });
 
 type Filters = Readonly<Record<string, Packed>>;
 
@@ -32,7 +35,6 @@ const buffer = packAny(BufferSchema, { maxRequestBytes: 10 });
 
 /** Tokens of this issuer, its claim `org` in `x-org`. */
 function tokensOf(issuer: string, header = ""): Packed {
-  const jwks = JSON.stringify({ keys: [{ kty: "oct", k: secret.toString("base64url") }] });
   const provider = {
     issuer,
     ...(header !== "" && { fromHeaders: [{ name: header }] }),
@@ -48,6 +50,16 @@ function tokensOf(issuer: string, header = ""): Packed {
   const config = { providers: { only: provider }, rules: [{ match, requirementType: { case: "requires", value: requires } }] };
   return packAny(JwtAuthenticationSchema, config as never);
 }
+
+/** Takes the header away that only it may set. */
+const withoutRules = packAny(JwtAuthenticationSchema, {
+  providers: {
+    only: {
+      claimToHeaders: [{ headerName: "x-org", claimName: "org" }],
+      jwksSourceSpecifier: { case: "localJwks", value: { specifier: { case: "inlineString", value: jwks } } },
+    },
+  },
+} as never);
 
 function token(claims: object): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -110,6 +122,57 @@ describe.skipIf(hasNoEnvoy("filter chains"))("filter chains in the embedded data
     const all = paths.flatMap((path) => ways.map((headers) => request(`GET ${path}`, headers)));
     const body = request("POST /buffer", [`Authorization: Bearer ${one}`, "Content-Length: 20"], "a".repeat(20));
     const found = await Promise.all([0, 1, 2].map((manager) => differencesOf(planes, manager, [...all, body])));
+    expect(found.flat()).toEqual([]);
+  });
+});
+
+describe.skipIf(hasNoEnvoy("routes that are chosen again"))("a route that is chosen again in the embedded data plane and in Envoy", () => {
+  let upstream: RawUpstream;
+  let planes: Planes;
+  const nobody = { rules: { action: 0, policies: {} } };
+  const closed = packAny(RBACPerRouteSchema, { rbac: nobody } as never);
+  const turnedOff = packAny(FilterConfigSchema, { disabled: true });
+  /** What RBAC is in the connection manager, whether it is off there, and what the first and the second route say of it. */
+  const cases = [{}, nobody].flatMap((rbac) =>
+    [false, true].flatMap((disabled) =>
+      [undefined, closed, turnedOff].flatMap((first) =>
+        [undefined, closed, turnedOff].map((second) => ({ rbac, disabled, first, second })),
+      ),
+    ),
+  );
+
+  beforeAll(async () => {
+    upstream = await rawUpstream("a");
+    const perFilter = (value: Packed | undefined): Filters => (value === undefined ? {} : { rbac: value });
+    const ofHeader = {
+      match: {
+        pathSpecifier: { case: "prefix", value: "/" },
+        headers: [{ name: "x-org", headerMatchSpecifier: { case: "presentMatch", value: true } }],
+      },
+    };
+    planes = await startPlanes(
+      cases.map(({ rbac, disabled, first, second }) =>
+        managerWith(
+          [
+            { name: "tokens", config: withoutRules },
+            { name: "reroute", config: reroute },
+            { name: "rbac", config: packAny(RBACSchema, rbac as never), disabled },
+          ],
+          [toRoute("/", perFilter(first), ofHeader), toRoute("/", perFilter(second))],
+        ),
+      ),
+      [staticCluster("a", [upstream.port])],
+    );
+  });
+
+  afterAll(async () => {
+    await planes?.[Symbol.asyncDispose]();
+    await upstream?.[Symbol.asyncDispose]();
+  });
+
+  test("the same filters run, whatever either route says of them", async () => {
+    const requests = [request("GET /", ["X-Org: acme"]), request("GET /")];
+    const found = await Promise.all(cases.map((_, manager) => differencesOf(planes, manager, requests)));
     expect(found.flat()).toEqual([]);
   });
 });

@@ -183,9 +183,9 @@ class Attempt implements Tables {
     this.#resources = resources;
     this.#chain = chain;
     this.#client = client;
-    const watched = (filters: readonly CompiledFilter[]) => filters.map((each) => this.#watched(each));
-    const { filters, activeFilters } = hcm;
-    const seen = { ...hcm, filters: watched(filters), activeFilters: watched(activeFilters) };
+    const filters = hcm.filters.map((each) => this.#watched(each));
+    const activeFilters = filters.filter((_, index) => hcm.activeFilters.includes(hcm.filters[index] as CompiledFilter));
+    const seen = { ...hcm, filters, activeFilters };
     this.#exchange = new DryExchange(head, client, seen, this);
   }
 

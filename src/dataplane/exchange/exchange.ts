@@ -32,6 +32,13 @@ import type { Tables } from "./tables.ts";
 import { onIdleTimeout, onRouteTimeout, onTryTimeout } from "./timeouts.ts";
 import type { LimitKind } from "./timers.ts";
 
+/** What was found of where a request goes. */
+export interface RouteLevels {
+  readonly virtualHost: CompiledVirtualHost | undefined;
+  readonly route: CompiledRoute | undefined;
+  readonly choice: WeightedChoice | undefined;
+}
+
 const noCookies: readonly string[] = [];
 
 export class Exchange implements RequestView, FormatContext, ResponseHandler, Waiter, PseudoHeaders, OutgoingRequest {
@@ -81,6 +88,8 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   route: CompiledRoute | undefined;
   forward: Forward | undefined;
   choice: WeightedChoice | undefined;
+  /** Where it went before a filter had it routed again. */
+  firstRoute: RouteLevels | undefined;
   retry: CompiledRetry | undefined;
   /** The virtual host speaks to nobody without TLS. */
   needsTls = false;

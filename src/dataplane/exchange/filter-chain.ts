@@ -4,7 +4,7 @@
 import type { CompiledFilter } from "../compile/http-filters.ts";
 import { noRouteFilters, type RouteFilter } from "../compile/route-filters.ts";
 import type { BodySink, FilteredResponse, FilterRun } from "../filters/http-filter.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, RouteLevels } from "./exchange.ts";
 import { HeldBody } from "./held-body.ts";
 
 /** Lets the filters see the request, and then `act`; not when one of them answered. */
@@ -36,27 +36,48 @@ function runFrom(exchange: Exchange, filters: readonly CompiledFilter[], from: n
     const verdict = run.onRequest?.(exchange, () => {
       if (isResumed || exchange.isDone || exchange.headSent) return;
       isResumed = true;
-      runFrom(exchange, filters, at + 1, act);
+      runBehind(exchange, filters, at, act);
     });
     if (verdict === "wait" || verdict === "answered" || exchange.isDone) return;
+    if (isReroutedIn(exchange, filters)) {
+      runBehind(exchange, filters, at, act);
+      return;
+    }
   }
   exchange.isInFilters = false;
   act(exchange);
 }
 
+/** Filters that had nothing to do on the first route may have on this one. */
+function isReroutedIn({ firstRoute, hcm }: Exchange, filters: readonly CompiledFilter[]): boolean {
+  return firstRoute !== undefined && filters !== hcm.filters;
+}
+
+function runBehind(exchange: Exchange, filters: readonly CompiledFilter[], at: number, act: (exchange: Exchange) => void): void {
+  const all = exchange.hcm.filters;
+  if (isReroutedIn(exchange, filters)) runFrom(exchange, all, all.indexOf(filters[at] as CompiledFilter) + 1, act);
+  else runFrom(exchange, filters, at + 1, act);
+}
+
 function begin({ name, filter, config, isDisabled }: CompiledFilter, exchange: Exchange): FilterRun | undefined {
-  const said: RouteFilter[] = [];
-  // Without a route, no level says anything.
-  if (exchange.route !== undefined) {
-    for (const level of [exchange.choice, exchange.route, exchange.virtualHost, exchange.config]) {
-      const found = level?.filters.get(name);
-      if (found !== undefined) said.push(found);
-    }
-  }
-  // The most specific level that speaks of it decides whether it runs at all.
-  if (said[0] === undefined ? isDisabled : said[0].isDisabled) return undefined;
+  const said = saidOf(name, exchange, exchange.config);
+  // The most specific level that speaks of it decides whether it runs at all; as in Envoy, of the route that the request had first.
+  const { firstRoute } = exchange;
+  const [decides] = firstRoute === undefined ? said : saidOf(name, firstRoute, exchange.config);
+  if (decides === undefined ? isDisabled : decides.isDisabled) return undefined;
   const routes = said.filter((each) => each.type === filter.routeType).map((each) => each.config);
   return filter.begin(config, routes, exchange);
+}
+
+function saidOf(name: string, { choice, route, virtualHost }: RouteLevels, config: Exchange["config"]): RouteFilter[] {
+  const said: RouteFilter[] = [];
+  // Without a route, no level says anything.
+  if (route === undefined) return said;
+  for (const level of [choice, route, virtualHost, config]) {
+    const found = level?.filters.get(name);
+    if (found !== undefined) said.push(found);
+  }
+  return said;
 }
 
 /** Lets the filters see a response; `deliver` sends its head once they have. Returns where its body goes. */

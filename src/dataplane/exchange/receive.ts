@@ -88,6 +88,8 @@ function findRoute(exchange: Exchange): void {
 
 /** Once more: a filter has changed what routes look at. */
 export function findRouteAgain(exchange: Exchange): void {
+  const { virtualHost, route, choice } = exchange;
+  exchange.firstRoute ??= { virtualHost, route, choice };
   exchange.virtualHostName = "";
   exchange.virtualHost = undefined;
   exchange.route = undefined;
