@@ -94,9 +94,8 @@ export async function proxy(options: ProxyOptions): Promise<number> {
   const reason = await stop.first;
   state.isDraining = true;
   narrator.draining(options.grace);
-  await client[Symbol.asyncDispose]();
-  await running;
-  await executor.drain(options.grace * 1000);
+  // At once: a change that is still being taken does not keep the ports open.
+  await Promise.all([client[Symbol.asyncDispose](), running, executor.drain(options.grace * 1000)]);
   return reason === "SIGINT" ? exitCodes.interrupted : exitCodes.ok;
 }
 

@@ -284,6 +284,30 @@ test("SIGTERM lets the workers finish what is under way; workers whose main proc
   await until("the workers are gone", () => workers.every(({ pid }) => !isAlive(pid)));
 });
 
+test("SIGTERM closes the ports at once, though a worker is stuck in a change", async () => {
+  await using one = await backend("one");
+  await using two = await backend("two");
+  using config = await folder();
+  config.write("a.yaml", [upstream("one", one.port), upstream("two", two.port), virtualService("a", "one")]);
+  const { xds, again } = await served(config);
+  await using _plane = await again();
+  await using proxy = await proxyOn(xds, "--workers", "2", "--grace", "1");
+  const { workers } = await proxy.json<{ workers: { pid: number }[] }>("/api/v1/workers");
+  process.kill(workers[0]?.pid ?? 0, "SIGSTOP");
+  config.write("b.yaml", virtualService("b", "two"));
+  // The other one has taken it. A connection may still be the stuck one's.
+  await until("half of the change is in force", async () => {
+    const late = new Promise<undefined>((resolve) => void setTimeout(() => resolve(undefined), 200));
+    return (await Promise.race([ask(config.port, "b.test", "/", { headers: { connection: "close" } }), late]))?.body === "two /";
+  });
+  const asked = performance.now();
+  proxy.running.process.kill("SIGTERM");
+  expect(await proxy.running.ended).toMatchObject({ code: 0 });
+  // Long before the worker is given up.
+  expect(performance.now() - asked).toBeLessThan(30_000);
+  expect(workers.filter(({ pid }) => isAlive(pid))).toEqual([]);
+});
+
 test("a port that is taken is said, and bound when it is free; by all workers", async () => {
   await using one = await backend("one");
   await using taken = await backend("somebody else");

@@ -47,8 +47,8 @@ const batch = (...upserts: EnvoyResource[]) => ({ upserts, removals: [] });
 
 /** By name and version, how many workers have it. */
 async function held({ pool }: Pool): Promise<Record<string, number>> {
-  const stats = Object.entries(await pool.stats());
-  return Object.fromEntries(stats.filter(([name, count]) => !name.startsWith("server.") && count > 0));
+  const stats = Object.entries(await pool.stats()).filter(([name]) => name.endsWith("_active"));
+  return Object.fromEntries(stats.map(([name, count]) => [name.replace("_active", ""), count]));
 }
 
 async function ready({ pool }: Pool, size: number): Promise<void> {
@@ -83,4 +83,41 @@ test("a change on which all workers end is refused, and their successors serve w
   expect(await held(made)).toEqual({ "a v1": 2 });
   expect(await pool.apply(batch(resource("a", "v2")))).toEqual([]);
   expect(await held(made)).toEqual({ "a v2": 2 });
+});
+
+test("a worker that is stuck is replaced; meanwhile numbers are those of the others, and its own last ones", async () => {
+  await using made = poolOf(2, { stuckMs: 4_000 });
+  const { pool, said } = made;
+  await ready(made, 2);
+  await pool.apply(batch(resource("a", "v1")));
+  expect(await held(made)).toEqual({ "a v1": 2 });
+  const [stuck] = pool.workers();
+  process.kill(stuck?.pid ?? 0, "SIGSTOP");
+  const asked = pool.apply(batch(resource("a", "v2")));
+  await expect.poll(() => held(made), { timeout: 3_000 }).toEqual({ "a v1": 1, "a v2": 1 });
+  expect(said).toEqual([]);
+  expect(await asked).toEqual([]);
+  await ready(made, 2);
+  expect(await held(made)).toEqual({ "a v2": 2 });
+  expect(said).toContain(`worker ${stuck?.pid} has not answered for 4 s; it is ended`);
+});
+
+test("a worker that never starts is replaced, and what waits for one goes on", async () => {
+  await using made = poolOf(1, { stuckMs: 2_000, files: ["mute"] });
+  const asked = made.pool.apply(batch(resource("a", "v1")));
+  await eventually(() => made.started().length, 1);
+  made.take("mute");
+  expect(await asked).toEqual([]);
+  expect(await held(made)).toEqual({ "a v1": 1 });
+  expect(made.said[0]).toMatch(/has not started for 2 s; it is ended/);
+});
+
+test("a change that a stuck worker does not take keeps nobody from ending", async () => {
+  await using made = poolOf(1);
+  const { pool } = made;
+  await ready(made, 1);
+  const asked = pool.apply(batch(resource("a", "held")));
+  await pool.drain(0);
+  expect(await asked).toEqual([]);
+  expect(pool.workers()).toEqual([]);
 });

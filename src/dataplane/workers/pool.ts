@@ -18,6 +18,8 @@ export interface PoolOptions extends ExecutorOptions {
   /** The program and its arguments that call `runWorker`. */
   readonly program: string;
   readonly args: readonly string[];
+  /** A worker that does not start or answer within it is stuck. */
+  readonly stuckMs?: number;
 }
 
 interface Worker {
@@ -38,8 +40,11 @@ const healthyMs = 5_000;
 const firstWaitMs = 100;
 const lastWaitMs = 5_000;
 
-/** A worker that does not answer for so long is stuck. The largest configurations take seconds. */
-const stuckMs = 120_000;
+/** The largest configurations take seconds, and more when all workers of a busy machine take them at once. */
+const defaultStuckMs = 60_000;
+
+/** Who asks for numbers has little patience; those of a worker that is busy or stuck are then the ones it gave last. */
+const numbersMs = 1_000;
 
 /** A batch on which all workers end is tried again, since they may have ended for another reason; and then is refused. */
 const mostTrials = 2;
@@ -61,6 +66,7 @@ class WorkerPool implements Executor {
   readonly #workers = new Set<Worker>();
   readonly #stopped = new AbortController();
   readonly #startedAt = Date.now();
+  readonly #stuckMs: number;
   /** Counted by workers that have ended. */
   #departed: Record<string, number> = {};
   readonly #warned = new Set<string>();
@@ -70,34 +76,38 @@ class WorkerPool implements Executor {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#stuckMs = options.stuckMs ?? defaultStuckMs;
     for (let index = 0; index < options.size; index++) void this.#fill();
   }
 
   async apply(changes: ResourceChanges): Promise<readonly RefusedResource[]> {
     this.#warnOfLimits(changes);
-    for (let trial = 0; trial < mostTrials; trial++) {
+    for (let trial = 1; ; trial++) {
       await this.#some();
       if (this.#stopped.signal.aborted) return [];
-      const applying = this.#applyOnce(changes);
+      const applying = this.#applyOnce(changes, trial === mostTrials);
       this.#applying = applying;
       const refused = await applying.finally(() => {
         this.#applying = undefined;
       });
       if (refused !== undefined) return refused;
     }
-    // Who takes their places serves without it. What is gone is gone: nobody sends it again.
-    this.#commit({ upserts: [], removals: changes.removals });
-    const reason = `all workers ended when they were to take it, ${mostTrials} times`;
-    return changes.upserts.map(({ typeUrl, name }) => ({ typeUrl, name, reason }));
   }
 
-  /** Undefined when nobody lived to answer. */
-  async #applyOnce(changes: ResourceChanges): Promise<readonly RefusedResource[] | undefined> {
+  /** Undefined when nobody lived to answer, and it is to be tried again. */
+  async #applyOnce(changes: ResourceChanges, isLast: boolean): Promise<readonly RefusedResource[] | undefined> {
     const answers = await this.#askAll("apply", changes);
-    if (answers.length === 0) return undefined;
+    if (answers.length === 0) return isLast ? this.#refuse(changes) : undefined;
     const refused = new Map(answers.flat().map((each) => [resourceKeyOf(each), each]));
     this.#commit({ ...changes, upserts: changes.upserts.filter((each) => !refused.has(resourceKeyOf(each))) });
     return [...refused.values()];
+  }
+
+  /** Who takes the places of those who ended serves without it. What is gone is gone: nobody says so again. */
+  #refuse({ upserts, removals }: ResourceChanges): RefusedResource[] {
+    this.#commit({ upserts: [], removals });
+    const reason = `all workers ended when they were to take it, ${mostTrials} times`;
+    return upserts.map(({ typeUrl, name }) => ({ typeUrl, name, reason }));
   }
 
   #commit({ upserts, removals }: ResourceChanges): void {
@@ -124,7 +134,7 @@ class WorkerPool implements Executor {
     const workers = [...this.#workers];
     await Promise.all(
       workers.map(async (worker) => {
-        worker.stats = (await this.#ask(worker, "stats", undefined)) ?? worker.stats;
+        worker.stats = (await within(numbersMs, this.#ask(worker, "stats", undefined))) ?? worker.stats;
       }),
     );
     const living = workers.filter((worker) => this.#workers.has(worker)).map(({ stats }) => stats);
@@ -138,7 +148,7 @@ class WorkerPool implements Executor {
 
   async listeners() {
     for (const worker of this.#workers) {
-      const listeners = worker.isJoined ? await this.#ask(worker, "listeners", undefined) : undefined;
+      const listeners = worker.isJoined ? await within(numbersMs, this.#ask(worker, "listeners", undefined)) : undefined;
       if (listeners !== undefined) return listeners;
     }
     return [];
@@ -227,8 +237,11 @@ class WorkerPool implements Executor {
     child.on("error", (error) => this.#options.log("error", `worker ${child.pid ?? ""}: ${error.message}`));
     passLines(child.stdout, process.stdout);
     passLines(child.stderr, process.stderr);
+    const starting = setTimeout(() => this.#endStuck(worker, "has not started"), this.#stuckMs).unref();
+    child.once("message", () => clearTimeout(starting));
     const onEnd = (how: string) => {
       if (!this.#workers.delete(worker)) return;
+      clearTimeout(starting);
       this.#departed = sumOf([this.#departed, countersOf(worker.stats)]);
       for (const resolve of worker.awaited.values()) resolve(undefined);
       if (!this.#stopped.signal.aborted)
@@ -320,7 +333,7 @@ class WorkerPool implements Executor {
     if (!this.#workers.has(worker)) return Promise.resolve(undefined);
     const id = ++this.#questions;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#endStuck(worker), stuckMs).unref();
+      const timer = setTimeout(() => this.#endStuck(worker, "has not answered"), this.#stuckMs).unref();
       worker.awaited.set(id, (answer) => {
         clearTimeout(timer);
         resolve(answer as Questions[Kind]["answer"] | undefined);
@@ -330,8 +343,8 @@ class WorkerPool implements Executor {
   }
 
   /** Nothing comes into force while one is waited for. */
-  #endStuck({ child }: Worker): void {
-    this.#options.log("error", `worker ${child.pid ?? ""} has not answered for ${stuckMs / 1000} s; it is ended`);
+  #endStuck({ child }: Worker, what: string): void {
+    this.#options.log("error", `worker ${child.pid ?? ""} ${what} for ${this.#stuckMs / 1000} s; it is ended`);
     child.kill("SIGKILL");
   }
 
@@ -339,6 +352,13 @@ class WorkerPool implements Executor {
     // It may have ended a moment ago: "exit" says so.
     if (child.connected) child.send(message, handle as never, {}, () => {});
   }
+}
+
+/** Undefined when it takes longer. */
+function within<T>(ms: number, answer: Promise<T>): Promise<T | undefined> {
+  const late = new AbortController();
+  const noAnswer = delay(ms, undefined, { signal: late.signal }).catch(() => undefined);
+  return Promise.race([answer, noAnswer]).finally(() => late.abort());
 }
 
 /** Whole lines: those of several workers must not run into one another. */

@@ -26,7 +26,7 @@ async function hear(message: ToWorker): Promise<void> {
       say({
         kind: "answer",
         id: message.id,
-        answer: Object.fromEntries([...versions].map(([name, version]) => [`${name} ${version}`, 1])),
+        answer: Object.fromEntries([...versions].map(([name, version]) => [`${name} ${version}_active`, 1])),
       });
       break;
     case "drain":
