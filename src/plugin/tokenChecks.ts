@@ -12,7 +12,7 @@ export interface TokenCheck {
   readonly spec: VhostExtension;
   /** Where it is written, below the options: `jwtStaged.afterExtAuth`. */
   readonly field: string;
-  /** Under which the claims of a good token stand in the dynamic metadata of the filter. */
+  /** Under which, or below which, the claims of a good token stand in the dynamic metadata of the filter. */
   readonly claimsKey: string;
 }
 
@@ -50,11 +50,13 @@ export function checksOfRoute({ jwtConfig }: RouteOptions, inherited: VirtualHos
 }
 
 /**
- * The key under which the header of a token stands in the dynamic metadata when it is this provider's; undefined where there is only one
- * provider, whose every good token is.
+ * Where the claims of a provider's good token stand. Each of several providers has a key of its own: Envoy goes on to the next after one whose
+ * token was good and another token was not, and what that one wrote stays. A provider that is alone is told by a key beside the claims, since a
+ * claim may lead to a route whose provider is another.
  */
-export function providerKey({ spec, claimsKey }: TokenCheck, provider: string): string | undefined {
-  return Object.keys(spec.providers).length > 1 ? `${claimsKey}.${provider}` : undefined;
+export function claimsOf({ spec, claimsKey }: TokenCheck, provider: string): { readonly claims: string; readonly mark?: string } {
+  if (Object.keys(spec.providers).length > 1) return { claims: `${claimsKey}.providers.${provider}` };
+  return { claims: claimsKey, mark: `${claimsKey}.header.${provider}` };
 }
 
 type Placed = Readonly<Partial<Record<TokenStage, Pick<TokenCheck, "spec" | "field">>>>;

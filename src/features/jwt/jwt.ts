@@ -26,7 +26,7 @@ import type { Feature, OptionContext, PlacedFilter } from "../../plugin/feature.
 import {
   checksOfHost,
   checksOfRoute,
-  providerKey,
+  claimsOf,
   type TokenCheck,
   type TokenChecks,
   type TokenStage,
@@ -35,6 +35,7 @@ import {
 import { providerInit } from "./provider.ts";
 
 type ChainInit = MessageInitShape<typeof FilterChainConfigPerRouteSchema>;
+type ProviderInit = NonNullable<ReturnType<typeof providerInit>>;
 type RequirementInit = MessageInitShape<typeof JwtRequirementSchema>;
 
 const filters: Readonly<Record<TokenStage, { readonly name: string; readonly place: FilterPlace }>> = {
@@ -59,15 +60,17 @@ export const jwt: Feature = {
     // An unprotected route is worse than none.
     const refuse: OptionContext["refuse"] = (field, message, details) => context.refuse(field, message, { ...details, costs: "route" });
     const checked = withChecks(route, checks, ofHost, { ...context, refuse });
-    const unguarded = tokenStages.flatMap((stage) => (checks[stage] ? [] : claimHeadersOf(ofHost[stage])));
+    const guarded = new Set(claimHeadersOf(checks));
+    const unguarded = claimHeadersOf(ofHost).filter((header) => !guarded.has(header));
     if (unguarded.length === 0) return checked;
-    return { ...checked, requestHeadersToRemove: [...(checked.requestHeadersToRemove ?? []), ...new Set(unguarded)] };
+    return { ...checked, requestHeadersToRemove: [...(checked.requestHeadersToRemove ?? []), ...unguarded] };
   },
 };
 
-/** Headers that Upstreams take for claims. Where nothing is checked, clients must not be able to send them. */
-function claimHeadersOf(check: TokenCheck | undefined): string[] {
-  return Object.values(check?.spec.providers ?? {}).flatMap(({ claimsToHeaders }) => claimsToHeaders.map(({ header }) => header));
+/** Headers that Upstreams take for claims. Where no check sets them, clients must not be able to send them. */
+function claimHeadersOf(checks: TokenChecks): string[] {
+  const providers = tokenStages.flatMap((stage) => Object.values(checks[stage]?.spec.providers ?? {}));
+  return [...new Set(providers.flatMap(({ claimsToHeaders }) => claimsToHeaders.map(({ header }) => header.toLowerCase())))];
 }
 
 /** `above`: what applies where this level says nothing. */
@@ -94,7 +97,7 @@ function withChecks<D extends { readonly typedPerFilterConfig?: unknown }>(
 }
 
 function chainOf(check: TokenCheck, context: OptionContext): ChainInit | undefined {
-  const { spec, field, claimsKey } = check;
+  const { spec, field } = check;
   const names = Object.keys(spec.providers).sort();
   if (names.length === 0) {
     context.refuse(`${field}.providers`, "no provider is named, so no token could be verified", {
@@ -102,9 +105,11 @@ function chainOf(check: TokenCheck, context: OptionContext): ChainInit | undefin
     });
     return undefined;
   }
+  const headers = claimHeadersOf({ afterExtAuth: check });
   const providers = Object.entries(spec.providers).map(([name, provider]) => {
     const init = providerInit(provider, `${field}.providers.${name}`, context);
-    return [name, init && { ...init, payloadInMetadata: claimsKey, headerInMetadata: providerKey(check, name) ?? "" }] as const;
+    const { claims, mark = "" } = claimsOf(check, name);
+    return [name, init && { ...withoutOthers(init, headers), payloadInMetadata: claims, headerInMetadata: mark }] as const;
   });
   if (providers.some(([, init]) => init === undefined)) return undefined;
   const authentication: MessageInitShape<typeof JwtAuthenticationSchema> = {
@@ -117,17 +122,28 @@ function chainOf(check: TokenCheck, context: OptionContext): ChainInit | undefin
       },
     ],
   };
-  const setsHeaders = claimHeadersOf(check).length > 0;
   return {
     filterChain: {
       filters: [
         { name: "jwt", typedConfig: packAny(JwtAuthenticationSchema, authentication) },
         // Routes may match the headers that hold claims. The filter's own `clear_route_cache` acts only where a claim was set: whoever sends
         // such a header without a claim would have chosen the route.
-        ...(setsHeaders ? [{ name: "reroute", typedConfig: packAny(SetFilterStateSchema, { clearRouteCache: true }) }] : []),
+        ...(headers.length > 0 ? [{ name: "reroute", typedConfig: packAny(SetFilterStateSchema, { clearRouteCache: true }) }] : []),
       ],
     },
   };
+}
+
+/**
+ * Envoy takes from requests the headers of the providers that it has come to, and stops at the first whose token is good. So that no client sends
+ * those of the others, each has them all: below an issuer, which is a text, no claim can be.
+ */
+function withoutOthers(provider: ProviderInit, headers: readonly string[]): ProviderInit {
+  const { claimToHeaders = [] } = provider;
+  const own = new Set(claimToHeaders.map(({ headerName = "" }) => headerName.toLowerCase()));
+  const others = headers.filter((header) => !own.has(header));
+  const none = others.map((headerName) => ({ headerName, claimPath: [{ key: "iss" }, { key: "none" }] }));
+  return { ...provider, claimToHeaders: [...claimToHeaders, ...none] };
 }
 
 function requirement(names: readonly string[], { validationPolicy, allowMissingOrFailedJwt }: VhostExtension): RequirementInit {

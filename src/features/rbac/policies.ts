@@ -16,7 +16,7 @@ import {
   type Policy,
 } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/rbac/rbac_pb.js";
 import type { OptionContext } from "../../plugin/feature.ts";
-import { providerKey, type TokenCheck, type TokenChecks, tokenNamespace } from "../../plugin/tokenChecks.ts";
+import { claimsOf, type TokenCheck, type TokenChecks, tokenNamespace } from "../../plugin/tokenChecks.ts";
 
 type PolicyInit = MessageInitShape<typeof PolicySchema>;
 type PermissionInit = MessageInitShape<typeof PermissionSchema>;
@@ -127,14 +127,17 @@ function principalOf(
     context.warn(`${field}.provider`, `${JSON.stringify(provider)} is no provider of tokens here, so nobody is meant`, {
       hint: `the providers are ${checks.flatMap(({ spec }) => Object.keys(spec.providers)).join(", ")}`,
     });
-  const ids = mine.map((check): PrincipalInit => {
-    const key = provider === "" ? undefined : providerKey(check, provider);
-    return allOf([
-      // Each signed token says by which algorithm.
-      ...(key === undefined ? [] : [metadata([key, "alg"], present)]),
-      ...(asked as { path: string[]; match: ValueInit }[]).map(({ path, match }) => metadata([check.claimsKey, ...path], match)),
-    ]);
-  });
+  // The claims of one token: what several tokens say does not add up.
+  const ids = mine.flatMap((check) =>
+    (provider === "" ? Object.keys(check.spec.providers).sort() : [provider]).map((name): PrincipalInit => {
+      const { claims: key, mark } = claimsOf(check, name);
+      return allOf([
+        // Each signed token says by which algorithm.
+        ...(mark === undefined ? [] : [metadata([mark, "alg"], present)]),
+        ...(asked as { path: string[]; match: ValueInit }[]).map(({ path, match }) => metadata([key, ...path], match)),
+      ]);
+    }),
+  );
   if (ids.length === 0) return { identifier: { case: "notId", value: { identifier: { case: "any", value: true } } } };
   return ids.length === 1 ? ids[0] : { identifier: { case: "orIds", value: { ids } } };
 }

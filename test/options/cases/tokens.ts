@@ -324,6 +324,103 @@ export const tokens: readonly OptionCase[] = [
     },
   },
   {
+    fact: "claims of several tokens do not add up, and a provider's are its own: whoever has two, or is led to a route of another provider",
+    options: ["virtualHost.rbac", "route.rbac"],
+    given: () => {
+      const providers = { shop: { ...shop, claimsToHeaders: [{ claim: "org", header: "x-org" }] }, staff };
+      const pinned = { policies: { admin: policy({ role: "admin" }, { provider: "shop" }) } };
+      const clerk = { policies: { clerk: policy({ role: "clerk" }, { provider: "staff" }) } };
+      const anyClerk = { policies: { clerk: policy({ role: "clerk" }) } };
+      const ofClerks = (prefix: string, rbac: object, checks: object) => ({
+        ...route({ options: { rbac, ...checks } }),
+        matchers: [{ prefix, headers: [{ name: "x-org", value: "acme" }] }],
+      });
+      const staffOnly = { jwtProvidersStaged: { afterExtAuth: { providers: { staff } } } };
+      const shopOnly = { jwtProvidersStaged: { afterExtAuth: { providers: { shop: providers.shop } } } };
+      return {
+        virtualHost: { jwtStaged: { afterExtAuth: { providers } }, rbac: pinned },
+        routes: [
+          at("/sum", { rbac: { policies: { ann: policy({ sub: "ann", role: "admin" }) } } }),
+          ofClerks("/led", clerk, staffOnly),
+          ofClerks("/any-led", anyClerk, staffOnly),
+          at("/led", { rbac: { disable: true }, ...shopOnly }),
+          at("/any-led", { rbac: { disable: true }, ...shopOnly }),
+          route(),
+        ],
+      };
+    },
+    async observe({ ask }) {
+      const status = async (path: string, first: string, second: string) =>
+        (await ask(`${path}${first && `?access_token=${first}`}`, second === "" ? {} : bearer(second))).status;
+      const admin = { role: "admin" };
+      deepEqual(
+        [
+          await status("/", "", ofShop(admin)),
+          await status("/", ofShop(admin), ""),
+          await status("/", "", ofStaff(admin)),
+          await status("/", ofShop(), ofStaff(admin)),
+          await status("/", ofStaff(admin), ofShop()),
+        ],
+        [200, 200, 403, 403, 401],
+      );
+      deepEqual(
+        [
+          await status("/sum", "", ofShop({ sub: "ann", ...admin })),
+          await status("/sum", "", ofStaff({ sub: "ann", ...admin })),
+          await status("/sum", ofShop({ sub: "ann" }), ofStaff(admin)),
+          await status("/sum", ofShop(admin), ofStaff({ sub: "ann" })),
+          await status("/sum", ofShop({ sub: "ann" }), ofShop(admin)),
+        ],
+        [200, 200, 403, 403, 403],
+      );
+      const led = ofShop({ org: "acme", role: "clerk" });
+      for (const path of ["/led", "/any-led"])
+        deepEqual([await status(path, "", ofShop({ role: "clerk" })), await status(path, "", led)], [200, 403]);
+    },
+  },
+  {
+    fact: "headers of claims are those of the token that was good: clients send neither those of other providers nor those a route has no check for",
+    options: ["virtualHost.jwtStaged", "route.jwtProvidersStaged", "route.jwtStaged"],
+    given: () => {
+      const kept = (provider: object, header?: string) => ({
+        ...provider,
+        keepToken: true,
+        ...(header && { claimsToHeaders: [{ claim: "sub", header }] }),
+      });
+      const inHeader = { ...kept(shop, "x-user"), tokenSource: { headers: [{ header: "x-shop" }] } };
+      const desk = [
+        { claim: "sub", header: "X-User" },
+        { claim: "desk", header: "x-desk" },
+      ];
+      return {
+        virtualHost: { jwtStaged: { beforeExtAuth: { providers: { inHeader } }, ...after({ ...staff, claimsToHeaders: desk }) } },
+        routes: [
+          at("/first", { jwtStaged: { afterExtAuth: { disable: true } } }),
+          at("/none", { jwtProvidersStaged: { beforeExtAuth: { providers: { staff: kept(staff) } }, ...after(staff) } }),
+          at("/several", {
+            jwtProvidersStaged: {
+              beforeExtAuth: { providers: { a: kept(shop, "x-user"), b: kept(staff, "x-desk") } },
+              ...after(shop, staff),
+            },
+          }),
+          route(),
+        ],
+      };
+    },
+    async observe({ ask }) {
+      const told = async (path: string, headers: Readonly<Record<string, string>>) => {
+        const { status, received } = await ask(path, { headers: { "x-user": "root", "x-desk": "root", ...headers } });
+        equal(status, 200);
+        return [received.headers["x-user"], received.headers["x-desk"]];
+      };
+      const [ann, bob] = [ofShop({ sub: "ann" }), ofStaff({ sub: "bob" })];
+      deepEqual(await told("/first", { "x-shop": ann }), ["ann", undefined]);
+      deepEqual(await told("/none", bearer(bob).headers), [undefined, undefined]);
+      deepEqual(await told("/several", bearer(ann).headers), ["ann", undefined]);
+      deepEqual(await told("/several", bearer(bob).headers), [undefined, "bob"]);
+    },
+  },
+  {
     fact: "policies that are none allow nothing",
     options: ["virtualHost.rbac"],
     says: /rbac\.policies: there is no policy, so every request is refused \[write a policy/,
