@@ -176,6 +176,30 @@ test("a listener that changes to other routes serves as it was until they come; 
   await server.asked("no more of r", ({ resourceNamesUnsubscribe }) => resourceNamesUnsubscribe.includes("r"));
 });
 
+test("a cluster whose endpoints the server does not have is whole without hosts, and gets them when there are some", async () => {
+  await using server = await new ScriptedServer().start();
+  await using connected = connect(server.port, { patienceMs: 600_000 });
+  const { taker, client } = connected;
+  await server.asked("clusters", ({ typeUrl }) => typeUrl === cluster);
+  const nonce = server.send(cluster, [edsCluster("c")]);
+  await server.asked("endpoints", ({ typeUrl }) => typeUrl === endpoint);
+  expect(await server.answerTo(server.send(endpoint, [], ["nobody asked for this", "c"]))).toBe("");
+  expect(await server.answerTo(nonce)).toBe("");
+  expect(taker.log).toEqual(["Cluster c"]);
+  // A listener does wait for its routes, whatever is said of them.
+  await server.asked("listeners", ({ typeUrl }) => typeUrl === lds);
+  server.send(lds, [listener("l", 80, "r")]);
+  await server.asked("routes", ({ typeUrl }) => typeUrl === route);
+  expect(await server.answerTo(server.send(route, [], ["r"]))).toBe("");
+  expect(client.state()).toMatchObject({ resources: { ClusterLoadAssignment: 0 }, waiting: ["Listener l waits for RouteConfiguration r"] });
+  expect(await server.answerTo(server.send(endpoint, [endpoints("c", [1])]))).toBe("");
+  expect(taker.log).toEqual(["Cluster c", "ClusterLoadAssignment c"]);
+  // Those that there were are kept, also by the next version of their cluster.
+  expect(await server.answerTo(server.send(endpoint, [], ["c"]))).toBe("");
+  expect(await server.answerTo(server.send(cluster, [edsCluster("c", 2000)]))).toBe("");
+  expect(taker.log).toEqual(["Cluster c", "ClusterLoadAssignment c", "Cluster c"]);
+});
+
 test("what never comes is not waited for for ever", async () => {
   await using server = await new ScriptedServer().start();
   await using connected = connect(server.port, { patienceMs: 300 });

@@ -119,7 +119,7 @@ export class Intake {
     const answer = subscription.expect(response.nonce);
     const arrivals = response.resources.flatMap((received) => arrivalOf(received, subscription.typeUrl, answer) ?? []);
     if (subscription.isWildcard) await this.#takeHolders(subscription, arrivals, response.removed, answer);
-    else await this.#takeReferred(subscription, arrivals, answer);
+    else await this.#takeReferred(subscription, arrivals, response.removed, answer);
   }
 
   /** Whether something has waited long enough. Without a stream nothing has: nothing could have come. */
@@ -158,7 +158,9 @@ export class Intake {
   }
 
   /** Routes, endpoints and secrets are of no effect before something refers to them. What is taken away while it is referred to is kept. */
-  async #takeReferred(subscription: Subscription, arrivals: readonly Arrival[], answer: Answer): Promise<void> {
+  async #takeReferred(subscription: Subscription, arrivals: readonly Arrival[], removed: readonly string[], answer: Answer): Promise<void> {
+    // As in Envoy, a cluster without hosts is whole. A listener without its routes or certificates is not.
+    if (subscription.typeUrl === typeUrls.endpoint) for (const name of removed) subscription.doesNotExist(name);
     const wanted = arrivals.filter(({ resource }) => subscription.wants(resource.name));
     const changes = { upserts: wanted.map(({ resource }) => resource), removals: [] };
     const refused = await this.#apply(changes);
@@ -200,7 +202,7 @@ export class Intake {
   }
 
   #missingOf({ references }: Holding): Reference[] {
-    return references.wanted.filter(({ typeUrl, name }) => !this.#subscriptions.get(typeUrl)?.has(name));
+    return references.wanted.filter(({ typeUrl, name }) => !this.#subscriptions.get(typeUrl)?.isAnswered(name));
   }
 
   #commit(holding: Holding, now: number): void {

@@ -21,6 +21,8 @@ export class Subscription {
   readonly #names = new Set<string>();
   /** The server's versions of what is in force. */
   readonly #versions = new Map<string, string>();
+  /** Wanted, and the server has said that they do not exist. */
+  readonly #absent = new Set<string>();
   readonly #toSubscribe = new Set<string>();
   readonly #toUnsubscribe = new Set<string>();
   #answers: Answer[] = [];
@@ -48,6 +50,7 @@ export class Subscription {
   unwant(name: string): void {
     this.#names.delete(name);
     this.#versions.delete(name);
+    this.#absent.delete(name);
     this.#toSubscribe.delete(name);
     this.#toUnsubscribe.add(name);
   }
@@ -56,8 +59,19 @@ export class Subscription {
     return this.#versions.has(name);
   }
 
+  /** The server has been heard of it, be it that there is none. */
+  isAnswered(name: string): boolean {
+    return this.#versions.has(name) || this.#absent.has(name);
+  }
+
   inForce(name: string, version: string): void {
     this.#versions.set(name, version);
+    this.#absent.delete(name);
+  }
+
+  /** What is in force stays so: the server has it no more, or not yet. */
+  doesNotExist(name: string): void {
+    if (this.wants(name) && !this.has(name)) this.#absent.add(name);
   }
 
   gone(name: string): void {
@@ -67,6 +81,7 @@ export class Subscription {
   /** On a new stream nothing has been said yet, and nothing is to be answered. */
   restart(): void {
     this.#isBegun = false;
+    this.#absent.clear();
     this.#answers = [];
   }
 
