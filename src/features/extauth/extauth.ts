@@ -16,7 +16,7 @@ import type {
   HttpService,
   Settings,
 } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth_pb.js";
-import { formatRef } from "../../model/ref.ts";
+import { formatRef, type Ref } from "../../model/ref.ts";
 import type { Feature, FeatureContext, ListenerContext, OptionContext } from "../../plugin/feature.ts";
 import { type ChainInit, chainFilter, chainOf, countOf, dormantChain, mostConfigs } from "./authConfig.ts";
 
@@ -87,21 +87,31 @@ function settingsOf(own: Settings | undefined, { world }: FeatureContext): Setti
   return own ?? world.settings.extauth;
 }
 
-function hasServer({ http, world }: OptionContext): boolean {
-  const ref = (http?.extauth ?? world.settings.extauth)?.extauthzServerRef;
-  return ref !== undefined && world.get("Upstream", ref) !== undefined;
+function serverRef(context: OptionContext): Ref | undefined {
+  return settingsOf(context.http?.extauth, context)?.extauthzServerRef;
 }
 
+function hasServer(context: OptionContext): boolean {
+  const ref = serverRef(context);
+  return ref !== undefined && context.world.get("Upstream", ref) !== undefined;
+}
+
+/** Undefined where nothing is said, and where what is said cannot be done, which is refused: what is above it stays in force. */
 function said(options: ExtAuthExtension | undefined, above: number, context: OptionContext): Said | undefined {
   const spec = options?.spec;
   switch (spec?.case) {
     case "disable":
       return spec.value ? off : undefined;
     case "customAuth": {
-      if (!hasServer(context))
-        context.warn("extauth.customAuth", "no authorization server is there to ask, so nobody is", {
-          hint: "name one in extauth.extauthzServerRef of the Settings or of the Gateway",
+      if (!hasServer(context)) {
+        const ref = serverRef(context);
+        context.refuse("extauth.customAuth", "no authorization server is there to ask, so nobody can be let in", {
+          hint: ref
+            ? `create the Upstream ${formatRef(ref)}, or correct extauth.extauthzServerRef of the Settings or of the Gateway`
+            : "name one in extauth.extauthzServerRef of the Settings or of the Gateway",
         });
+        return undefined;
+      }
       if (spec.value.name !== "")
         context.warn("extauth.customAuth.name", `servers have no names here: that of extauth is asked, not "${spec.value.name}"`, {
           reason: "OptionNotSupported",
@@ -128,7 +138,7 @@ function authz(settings: Settings, context: ListenerContext): AuthzInit | undefi
   if (world.get("Upstream", ref) === undefined) {
     warn("extauth.extauthzServerRef", `*v1.Upstream { ${formatRef(ref)} } not found`, {
       reason: "UpstreamNotFound",
-      hint: "without it no request is checked",
+      hint: "without it, what asks for customAuth is not served",
     });
     return undefined;
   }

@@ -33,6 +33,24 @@ const rateLimitConfig = (name: string, namespace: string, raw: object) => ({
   spec: { raw },
 });
 
+/** What asks an authorization server that is not there. */
+export const unasked: readonly OptionCase[] = (["virtualHost", "route"] as const).flatMap((level): OptionCase[] => [
+  {
+    fact: `what a server protects is not served where none is named, which is said (${level})`,
+    options: [`${level}.extauth`],
+    says: /error .*extauth\.customAuth: no authorization server is there to ask.*\[name one in/,
+    given: { [level]: custom() },
+    observe: async ({ ask }) => equal((await ask()).status, 404),
+  },
+  {
+    fact: `what a server protects is not served where its Upstream is not there, which is said (${level})`,
+    options: ["http.extauth", `${level}.extauth`],
+    says: /error .*extauth\.customAuth: no authorization server is there to ask.*\[create the Upstream shared\.nobody/,
+    given: { http: { extauth: { extauthzServerRef: { name: "nobody", namespace: shared } } }, [level]: custom() },
+    observe: async ({ ask }) => equal((await ask()).status, 404),
+  },
+]);
+
 export const services: readonly OptionCase[] = [
   {
     fact: "a gRPC server is asked where a virtual host wants it, with what each level says, and not where it is off",
@@ -141,12 +159,26 @@ export const services: readonly OptionCase[] = [
     },
     observe: async ({ ask }) => equal((await ask()).status, 200),
   },
+  ...unasked,
   {
-    fact: "that nobody is asked is said, where no server is named",
-    options: ["virtualHost.extauth"],
-    says: /extauth.*no authorization server is there to ask/,
-    given: { virtualHost: custom() },
-    observe: async ({ ask }) => equal((await ask()).status, 200),
+    fact: "a route that asks a server which is not there does not lose the API keys of its virtual host: it is not served, nor is a destination",
+    options: ["route.extauth", "weighted.extauth"],
+    says: /error .*routes\[0\]\.options\.extauth\.customAuth: no authorization server is there(?=[\s\S]*error .*routes\[1\][\s\S]*customAuth: no auth)/,
+    given: ({ name }) => ({
+      objects: [apiKey("ann", name, "key-of-ann", {}), authConfig("keys", name, { apiKeySecretRefs: [{ name: "ann", namespace: name }] })],
+      virtualHost: { extauth: { configRef: { name: "keys", namespace: name } } },
+      routes: [
+        { ...route({ options: custom() }), matchers: [{ prefix: "/custom" }] },
+        { ...route({}, { routeAction: weighted(custom()) }), matchers: [{ prefix: "/weighted" }] },
+        route(),
+      ],
+    }),
+    async observe({ ask }) {
+      const headers = { "api-key": "key-of-ann" };
+      deepEqual([(await ask()).status, (await ask("/", { headers })).status], [401, 200]);
+      for (const path of ["/custom", "/weighted"])
+        for (const status of [(await ask(path)).status, (await ask(path, { headers })).status]) ok(status === 401 || status === 404);
+    },
   },
   {
     fact: "a service counts requests, by what virtual host and route say of them",
@@ -464,7 +496,7 @@ export const services: readonly OptionCase[] = [
     fact: "that a server has no name is said",
     options: ["virtualHost.extauth"],
     says: /extauth\.customAuth\.name: servers have no names here/,
-    given: { virtualHost: { extauth: { customAuth: { name: "of-billing" } } } },
+    given: { http: { extauth: { extauthzServerRef: grpc } }, virtualHost: { extauth: { customAuth: { name: "of-billing" } } } },
   },
   {
     fact: "when the service does not answer, requests pass, or not where that is wanted; before authorization, too",
