@@ -206,6 +206,12 @@ describe.skipIf(findKubernetes() === undefined)("the Kubernetes API", () => {
       expect((await watch.next()).value).toMatchObject({ type: "ADDED", object: { metadata: { name: `after-${name}` } } });
       abort.abort(new Error("left"));
       await expect(watch.next()).rejects.toThrow("left");
+      // A deletion with a body, of which Node.js does not say by itself how long it is.
+      const ref = { namespace: "http1", name: `after-${name}` };
+      const { uid = "" } = (await kube.get(configMaps, ref)).metadata;
+      expect((await faultOf(kube.delete(configMaps, ref, { preconditions: { uid: "other" } })))?.fault).toBe("conflict");
+      await kube.delete(configMaps, ref, { preconditions: { uid } });
+      expect((await faultOf(kube.get(configMaps, ref)))?.fault).toBe("missing");
     }
     expect(ending.requests.some((each) => each.includes("watch=true"))).toBe(true);
     expect(tunnel.connects()).toBeGreaterThan(0);

@@ -147,7 +147,12 @@ export class Transport implements Disposable {
     const send = isPlain ? httpRequest : httpsRequest;
     const sent = send(new URL(prefixed(server, request.path), server), {
       method: request.method,
-      headers: { ...credentials.headers, ...request.headers },
+      // Node.js adds the length itself, but not of a DELETE, which then ends before its body.
+      headers: {
+        ...credentials.headers,
+        ...request.headers,
+        ...(request.body !== undefined && { "content-length": Buffer.byteLength(request.body) }),
+      },
       ...(agent && { agent }),
     });
     return new Promise((resolve, reject) => {
