@@ -67,7 +67,8 @@ export function kubeClient(server: { readonly url: string; readonly ca: () => st
       const headers = {
         authorization: `Bearer ${server.token}`,
         accept: "application/json",
-        ...(text !== undefined && { "content-type": contentType }),
+        // Of a DELETE, Node.js itself does not say how long it is.
+        ...(text !== undefined && { "content-type": contentType, "content-length": Buffer.byteLength(text) }),
       };
       const sent = httpsRequest(`${server.url}${path}`, { method, agent, headers, timeout: timeoutMs }, (response) => {
         const chunks: Buffer[] = [];

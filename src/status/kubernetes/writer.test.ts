@@ -8,6 +8,7 @@ import { findKubernetes } from "../../../test/servers/kubernetes-binaries.ts";
 import { type KubeApi, kubeApi } from "../../lib/kubernetes/api.ts";
 import type { ServedType } from "../../lib/kubernetes/object.ts";
 import { reflect } from "../../lib/kubernetes/reflector.ts";
+import { steady } from "../../lib/testing/eventually.ts";
 import { problem } from "../../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../../model/ref.ts";
 import { statusOf } from "../status.ts";
@@ -175,6 +176,48 @@ describe.skipIf(findKubernetes() === undefined)("statuses in a cluster", () => {
     await kubernetes.patch(upstreams, "shop", "vanishing", { metadata: { finalizers: null } });
   });
 
+  test("objects that go with their owner while their statuses are written stay gone, and each is tried at most once more", async () => {
+    const count = 60;
+    const [owner] = await kubernetes.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "shop", name: "owner" } });
+    const ownerReferences = [{ apiVersion: "v1", kind: "ConfigMap", name: "owner", uid: owner?.metadata.uid }];
+    const owned = <T extends { metadata: object }>(object: T) => ({ ...object, metadata: { ...object.metadata, ownerReferences } });
+    const both = Array.from({ length: count }, (_, i) => [owned(upstream(`owned-${i}`)), owned(virtualService(`owned-${i}`))]).flat();
+    const made = await kubernetes.apply(...both, upstream("unowned"), virtualService("unowned"));
+    const keys = made.map(({ kind, metadata: { name } }) => resourceKey(kind as "Upstream", { namespace: "shop", name }));
+    const verdicts = new Map<ResourceKey, Verdict>();
+    await using run = await writer(verdicts);
+    // Its deletions are seen late, so that writes to what is gone are sure to be tried.
+    run.objects.isDeaf = true;
+    for (const key of keys) verdicts.set(key, verdictOf(key, [problem("warning", key, "OptionNotSupported", "no")]));
+    run.writer.note(keys);
+    await vi.waitFor(() => expect(run.writer.writes).toBeGreaterThan(4), patience);
+    // As the garbage collector does, which does not run here: the owner, then what it owns, each only if it is this very object.
+    await kubernetes.delete("configmaps", "shop", "owner");
+    const collect = async ({ apiVersion, kind, metadata: { name, uid } }: (typeof made)[number]) => {
+      const path = `/apis/${apiVersion}/namespaces/shop/${kind.toLowerCase()}s/${name}`;
+      const { status, body } = await kubernetes.request("DELETE", path, { preconditions: { uid } });
+      expect(status, JSON.stringify(body)).toBe(200);
+    };
+    await Promise.all(made.filter(({ metadata }) => metadata.ownerReferences !== undefined).map(collect));
+    const statusOf = async (plural: string) => (await kubernetes.get(plural, "shop", "unowned"))?.status?.state;
+    await vi.waitFor(async () => expect(await statusOf(upstreams)).toBe("Warning"), patience);
+    await vi.waitFor(async () => expect(await statusOf("virtualservices.gateway.solo.io")).toBe("Warning"), patience);
+
+    const tried = () => kubernetes.writes().filter(({ user, name = "" }) => user === "headworks" && /^owned-\d+$/.test(name));
+    const inVain = () => tried().filter(({ status }) => status >= 400);
+    await vi.waitFor(() => expect(inVain().length).toBeGreaterThan(0), patience);
+    expect(new Set(inVain().map(({ status }) => status)).difference(new Set([404, 409]))).toEqual(new Set());
+    // The watch has caught up: nothing is tried any more, and nothing was made again.
+    run.objects.isDeaf = false;
+    for (const key of keys) if (key.includes("/owned-")) run.objects.forget(key);
+    const { length } = await steady(() => tried().length, 7_000).then(() => tried());
+    expect(length).toBeLessThanOrEqual(keys.length * 2);
+    for (const plural of [upstreams, "virtualservices.gateway.solo.io"]) {
+      const left = (await kubernetes.list(plural, "shop")).map(({ metadata }) => metadata.name);
+      expect(left.filter((name) => name.startsWith("owned-"))).toEqual([]);
+    }
+  });
+
   test("an object that was made anew has nothing to do with the one before: its status is written whole, and at once", async () => {
     await kubernetes.apply(upstream("anew"));
     const key = resourceKey("Upstream", { namespace: "shop", name: "anew" });
@@ -330,6 +373,9 @@ class Mirror implements StoredObjects {
     this.#objects.set(key, object);
     if (isSilent) return;
     for (const listener of this.#listeners) listener(key);
+  }
+  forget(key: ResourceKey): void {
+    this.#objects.delete(key);
   }
   stored(key: ResourceKey): StoredObject | undefined {
     return this.#objects.get(key);
