@@ -273,6 +273,25 @@ test("a batch that comes into force after its stream has ended is not answered o
   expect(server.requests.filter(({ responseNonce }) => responseNonce === nonce)).toEqual([]);
 });
 
+test("what is refused while the server is away is said here, and to the server when it sends it again", async () => {
+  await using server = await new ScriptedServer().start();
+  await using connected = connect(server.port, { patienceMs: 2_000 });
+  await settled(server, connected);
+  const { taker, client, said } = connected;
+  taker.refuses.set("Cluster b", "no good").set("Cluster d", "nor this");
+  // Both refusals would be in one answer, which `b` holds up since it waits for its endpoints.
+  server.send(cluster, [staticCluster("d", 1), edsCluster("b")]);
+  await server.asked("endpoints", ({ typeUrl }) => typeUrl === endpoint);
+  await eventually(() => client.state().waiting, ["Cluster b waits for ClusterLoadAssignment b"]);
+  server.endStream();
+  await eventually(() => server.streams, 2);
+  await eventually(() => said.includes("Cluster d cannot be used: nor this"), true);
+  // The server that is there again says nothing of `b`.
+  await eventually(() => said.includes("Cluster b cannot be used: no good"), true);
+  expect(client.state().refused).toBe(2);
+  expect(await server.answerTo(server.send(cluster, [staticCluster("b", 1)]))).toBe("Error adding/updating cluster(s) b: no good");
+});
+
 test("bytes that are no cluster are refused by name, and so is what is of another type; a heartbeat is nothing", async () => {
   await using server = await new ScriptedServer().start();
   await using connected = connect(server.port);
@@ -300,6 +319,28 @@ test("a server that is not there is tried again and again, and said once", async
   await using connected = connect(port);
   await eventually(() => connected.said.length > 0, true);
   expect(connected.said[0]).toBe("the xDS server cannot be reached; trying again");
+});
+
+test("a server that has nothing to say is connected", async () => {
+  await using server = await new ScriptedServer().start();
+  await using connected = connect(server.port, { patienceMs: 1_500 });
+  await settled(server, connected);
+  const { client, said } = connected;
+  // This listener waits, and that it has waited long enough counts only while the server could have sent what it waits for.
+  server.send(lds, [listener("m", 81, "other")]);
+  await server.asked("routes", ({ resourceNamesSubscribe }) => resourceNamesSubscribe.includes("other"));
+  server.endStream();
+  await eventually(() => said.includes("the xDS server is there again"), true);
+  expect(client.state()).toMatchObject({ isConnected: true, reconnects: 1 });
+  await eventually(() => connected.taker.inForce.has("Listener m"), true);
+});
+
+test("a server that does not serve the protocol is not connected", async () => {
+  await using server = await new ScriptedServer().start("/envoy.service.Other/Method");
+  await using connected = connect(server.port);
+  await eventually(() => connected.said[0], "the xDS server cannot be reached; trying again");
+  expect(connected.client.state().isConnected).toBe(false);
+  expect(connected.said).toHaveLength(1);
 });
 
 test("waits between attempts grow to two seconds, and are by chance", () => {

@@ -34,7 +34,7 @@ export class AdsClient implements AsyncDisposable {
   #stream: AdsStream | undefined;
   /** The stream that has begun: what is said goes there. What is found out after its end goes nowhere, since its nonces mean nothing to the next. */
   #begun: { readonly stream: AdsStream; hasSaidNode: boolean } | undefined;
-  /** The server has said something on this stream. */
+  /** The server serves the stream, whether it has something to say or not. */
   #isConnected = false;
   #connections = 0;
   /** Why there is no connection; empty when there is, or none was tried. */
@@ -86,12 +86,13 @@ export class AdsClient implements AsyncDisposable {
   async #connect(): Promise<StreamEnd> {
     let stream: AdsStream;
     try {
-      stream = openStream(this.#options.address, this.#options.security(), (message) => {
-        if (!this.#isConnected) this.#onConnected();
+      stream = openStream(this.#options.address, this.#options.security(), {
+        onOpen: () => this.#onConnected(),
         // What is left of an earlier stream is sent again by the next, which was told that we do not have it.
-        this.#do(async () => {
-          if (stream === this.#begun?.stream) await this.#intake.receive(decodeResponse(message));
-        });
+        onMessage: (message) =>
+          this.#do(async () => {
+            if (stream === this.#begun?.stream) await this.#intake.receive(decodeResponse(message));
+          }),
       });
     } catch (error) {
       return { status: "INVALID_ARGUMENT", details: (error as Error).message };

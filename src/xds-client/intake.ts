@@ -102,7 +102,10 @@ export class Intake {
   /** A new stream: says what is wanted, and what is there. */
   begin(): void {
     this.#begunAt = performance.now();
-    for (const subscription of this.#subscriptions.values()) subscription.restart();
+    for (const subscription of this.#subscriptions.values()) {
+      for (const { refused } of subscription.restart())
+        for (const { name, reason } of refused) this.#noteRefused({ typeUrl: subscription.typeUrl, name }, reason);
+    }
     // What has waited is sent again, and waits from now.
     for (const holding of this.#holdings.waiting()) holding.since = this.#begunAt;
     this.#ask();
@@ -215,8 +218,14 @@ export class Intake {
   #refuse(holding: Holding, reason: string, now: number): void {
     const { resource, answer } = holding;
     this.#holdings.discard(resource, now);
-    if (answer.isSent) this.#options.log.error({}, `${label(resource)} cannot be used: ${reason}`);
+    if (answer.isSent) this.#noteRefused(resource, reason);
     else answer.refused.push({ name: resource.name, reason });
+  }
+
+  /** It is too late to tell the server; it hears of it when it sends the resource again. */
+  #noteRefused(resource: Reference, reason: string): void {
+    this.#refused++;
+    this.#options.log.error({}, `${label(resource)} cannot be used: ${reason}`);
   }
 
   /** Listeners that wait are answered before they are in force: whether they can be used is found out now. */

@@ -17,6 +17,12 @@ export interface StreamEnd {
   readonly details: string;
 }
 
+export interface StreamListener {
+  /** The server serves the stream. Said once, before the first message. */
+  onOpen(): void;
+  onMessage(message: Buffer): void;
+}
+
 export interface AdsStream {
   send(message: Uint8Array): void;
   close(): void;
@@ -24,10 +30,13 @@ export interface AdsStream {
 }
 
 const method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+/** Many servers send headers with their first message only. One that does not want the stream says so at once. */
+const acceptedAfterMs = 1_000;
+
 const asIs = (bytes: Buffer) => bytes;
 
 /** Each stream has a connection of its own, so that nothing of a broken one is left over. */
-export function openStream(address: ListenAddress, security: ClientSecurity | undefined, onMessage: (message: Buffer) => void): AdsStream {
+export function openStream(address: ListenAddress, security: ClientSecurity | undefined, listener: StreamListener): AdsStream {
   setLogVerbosity(logVerbosity.NONE); // it writes to stderr what we report ourselves
   const client = new Client(formatListenAddress(address), channelCredentials(security), {
     "grpc.max_receive_message_length": -1,
@@ -45,10 +54,28 @@ export function openStream(address: ListenAddress, security: ClientSecurity | un
     }),
   });
   const call = client.makeBidiStreamRequest(method, asIs, asIs, new Metadata());
-  call.on("data", onMessage);
+  let isOpen = false;
+  let hasEnded = false;
+  let accepted: NodeJS.Timeout | undefined;
+  const onOpen = () => {
+    if (isOpen || hasEnded) return;
+    isOpen = true;
+    clearTimeout(accepted);
+    listener.onOpen();
+  };
+  call.on("metadata", onOpen);
+  client.waitForReady(Number.POSITIVE_INFINITY, (error) => {
+    if (error === undefined && !isOpen && !hasEnded) accepted = setTimeout(onOpen, acceptedAfterMs);
+  });
+  call.on("data", (message: Buffer) => {
+    onOpen();
+    listener.onMessage(message);
+  });
   call.on("error", () => {}); // "status" says it
   const ended = new Promise<StreamEnd>((resolve) => {
     call.on("status", ({ code, details }) => {
+      hasEnded = true;
+      clearTimeout(accepted);
       client.close();
       resolve({ status: status[code] ?? String(code), details });
     });

@@ -7,6 +7,7 @@ export class Answer {
   readonly nonce: string;
   readonly refused: Pick<RefusedResource, "name" | "reason">[] = [];
   readonly waitsFor = new Set<object>();
+  /** Or never will be: the stream has ended. */
   isSent = false;
 
   constructor(nonce: string) {
@@ -25,7 +26,7 @@ export class Subscription {
   readonly #absent = new Set<string>();
   readonly #toSubscribe = new Set<string>();
   readonly #toUnsubscribe = new Set<string>();
-  #answers: Answer[] = [];
+  readonly #answers: Answer[] = [];
   #isBegun = false;
 
   constructor(typeUrl: TypeUrl, isWildcard: boolean) {
@@ -78,11 +79,13 @@ export class Subscription {
     this.#versions.delete(name);
   }
 
-  /** On a new stream nothing has been said yet, and nothing is to be answered. */
-  restart(): void {
+  /** On a new stream nothing has been said yet. Returns the answers that can be given no more. */
+  restart(): Answer[] {
     this.#isBegun = false;
     this.#absent.clear();
-    this.#answers = [];
+    const unsaid = this.#answers.splice(0);
+    for (const answer of unsaid) answer.isSent = true;
+    return unsaid;
   }
 
   expect(nonce: string): Answer {

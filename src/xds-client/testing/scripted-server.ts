@@ -11,7 +11,7 @@ import {
 import type { EnvoyResource } from "../../model/envoy-resource.ts";
 
 const asIs = (bytes: Buffer) => bytes;
-const path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+const deltaAds = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
 export class ScriptedServer implements AsyncDisposable {
   /** Of all streams, in order of arrival. */
@@ -22,7 +22,7 @@ export class ScriptedServer implements AsyncDisposable {
   #nonces = 0;
   port = 0;
 
-  async start(): Promise<this> {
+  async start(path = deltaAds): Promise<this> {
     const method = {
       path,
       requestStream: true,
