@@ -8,7 +8,7 @@ afterEach(() => {
 });
 
 /** A hook that notes what it is given and yields it; `onEnd` is awaited before it ends. */
-function story(onEnd: () => Promise<void> = () => Promise.resolve()) {
+function story(onEnd: () => Promise<void> = () => Promise.resolve(), graceMs = 60_000) {
   const ended = new AbortController();
   open.push(ended);
   const notes: string[] = [];
@@ -30,6 +30,7 @@ function story(onEnd: () => Promise<void> = () => Promise.resolve()) {
     take: (result) => void notes.push(result),
     onFailure: (error) => void failures.push(String(error)),
     signal: ended.signal,
+    graceMs,
   });
   const fail = (error: Error | undefined) => {
     fault = error;
@@ -80,4 +81,31 @@ test("a hook that fails is called again; nothing is once all has ended", async (
   await run.end();
   expect(notes).toHaveLength(before);
   expect(notes.at(-1)).toBe("ended");
+});
+
+test("a hook that does not end when it is told to is left behind, which is said; the next begins", async () => {
+  const stuck = Promise.withResolvers<void>();
+  let isFirst = true;
+  const { run, notes, failures } = story(async () => {
+    if (isFirst) await stuck.promise;
+  }, 50);
+  run.set("a", "a1");
+  await eventually(() => notes, ["begun", "a1"]);
+  run.restart();
+  await eventually(() => notes, ["begun", "a1", "begun", "a1"]);
+  expect(failures).toEqual(["Error: the hook goes on 0.05 s after its signal was aborted; it is left behind"]);
+  isFirst = false;
+  stuck.resolve();
+  run.set("a", "a2");
+  await eventually(() => notes.at(-1), "a2");
+  await run.end();
+  expect(failures).toHaveLength(1);
+});
+
+test("nobody waits for ever for the end of a hook that does not end", async () => {
+  const { run, notes, failures } = story(() => new Promise(() => {}), 50);
+  run.set("a", "a1");
+  await eventually(() => notes, ["begun", "a1"]);
+  await run.end();
+  expect(failures).toHaveLength(1);
 });

@@ -1,5 +1,6 @@
 // Runs a generator that follows a list, while there is anything in the list: it is given the list now and whenever it has changed, and is
-// called anew when it fails or is told to. One run ends before the next begins.
+// called anew when it fails or is told to. One run ends before the next begins; one that does not end when it is told to is left behind.
+import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 
 export interface HookRunOptions<T, R> {
@@ -9,10 +10,13 @@ export interface HookRunOptions<T, R> {
   readonly onFailure: (error: unknown) => void;
   /** Ends all of it. */
   readonly signal: AbortSignal;
+  /** How long a run that is told to end may take. */
+  readonly graceMs?: number;
 }
 
 const firstPauseMs = 1_000;
 const longestPauseMs = 60_000;
+const defaultGraceMs = 10_000;
 
 export class HookRun<K, T, R> {
   readonly #options: HookRunOptions<T, R>;
@@ -72,7 +76,20 @@ export class HookRun<K, T, R> {
     this.#run = run;
     const signal = AbortSignal.any([this.#options.signal, run.signal]);
     const before = this.#running;
-    this.#running = before.then(() => this.#follow(signal));
+    this.#running = before.then(() => this.#untilLate(this.#follow(signal), signal));
+  }
+
+  /** Resolves when the run has ended, or was told to and does not. Nothing of what it gives then is taken. */
+  async #untilLate(run: Promise<void>, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const { onFailure, graceMs = defaultGraceMs } = this.#options;
+    const late = async () => {
+      if (!signal.aborted) await once(signal, "abort", { signal: over.signal });
+      await delay(graceMs, undefined, { signal: over.signal });
+      onFailure(new Error(`the hook goes on ${graceMs / 1000} s after its signal was aborted; it is left behind`));
+    };
+    await Promise.race([run, late().catch(() => run)]);
+    over.abort();
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
