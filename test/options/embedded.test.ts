@@ -1,11 +1,11 @@
 // Options that keep requests out, observed through the embedded data plane: what it does not do itself, it must not let pass.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { withEnvoy } from "../conformance/xds/envoy.ts";
-import { unasked } from "./cases/services.ts";
+import { unasked, uncounted } from "./cases/services.ts";
 import { tokens } from "./cases/tokens.ts";
 import { type Served, serve } from "./harness.ts";
 
-const cases = [...tokens, ...unasked];
+const cases = [...tokens, ...unasked, ...uncounted];
 
 withEnvoy("through the embedded data plane", () => {
   let served: Served;

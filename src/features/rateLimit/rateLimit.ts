@@ -28,9 +28,9 @@ export const rateLimit: Feature = {
   name: "rateLimit",
   glooName: "rate_limit",
   fields: { http: ["ratelimitServer"], virtualHost: fields, route: fields },
-  httpFilters(options, context) {
+  httpFilters(_options, context) {
     const { world, refuse, warn } = context;
-    const settings = options?.ratelimitServer ?? world.settings.ratelimitServer;
+    const settings = settingsOf(context);
     if (settings === undefined) return [];
     const ref = settings.ratelimitServerRef;
     if (ref === undefined) {
@@ -50,12 +50,13 @@ export const rateLimit: Feature = {
     ];
   },
   virtualHost(host, options, context) {
-    const rateLimits = writtenIn(options, context).flatMap((each) => limitsOf(each, context));
+    const rateLimits = writtenIn(options, context).flatMap((each) => countedOf(each, context));
     return rateLimits.length > 0 ? { ...host, rateLimits } : host;
   },
   route(route, options, _inherited, context) {
     const written = writtenIn(options, context);
-    const rateLimits = written.flatMap((each) => limitsOf(each, context));
+    const judged = judging(context);
+    const rateLimits = written.flatMap((each) => countedOf(each, judged));
     // Gloo writes this for every route with a `ratelimit` block: it stops inheriting the limits of its virtual host.
     const blocks = written.flatMap(({ said: { value } }) => (value && "includeVhRateLimits" in value ? [value.includeVhRateLimits] : []));
     return onRouteAction(route, (action) => ({
@@ -66,9 +67,40 @@ export const rateLimit: Feature = {
   },
 };
 
+function settingsOf({ http, world }: Pick<OptionContext, "http" | "world">): Settings | undefined {
+  return http?.ratelimitServer ?? world.settings.ratelimitServer;
+}
+
 /** When limits are asked for of which that is not said. */
-function usualOf({ http, world }: OptionContext): When {
-  return (http?.ratelimitServer ?? world.settings.ratelimitServer)?.rateLimitBeforeAuth ? "early" : "regular";
+function usualOf(context: OptionContext): When {
+  return settingsOf(context)?.rateLimitBeforeAuth ? "early" : "regular";
+}
+
+/** A route whose limit cannot be asked for is served, or not, as where the service does not answer. */
+function judging(context: OptionContext): OptionContext {
+  const denies = settingsOf(context)?.denyOnFail ?? false;
+  const outcome = denies
+    ? "until then the route is not served, since ratelimitServer has denyOnFail"
+    : "until then the route is served without this limit, since ratelimitServer has no denyOnFail";
+  const refuse: OptionContext["refuse"] = (field, message, details) =>
+    context.refuse(field, message, {
+      ...details,
+      hint: details?.hint ? `${details.hint}; ${outcome}` : outcome,
+      ...(denies && { costs: "route" as const }),
+    });
+  return { ...context, refuse };
+}
+
+/** Where no service is there that could count, and requests are to be denied then, what has limits is refused. */
+function countedOf(written: Written, context: OptionContext): LimitInit[] {
+  const made = limitsOf(written, context);
+  const { ratelimitServerRef: ref, denyOnFail } = settingsOf(context) ?? {};
+  if (made.length === 0 || !denyOnFail || ref === undefined || context.world.get("Upstream", ref) !== undefined) return made;
+  context.refuse(written.said.case ?? "", "no rate limit service is there to ask, and without its answer no request may pass", {
+    reason: "UpstreamNotFound",
+    hint: `create the Upstream ${formatRef(ref)}, or correct ratelimitServer.ratelimitServerRef of the Settings or of the Gateway`,
+  });
+  return [];
 }
 
 function filterOf(

@@ -51,6 +51,37 @@ export const unasked: readonly OptionCase[] = (["virtualHost", "route"] as const
   },
 ]);
 
+/** Limits that cannot be asked for. */
+export const uncounted: readonly OptionCase[] = [
+  ...([false, true] as const).map((denyOnFail): OptionCase => {
+    const served = denyOnFail ? "not served, since ratelimitServer has" : "served without this limit, since ratelimitServer has no";
+    return {
+      fact: `a route whose RateLimitConfig is not there is ${denyOnFail ? "not served" : "served"}, as where the service does not answer`,
+      options: ["route.rateLimitConfigs", "http.ratelimitServer"],
+      says: new RegExp(
+        `error .*rateLimitConfigs\\.refs\\[0\\]: RateLimitConfig shared\\.nobody not found \\[create it.*; .*${served} denyOnFail\\]`,
+      ),
+      given: {
+        http: { ratelimitServer: { ratelimitServerRef: grpc, denyOnFail, requestTimeout: "5s" } },
+        route: { rateLimitConfigs: { refs: [{ name: "nobody", namespace: shared }] } },
+      },
+      observe: async ({ ask }) => equal((await ask()).status, denyOnFail ? 404 : 200),
+    };
+  }),
+  ...(["virtualHost", "route"] as const).map(
+    (level): OptionCase => ({
+      fact: `what has limits is not served where the Upstream of the service is not there, and none may pass without its answer (${level})`,
+      options: ["http.ratelimitServer", `${level}.ratelimit`],
+      says: /error .*options\.ratelimit: no rate limit service is there to ask.*\[create the Upstream shared\.nobody/,
+      given: {
+        http: { ratelimitServer: { ratelimitServerRef: { name: "nobody", namespace: shared }, denyOnFail: true } },
+        [level]: { ratelimit: limits(key("any")) },
+      },
+      observe: async ({ ask }) => equal((await ask()).status, 404),
+    }),
+  ),
+];
+
 export const services: readonly OptionCase[] = [
   {
     fact: "a gRPC server is asked where a virtual host wants it, with what each level says, and not where it is off",
@@ -160,6 +191,7 @@ export const services: readonly OptionCase[] = [
     observe: async ({ ask }) => equal((await ask()).status, 200),
   },
   ...unasked,
+  ...uncounted,
   {
     fact: "a route that asks a server which is not there does not lose the API keys of its virtual host: it is not served, nor is a destination",
     options: ["route.extauth", "weighted.extauth"],
@@ -483,13 +515,6 @@ export const services: readonly OptionCase[] = [
     options: ["virtualHost.ratelimitEarly"],
     says: /ratelimitEarly\.localRatelimit: a local limit is applied before authorization.* \[write it in/,
     given: { virtualHost: { ratelimitEarly: { localRatelimit: { maxTokens: 1 } } } },
-    observe: async ({ ask }) => equal((await ask()).status, 200),
-  },
-  {
-    fact: "a RateLimitConfig that is not there is told",
-    options: ["route.rateLimitConfigs"],
-    says: /error .*rateLimitConfigs\.refs\[0\]: RateLimitConfig shared\.nobody not found \[create it/,
-    given: { route: { rateLimitConfigs: { refs: [{ name: "nobody", namespace: shared }] } } },
     observe: async ({ ask }) => equal((await ask()).status, 200),
   },
   {
