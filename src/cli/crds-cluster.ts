@@ -5,6 +5,7 @@ import { load } from "js-yaml";
 import type { KubeApi } from "../lib/kubernetes/api.ts";
 import { pause } from "../lib/kubernetes/backoff.ts";
 import { KubeError } from "../lib/kubernetes/error.ts";
+import { listPages } from "../lib/kubernetes/list-all.ts";
 import type { KubeObject, ResourceType } from "../lib/kubernetes/object.ts";
 import { type Misfit, misfitsOf, type Schema } from "../lib/kubernetes/structural-schema.ts";
 import { packageVersion } from "../lib/package-root.ts";
@@ -112,16 +113,13 @@ async function storedMisfits(api: KubeApi, live: Definition, after: Definition):
   const { group, names, scope } = live.spec;
   const type = { group, version: served.name, plural: names.plural, kind: names.kind, isNamespaced: scope === "Namespaced" };
   const found: string[] = [];
-  let from: string | undefined;
-  do {
-    const page = await api.list(type, { limit: 500, ...(from !== undefined && { continue: from }) });
-    for (const object of page.items) {
+  for await (const { items } of listPages(api, type)) {
+    for (const object of items) {
       const { namespace, name } = object.metadata;
       for (const { path, message } of newMisfits(object, served, next))
         found.push(`${namespace ? `${namespace}/` : ""}${name}: ${path} ${message}`);
     }
-    from = page.continue;
-  } while (from !== undefined);
+  }
   return found;
 }
 

@@ -7,7 +7,7 @@ import type { Executor, ExecutorOptions } from "../dataplane/workers/executor.ts
 import { formatListenAddress, type ListenAddress } from "../lib/listen-address.ts";
 import { packageVersion } from "../lib/package-root.ts";
 import { releaseMemory } from "../lib/release-memory.ts";
-import { typeUrls } from "../model/envoy-resource.ts";
+import { kindOf, typeUrls } from "../model/envoy-resource.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
 import { AdsClient } from "../xds-client/client.ts";
@@ -112,7 +112,7 @@ function nameOf(workers: number): string {
 /** `2 Clusters, 1 Listener`, and what went. */
 function changeText({ upserts, removals }: AppliedChange): string {
   const kinds = (counts: AppliedChange["upserts"], how: string) =>
-    [...counts].map(([typeUrl, number]) => `${count(number, typeUrl.slice(typeUrl.lastIndexOf(".") + 1))}${how}`);
+    [...counts].map(([typeUrl, number]) => `${count(number, kindOf(typeUrl))}${how}`);
   return [...kinds(upserts, ""), ...kinds(removals, " removed")].join(", ");
 }
 

@@ -3,7 +3,7 @@
 // It does not translate, does not judge configuration, and does not speak xDS.
 
 import type { EnvoyResource, ProxyKey, ResourceChanges, ResourceConsumer } from "../model/envoy-resource.ts";
-import { typeUrls } from "../model/envoy-resource.ts";
+import { kindOf, resourceKeyOf, typeUrls } from "../model/envoy-resource.ts";
 import { type Problem, problem } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import { AccessLogFiles } from "./access-log-files.ts";
@@ -15,7 +15,7 @@ import type { SecretSource } from "./compile/secret-source.ts";
 import { type CompilationListener, CompiledResources } from "./compiled-resources.ts";
 import type { Tables } from "./exchange/tables.ts";
 import { type ListenerInfo, ListeningSockets } from "./listening-sockets.ts";
-import { kindOf, ProblemBook, resourceKeyOf } from "./problems.ts";
+import { ProblemBook } from "./problems.ts";
 import { SdsSecrets } from "./sds/sds-secrets.ts";
 import { compileSecret, type PublishedSecret } from "./secrets.ts";
 import type { Listen } from "./socket.ts";

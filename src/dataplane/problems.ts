@@ -1,6 +1,6 @@
 // What the embedded data plane has to say about the resources that it serves, as Problems on those who own them.
 
-import type { EnvoyResource } from "../model/envoy-resource.ts";
+import { type EnvoyResource, kindOf, resourceKeyOf } from "../model/envoy-resource.ts";
 import { type Problem, problem } from "../model/problem.ts";
 import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
 import type { Finding } from "./compile/findings.ts";
@@ -42,15 +42,6 @@ export class ProblemBook {
     if (findings.length === 0) this.#byKey.delete(key);
     else this.#byKey.set(key, problemsOf(resource, findings));
   }
-}
-
-export function resourceKeyOf({ typeUrl, name }: { readonly typeUrl: string; readonly name: string }): string {
-  return `${typeUrl} ${name}`;
-}
-
-/** `Cluster` of `type.googleapis.com/envoy.config.cluster.v3.Cluster`. */
-export function kindOf(typeUrl: string): string {
-  return typeUrl.slice(typeUrl.lastIndexOf(".") + 1);
 }
 
 function problemsOf(resource: EnvoyResource, findings: readonly Finding[]): Problem[] {

@@ -24,6 +24,16 @@ export interface EnvoyResource {
   readonly owners: readonly ResourceKey[];
 }
 
+/** Of any type, a key that no other resource of the proxy has. */
+export function resourceKeyOf({ typeUrl, name }: { readonly typeUrl: string; readonly name: string }): string {
+  return `${typeUrl} ${name}`;
+}
+
+/** `Cluster` of `type.googleapis.com/envoy.config.cluster.v3.Cluster`. */
+export function kindOf(typeUrl: string): string {
+  return typeUrl.slice(typeUrl.lastIndexOf(".") + 1);
+}
+
 /** What a batch changed in one proxy's resources. */
 export interface ResourceChanges {
   readonly upserts: readonly EnvoyResource[];

@@ -1,5 +1,5 @@
 // Listeners and clusters: those in force, and those that wait ("warm") for what they refer to while the version before serves on.
-import type { EnvoyResource } from "../model/envoy-resource.ts";
+import { type EnvoyResource, resourceKeyOf } from "../model/envoy-resource.ts";
 import type { Reference, References } from "./references.ts";
 import type { Answer } from "./subscription.ts";
 
@@ -37,7 +37,7 @@ export class Holdings {
   }
 
   current(resource: Reference): Holding | undefined {
-    return this.#current.get(keyOf(resource));
+    return this.#current.get(resourceKeyOf(resource));
   }
 
   currentOf(typeUrl: string): EnvoyResource[] {
@@ -52,12 +52,12 @@ export class Holdings {
   hold(holding: Holding): void {
     for (const reference of holding.references.wanted) this.#use(reference);
     this.discard(holding.resource, holding.since);
-    this.#waiting.set(keyOf(holding.resource), holding);
+    this.#waiting.set(resourceKeyOf(holding.resource), holding);
   }
 
   /** It is in force, in the place of what was. */
   commit(holding: Holding, now: number): void {
-    const key = keyOf(holding.resource);
+    const key = resourceKeyOf(holding.resource);
     const before = this.#current.get(key);
     this.#waiting.delete(key);
     this.#current.set(key, holding);
@@ -66,7 +66,7 @@ export class Holdings {
 
   /** What waits under this name does so no more. */
   discard(resource: Reference, now: number): Holding | undefined {
-    const key = keyOf(resource);
+    const key = resourceKeyOf(resource);
     const holding = this.#waiting.get(key);
     this.#waiting.delete(key);
     holding?.answer.waitsFor.delete(holding);
@@ -77,7 +77,7 @@ export class Holdings {
   /** Whether it was in force. */
   remove(resource: Reference, now: number): boolean {
     this.discard(resource, now);
-    const key = keyOf(resource);
+    const key = resourceKeyOf(resource);
     const before = this.#current.get(key);
     this.#current.delete(key);
     this.#release(before, now);
@@ -89,7 +89,7 @@ export class Holdings {
     const taken = [...this.#unused].filter(({ unusedSince }) => unusedSince <= until);
     for (const counted of taken) {
       this.#unused.delete(counted);
-      this.#counts.delete(keyOf(counted.reference));
+      this.#counts.delete(resourceKeyOf(counted.reference));
     }
     return taken.map(({ reference }) => reference);
   }
@@ -99,7 +99,7 @@ export class Holdings {
   }
 
   #use(reference: Reference): void {
-    const key = keyOf(reference);
+    const key = resourceKeyOf(reference);
     const known = this.#counts.get(key);
     if (known === undefined) {
       this.#counts.set(key, { reference, uses: 1, unusedSince: 0 });
@@ -112,14 +112,10 @@ export class Holdings {
 
   #release(holding: Holding | undefined, now: number): void {
     for (const reference of holding?.references.wanted ?? []) {
-      const counted = this.#counts.get(keyOf(reference));
+      const counted = this.#counts.get(resourceKeyOf(reference));
       if (counted === undefined || --counted.uses > 0) continue;
       counted.unusedSince = now;
       this.#unused.add(counted);
     }
   }
-}
-
-function keyOf({ typeUrl, name }: Reference): string {
-  return `${typeUrl} ${name}`;
 }

@@ -5,9 +5,11 @@
 import { versionOf } from "../envoy/encode.ts";
 import {
   type EnvoyResource,
+  kindOf,
   type RefusedResource,
   type ResourceChanges,
   type ResourceTaker,
+  resourceKeyOf,
   type TypeUrl,
   typeUrls,
 } from "../model/envoy-resource.ts";
@@ -168,7 +170,7 @@ export class Intake {
     const changes = { upserts: wanted.map(({ resource }) => resource), removals: [] };
     const refused = await this.#apply(changes);
     for (const { resource, version } of wanted) {
-      const reason = refused.get(keyOf(resource));
+      const reason = refused.get(resourceKeyOf(resource));
       if (reason === undefined) subscription.inForce(resource.name, version);
       else answer.refused.push({ name: resource.name, reason });
     }
@@ -183,7 +185,7 @@ export class Intake {
     const changes = { upserts: free.map(({ resource }) => resource), removals };
     const refused = await this.#apply(changes);
     for (const holding of free) {
-      const reason = refused.get(keyOf(holding.resource));
+      const reason = refused.get(resourceKeyOf(holding.resource));
       if (reason === undefined) this.#commit(holding, now);
       else this.#refuse(holding, reason, now);
     }
@@ -289,11 +291,11 @@ export class Intake {
   async #apply(changes: ResourceChanges): Promise<ReadonlyMap<string, string>> {
     if (changes.upserts.length + changes.removals.length === 0) return new Map();
     const refused: readonly RefusedResource[] = await this.#options.taker.apply(changes);
-    return new Map(refused.map((each) => [keyOf(each), each.reason]));
+    return new Map(refused.map((each) => [resourceKeyOf(each), each.reason]));
   }
 
   #tell({ upserts, removals }: ResourceChanges, refused: ReadonlyMap<string, string>): void {
-    const taken = upserts.filter((each) => !refused.has(keyOf(each)));
+    const taken = upserts.filter((each) => !refused.has(resourceKeyOf(each)));
     if (taken.length + removals.length > 0) this.#options.onChange?.({ upserts: countsOf(taken), removals: countsOf(removals) });
   }
 }
@@ -311,14 +313,6 @@ function arrivalOf({ name, version, content }: ReceivedResource, typeUrl: TypeUr
 
 function label({ typeUrl, name }: Reference): string {
   return `${kindOf(typeUrl)} ${name}`;
-}
-
-function kindOf(typeUrl: string): string {
-  return typeUrl.slice(typeUrl.lastIndexOf(".") + 1);
-}
-
-function keyOf({ typeUrl, name }: Reference): string {
-  return `${typeUrl} ${name}`;
 }
 
 function countsOf(resources: readonly Reference[]): Map<TypeUrl, number> {

@@ -2,7 +2,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema } from "../gen/envoy/envoy/service/discovery/v3/discovery_pb.js";
 
-/** Who asks: `metadata.role` picks the Proxy at a Headworks or a Gloo. */
+/** Who asks: `metadata.role` picks the Proxy. */
 export interface NodeIdentity {
   readonly id: string;
   readonly cluster: string;

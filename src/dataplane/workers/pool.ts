@@ -5,8 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import type { EnvoyResource, RefusedResource, ResourceChanges } from "../../model/envoy-resource.ts";
-import { kindOf, resourceKeyOf } from "../problems.ts";
+import { type EnvoyResource, kindOf, type RefusedResource, type ResourceChanges, resourceKeyOf } from "../../model/envoy-resource.ts";
 import { BoundSockets } from "./bound-sockets.ts";
 import type { Executor, ExecutorOptions, WorkerInfo } from "./executor.ts";
 import { limitsIn } from "./limits.ts";
