@@ -124,6 +124,45 @@ describe.skipIf(!hasKubernetes)("etcd in trouble", () => {
   });
 
   test.skipIf(process.env.HEADWORKS_LONG !== "1")(
+    "it is killed and stays away for a minute: what was read is served, and what is to be said is tried rarely and said in the end",
+    { timeout: 240_000 },
+    async () => {
+      // Between two statuses of an object is a second: the second one is still to be written when etcd goes.
+      await on.kubernetes.apply(virtualService("b", "nowhere"));
+      await until("the status before", async () => (await stateOf("b")) === "Warning", 30_000);
+      await on.kubernetes.apply(virtualService("b", "two"));
+      await untilAnswers(on.port, "b.test", "two /");
+      const { length: heard } = running.stderr();
+      const { length: before } = ours();
+      const begun = performance.now();
+      await unnoticed(async () => {
+        await on.kubernetes.etcd.kill();
+        await isFelt(heard);
+        await delay(60_000 - (performance.now() - begun));
+      });
+      expect(saidSince(heard, statusFault)).toBe(1);
+      const seconds = (performance.now() - begun) / 1000;
+      const tried = ours().slice(before);
+      await on.kubernetes.etcd.start();
+      const back = performance.now();
+      const write = () => on.kubernetes.apply(virtualService("a", "two")).catch(() => undefined);
+      await until("something can be written", async () => (await write()) !== undefined);
+      const writable = performance.now() - back;
+      await untilAnswers(on.port, "a.test", "two /");
+      const live = performance.now() - back - writable;
+      await until("what was to be said", async () => (await stateOf("b")) === "Accepted", 30_000);
+      const told = performance.now() - back - writable;
+      console.log(
+        `etcd away for ${seconds.toFixed(0)} s: ${tried.length} writes tried (${tried.filter(leases).length} of the Lease); writable ${writable.toFixed(0)} ms after its start, a change live ${live.toFixed(0)} ms later, the status from before written after ${told.toFixed(0)} ms`,
+      );
+      expect(tried.length).toBeLessThanOrEqual(seconds * 1.5 + 3);
+      expect(tried.filter(({ status }) => status < 300)).toEqual([]);
+      expect(live).toBeLessThan(5000);
+      await isMadeGood("one");
+    },
+  );
+
+  test.skipIf(process.env.HEADWORKS_LONG !== "1")(
     "it has no quorum: what was read is served, and all goes on when it has one again",
     { timeout: 180_000 },
     async () => {

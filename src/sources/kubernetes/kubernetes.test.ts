@@ -462,6 +462,40 @@ describe.skipIf(findKubernetes() === undefined)("a cluster as a source", () => {
         follower.resources.size === fresh.size && [...fresh].every(([key, version]) => follower.resources.get(key)?.version === version),
     );
   });
+
+  test.skipIf(process.env.HEADWORKS_LONG !== "1")("a list of 20 MB that comes slowly is read once", { timeout: 400_000 }, async () => {
+    const namespace = "megabytes";
+    await kubernetes.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    const path = `/apis/gloo.solo.io/v1/namespaces/${namespace}/upstreams`;
+    const note = "x".repeat(10_000);
+    const make = async (i: number) => {
+      const object = upstream(namespace, `u${i}`);
+      const made = await kubernetes.request("POST", path, { ...object, metadata: { ...object.metadata, annotations: { note } } });
+      expect(made.status).toBe(201);
+    };
+    for (let i = 0; i < 2000; i += 20) await Promise.all(Array.from({ length: 20 }, (_, j) => make(i + j)));
+    await using proxy = await startKubeProxy(kubernetes);
+    proxy.behaviour = { bytesPerSecond: 350_000 };
+    const begun = performance.now();
+    const follower = await follow({ kubeconfig: proxy.kubeconfigPath, namespaces: [namespace] });
+    // It has less patience.
+    follower.first.catch(() => undefined);
+    const patient = AbortSignal.timeout(300_000);
+    while (follower.batches.length === 0 && !patient.aborted) await new Promise((resolve) => setTimeout(resolve, 100));
+    const seconds = (performance.now() - begun) / 1000;
+    const pages = proxy.requests.filter((each) => each.includes("/upstreams?") && !each.includes("watch="));
+    console.log(
+      `${follower.resources.size} Upstreams, 20 MB at 350 KB/s: read in ${seconds.toFixed(0)} s, ${pages.length} pages asked for, faults: ${follower.findings.length}`,
+    );
+    expect(follower.resources.size).toBe(2000);
+    expect(seconds).toBeGreaterThan(40);
+    expect(pages).toHaveLength(4);
+    expect(new Set(pages).size).toBe(4);
+    expect(follower.findings).toEqual([]);
+    // It goes on from there.
+    await kubernetes.apply(upstream(namespace, "u7", 9000));
+    await follower.until(() => portOf(follower.resources.get(`Upstream ${namespace}/u7` as Resource["key"])) === 9000);
+  });
 });
 
 function portOf(resource: Resource | undefined): number | undefined {
