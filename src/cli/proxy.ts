@@ -215,6 +215,7 @@ async function startProxyAdmin(address: ListenAddress, token: string | undefined
     import("../admin/proxy-app.ts"),
   ]);
   const guarding = token === undefined ? {} : { token };
+  const arePortsBound = () => !findings.all().some(({ reason }) => reason === "ListenerNotBound");
   try {
     return await serveApp(address, guarding, (hosts) =>
       proxyApp({
@@ -224,11 +225,13 @@ async function startProxyAdmin(address: ListenAddress, token: string | undefined
         readiness: () => ({
           "configuration received": client.state().isReady,
           listening: state.isListening,
+          // Who asks sends requests to all ports of it.
+          "all ports bound": arePortsBound(),
           "not draining": !state.isDraining,
         }),
         stats: () => executor.stats(),
         gauges: () => ({
-          headworks_ready: state.isListening && !state.isDraining ? 1 : 0,
+          headworks_ready: state.isListening && arePortsBound() && !state.isDraining ? 1 : 0,
           headworks_xds_connected: client.state().isConnected ? 1 : 0,
           headworks_xds_refused_resources: client.state().refused,
           headworks_workers: executor.workers().length,

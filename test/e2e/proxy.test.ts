@@ -318,9 +318,12 @@ test("a port that is taken is said, and bound when it is free; by all workers", 
   await using _plane = await again();
   await using proxy = await proxyOn(xds, "--workers", "2");
   await proxy.running.said(/cannot listen on 127\.0\.0\.1:\d+: EADDRINUSE/);
+  await until("it is not ready", async () => /\[-\] all ports bound not yet/.test(await proxy.admin("/readyz?verbose")));
+  expect(await proxy.admin("/metrics")).toMatch(/^headworks_ready 0$/m);
   await taken[Symbol.asyncDispose]();
   await untilAnswers(taken.port, "a.test", "one /");
   await proxy.running.said(/listening on .* after all/);
+  await until("it is ready", async () => (await proxy.admin("/readyz")) === "ok\n");
 });
 
 test("wrong options are said before anything starts", async () => {
