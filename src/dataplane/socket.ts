@@ -62,8 +62,8 @@ export class ListeningSocket {
   readonly #arriving = new Set<Socket>();
   /** What lies under connections with TLS, from the handshake to the end. */
   readonly #encrypted = new Set<Socket>();
-  /** Whom connections are for whose other end said so, by that end. */
-  readonly #proxied = new Map<string, ProxiedEnds>();
+  /** Whom connections are for whose other end said so. */
+  readonly #proxied = new WeakMap<Socket, Proxied>();
   readonly #terminators = new WeakMap<DownstreamTls, Terminator>();
   readonly #backlog: number | undefined;
   readonly #listen: Listen;
@@ -166,16 +166,14 @@ export class ListeningSocket {
 
   /** From here on the connection is that of another. */
   #standIn(socket: Socket, ends: ProxiedEnds): void {
-    const key = peerKey(socket);
-    this.#proxied.set(key, ends);
-    socket.on("close", () => this.#proxied.delete(key));
+    this.#proxied.set(socket, { ends, directAddress: plainAddress(socket.remoteAddress) });
     wear(socket, ends);
   }
 
   /** What the client says first tells whom it is for, where anybody asks. */
   #inspect(socket: Socket, chains: FilterChains): void {
     const decide = (said: Hello) => {
-      const hello = { ...said, remoteAddress: plainAddress(socket.remoteAddress) };
+      const hello = { ...said, ...endsOf(socket, this.#proxied.get(socket)) };
       this.#arriving.delete(socket);
       this.#admit(socket, this.#chains && chooseChain(this.#chains, hello), hello);
     };
@@ -185,7 +183,7 @@ export class ListeningSocket {
 
   /** As Envoy, without a word to those whom no chain takes. */
   #admit(socket: Socket, chain: CompiledChain | undefined, hello: Hello): void {
-    if (chain === undefined || chain.tls === "unusable") socket.destroy();
+    if (chain === undefined || chain.tls === "unusable" || chain.serves.kind === "closed") socket.destroy();
     else if (chain.tls === undefined) {
       this.#enter(socket, chain, hello);
       // Who passes bytes on reads when there is somebody to give them to.
@@ -207,16 +205,21 @@ export class ListeningSocket {
 
   /** The chains may have been replaced during the handshake, which was on the terms that it began with. */
   #enterSecure(socket: TLSSocket, tls: DownstreamTls): void {
-    const ends = this.#proxied.get(peerKey(socket));
-    if (ends !== undefined) wear(socket, ends);
-    const hello = helloOf(socket);
+    const below = under(socket);
+    if (below === undefined) {
+      socket.destroy();
+      return;
+    }
+    const proxied = this.#proxied.get(below);
+    if (proxied !== undefined) wear(socket, proxied.ends);
+    const hello = { ...saidIn(socket), ...endsOf(socket, proxied) };
     const chain = this.#chains && chooseChain(this.#chains, hello);
     if (chain === undefined || !hasSameTerms(chain.tls, tls)) socket.destroy();
     else this.#enter(socket, chain, hello);
   }
 
   #enter(socket: Socket, chain: CompiledChain, hello: Hello): void {
-    if (this.isDraining || socket.destroyed) {
+    if (this.isDraining || socket.destroyed || chain.serves.kind === "closed") {
       socket.destroy();
       return;
     }
@@ -306,8 +309,27 @@ export class ListeningSocket {
   }
 }
 
-function peerKey({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+/** A connection on behalf of another. */
+interface Proxied {
+  readonly ends: ProxiedEnds;
+  /** Who opened it. */
+  readonly directAddress: string;
+}
+
+/** What TLS was begun on, which Node keeps to itself. Addresses do not tell: all connections of a Unix socket have the same. */
+function under(socket: TLSSocket): Socket | undefined {
+  return (socket as unknown as { readonly _parent?: Socket })._parent;
+}
+
+function endsOf(socket: Socket, proxied: Proxied | undefined) {
+  const remoteAddress = plainAddress(socket.remoteAddress);
+  return {
+    remoteAddress,
+    remotePort: socket.remotePort ?? 0,
+    localAddress: plainAddress(socket.localAddress),
+    localPort: socket.localPort ?? 0,
+    directAddress: proxied?.directAddress ?? remoteAddress,
+  };
 }
 
 /** Everybody who asks the socket for its ends hears these. */
@@ -315,10 +337,10 @@ function wear(socket: Socket, ends: ProxiedEnds): void {
   for (const [name, value] of Object.entries(ends)) Object.defineProperty(socket, name, { value, configurable: true });
 }
 
-function helloOf(socket: TLSSocket): Hello {
+function saidIn(socket: TLSSocket): Hello {
   const serverName = typeof socket.servername === "string" ? socket.servername.toLowerCase() : "";
   const protocols = socket.alpnProtocol ? [socket.alpnProtocol] : [];
-  return { isTls: true, serverName, protocols, remoteAddress: plainAddress(socket.remoteAddress) };
+  return { isTls: true, serverName, protocols };
 }
 
 function listenHere(server: Server, address: ListenAddress, backlog: number): void {

@@ -159,6 +159,28 @@ test("a filter chain with a network filter that is not executed lets nobody in",
   ]);
 });
 
+test("no other filter chain gets the connections of one that is not executed", async () => {
+  await using a = await rawUpstream("a");
+  const message = listenerMessage(0) as { filterChains: object[] };
+  const [served] = message.filterChains;
+  const none = { filterChainMatch: { sourcePrefixRanges: [{ addressPrefix: "127.0.0.1", prefixLen: 32 }] } };
+  message.filterChains.push({ ...none, filters: [filter("unknown", NetworkRbacSchema, { statPrefix: "x", rules: {} })] });
+  const publish = () => envoyResource(ListenerSchema, "listener", { ...message } as never, []);
+  await using plane = await serve([staticCluster("a", [a.port]), routeConfig([allTo("a")]), publish()]);
+  const answer = () => rawRequest(plane.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  expect(await answer()).toBeUndefined();
+  message.filterChains = [{ ...message.filterChains[1], filterChainMatch: { transportProtocol: "raw_buffer" } }];
+  Object.assign(message, { defaultFilterChain: served });
+  plane.publish(publish());
+  expect(await answer()).toBeUndefined();
+  expect(messages(plane.plane.unsupported())).toEqual([
+    "filter_chains[0].filters[0].typed_config (unknown); connections of the filter chain are closed",
+  ]);
+  message.filterChains = [];
+  plane.publish(publish());
+  expect((await answer())?.status).toBe(200);
+});
+
 test("a regular expression that RE2 refuses costs its route, not its neighbours", async () => {
   await using a = await rawUpstream("a");
   const bad = {

@@ -11,6 +11,7 @@ import { RouteConfigurationSchema } from "../../src/gen/envoy/envoy/config/route
 import { FileAccessLogSchema } from "../../src/gen/envoy/envoy/extensions/access_loggers/file/v3/file_pb.js";
 import { CorsPolicySchema, CorsSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { RouterSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
+import { ProxyProtocolSchema } from "../../src/gen/envoy/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js";
 import { TlsInspectorSchema } from "../../src/gen/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
 import { HttpConnectionManagerSchema } from "../../src/gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { MetadataSchema } from "../../src/gen/envoy/envoy/extensions/formatter/metadata/v3/metadata_pb.js";
@@ -37,6 +38,7 @@ const registry = createRegistry(
   UpstreamTlsContextSchema,
   DownstreamTlsContextSchema,
   TlsInspectorSchema,
+  ProxyProtocolSchema,
   HttpProtocolOptionsSchema,
   CorsSchema,
   CorsPolicySchema,

@@ -1,12 +1,11 @@
 // The filter chains of a listener: which connections each takes, with which TLS, and what serves them: an HTTP connection manager or a TCP proxy.
 
 import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
-import type { CidrRange } from "../../gen/envoy/envoy/config/core/v3/address_pb.js";
 import type { FilterChain, ListenerFilter } from "../../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import type { Listener } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { HttpConnectionManagerSchema } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { ConfigSchema as TcpStatsSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tcp_stats/v3/tcp_stats_pb.js";
-import { compileAddressRange } from "./address-range.ts";
+import { byDestination, type ChainMatch, compileChainMatch, type Destination, everything, matchKey } from "./chain-match.ts";
 import { type ConnectionGate, closedGate, compileGate, inSeries } from "./connection-gate.ts";
 import { compileDownstreamTls, type DownstreamTls } from "./downstream-tls.ts";
 import type { Findings } from "./findings.ts";
@@ -16,9 +15,7 @@ import { type CompiledTcpProxy, compileTcpProxy, isSniCluster, unpackTcpProxy } 
 
 export interface FilterChains {
   readonly matched: readonly CompiledChain[];
-  /** Those of them that ask for a server name, by each; a wildcard as it is written. */
-  readonly byServerName: ReadonlyMap<string, readonly CompiledChain[]>;
-  readonly withoutServerName: readonly CompiledChain[];
+  readonly byDestination: readonly Destination<CompiledChain>[];
   /** Takes what no other takes. */
   readonly fallback: CompiledChain | undefined;
   /** Without a TLS inspector Envoy sees neither SNI nor ALPN when it chooses, and nor do we. */
@@ -38,23 +35,11 @@ export interface CompiledChain {
   readonly gate: ConnectionGate | undefined;
 }
 
-export type ServedBy = { readonly kind: "http"; readonly hcm: CompiledHcm } | { readonly kind: "tcp"; readonly proxy: CompiledTcpProxy };
-
-export interface ChainMatch {
-  /** In lower case; empty: every name, and none. */
-  readonly serverNames: ReadonlySet<string>;
-  readonly transportProtocol: string;
-  readonly applicationProtocols: readonly string[];
-  /** Networks of clients; empty: all. */
-  readonly sources: readonly SourceRange[];
-}
-
-export interface SourceRange {
-  /** `10.0.0.0/8` */
-  readonly text: string;
-  readonly bits: number;
-  readonly has: (address: string) => boolean;
-}
+/** `closed`: what would serve them is not executed, and nobody else gets the connections. */
+export type ServedBy =
+  | { readonly kind: "http"; readonly hcm: CompiledHcm }
+  | { readonly kind: "tcp"; readonly proxy: CompiledTcpProxy }
+  | { readonly kind: "closed" };
 
 /** Undefined when there is no chain that is served. */
 export function compileFilterChains(listener: Listener, findings: Findings, previous: FilterChains | undefined): FilterChains | undefined {
@@ -64,19 +49,17 @@ export function compileFilterChains(listener: Listener, findings: Findings, prev
   listener.filterChains.forEach((chain, index) => {
     const place = findings.at(`filter_chains[${index}]`);
     const compiled = compileChain(chain, place, before);
-    if (compiled === undefined) return;
     const key = matchKey(compiled.match);
     if (taken.has(key)) place.notExecuted("filter_chain_match", "; an earlier filter chain takes the connections");
     else matched.push(compiled);
     taken.add(key);
   });
   const fallback = listener.defaultFilterChain && compileFallback(listener.defaultFilterChain, findings, previous);
-  if (![...matched, fallback].some((chain) => chain !== undefined && chain.tls !== "unusable")) return undefined;
+  if (![...matched, fallback].some((chain) => chain !== undefined && isServed(chain))) return undefined;
   const proxyProtocol = compileListenerProxyProtocol(listener, findings);
   return {
     matched,
-    byServerName: indexed(matched),
-    withoutServerName: matched.filter(({ match }) => match.serverNames.size === 0),
+    byDestination: byDestination(matched),
     fallback,
     areInspected: listener.listenerFilters.some(isTlsInspector),
     proxyProtocol,
@@ -84,21 +67,13 @@ export function compileFilterChains(listener: Listener, findings: Findings, prev
   };
 }
 
-function compileFallback(chain: FilterChain, findings: Findings, previous: FilterChains | undefined): CompiledChain | undefined {
+function compileFallback(chain: FilterChain, findings: Findings, previous: FilterChains | undefined): CompiledChain {
   const before = new Map(previous?.fallback && [[matchKey(previous.fallback.match), previous.fallback]]);
   return compileChain(chain, findings.at("default_filter_chain"), before);
 }
 
-function indexed(chains: readonly CompiledChain[]): Map<string, CompiledChain[]> {
-  const byName = new Map<string, CompiledChain[]>();
-  for (const chain of chains) {
-    for (const name of chain.match.serverNames) {
-      const known = byName.get(name);
-      if (known === undefined) byName.set(name, [chain]);
-      else known.push(chain);
-    }
-  }
-  return byName;
+function isServed({ tls, serves }: CompiledChain): boolean {
+  return tls !== "unusable" && serves.kind !== "closed";
 }
 
 function compileListenerProxyProtocol({ listenerFilters }: Listener, findings: Findings): ProxyProtocol | undefined {
@@ -124,30 +99,17 @@ function onlyChain([first, ...others]: readonly CompiledChain[], fallback: Compi
   return chain?.tls === undefined && others.length === 0 && takesAll ? chain : undefined;
 }
 
-const everything: ChainMatch = { serverNames: new Set(), transportProtocol: "", applicationProtocols: [], sources: [] };
-
-function matchKey({ serverNames, transportProtocol, applicationProtocols, sources }: ChainMatch): string {
-  return JSON.stringify([[...serverNames], transportProtocol, applicationProtocols, sources.map(({ text }) => text)]);
-}
-
-function compileChain(written: FilterChain, findings: Findings, before: ReadonlyMap<string, CompiledChain>): CompiledChain | undefined {
+function compileChain(written: FilterChain, findings: Findings, before: ReadonlyMap<string, CompiledChain>): CompiledChain {
   const chain = withoutTcpStats(written, findings);
-  const narrowing = addressFields(chain);
-  for (const field of narrowing) findings.notExecuted(`filter_chain_match.${field}`, "; the filter chain is not served");
-  if (narrowing.length > 0) return undefined;
-  const match: ChainMatch = {
-    serverNames: new Set(chain.filterChainMatch?.serverNames.map((name) => name.toLowerCase())),
-    transportProtocol: chain.filterChainMatch?.transportProtocol ?? "",
-    applicationProtocols: chain.filterChainMatch?.applicationProtocols ?? [],
-    sources: chain.filterChainMatch?.sourcePrefixRanges.map(compileSource) ?? [],
-  };
+  const match = compileChainMatch(chain);
+  const { serves, gate } = compileNetworkFilters(chain, findings);
+  if (serves === undefined) return { match, tls: undefined, serves: { kind: "closed" }, gate: undefined };
   const previous = before.get(matchKey(match));
   const earlier = previous?.tls;
   const isPlain = chain.transportSocket === undefined || isRaw(chain);
-  const { serves, gate } = compileNetworkFilters(chain, findings);
-  const kept = earlier === "unusable" || previous?.serves.kind !== serves?.kind ? undefined : earlier;
-  const tls = isPlain ? undefined : compileDownstreamTls(chain, findings, kept, serves?.kind !== "tcp");
-  return serves && { match, tls, serves, gate: gate?.key === previous?.gate?.key ? previous?.gate : gate };
+  const kept = earlier === "unusable" || previous?.serves.kind !== serves.kind ? undefined : earlier;
+  const tls = isPlain ? undefined : compileDownstreamTls(chain, findings, kept, serves.kind === "http");
+  return { match, tls, serves, gate: gate?.key === previous?.gate?.key ? previous?.gate : gate };
 }
 
 /** What the kernel knows of a connection is not counted; what is around the connection stays. */
@@ -163,23 +125,6 @@ function withoutTcpStats(chain: FilterChain, findings: Findings): FilterChain {
 function isRaw(chain: FilterChain): boolean {
   const config = chain.transportSocket?.configType;
   return config?.case === "typedConfig" && config.value.typeUrl.endsWith(".RawBuffer");
-}
-
-function compileSource(range: CidrRange): SourceRange {
-  const bits = range.prefixLen ?? 0;
-  return { text: `${range.addressPrefix}/${bits}`, bits, has: compileAddressRange(range) };
-}
-
-/** Fields by which a chain takes only connections from or to some addresses, which are not looked at. */
-function addressFields(chain: FilterChain): string[] {
-  const match = chain.filterChainMatch;
-  if (match === undefined) return [];
-  const found: string[] = [];
-  if (match.prefixRanges.length > 0) found.push("prefix_ranges");
-  if (match.directSourcePrefixRanges.length > 0) found.push("direct_source_prefix_ranges");
-  if (match.sourcePorts.length > 0) found.push("source_ports");
-  if (match.destinationPort !== undefined) found.push("destination_port");
-  return found;
 }
 
 function compileNetworkFilters(chain: FilterChain, findings: Findings) {

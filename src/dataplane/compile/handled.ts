@@ -388,6 +388,7 @@ export const handledFields: HandledFields = {
     "prefix_ranges",
     "source_prefix_ranges",
     "direct_source_prefix_ranges",
+    "source_type",
     "source_ports",
     "server_names",
     "transport_protocol",

@@ -96,8 +96,8 @@ type Tried = Omit<DryRun, "notExecuted">;
 
 function tried(resources: DryResources, { chains, address }: CompiledListener, request: DryRequest): Tried {
   const port = address?.kind === "tcp" ? address.port : 0;
-  const chain =
-    chains && chooseChain(chains, { isTls: request.isTls, serverName: request.serverName.toLowerCase(), protocols: request.protocols });
+  const { isTls, protocols } = request;
+  const chain = chains && chooseChain(chains, { isTls, serverName: request.serverName.toLowerCase(), protocols, localPort: port });
   const closed = closedBecause(chains, chain, request);
   if (chain?.serves.kind !== "http" || closed !== undefined) return nothing(chain, { kind: "closed", because: closed ?? "" });
   const { hcm } = chain.serves;
@@ -115,6 +115,7 @@ function closedBecause(
   if (chain === undefined)
     return isTls ? `no filter chain takes connections for ${serverName || "clients without SNI"}` : "every filter chain wants TLS";
   if (chain.serves.kind === "tcp") return "the filter chain passes connections on and knows nothing of HTTP";
+  if (chain.serves.kind === "closed") return "what serves the filter chain is not executed";
   if (chain.tls === "unusable") return "the TLS settings of the filter chain cannot be used";
   if (chain.tls === undefined) return isTls ? "the filter chain does not speak TLS" : undefined;
   return isTls ? undefined : "the filter chain wants TLS";

@@ -7,8 +7,13 @@ export interface Hello {
   /** In lower case; empty when the client named none. */
   readonly serverName: string;
   readonly protocols: readonly string[];
-  /** Where the client is. */
+  /** Where the client is, and what it connected to. */
   readonly remoteAddress?: string;
+  readonly remotePort?: number;
+  readonly localAddress?: string;
+  readonly localPort?: number;
+  /** Who opened the connection, where that is not the client. */
+  readonly directAddress?: string;
 }
 
 export const plainHello: Hello = { isTls: false, serverName: "", protocols: [] };
