@@ -23,6 +23,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { cpuMs } from "../../lib/testing/bestOf.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { Remembered } from "../../plugin/source.ts";
 import { Follower } from "../testing/follower.ts";
@@ -684,6 +685,25 @@ describe("speed, as a ratio", () => {
     expect([...follower.resources.values()].map(portOf).sort((a, b) => a! - b!)).toEqual(Array.from({ length: 50 }, (_, i) => 950 + i));
     expect(follower.batches.length).toBeLessThan(200);
   });
+});
+
+test("while a tool saves a thousand files, each by a rename of a file without an ending, others have their turns", async () => {
+  for (let i = 0; i < 1_000; i++) write(`u${i}.yaml`, yaml(`u${i}`));
+  const follower = await follow();
+  const before = cpuMs();
+  for (let i = 0; i < 1_000; i++) {
+    writeFileSync(join(root, `sed${i}`), yaml(`u${i}`, 81));
+    renameSync(join(root, `sed${i}`), join(root, `u${i}.yaml`));
+  }
+  let turns = 0;
+  const isThere = () => [...follower.resources.values()].filter((each) => portOf(each) === 81).length === 1_000;
+  while (!isThere()) {
+    await sleep(1);
+    turns++;
+  }
+  // A look at the whole folder for each event took 100 times as much.
+  expect(cpuMs() - before).toBeLessThan(3_000);
+  expect(turns).toBeGreaterThan(10);
 });
 
 test("random edits end in what a fresh look sees", async () => {

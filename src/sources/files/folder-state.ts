@@ -1,5 +1,6 @@
 // Follows a folder: hears of changes, looks at the files, and tells the index. Decides when a bad or missing thing is believed.
 import { statSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Problem, problem } from "../../model/problem.ts";
 import type { SourceBatch } from "../../plugin/source.ts";
 import type { TextReading } from "../read-text.ts";
@@ -112,8 +113,17 @@ export class FolderState {
         const heard = await watcher.next(scan ? 0 : this.#wakeAt(nextPoll));
         if (signal.aborted) return;
         const now = performance.now();
-        for (const file of heard.files) if (!this.#isSingleFile || file === this.#root) this.#lookAt(file, now, false);
-        for (const [file, at] of [...this.#due]) if (at <= now) this.#lookAt(file, now, false);
+        const changed = this.#isSingleFile ? [...heard.files].filter((file) => file === this.#root) : heard.files;
+        const due = [...this.#due].flatMap(([file, at]) => (at <= now ? [file] : []));
+        // All that was heard together is told together, however long it takes to read; others have their turns meanwhile.
+        let turnEnds = performance.now() + sliceMs;
+        for (const file of new Set([...changed, ...due])) {
+          this.#lookAt(file, now, false);
+          if (performance.now() < turnEnds) continue;
+          await nextTurn();
+          if (signal.aborted) return;
+          turnEnds = performance.now() + sliceMs;
+        }
         // A look that is going on is finished first: steady changes must not keep it from ever coming to its end.
         const rescan = heard.rescan || (!this.#isSingleFile && [...heard.files].some(isLink));
         if (rescan && scan) again = true;
@@ -311,6 +321,9 @@ export class FolderState {
     this.#index.remove(file);
   }
 }
+
+/** How long files are read before others have a turn. */
+const sliceMs = 5;
 
 /** A millisecond or two of a longer work, so that an edit in between is not kept waiting. */
 function slice<T>(work: Generator<void, T>): IteratorResult<void, T> {

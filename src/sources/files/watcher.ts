@@ -2,6 +2,7 @@
 // hint of where to look; what is there is found by reading.
 import { type FSWatcher, watch } from "node:fs";
 import { basename, join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { isReadableName } from "./folder.ts";
 
 export interface Heard {
@@ -88,13 +89,16 @@ export class FolderWatcher {
     this.#wake?.();
   }
 
-  /** Waits until something is heard, or until a time. */
+  /**
+   * Waits until something is heard, or until a time; then for all that is heard in the same turn of the event loop. Events come one by
+   * one, and whoever waits for the first goes on before the second: thousands of files would be thousands of looks, and nobody else
+   * would have a turn in between.
+   */
   async next(until: number): Promise<Heard> {
-    if (this.#files.size === 0 && !this.#rescan) {
-      const ms = Math.ceil(until - performance.now());
+    const ms = Math.ceil(until - performance.now());
+    if (this.#files.size === 0 && !this.#rescan && ms > 0) {
       await new Promise<void>((resolve) => {
-        const timer = ms > 0 ? setTimeout(resolve, ms) : undefined;
-        if (!timer) setImmediate(resolve);
+        const timer = setTimeout(resolve, ms);
         this.#wake = () => {
           clearTimeout(timer);
           resolve();
@@ -102,6 +106,7 @@ export class FolderWatcher {
       });
       this.#wake = undefined;
     }
+    await nextTurn();
     const heard: Heard = { files: this.#files, rescan: this.#rescan, ...(this.#noticedAt !== undefined && { noticedAt: this.#noticedAt }) };
     this.#files = new Set();
     this.#rescan = false;
