@@ -103,12 +103,17 @@ function said(options: ExtAuthExtension | undefined, above: number, context: Opt
     case "disable":
       return spec.value ? off : undefined;
     case "customAuth": {
+      const ref = serverRef(context);
+      if (ref === undefined) {
+        // As with Gloo: where there never was a server, nobody has ever been kept out.
+        context.warn("extauth.customAuth", "no authorization server is named, so nobody is asked", {
+          hint: "name one in extauth.extauthzServerRef of the Settings or of the Gateway",
+        });
+        return undefined;
+      }
       if (!hasServer(context)) {
-        const ref = serverRef(context);
-        context.refuse("extauth.customAuth", "no authorization server is there to ask, so nobody can be let in", {
-          hint: ref
-            ? `create the Upstream ${formatRef(ref)}, or correct extauth.extauthzServerRef of the Settings or of the Gateway`
-            : "name one in extauth.extauthzServerRef of the Settings or of the Gateway",
+        context.refuse("extauth.customAuth", "the authorization server is not there to be asked, so nobody can be let in", {
+          hint: `create the Upstream ${formatRef(ref)}, or correct extauth.extauthzServerRef of the Settings or of the Gateway`,
         });
         return undefined;
       }

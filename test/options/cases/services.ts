@@ -36,16 +36,16 @@ const rateLimitConfig = (name: string, namespace: string, raw: object) => ({
 /** What asks an authorization server that is not there. */
 export const unasked: readonly OptionCase[] = (["virtualHost", "route"] as const).flatMap((level): OptionCase[] => [
   {
-    fact: `what a server protects is not served where none is named, which is said (${level})`,
+    fact: `that nobody is asked is said, where no server is named (${level})`,
     options: [`${level}.extauth`],
-    says: /error .*extauth\.customAuth: no authorization server is there to ask.*\[name one in/,
+    says: /warning .*extauth\.customAuth: no authorization server is named.*\[name one in/,
     given: { [level]: custom() },
-    observe: async ({ ask }) => equal((await ask()).status, 404),
+    observe: async ({ ask }) => equal((await ask()).status, 200),
   },
   {
     fact: `what a server protects is not served where its Upstream is not there, which is said (${level})`,
     options: ["http.extauth", `${level}.extauth`],
-    says: /error .*extauth\.customAuth: no authorization server is there to ask.*\[create the Upstream shared\.nobody/,
+    says: /error .*extauth\.customAuth: the authorization server is not there.*\[create the Upstream shared\.nobody/,
     given: { http: { extauth: { extauthzServerRef: { name: "nobody", namespace: shared } } }, [level]: custom() },
     observe: async ({ ask }) => equal((await ask()).status, 404),
   },
@@ -195,8 +195,9 @@ export const services: readonly OptionCase[] = [
   {
     fact: "a route that asks a server which is not there does not lose the API keys of its virtual host: it is not served, nor is a destination",
     options: ["route.extauth", "weighted.extauth"],
-    says: /error .*routes\[0\]\.options\.extauth\.customAuth: no authorization server is there(?=[\s\S]*error .*routes\[1\][\s\S]*customAuth: no auth)/,
+    says: /error .*routes\[0\]\.options\.extauth\.customAuth: the authorization server is not there(?=[\s\S]*error .*routes\[1\][\s\S]*customAuth: the auth)/,
     given: ({ name }) => ({
+      http: { extauth: { extauthzServerRef: { name: "nobody", namespace: shared } } },
       objects: [apiKey("ann", name, "key-of-ann", {}), authConfig("keys", name, { apiKeySecretRefs: [{ name: "ann", namespace: name }] })],
       virtualHost: { extauth: { configRef: { name: "keys", namespace: name } } },
       routes: [
