@@ -2,18 +2,20 @@
 
 import { once } from "node:events";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectOver } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { envoyResource } from "../../envoy/encode.ts";
+import { envoyResource, packAny } from "../../envoy/encode.ts";
 import { ListenerSchema } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
+import { ProxyProtocolSchema } from "../../gen/envoy/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js";
 import { SecretSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { bestOfThree } from "../../lib/testing/bestOf.ts";
 import { createXdsServer } from "../../xds/server.ts";
 import { type Certificates, certificates, type KeyPair } from "../testing/certificates.ts";
 import { http2Client } from "../testing/http2.ts";
-import { type EchoRequest, type RawUpstream, rawRequest, rawUpstream } from "../testing/raw.ts";
+import { type EchoRequest, parseRaw, type RawUpstream, rawRequest, rawUpstream } from "../testing/raw.ts";
 import { allTo, routeConfig, type ServedDataPlane, serve, staticCluster, testProxy } from "../testing/resources.ts";
 import { askTls, connectTls, inline, shownBy, type TlsChain, tlsListener } from "../testing/tls.ts";
 import { readHello } from "./client-hello.ts";
@@ -368,6 +370,43 @@ test("plain text and TLS share a listener when a chain asks for each", async () 
   expect(plane.plane.unsupported()).toEqual([]);
   expect((await rawRequest(plane.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))?.status).toBe(200);
   expect(await askTls(plane.port)).toMatchObject({ status: 200 });
+});
+
+test("clients behind a proxy on the same Unix socket are told apart", async () => {
+  const path = join(made.folder, "proxied.sock");
+  const message = tlsListener(0, [{ certificate: a, hcm: { useRemoteAddress: true } }]) as { listenerFilters: object[] };
+  message.listenerFilters.unshift({ name: "proxy", configType: { case: "typedConfig", value: packAny(ProxyProtocolSchema, {}) } });
+  Object.assign(message, { address: { address: { case: "pipe", value: { path } } } });
+  const plane = await serve([
+    staticCluster("up", [upstream.port]),
+    routeConfig([allTo("up")]),
+    envoyResource(ListenerSchema, "tls", message as never, []),
+  ]);
+  started.push(plane);
+  expect(plane.plane.unsupported()).toEqual([]);
+  const addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+  const sockets = addresses.map((address) => {
+    const socket = connect(path);
+    socket.write(`PROXY TCP4 ${address} 192.0.2.9 1000 443\r\n`);
+    return socket;
+  });
+  await Promise.all(sockets.map((socket) => once(socket, "connect")));
+  // What all of them said first is here before the first begins with TLS.
+  await delay(50);
+  const told = await Promise.all(
+    sockets.map(async (socket) => {
+      const tls = connectOver({ socket, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] });
+      tls.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      let text = "";
+      for await (const data of tls) {
+        text += String(data);
+        const answer = parseRaw(text, false, false);
+        if (answer !== undefined) return (JSON.parse(answer.body) as EchoRequest).headers.find(([name]) => name === "x-forwarded-for")?.[1];
+      }
+      return "closed";
+    }),
+  );
+  expect(told).toEqual(addresses);
 });
 
 test("a ClientHello may come byte by byte; nonsense, silence and early ends leave nothing behind", bestOfThree, async () => {
