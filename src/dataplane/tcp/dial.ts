@@ -15,8 +15,10 @@ export interface Dial {
   cancel(): void;
 }
 
-/** The cluster counts the connection until it is closed. */
-/** @param client whom it is for, where the host is told */
+/**
+ * The cluster counts the connection until it is closed.
+ * @param client whom it is for, where the host is told
+ */
 export function dial(host: Host, client: ProxiedClient, listener: DialListener): Dial {
   const { cluster } = host;
   const { stats } = cluster;
