@@ -198,7 +198,13 @@ describe.skipIf(findKubernetes() === undefined)("statuses in a cluster", () => {
       const { status, body } = await kubernetes.request("DELETE", path, { preconditions: { uid } });
       expect(status, JSON.stringify(body)).toBe(200);
     };
-    await Promise.all(made.filter(({ metadata }) => metadata.ownerReferences !== undefined).map(collect));
+    // The last ones first, so that it is ahead of whoever writes.
+    await Promise.all(
+      made
+        .toReversed()
+        .filter(({ metadata }) => metadata.ownerReferences !== undefined)
+        .map(collect),
+    );
     const statusOf = async (plural: string) => (await kubernetes.get(plural, "shop", "unowned"))?.status?.state;
     await vi.waitFor(async () => expect(await statusOf(upstreams)).toBe("Warning"), patience);
     await vi.waitFor(async () => expect(await statusOf("virtualservices.gateway.solo.io")).toBe("Warning"), patience);
