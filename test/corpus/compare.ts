@@ -18,6 +18,8 @@ export interface Expectation {
   readonly listeners?: readonly JsonObject[];
   readonly routes?: readonly JsonObject[];
   readonly afterApply?: { readonly upstreams?: readonly JsonObject[] };
+  /** What the API server did not let in, by kind, namespace and name. */
+  readonly apiServerRejected?: Readonly<Record<string, object>>;
 }
 
 /** What `translate -o json` prints. */
