@@ -76,6 +76,8 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
   readonly #secrets = new Map<string, PublishedSecret>();
   readonly #sds: SdsSecrets;
   readonly #runtimes = new Map<string, ClusterRuntime>();
+  /** By the name that endpoints come under. */
+  readonly #clustersOfService = new Map<string, Set<string>>();
   readonly #logs = new AccessLogFiles((message) => this.#log("warn", message));
   readonly #sockets: ListeningSockets;
   readonly #startedAt = Date.now();
@@ -208,6 +210,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
   #applyCluster(name: string): void {
     const compiled = this.#clusters.get(name);
     const runtime = this.#runtimes.get(name);
+    this.#followService(name, runtime?.config.serviceName, compiled?.serviceName);
     if (compiled === undefined) {
       runtime?.retire();
       this.#runtimes.delete(name);
@@ -228,12 +231,22 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
   #applyEndpoints(name: string, changedClusters: ReadonlySet<string>): void {
     const set = this.#endpoints.get(name)?.set;
     if (set === undefined) return;
-    const direct = this.#runtimes.get(name);
-    if (direct !== undefined && direct.config.serviceName === name) {
-      if (!changedClusters.has(name)) direct.setEndpoints(set);
-      return;
+    for (const cluster of this.#clustersOfService.get(name) ?? [])
+      if (!changedClusters.has(cluster)) this.#runtimes.get(cluster)?.setEndpoints(set);
+  }
+
+  /** Several clusters may have the same endpoints, in their own ways. */
+  #followService(cluster: string, before: string | undefined, now: string | undefined): void {
+    if (before === now) return;
+    if (before !== undefined) {
+      const others = this.#clustersOfService.get(before);
+      others?.delete(cluster);
+      if (others?.size === 0) this.#clustersOfService.delete(before);
     }
-    for (const runtime of this.#runtimes.values()) if (runtime.config.serviceName === name) runtime.setEndpoints(set);
+    if (now === undefined) return;
+    const known = this.#clustersOfService.get(now);
+    if (known === undefined) this.#clustersOfService.set(now, new Set([cluster]));
+    else known.add(cluster);
   }
 
   #onDns(cluster: string, failure: string | undefined): void {
