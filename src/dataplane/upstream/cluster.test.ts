@@ -152,6 +152,8 @@ test("a name is resolved (STRICT_DNS), and one that does not resolve is a Proble
   await expect
     .poll(() => plane.plane.unsupported())
     .toMatchObject([{ reason: "DnsNotResolved", message: expect.stringContaining("no-such-host.invalid") }]);
+  plane.publish(named("nowhere", "127.0.0.1"));
+  await expect.poll(() => plane.plane.unsupported()).toEqual([]);
 });
 
 test("a Unix socket is an endpoint like any other", async () => {

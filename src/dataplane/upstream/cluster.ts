@@ -70,6 +70,7 @@ export class ClusterRuntime {
   #checks: HealthChecks | undefined;
   #outliers: OutlierDetector<Host> | undefined;
   #resolution: Resolution | undefined;
+  #dnsProblem: string | undefined;
   #sweep: NodeJS.Timeout | undefined;
   #tcpStats: TcpUpstreamStats | undefined;
 
@@ -118,7 +119,7 @@ export class ClusterRuntime {
     if (config.discovery === "strictDns" || config.discovery === "logicalDns") {
       this.#resolution = resolveEndpoints(config, {
         onEndpoints: (set) => this.#setHosts(set),
-        onProblem: (problem) => this.#environment.onDns(config.name, problem),
+        onProblem: (problem) => this.#tellDns(problem),
       });
       // Until the answer is there, hosts of before serve.
       if (this.#hosts.size > 0) {
@@ -127,7 +128,15 @@ export class ClusterRuntime {
       }
       return;
     }
+    this.#tellDns(undefined);
     this.#setHosts(config.discovery === "eds" ? (this.#eds ?? noEndpoints) : config.inline);
+  }
+
+  /** What another configuration of this cluster could not resolve is a problem until this one has none. */
+  #tellDns(problem: string | undefined): void {
+    if (problem === this.#dnsProblem) return;
+    this.#dnsProblem = problem;
+    this.#environment.onDns(this.config.name, problem);
   }
 
   #setHosts(set: EndpointSet): void {

@@ -11,7 +11,7 @@ export interface Resolution {
 
 export interface ResolutionListener {
   onEndpoints(set: EndpointSet): void;
-  /** Undefined: all names resolve. */
+  /** After each look, and at once where there is nothing to look up. Undefined: all names resolve. */
   onProblem(problem: string | undefined): void;
 }
 
@@ -19,7 +19,6 @@ export function resolveEndpoints(config: CompiledCluster, listener: ResolutionLi
   const known = new Map<string, readonly string[]>();
   let isStopped = false;
   let timer: NodeJS.Timeout | undefined;
-  let problem: string | undefined;
 
   const publish = () => {
     const endpoints: EndpointSpec[] = [];
@@ -50,9 +49,7 @@ export function resolveEndpoints(config: CompiledCluster, listener: ResolutionLi
     );
     if (isStopped) return;
     if (isChanged) publish();
-    const now = failures.length === 0 ? undefined : failures.sort().join(", ");
-    if (now !== problem) listener.onProblem(now);
-    problem = now;
+    listener.onProblem(failures.length === 0 ? undefined : failures.sort().join(", "));
     if (names.length > 0) {
       timer = setTimeout(() => void round(), config.dns.refreshMs);
       timer.unref();
@@ -60,8 +57,10 @@ export function resolveEndpoints(config: CompiledCluster, listener: ResolutionLi
   };
 
   const isKnown = config.inline.endpoints.every((each) => each.isPipe || isIP(each.address) !== 0);
-  if (isKnown) publish();
-  else void round();
+  if (isKnown) {
+    publish();
+    listener.onProblem(undefined);
+  } else void round();
   return {
     stop() {
       isStopped = true;
