@@ -1,5 +1,5 @@
 // The pool with workers that do what a test tells them to. What real workers do together is in test/e2e/proxy.test.ts.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -16,6 +16,8 @@ interface Pool extends AsyncDisposable {
   /** What workers look for: `go`, `mute`. */
   readonly put: (file: string) => void;
   readonly take: (file: string) => void;
+  /** A worker is in the middle of a change. */
+  readonly holding: () => boolean;
   /** The ids of all that ever started. */
   readonly started: () => number[];
 }
@@ -30,6 +32,7 @@ function poolOf(size: number, options: Partial<PoolOptions> & { readonly files?:
     pool,
     said,
     put,
+    holding: () => existsSync(join(folder, "holding")),
     take: (file) => rmSync(join(folder, file)),
     started: () => readFileSync(join(folder, "started"), "utf8").trim().split("\n").filter(Boolean).map(Number),
     async [Symbol.asyncDispose]() {
@@ -61,6 +64,7 @@ test("a worker that joins while others are asked about a change that they refuse
   await ready(made, 2);
   expect(await pool.apply(batch(resource("a", "v1")))).toEqual([]);
   const asked = pool.apply(batch(resource("a", "refused held")));
+  await eventually(made.holding, true);
   const [victim] = pool.workers();
   process.kill(victim?.pid ?? 0, "SIGKILL");
   await eventually(() => made.started().length, 3);
@@ -85,8 +89,8 @@ test("a change on which all workers end is refused, and their successors serve w
   expect(await held(made)).toEqual({ "a v2": 2 });
 });
 
-test("a worker that is stuck is replaced; meanwhile numbers are those of the others, and its own last ones", async () => {
-  await using made = poolOf(2, { stuckMs: 4_000 });
+test.concurrent("a worker that is stuck is replaced; meanwhile numbers are those of the others, and its own last ones", async () => {
+  await using made = poolOf(2, { stuckMs: 6_000 });
   const { pool, said } = made;
   await ready(made, 2);
   await pool.apply(batch(resource("a", "v1")));
@@ -94,29 +98,30 @@ test("a worker that is stuck is replaced; meanwhile numbers are those of the oth
   const [stuck] = pool.workers();
   process.kill(stuck?.pid ?? 0, "SIGSTOP");
   const asked = pool.apply(batch(resource("a", "v2")));
-  await expect.poll(() => held(made), { timeout: 3_000 }).toEqual({ "a v1": 1, "a v2": 1 });
+  await expect.poll(() => held(made), { timeout: 5_000 }).toEqual({ "a v1": 1, "a v2": 1 });
   expect(said).toEqual([]);
   expect(await asked).toEqual([]);
   await ready(made, 2);
   expect(await held(made)).toEqual({ "a v2": 2 });
-  expect(said).toContain(`worker ${stuck?.pid} has not answered for 4 s; it is ended`);
+  expect(said).toContain(`worker ${stuck?.pid} has not answered for 6 s; it is ended`);
 });
 
-test("a worker that never starts is replaced, and what waits for one goes on", async () => {
-  await using made = poolOf(1, { stuckMs: 2_000, files: ["mute"] });
+test.concurrent("a worker that never starts is replaced, and what waits for one goes on", async () => {
+  await using made = poolOf(1, { stuckMs: 3_000, files: ["mute"] });
   const asked = made.pool.apply(batch(resource("a", "v1")));
   await eventually(() => made.started().length, 1);
   made.take("mute");
   expect(await asked).toEqual([]);
   expect(await held(made)).toEqual({ "a v1": 1 });
-  expect(made.said[0]).toMatch(/has not started for 2 s; it is ended/);
+  expect(made.said[0]).toMatch(/has not started for 3 s; it is ended/);
 });
 
-test("a change that a stuck worker does not take keeps nobody from ending", async () => {
+test.concurrent("a change that a stuck worker does not take keeps nobody from ending", async () => {
   await using made = poolOf(1);
   const { pool } = made;
   await ready(made, 1);
   const asked = pool.apply(batch(resource("a", "held")));
+  await eventually(made.holding, true);
   await pool.drain(0);
   expect(await asked).toEqual([]);
   expect(pool.workers()).toEqual([]);

@@ -44,6 +44,7 @@ async function apply({ upserts, removals }: ResourceChanges): Promise<RefusedRes
   const refused: RefusedResource[] = [];
   for (const { typeUrl, name, version } of upserts) {
     if (version.includes("deadly")) process.exit(1);
+    if (version.includes("held")) appendFileSync(join(folder, "holding"), `${process.pid}\n`);
     while (version.includes("held") && !existsSync(join(folder, "go"))) await delay(5);
     if (version.includes("refused")) refused.push({ typeUrl, name, reason: `it is ${version}` });
     else versions.set(name, version);
