@@ -18,6 +18,7 @@ import { MetadataSchema } from "../../src/gen/envoy/envoy/extensions/formatter/m
 import { ReqWithoutQuerySchema } from "../../src/gen/envoy/envoy/extensions/formatter/req_without_query/v3/req_without_query_pb.js";
 import { ProxyProtocolUpstreamTransportSchema } from "../../src/gen/envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js";
 import { RawBufferSchema } from "../../src/gen/envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
+import { SecretSchema } from "../../src/gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
@@ -66,16 +67,25 @@ export function startPlanes(managers: readonly HcmInit[], clusters: readonly Env
 type ListenerOf = (port: number) => MessageInitShape<typeof ListenerSchema>;
 
 /** Serves each listener, made for a port, in both. A port that was free a moment ago may be taken by somebody else: then others are tried. */
-export async function startListeners(listeners: readonly ListenerOf[], clusters: readonly EnvoyResource[], tries = 4): Promise<Planes> {
+export async function startListeners(
+  listeners: readonly ListenerOf[],
+  clusters: readonly EnvoyResource[],
+  secrets: readonly EnvoyResource[] = [],
+  tries = 4,
+): Promise<Planes> {
   try {
-    return await startOnFreePorts(listeners, clusters);
+    return await startOnFreePorts(listeners, clusters, secrets);
   } catch (error) {
     if (tries === 1 || !(error as Error).message.includes("Address already in use")) throw error;
-    return startListeners(listeners, clusters, tries - 1);
+    return startListeners(listeners, clusters, secrets, tries - 1);
   }
 }
 
-async function startOnFreePorts(listeners: readonly ListenerOf[], clusters: readonly EnvoyResource[]): Promise<Planes> {
+async function startOnFreePorts(
+  listeners: readonly ListenerOf[],
+  clusters: readonly EnvoyResource[],
+  secrets: readonly EnvoyResource[],
+): Promise<Planes> {
   const ports = await freePorts(listeners.length * 2 + 1);
   const adminPort = ports.pop() as number;
   const pairs = listeners.map((_, index) => ({ envoy: ports[index * 2] as number, embedded: ports[index * 2 + 1] as number }));
@@ -91,13 +101,14 @@ async function startOnFreePorts(listeners: readonly ListenerOf[], clusters: read
       static_resources: {
         listeners: resources("envoy").map((each) => json(ListenerSchema, each.bytes)),
         clusters: clusters.map((each) => json(ClusterSchema, each.bytes)),
+        secrets: secrets.map((each) => json(SecretSchema, each.bytes)),
       },
     },
     adminPort,
     ["--file-flush-interval-msec", "100"],
   );
   const plane = createDataPlane({ proxy: testProxy });
-  plane.publish(testProxy, { upserts: [...clusters, ...resources("embedded")], removals: [] });
+  plane.publish(testProxy, { upserts: [...secrets, ...clusters, ...resources("embedded")], removals: [] });
   await plane.settled();
   return {
     envoy,

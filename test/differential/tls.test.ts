@@ -1,11 +1,14 @@
 // TLS towards clients, the embedded data plane against a real Envoy: the same chains, the same clients, the same outcome.
 
 import type { ConnectionOptions } from "node:tls";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Certificates, certificates, type KeyPair } from "../../src/dataplane/testing/certificates.ts";
 import { type EchoRequest, type RawUpstream, rawUpstream } from "../../src/dataplane/testing/raw.ts";
 import { allTo, type HcmInit, staticCluster } from "../../src/dataplane/testing/resources.ts";
-import { askTls, type TlsChain, tlsListener } from "../../src/dataplane/testing/tls.ts";
+import { askTls, inline, type TlsChain, tlsListener } from "../../src/dataplane/testing/tls.ts";
+import { envoyResource } from "../../src/envoy/encode.ts";
+import { SecretSchema } from "../../src/gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { findEnvoy } from "../servers/envoy.ts";
 import { type Planes, startListeners } from "./planes.ts";
 
@@ -35,6 +38,26 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("TLS in the embedded d
     const [a, b, c, authority] = ["a.test", "b.test", "c.test", "authority.test"].map((name) => made.selfSigned(name)) as KeyPair[];
     const client = made.signed("client.test", authority as KeyPair);
     upstream = await rawUpstream("up");
+    const trustedCa = inline((authority as KeyPair).certificate);
+    const asksFor = (value: string) => ({
+      matchTypedSubjectAltNames: [{ sanType: 2, matcher: { matchPattern: { case: "exact", value } } }],
+    });
+    /** Validation of clients, the other half of which is in a secret. */
+    const halves = {
+      "empty.half.test": {},
+      "name.half.test": asksFor("client.test"),
+      "authority.half.test": { trustedCa: inline((a as KeyPair).certificate) },
+      "both.half.test": { trustedCa, ...asksFor("client.test") },
+    };
+    const value = { trustedCa, ...asksFor("admin.test") };
+    const secret = envoyResource(
+      SecretSchema,
+      "half",
+      { name: "half", type: { case: "validationContext", value } } as MessageInitShape<typeof SecretSchema>,
+      [],
+    );
+    const admin = made.signed("admin.test", authority as KeyPair);
+    const forged = made.selfSigned("admin.test");
     const hcm = (name: string): HcmInit => ({
       useRemoteAddress: true,
       routeSpecifier: {
@@ -68,6 +91,20 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("TLS in the embedded d
         common: { tlsParams: { tlsMaximumProtocolVersion: 3, cipherSuites: ["ECDHE-ECDSA-AES256-GCM-SHA384"] } },
         hcm: hcm("suites"),
       },
+      ...Object.entries(halves).map(
+        ([name, defaultValidationContext]): TlsChain => ({
+          names: [name],
+          certificate: c as KeyPair,
+          context: { requireClientCertificate: true },
+          common: {
+            validationContextType: {
+              case: "combinedValidationContext",
+              value: { defaultValidationContext, validationContextSdsSecretConfig: { name: "half" } },
+            },
+          },
+          hcm: hcm("half"),
+        }),
+      ),
       { names: ["silent.test"], certificate: c as KeyPair, common: { alpnProtocols: [] }, hcm: hcm("silent") },
     ];
     const open: TlsChain = { certificate: c as KeyPair, hcm: hcm("open") };
@@ -81,7 +118,7 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("TLS in the embedded d
           { ...open, match: { transportProtocol: "tls" } },
         ]),
     ];
-    planes = await startListeners(listeners, [staticCluster("up", [upstream.port])]);
+    planes = await startListeners(listeners, [staticCluster("up", [upstream.port])], [secret]);
     const good = { cert: client.certificate, key: client.key };
     const bad = { cert: (a as KeyPair).certificate, key: (a as KeyPair).key };
     const named = ["a.test", "A.Test", "x.a.test", "x.y.a.test", "b.test", "x.b.test", "silent.test", "unknown.test"];
@@ -103,6 +140,14 @@ describe.skipIf(findEnvoy() === undefined && !isRequired)("TLS in the embedded d
             [`${servername} ${maxVersion} without certificate`, { servername, maxVersion }],
             [`${servername} ${maxVersion} with a good one`, { servername, maxVersion, ...good }],
             [`${servername} ${maxVersion} with a bad one`, { servername, maxVersion, ...bad }],
+          ]),
+        ),
+      ),
+      ...Object.fromEntries(
+        Object.keys(halves).flatMap((servername) =>
+          Object.entries({ client, admin, forged, a: a as KeyPair }).map(([name, { certificate: cert, key }]) => [
+            `${servername} as ${name}`,
+            { servername, cert, key },
           ]),
         ),
       ),
