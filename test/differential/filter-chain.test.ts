@@ -133,13 +133,17 @@ describe.skipIf(hasNoEnvoy("routes that are chosen again"))("a route that is cho
   const closed = packAny(RBACPerRouteSchema, { rbac: nobody } as never);
   const turnedOff = packAny(FilterConfigSchema, { disabled: true });
   /** What RBAC is in the connection manager, whether it is off there, and what the first and the second route say of it. */
-  const cases = [{}, nobody].flatMap((rbac) =>
+  const all = [{}, nobody].flatMap((rbac) =>
     [false, true].flatMap((disabled) =>
       [undefined, closed, turnedOff].flatMap((first) =>
         [undefined, closed, turnedOff].map((second) => ({ rbac, disabled, first, second })),
       ),
     ),
   );
+
+  const isOn = (said: Packed | undefined, disabled: boolean) => (said === undefined ? !disabled : said === closed);
+  // Envoy leaves a filter out that is off for the first route alone. On purpose we do not: it may be what protects the second.
+  const cases = all.filter(({ disabled, first, second }) => isOn(first, disabled) || !isOn(second, disabled));
 
   beforeAll(async () => {
     upstream = await rawUpstream("a");

@@ -49,9 +49,11 @@ test("a filter that has something to do only on the second route runs", async ()
   expect(await statusOf({}, false, closed, undefined)).toBe(200);
 });
 
-test("whether a filter is off, the first route decides, as in Envoy", async () => {
-  expect(await statusOf(nobody, false, off, undefined)).toBe(200);
+test("a filter is off when both routes say so", async () => {
+  expect(await statusOf(nobody, false, off, undefined)).toBe(403);
   expect(await statusOf(nobody, false, undefined, off)).toBe(403);
-  expect(await statusOf({}, true, undefined, closed)).toBe(200);
+  expect(await statusOf({}, true, undefined, closed)).toBe(403);
   expect(await statusOf(nobody, true, closed, undefined)).toBe(403);
+  expect(await statusOf(nobody, false, off, off)).toBe(200);
+  expect(await statusOf(nobody, true, undefined, undefined)).toBe(200);
 });

@@ -61,12 +61,17 @@ function runBehind(exchange: Exchange, filters: readonly CompiledFilter[], at: n
 
 function begin({ name, filter, config, isDisabled }: CompiledFilter, exchange: Exchange): FilterRun | undefined {
   const said = saidOf(name, exchange, exchange.config);
-  // The most specific level that speaks of it decides whether it runs at all; as in Envoy, of the route that the request had first.
+  // The most specific level that speaks of it decides whether it runs at all. Envoy asks the first route alone, so that who gets routed again by a forged
+  // header could pass by what protects the second: here a filter is off when both say so.
   const { firstRoute } = exchange;
-  const [decides] = firstRoute === undefined ? said : saidOf(name, firstRoute, exchange.config);
-  if (decides === undefined ? isDisabled : decides.isDisabled) return undefined;
+  if (isOff(said, isDisabled) && (firstRoute === undefined || isOff(saidOf(name, firstRoute, exchange.config), isDisabled)))
+    return undefined;
   const routes = said.filter((each) => each.type === filter.routeType).map((each) => each.config);
   return filter.begin(config, routes, exchange);
+}
+
+function isOff([decides]: readonly RouteFilter[], isDisabled: boolean): boolean {
+  return decides === undefined ? isDisabled : decides.isDisabled;
 }
 
 function saidOf(name: string, { choice, route, virtualHost }: RouteLevels, config: Exchange["config"]): RouteFilter[] {
