@@ -26,9 +26,15 @@ export function jsonNarrator({ level }: NarratorOptions): Narrator {
     set level(value) {
       log.level = value;
     },
-    loaded({ findings: found, ...loaded }) {
+    loaded({ findings: found, notServed, isForgetful, ...loaded }) {
       log.info({ ...loaded, errors: countOf(found, "error"), warnings: countOf(found, "warning") }, "loaded");
       findings(found);
+      if (notServed.length === 0) return;
+      const hint = isForgetful ? { hint: "with --state-dir DIR the last good version is remembered over restarts" } : {};
+      log.warn(
+        { notServed: notServed.slice(0, 20), count: notServed.length, ...hint },
+        "not served: broken, and nothing is known from before",
+      );
     },
     ready: (ready) => log.info(ready, "ready"),
     batch(report) {

@@ -29,9 +29,13 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
   const narrator: Narrator = {
     level,
     log: { debug: logAt("debug"), info: logAt("info"), warn: logAt("warn"), error: logAt("error") },
-    loaded({ resources, files, from, milliseconds, findings: found }: Loaded) {
+    loaded({ resources, files, from, milliseconds, findings: found, notServed, isForgetful }: Loaded) {
       line(`loaded ${count(resources, "resource")} from ${from ?? count(files, "file")} in ${milliseconds} ms · ${countsOf(found)}`);
       findings(found);
+      if (notServed.length === 0) return;
+      const some = notServed.length > 3 ? `, and ${notServed.length - 3} more` : "";
+      const cure = isForgetful ? "; with --state-dir DIR the last good version would be" : "";
+      line(`${paint("yellow", "not served")}: ${notServed.slice(0, 3).join(", ")}${some}${cure}`);
     },
     ready({ gateways, proxy, admin, xds, watching }: Ready) {
       const parts = [

@@ -1,6 +1,7 @@
 // What `run` and `demo` tell while they run: short lines for a person at a terminal, JSON lines (pino) for a machine.
 import type { Finding } from "../control-plane.ts";
 import type { BatchReport } from "../flow/batch-report.ts";
+import type { ResourceKey } from "../model/ref.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
 
 export interface Loaded {
@@ -10,6 +11,10 @@ export interface Loaded {
   readonly from?: string;
   readonly milliseconds: number;
   readonly findings: readonly Finding[];
+  /** What cannot be read, and of which nothing is known from before. */
+  readonly notServed: readonly ResourceKey[];
+  /** Nothing is remembered over a restart. */
+  readonly isForgetful: boolean;
 }
 
 export interface Ready {

@@ -159,7 +159,10 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
     else {
       const scope =
         name === undefined ? scopeOf(resources.values(), findings) : { resources: countFrom(source, resources), files: 0, from: name };
-      narrator.loaded({ ...scope, findings, milliseconds: Math.round(performance.now() - started) });
+      const remembered = new Set(store?.remembered.map(({ key }) => key));
+      const notServed = [...resources.values()].filter(({ key, spec }) => spec === undefined && !remembered.has(key)).map(({ key }) => key);
+      const milliseconds = Math.round(performance.now() - started);
+      narrator.loaded({ ...scope, findings, milliseconds, notServed, isForgetful: store === undefined });
       narrator.ready({ gateways, proxy: carriers.name, admin: admin?.url, xds: carriers.xdsText, watching });
     }
     let said = gateways.join(" ");

@@ -80,7 +80,9 @@ function judgementsOf(flow: Flow, sources: readonly Source[], result: BatchResul
       const had = new Set(before?.problems.map(problemKey));
       const has = new Set(after?.problems.map(problemKey));
       for (const each of after?.problems ?? []) if (!had.has(problemKey(each))) appeared.push(findingOf(flow, sources, near(each)));
-      for (const each of before?.problems ?? []) if (!has.has(problemKey(each))) resolved.push({ problem: each });
+      // A mistake that gave way to another of its kind is not resolved.
+      const still = new Set(after?.problems.map(({ code }) => code));
+      for (const each of before?.problems ?? []) if (!has.has(problemKey(each)) && !still.has(each.code)) resolved.push({ problem: each });
       if (after?.keepsLastGood) keptLastGood.push(key as ResourceKey);
     }
   }

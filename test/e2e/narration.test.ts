@@ -47,17 +47,16 @@ test("a file that could not be read and is gone is resolved; a new Gateway on a 
   expect(running.stderr()).not.toContain("keeps serving its last good version");
 });
 
-test("a Gateway that the embedded data plane does not serve is not called ready", async () => {
+test("a Gateway that the embedded data plane cannot serve is not called ready", async () => {
   const [port] = await freePorts(1);
   await using one = await backend("one");
   using config = await folder();
   config.write("upstreams.yaml", upstream("one", one.port));
   config.write("a.yaml", virtualService("a", "one"));
-  const destination = { single: { upstream: { name: "one", namespace: "gloo-system" } } };
-  const tcpGateway = { tcpHosts: [{ name: "one", destination }] };
-  config.write("tcp.yaml", object("Gateway", "tcp", { bindAddress: "127.0.0.1", bindPort: port, tcpGateway }));
+  // No machine has this address (RFC 5737).
+  config.write("elsewhere.yaml", object("Gateway", "elsewhere", { bindAddress: "203.0.113.7", bindPort: port, httpGateway: {} }));
   await using running = await run(config);
-  await running.said(/HW5001/);
+  await running.said(/HW5002/);
   expect(running.stderr()).toContain(`ready  http://127.0.0.1:${config.port} (embedded`);
 });
 
@@ -76,4 +75,20 @@ test("a signal ends a start that waits for something", async () => {
   child.kill("SIGTERM");
   const signal = await new Promise((resolve) => child.once("exit", (_, by) => resolve(by)));
   expect(signal).toBe("SIGTERM");
+});
+
+test("what is broken at a start is told to be not served, and what would have kept it; another mistake of the same kind resolves nothing", async () => {
+  await using one = await backend("one");
+  using config = await folder();
+  config.write("upstreams.yaml", upstream("one", one.port));
+  config.write("a.yaml", virtualService("a", "one"));
+  const broken = (field: string) => object("VirtualService", "b", { virtualHost: { domains: ["b.test"], [field]: [] } });
+  config.write("b.yaml", broken("rutes"));
+  await using running = await run(config);
+  expect(running.stderr()).toContain("not served: VirtualService gloo-system/b; with --state-dir DIR the last good version would be");
+  config.write("b.yaml", broken("routers"));
+  await running.said(/unknown field "routers"/);
+  config.write("c.yaml", virtualService("c", "one"));
+  await running.said(/VirtualService gloo-system\/c changed/);
+  expect(running.stderr()).not.toContain("is resolved");
 });
