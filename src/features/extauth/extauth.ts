@@ -6,7 +6,7 @@ import { packAny, sortedMap } from "../../envoy/encode.ts";
 import { clusterName } from "../../envoy/names.ts";
 import { regexFault, regexMatcher } from "../../envoy/regex.ts";
 import { ApiVersion } from "../../gen/envoy/envoy/config/core/v3/config_source_pb.js";
-import { FilterConfigSchema } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import { FilterConfigSchema, type Route } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
 import { FilterChainConfigPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
 import type { ListStringMatcherSchema } from "../../gen/envoy/envoy/type/matcher/v3/string_pb.js";
@@ -19,6 +19,7 @@ import type {
 import { formatRef, type Ref } from "../../model/ref.ts";
 import type { Feature, FeatureContext, ListenerContext, OptionContext } from "../../plugin/feature.ts";
 import { type ChainInit, chainFilter, chainOf, countOf, dormantChain, mostConfigs } from "./authConfig.ts";
+import { leadsPast } from "./claimRouting.ts";
 
 const filter = "envoy.filters.http.ext_authz";
 
@@ -38,6 +39,11 @@ export const extauth: Feature = {
     return [dormantChain, { place: { stage: "authn" }, filter: { name: filter, configType: typed } }];
   },
   virtualHost(host, options, context) {
+    const header = leadsPast(chainFilter, host.routes as readonly Route[], options);
+    if (header !== undefined)
+      context.refuse("extauth", `claims choose the route here, by the header ${header}, and not all routes have the same AuthConfig`, {
+        hint: "name the AuthConfig on the virtual host, and on no route; say with rbac who may go where",
+      });
     const own = said(options.extauth, 0, context);
     // A virtual host that does not ask for it is open: the filter is there for others.
     return withSaid(host, own ?? off, false, context);

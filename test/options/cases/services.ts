@@ -13,13 +13,13 @@ const weighted = (options: object) => ({
 const limits = (...actions: object[]) => ({ rateLimits: [{ actions }] });
 const key = (descriptorValue: string) => ({ genericKey: { descriptorValue } });
 
-const authConfig = (name: string, namespace: string, ...apiKeys: readonly object[]) => ({
+export const authConfig = (name: string, namespace: string, ...apiKeys: readonly object[]) => ({
   apiVersion: "enterprise.gloo.solo.io/v1",
   kind: "AuthConfig",
   metadata: { name, namespace },
   spec: { configs: apiKeys.map((apiKeyAuth) => ({ apiKeyAuth })) },
 });
-const apiKey = (name: string, namespace: string, key: string, metadata: object, labels: object = {}) => ({
+export const apiKey = (name: string, namespace: string, key: string, metadata: object, labels: object = {}) => ({
   apiVersion: "v1",
   kind: "Secret",
   metadata: { name, namespace, labels },

@@ -3,6 +3,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { createSign, generateKeyPairSync, type KeyObject, type KeyPairKeyObjectResult, sign as signBytes } from "node:crypto";
 import { type OptionCase, route, type Seen, shared, to } from "../option-case.ts";
+import { apiKey, authConfig } from "./services.ts";
 
 const one = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const two = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -376,6 +377,24 @@ export const tokens: readonly OptionCase[] = [
       const led = ofShop({ org: "acme", role: "clerk" });
       for (const path of ["/led", "/any-led"])
         deepEqual([await status(path, "", ofShop({ role: "clerk" })), await status(path, "", led)], [200, 403]);
+    },
+  },
+  {
+    fact: "claims do not lead past API keys: where they choose the route, all routes have the same",
+    options: ["virtualHost.jwtStaged", "virtualHost.extauth", "route.extauth"],
+    says: /error .*claims choose the route here, by the header x-org, and not all routes have the same AuthConfig/,
+    given: ({ name }) => ({
+      objects: [apiKey("ann", name, "key-of-ann", {}), authConfig("keys", name, { apiKeySecretRefs: [{ name: "ann", namespace: name }] })],
+      virtualHost: { jwtStaged: after({ ...shop, claimsToHeaders: [{ claim: "org", header: "x-org" }] }) },
+      routes: [
+        { ...route({}), matchers: [{ prefix: "/", headers: [{ name: "x-org", value: "acme" }] }] },
+        route({ options: { extauth: { configRef: { name: "keys", namespace: name } } } }),
+      ],
+    }),
+    async observe({ ask }) {
+      const { headers } = bearer(ofShop({ org: "none" }));
+      equal((await ask("/", { headers })).status, 404);
+      equal((await ask("/", { headers: { ...headers, "x-org": "acme" } })).status, 404);
     },
   },
   {
