@@ -30,7 +30,7 @@ const envoyFiles = [
   /^envoy\/config\/(bootstrap|cluster|core|endpoint|listener|route|accesslog|trace|rbac|ratelimit|metrics|overload|grpc_credential)\/v3\//,
   /^envoy\/extensions\/filters\/(http|network|listener)\/[^/]+\/(.*\/)?v3\//,
   /^envoy\/extensions\/(access_loggers|clusters|compression|early_data|health_check|health_checkers|http|load_balancing_policies|transport_sockets|upstreams|matching|path|internal_redirect|retry|request_id|string_matcher|formatter|filters\/common|common|wasm|grpc_service|resource_monitors|rate_limit_descriptors|network|rbac|tracers|stat_sinks|quic|regex_engines|udp_packet_writer|config|content_parsers|geoip_providers|dynamic_modules|outlier_detection_monitors|local_address_selectors|bootstrap\/internal_listener)\/(.*\/)?v3\//,
-  /^envoy\/service\/(auth|ratelimit|discovery|cluster|endpoint|listener|route|secret|status|runtime|extension)\/v3\//,
+  /^envoy\/service\/(auth|ext_proc|ratelimit|discovery|cluster|endpoint|listener|route|secret|status|runtime|extension)\/v3\//,
   /^envoy\/admin\/v3\//,
   /^envoy\/type\//,
 ];
