@@ -3,7 +3,7 @@
 import type { Action } from "../compile/route.ts";
 import { sendHeaders } from "../edge.ts";
 import type { BodySink, FilteredResponse } from "../filters/http-filter.ts";
-import { type Headers, hasHeader } from "../http1/headers.ts";
+import { type Headers, hasHeader, removeHeader } from "../http1/headers.ts";
 import { pathOnly } from "../match.ts";
 import type { Exchange } from "./exchange.ts";
 import { filterResponse } from "./filter-chain.ts";
@@ -25,6 +25,8 @@ export interface AnswerOptions {
   readonly isUnfiltered?: boolean;
   /** The route does not change its headers. */
   readonly ignoresRoute?: boolean;
+  /** After the route; what type the body has is settled after that. */
+  readonly change?: (headers: Headers) => void;
 }
 
 /** An answer of the proxy itself. */
@@ -34,7 +36,7 @@ export function reply(
   body: string,
   flags: string,
   details: string,
-  { headers: extra = [], grpcStatus, isUnfiltered = false, ignoresRoute = false }: AnswerOptions = {},
+  { headers: extra = [], grpcStatus, isUnfiltered = false, ignoresRoute = false, change }: AnswerOptions = {},
 ): void {
   if (exchange.isDone || exchange.headSent) return;
   exchange.dropUpstream();
@@ -42,7 +44,7 @@ export function reply(
   if (status === 400) exchange.closesAfter = true;
   exchange.responseFlags = flags;
   exchange.responseDetails = details;
-  const headers = answerHeaders(exchange, body, extra, ignoresRoute);
+  const headers = answerHeaders(exchange, body, extra, ignoresRoute, change);
   let answer = { status, body };
   if (isGrpc(exchange.headers) && !exchange.answersAsHttp) {
     toTrailersOnly(headers, status, exchange.isHead ? "" : body, grpcStatus);
@@ -59,7 +61,7 @@ function send(exchange: Exchange, status: number, headers: Headers, body: string
   exchange.responseStatus = status;
   exchange.responseHeaders = headers;
   // A client that is still sending is not listened to any more.
-  if (!exchange.requestEnded) exchange.closesAfter = true;
+  if (!exchange.clientEnded) exchange.closesAfter = true;
   if (!exchange.isHead && status !== 204 && status !== 304) exchange.bytesSent += body.length;
   exchange.headSent = true;
   exchange.client.sendAnswer(exchange, status, headers, body);
@@ -116,7 +118,7 @@ class WholeAnswer implements BodySink {
 function sendAsItComes(exchange: Exchange, { status, headers, hasNoBody }: FilteredResponse): BodySink {
   exchange.responseStatus = status;
   exchange.responseHeaders = headers;
-  if (!exchange.requestEnded) exchange.closesAfter = true;
+  if (!exchange.clientEnded) exchange.closesAfter = true;
   const head = {
     status,
     reason: "",
@@ -131,11 +133,21 @@ function sendAsItComes(exchange: Exchange, { status, headers, hasNoBody }: Filte
   return new ToClient(exchange);
 }
 
-function answerHeaders(exchange: Exchange, body: string, extra: readonly string[], ignoresRoute: boolean): Headers {
+function answerHeaders(
+  exchange: Exchange,
+  body: string,
+  extra: readonly string[],
+  ignoresRoute: boolean,
+  change: AnswerOptions["change"],
+): Headers {
   const headers: Headers = [...extra];
-  if (body !== "" && !hasHeader(headers, "content-type")) headers.push("content-type", "text/plain");
+  if (body !== "" && change === undefined && !hasHeader(headers, "content-type")) headers.push("content-type", "text/plain");
   if (exchange.virtualHost?.tellsAttempts && exchange.attempts > 0) headers.push("x-envoy-attempt-count", String(exchange.attempts));
   if (isRoutes(exchange, ignoresRoute)) mutateResponse(exchange, headers);
+  if (change === undefined) return headers;
+  change(headers);
+  if (body === "") removeHeader(headers, "content-type");
+  else if (!hasHeader(headers, "content-type")) headers.push("content-type", "text/plain");
   return headers;
 }
 

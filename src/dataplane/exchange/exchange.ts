@@ -26,7 +26,7 @@ import { type Call, onCallData, onCallEnd, onCallHead } from "./call.ts";
 import { onDownstreamClose, onNoConnection, onRequestMalformed, onUpstreamFailure } from "./failure.ts";
 import { endFilters } from "./filter-chain.ts";
 import { receive } from "./receive.ts";
-import { type BodyDecoder, flushRequest, onBodyData, onBodyEnd } from "./request-body.ts";
+import { Arrival, type BodyDecoder, flushRequest, onBodyData, onBodyEnd } from "./request-body.ts";
 import { onResponseData, onResponseEnd, onResponseFlush, onResponseHead } from "./response.ts";
 import type { Tables } from "./tables.ts";
 import { onIdleTimeout, onRouteTimeout, onTryTimeout } from "./timeouts.ts";
@@ -128,7 +128,9 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   bodyParts: Buffer[] = [];
   bodySize = 0;
   keepsBody = false;
+  /** For the upstream it is whole; for the client it may be so before. */
   requestEnded: boolean;
+  clientEnded: boolean;
   requestTrailers: Headers | undefined;
 
   /** How much of a body is kept, where it is held for a reason of its own. */
@@ -137,6 +139,8 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   whenWhole: (() => void) | undefined;
   /** The body is not what the upstream gets, but in some code. */
   bodyDecoder: BodyDecoder | undefined;
+  /** What it passes on its way, in this order. */
+  bodySteps: BodySink[] | undefined;
   /** Waits for that much of it, or for its end. */
   whenEnough: { readonly bytes: number; readonly again: () => void } | undefined;
   /** What is sent in the place of the request: the call of a function. */
@@ -167,6 +171,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     this.isChunked = head.isChunked;
     this.upgrade = head.upgrade;
     this.requestEnded = !head.isChunked && head.contentLength <= 0;
+    this.clientEnded = this.requestEnded;
   }
 
   // — what matchers, formatters and logs see —
@@ -237,6 +242,9 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   }
   get isWebSocket(): boolean {
     return this.upgrade?.toLowerCase() === "websocket";
+  }
+  get arrival(): BodySink {
+    return new Arrival(this);
   }
   /** The path before the route rewrote it. */
   get originalPath(): string {

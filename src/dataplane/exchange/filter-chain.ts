@@ -105,6 +105,7 @@ function filterFrom(
   for (let at = from; at >= 0; at--) {
     const change = runs[at]?.onResponse?.(exchange, response);
     if (change === undefined) continue;
+    if (change.kind === "later") return change.into(() => filterFrom(exchange, runs, at - 1, response, deliver));
     if (change.kind === "passing") return change.into(filterFrom(exchange, runs, at - 1, response, deliver));
     return new HeldBody(exchange, response, change, (changed) => filterFrom(exchange, runs, at - 1, changed, deliver));
   }

@@ -1,5 +1,6 @@
 // The body of a request: sent on as it comes, held back until there is a connection, kept while it may have to be sent again.
 
+import type { BodySink } from "../filters/http-filter.ts";
 import type { Headers } from "../http1/headers.ts";
 import { fail, reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
@@ -38,7 +39,8 @@ export function holdPart(exchange: Exchange, bytes: number, again: () => void): 
   return false;
 }
 
-function mostHeld({ holdLimit, route, virtualHost }: Exchange): number {
+/** How much of a body may be kept. */
+export function mostHeld({ holdLimit, route, virtualHost }: Exchange): number {
   return holdLimit ?? route?.bufferLimit ?? virtualHost?.bufferLimit ?? defaultBufferLimit;
 }
 
@@ -67,6 +69,10 @@ export interface BodyDecoder {
 
 /** From here on, and what is here already. */
 export function decodeBody(exchange: Exchange, decoder: BodyDecoder): void {
+  if (exchange.bodySteps !== undefined) {
+    passBody(exchange, (next) => new DecodingStep(exchange, decoder, next));
+    return;
+  }
   exchange.bodyDecoder = decoder;
   const parts = exchange.bodyParts;
   exchange.bodyParts = [];
@@ -95,6 +101,77 @@ function refuseCode(exchange: Exchange, { fault, details }: BodyDecoder): void {
   fail(exchange, 400, fault, "", details);
 }
 
+/** Behind whoever else reads the body. */
+class DecodingStep implements BodySink {
+  readonly #exchange: Exchange;
+  readonly #decoder: BodyDecoder;
+  readonly #next: BodySink;
+
+  constructor(exchange: Exchange, decoder: BodyDecoder, next: BodySink) {
+    this.#exchange = exchange;
+    this.#decoder = decoder;
+    this.#next = next;
+  }
+
+  data(data: Buffer): void {
+    const made = decoded(this.#exchange, this.#decoder, data);
+    if (made !== undefined && made.length > 0) this.#next.data(made);
+  }
+
+  flush(): boolean {
+    return this.#next.flush();
+  }
+
+  end(trailers: Headers | undefined): void {
+    if (checkWhole(this.#exchange, this.#decoder)) this.#next.end(trailers);
+  }
+}
+
+/**
+ * From here on the body passes a step on its way, which may change it and may keep it for a while; so does what is here already. Until the step hands
+ * the end on, the request is not whole for whoever comes after it.
+ */
+export function passBody(exchange: Exchange, into: (next: BodySink) => BodySink): void {
+  exchange.bodySteps ??= [];
+  const steps = exchange.bodySteps;
+  const behind = steps.length + 1;
+  const next = (): BodySink => steps[behind] ?? exchange.arrival;
+  const step = into({
+    data: (data) => next().data(data),
+    flush: () => next().flush(),
+    end: (trailers) => next().end(trailers),
+  });
+  steps.push(step);
+  const { bodyParts: parts, requestEnded, requestTrailers } = exchange;
+  exchange.bodyParts = [];
+  exchange.bodySize = 0;
+  exchange.requestEnded = false;
+  exchange.requestTrailers = undefined;
+  for (const part of parts) step.data(part);
+  if (requestEnded) step.end(requestTrailers);
+}
+
+/** Where the body of a request is when nothing changes it any more. */
+export class Arrival implements BodySink {
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  data(data: Buffer): void {
+    if (!this.#exchange.isDone && data.length > 0) onArrivedData(this.#exchange, data);
+  }
+
+  flush(): boolean {
+    return this.#exchange.upstream?.flush() ?? this.#exchange.bodySize <= heldLimit;
+  }
+
+  end(trailers: Headers | undefined): void {
+    if (!this.#exchange.isDone) onArrivedEnd(this.#exchange, trailers);
+  }
+}
+
 /** Request body from the client. */
 export function onBodyData(exchange: Exchange, received: Buffer): void {
   if (exchange.isDone) return;
@@ -106,6 +183,12 @@ export function onBodyData(exchange: Exchange, received: Buffer): void {
     exchange.upstream?.sendData(data);
     return;
   }
+  const [first] = exchange.bodySteps ?? [];
+  if (first === undefined) onArrivedData(exchange, data);
+  else first.data(data);
+}
+
+function onArrivedData(exchange: Exchange, data: Buffer): void {
   if (exchange.upstream === undefined || exchange.keepsBody) {
     exchange.bodyParts.push(data);
     exchange.bodySize += data.length;
@@ -129,8 +212,15 @@ export function onBodyData(exchange: Exchange, received: Buffer): void {
 export function onBodyEnd(exchange: Exchange, trailers: Headers | undefined): void {
   if (exchange.isDone) return;
   if (exchange.bodyDecoder !== undefined && !checkWhole(exchange, exchange.bodyDecoder)) return;
-  exchange.requestEnded = true;
+  exchange.clientEnded = true;
   exchange.requestEndedAt = performance.now();
+  const [first] = exchange.bodySteps ?? [];
+  if (first === undefined) onArrivedEnd(exchange, trailers);
+  else first.end(trailers);
+}
+
+function onArrivedEnd(exchange: Exchange, trailers: Headers | undefined): void {
+  exchange.requestEnded = true;
   exchange.requestTrailers = trailers;
   startRouteTimer(exchange);
   const again = exchange.whenWhole ?? exchange.whenEnough?.again;
@@ -140,11 +230,15 @@ export function onBodyEnd(exchange: Exchange, trailers: Headers | undefined): vo
   if (again !== undefined) return;
   if (exchange.upstream === undefined) return;
   exchange.upstream.endRequest(trailers);
-  exchange.sentWholeAt = exchange.requestEndedAt;
+  exchange.sentWholeAt = exchange.bodySteps === undefined ? exchange.requestEndedAt : performance.now();
 }
 
 export function flushRequest(exchange: Exchange): void {
-  const upstream = exchange.upstream;
+  const { upstream, bodySteps } = exchange;
+  if (bodySteps !== undefined && !exchange.isTunnel && !exchange.clientEnded && bodySteps[0]?.flush() === false) {
+    exchange.client.pauseBody();
+    return;
+  }
   if (upstream === undefined) return;
   if (!upstream.flush() && !(exchange.requestEnded && !exchange.isTunnel)) exchange.client.pauseBody();
 }

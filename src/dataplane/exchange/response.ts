@@ -35,7 +35,8 @@ export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
       sendHead(exchange, changed(exchange, head, response));
       return new ToClient(exchange);
     });
-    if (!exchange.isTunnel) exchange.responseBody = sink;
+    // What comes through a tunnel may have to wait for its head.
+    if (!exchange.isTunnel || !(sink instanceof ToClient)) exchange.responseBody = sink;
   }
   exchange.headSent = true;
   if (exchange.isTunnel) exchange.client.idle.set(streamIdleMs(exchange));

@@ -58,10 +58,14 @@ export interface FilteredResponse {
   isBare: boolean;
 }
 
-/** Either the head waits until the body is there, and both are changed; or the body is changed as it passes. */
+/**
+ * Either the head waits until the body is there, and both are changed; or the body is changed as it passes; or the head waits for as long as the
+ * filter likes, which says itself when it goes on, and what of the body goes after it.
+ */
 export type BodyChange =
   | { readonly kind: "whole"; readonly change: (body: Buffer, trailers: Headers | undefined) => ChangedBody }
-  | { readonly kind: "passing"; readonly into: (next: BodySink) => BodySink };
+  | { readonly kind: "passing"; readonly into: (next: BodySink) => BodySink }
+  | { readonly kind: "later"; readonly into: (goOn: () => BodySink) => BodySink };
 
 export interface ChangedBody {
   readonly body: Buffer;
