@@ -6,12 +6,15 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { rolldown } from "rolldown";
+import { bundling } from "./bundling.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 
 rmSync(dist, { recursive: true, force: true });
+const { plugins, output: how } = bundling();
 const bundle = await rolldown({
+  plugins,
   cwd: root,
   input: { main: "src/main.ts", index: "src/index.ts" },
   platform: "node",
@@ -23,9 +26,8 @@ const bundle = await rolldown({
   },
 });
 const { output } = await bundle.write({
+  ...how,
   dir: dist,
-  format: "esm",
-  minify: { compress: true, mangle: { keepNames: true }, codegen: true },
   sourcemap: false,
   entryFileNames: "[name].js",
   chunkFileNames: "chunks/[name]-[hash].js",

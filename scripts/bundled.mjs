@@ -39,7 +39,7 @@ function fingerprint(root) {
     }
   };
   walk(join(root, "src"));
-  for (const name of ["package-lock.json", "scripts/bundle.ts"]) add(join(root, name));
+  for (const name of ["package-lock.json", "scripts/bundle.ts", "scripts/bundling.ts"]) add(join(root, name));
   return hash.digest("hex").slice(0, 16);
 }
 

@@ -2,7 +2,6 @@
 //
 // A chain that cannot be set up (a missing certificate) costs that chain, and is said of the VirtualService that needs it; an
 // unusable option of the Gateway withholds the listener, since it may protect something.
-import { isIP } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { violationsOf } from "../envoy/constraints.ts";
 import { envoyResource, packAny, versionOf } from "../envoy/encode.ts";
@@ -14,6 +13,7 @@ import { type HttpListenerOptions, HttpListenerOptionsSchema } from "../gen/gloo
 import { ListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/listener_options_pb.js";
 import type { SslConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
 import { TcpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/tcp_listener_options_pb.js";
+import { ipVersion } from "../lib/ip.ts";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { GatewayPart, HttpPart, TcpPart } from "../model/gateway-part.ts";
 import { type Problem, problem, Report } from "../model/problem.ts";
@@ -167,7 +167,7 @@ class OneListener {
 
   address(): ListenerDraft["address"] {
     const { bindAddress = "", bindPort = 0 } = this.gateway.spec ?? {};
-    const version = isIP(bindAddress);
+    const version = ipVersion(bindAddress);
     if (version === 0)
       this.error(
         "bindAddress",
@@ -353,7 +353,7 @@ class OneListener {
   withUsableRanges(chains: readonly PlacedChain[]): PlacedChain[] {
     return chains.filter(({ chain }) => {
       const wrong = chain.filterChainMatch?.sourcePrefixRanges?.find(({ addressPrefix = "", prefixLen }) => {
-        const version = isIP(addressPrefix);
+        const version = ipVersion(addressPrefix);
         return version === 0 || Number(prefixLen ?? 0) > (version === 4 ? 32 : 128);
       });
       if (wrong === undefined) return true;
