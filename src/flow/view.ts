@@ -2,7 +2,7 @@
 import type { Finding, Translation } from "../control-plane.ts";
 import { cureOf } from "../model/catalog.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
-import type { Problem } from "../model/problem.ts";
+import type { Place, Problem } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";
@@ -55,15 +55,35 @@ export function nearNamesOf(flow: Flow): (found: Problem) => Problem {
 
 /** A problem with its place: its own, or that of the field in the file that its resource came from. */
 export function findingOf(flow: Flow, sources: readonly Source[], found: Problem): Finding {
-  const cure = found.hint ?? cureOf(found.reason);
-  const problem = cure === undefined ? found : { ...found, hint: cure };
+  const hint = found.hint ?? cureOf(found.reason);
+  const message = found.message + otherLines(flow, sources, found);
+  const problem = { ...found, message, ...(hint !== undefined && { hint }) };
   if (problem.at !== undefined) return { problem, place: problem.at };
-  const resource = problem.resource && flow.given(problem.resource);
-  if (resource === undefined) return { problem };
-  const source = sources.find((each) => each.name === resource.origin.source);
-  const place = source?.locate(resource, problem.path);
+  const place = problem.resource && locate(flow, sources, problem.resource, problem.path);
   return place === undefined ? { problem } : { problem, place };
 }
+
+function locate(flow: Flow, sources: readonly Source[], key: ResourceKey, path?: string): Place | undefined {
+  const resource = flow.given(key);
+  return resource && sources.find((each) => each.name === resource.origin.source)?.locate(resource, path);
+}
+
+/** ` (lines 12, 15 and 18)`: where else a problem is. Of what stands in no file, the paths. */
+function otherLines(flow: Flow, sources: readonly Source[], { resource, path, others }: Problem): string {
+  if (others === undefined || others.length === 0) return "";
+  const here = resource && locate(flow, sources, resource, path);
+  const shown = others.slice(0, mostLines).map((other) => {
+    const place = locate(flow, sources, other.resource, other.path);
+    if (place === undefined) return { isLine: false, text: other.path };
+    return place.file === here?.file ? { isLine: true, text: String(place.line) } : { isLine: false, text: `${place.file}:${place.line}` };
+  });
+  const texts = [...shown.map(({ text }) => text), ...(others.length > mostLines ? [`${others.length - mostLines} more`] : [])];
+  const list = texts.length > 1 ? `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}` : texts[0];
+  const lines = texts.length > 1 ? "lines" : "line";
+  return ` (${shown.every(({ isLine }) => isLine) ? `${lines} ` : ""}${list})`;
+}
+
+const mostLines = 10;
 
 function* judgements(flow: Flow) {
   for (const kind of allKinds) for (const [key, judgement] of flow.judged[kind].entries()) yield [key as ResourceKey, judgement] as const;

@@ -43,14 +43,22 @@ export interface Problem {
   readonly elsewhere?: boolean;
   /** The resource whose problem this repeats, as Gloo repeats a RouteTable's on its VirtualService. Reports show it there, once. */
   readonly repeats?: ResourceKey;
+  /** Further places that the message is about; whoever shows it adds their lines. */
+  readonly others?: readonly FieldPlace[];
   /** The words in Gloo's status, where `message` alone is not all of them: `Route Error: ProcessingError. Reason: …`. */
   readonly statusText?: string;
+}
+
+/** A field of a resource, as `path` of a problem says it. */
+export interface FieldPlace {
+  readonly resource: ResourceKey;
+  readonly path: string;
 }
 
 export type Cost = "nothing" | "option" | "route" | "domain" | "virtualHost" | "filterChain" | "listener";
 
 /** What a problem may carry besides its reason and message. */
-export type ProblemDetails = Pick<Problem, "path" | "at" | "hint" | "costs" | "elsewhere" | "repeats" | "statusText">;
+export type ProblemDetails = Pick<Problem, "path" | "at" | "hint" | "costs" | "elsewhere" | "repeats" | "statusText" | "others">;
 
 /** True when the newest version of a resource is not put in service: its last good version is, where there is one. */
 export function rejects(problems: readonly Problem[]): boolean {

@@ -86,6 +86,31 @@ test("a RouteTable that is delegated to twice is reached when one way is open; w
   expect(unreachableRoutes({ resource: host, routes: [route([{ prefix: "/c" }], "routes[0]", table), ...routes] })).toEqual([]);
 });
 
+test("what one route hides is one finding, on that route, with the places of all", () => {
+  const routes = [{ prefix: "/" }, { prefix: "/a" }, { prefix: "/b" }, { prefix: "/c" }].map((each, i) => route([each], `routes[${i}]`));
+  expect(unreachableRoutes({ resource: host, routes })).toMatchObject([
+    {
+      resource: host,
+      path: "routes[0]",
+      message: "no request gets to 3 routes behind this one, as it takes them all",
+      others: ["routes[1]", "routes[2]", "routes[3]"].map((path) => ({ resource: host, path })),
+    },
+  ]);
+});
+
+test("what is hidden in another resource is told there, once", () => {
+  const table = "RouteTable ns/t" as ResourceKey;
+  const own = route([{ prefix: "/a" }], "virtualHost.routes[0]");
+  const routes = [own, ...["/a/b", "/a/c"].map((prefix, i) => route([{ prefix }], `routes[${i}]`, table))];
+  expect(unreachableRoutes({ resource: host, routes })).toMatchObject([
+    {
+      resource: table,
+      path: "routes[0]",
+      message: expect.stringMatching(/^no request of VirtualService ns.a gets to 2 of these routes, as /),
+    },
+  ]);
+});
+
 test("thousands of routes are looked through in no time", bestOfThree, () => {
   const many = Array.from({ length: 10_000 }, (_, i) => [{ prefix: `/service-${i}/`, headers: [{ name: "x-tenant", value: `${i}` }] }]);
   const started = cpuMs();

@@ -5,20 +5,38 @@ import { type Problem, problem } from "../model/problem.ts";
 import { formatRef, parseResourceKey, type ResourceKey } from "../model/ref.ts";
 import type { ModelRoute, ModelVirtualHost } from "../model/virtual-host.ts";
 
-/** Said of the resource that has the route; a RouteTable may be reached another way from another VirtualService. */
+interface Hidden {
+  readonly model: ModelRoute;
+  readonly by: ModelRoute;
+}
+
+/**
+ * One finding for each cause and resource: a `/` that stands in front of fifty routes is one mistake, not fifty. Said of the resource
+ * that has the routes; a RouteTable may be reached another way from another VirtualService.
+ */
 export function unreachableRoutes({ resource: virtualService, routes }: Pick<ModelVirtualHost, "resource" | "routes">): readonly Problem[] {
   const earlier = new Earlier();
   /** By place, as a RouteTable may be delegated to twice: the routes in front of it, or undefined where a request gets through. */
-  const hidden = new Map<string, { readonly model: ModelRoute; readonly by: ModelRoute | undefined }>();
+  const covered = new Map<string, { readonly model: ModelRoute; readonly by: ModelRoute | undefined }>();
   for (const model of routes) {
-    const key = `${model.at.resource} ${model.at.path}`;
-    const before = hidden.get(key);
+    const key = placeKey(model);
+    const before = covered.get(key);
     const by = before !== undefined && before.by === undefined ? undefined : coveredBy(model, earlier);
-    hidden.set(key, { model, by });
+    covered.set(key, { model, by });
     for (const matcher of model.route.matchers) earlier.add(matcher, model);
   }
-  return [...hidden.values()].flatMap(({ model, by }) => (by ? [finding(virtualService, model, by)] : []));
+  const groups = new Map<string, [Hidden, ...Hidden[]]>();
+  for (const { model, by } of covered.values()) {
+    if (by === undefined) continue;
+    const key = `${placeKey(by)} ${model.at.resource}`;
+    const group = groups.get(key);
+    if (group) group.push({ model, by });
+    else groups.set(key, [{ model, by }]);
+  }
+  return [...groups.values()].map((group) => finding(virtualService, group));
 }
+
+const placeKey = ({ at }: ModelRoute) => `${at.resource} ${at.path}`;
 
 /** The first of the routes that take what this one is for; undefined where something is left for it. */
 function coveredBy({ route, at }: ModelRoute, earlier: Earlier): ModelRoute | undefined {
@@ -26,13 +44,32 @@ function coveredBy({ route, at }: ModelRoute, earlier: Earlier): ModelRoute | un
   return by.every((each) => each !== undefined) ? by[0] : undefined;
 }
 
-function finding(virtualService: ResourceKey, { at }: ModelRoute, by: ModelRoute): Problem {
-  const { kind, ref } = parseResourceKey(by.at.resource);
-  const where = by.at.resource === at.resource ? by.at.path : `${by.at.path} of ${kind} ${formatRef(ref)}`;
-  const whose = at.resource === virtualService ? "request" : `request of VirtualService ${formatRef(parseResourceKey(virtualService).ref)}`;
-  return problem("warning", at.resource, "RouteUnreachable", `no ${whose} gets here: ${where} comes first and takes them all`, {
-    path: at.path,
-  });
+function finding(virtualService: ResourceKey, hidden: readonly [Hidden, ...Hidden[]]): Problem {
+  const [{ model, by }] = hidden;
+  const [{ resource, path }, first] = [model.at, by.at];
+  if (hidden.length > 1 && first.resource === resource) {
+    const message = `no request gets to ${hidden.length} routes behind this one, as it takes them all`;
+    return problem("warning", resource, "RouteUnreachable", message, {
+      path: first.path,
+      hint: "put it behind them, or narrow it",
+      others: hidden.map((each) => fieldPlace(each.model)),
+    });
+  }
+  const { kind, ref } = parseResourceKey(first.resource);
+  const where = first.resource === resource ? first.path : `${first.path} of ${kind} ${formatRef(ref)}`;
+  // What a table hides of itself, it hides from everybody who delegates to it.
+  const isEverybodys = first.resource === resource || resource === virtualService;
+  const whose = isEverybodys ? "request" : `request of VirtualService ${formatRef(parseResourceKey(virtualService).ref)}`;
+  const message =
+    hidden.length > 1
+      ? `no ${whose} gets to ${hidden.length} of these routes, as ${where} comes first and takes them all`
+      : `no ${whose} gets here: ${where} comes first and takes them all`;
+  const others = hidden.length > 1 ? hidden.map((each) => fieldPlace(each.model)) : [fieldPlace(by)];
+  return problem("warning", resource, "RouteUnreachable", message, { path, others });
+}
+
+function fieldPlace({ at: { resource, path } }: ModelRoute) {
+  return { resource, path };
 }
 
 interface Entry {
