@@ -4,10 +4,13 @@
 /** Groups of a cluster's counters, whose names have a part more. */
 const groups = "health_check|outlier_detection";
 
+/** And of a connection manager's. */
+const managerGroups = "api_key_auth|tracing";
+
 /** Where a part of Envoy's dotted name becomes a label: `cluster.NAME.upstream_rq_total`. */
 const tagged: readonly (readonly [RegExp, string, string])[] = [
   [new RegExp(`^cluster\\.(.+?)\\.((?:(?:${groups})\\.)?[^.]+)$`), "cluster", "envoy_cluster_name"],
-  [/^http\.(.+)\.([^.]+)$/, "http", "envoy_http_conn_manager_prefix"],
+  [new RegExp(`^http\\.(.+?)\\.((?:(?:${managerGroups})\\.)?[^.]+)$`), "http", "envoy_http_conn_manager_prefix"],
   [/^tcp\.(.+)\.([^.]+)$/, "tcp", "envoy_tcp_prefix"],
   [/^listener\.(.+)\.([^.]+)$/, "listener", "envoy_listener_address"],
 ];

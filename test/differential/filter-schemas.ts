@@ -3,6 +3,10 @@
 import { BrotliSchema } from "../../src/gen/envoy/envoy/extensions/compression/brotli/compressor/v3/brotli_pb.js";
 import { GzipSchema } from "../../src/gen/envoy/envoy/extensions/compression/gzip/compressor/v3/gzip_pb.js";
 import { ZstdSchema } from "../../src/gen/envoy/envoy/extensions/compression/zstd/compressor/v3/zstd_pb.js";
+import {
+  ApiKeyAuthPerRouteSchema,
+  ApiKeyAuthSchema,
+} from "../../src/gen/envoy/envoy/extensions/filters/http/api_key_auth/v3/api_key_auth_pb.js";
 import { BufferPerRouteSchema, BufferSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/buffer/v3/buffer_pb.js";
 import {
   CompressorPerRouteSchema,
@@ -10,6 +14,7 @@ import {
 } from "../../src/gen/envoy/envoy/extensions/filters/http/compressor/v3/compressor_pb.js";
 import { CsrfPolicySchema } from "../../src/gen/envoy/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
 import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
+import { ExternalProcessorSchema, ExtProcPerRouteSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/ext_proc/v3/ext_proc_pb.js";
 import { HTTPFaultSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import {
   FilterChainConfigPerRouteSchema,
@@ -33,6 +38,8 @@ import { SniClusterSchema } from "../../src/gen/envoy/envoy/extensions/filters/n
 import { TcpProxySchema } from "../../src/gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 
 export const filterSchemas = [
+  ApiKeyAuthPerRouteSchema,
+  ApiKeyAuthSchema,
   BrotliSchema,
   BufferPerRouteSchema,
   BufferSchema,
@@ -42,6 +49,8 @@ export const filterSchemas = [
   CsrfPolicySchema,
   ExtAuthzPerRouteSchema,
   ExtAuthzSchema,
+  ExtProcPerRouteSchema,
+  ExternalProcessorSchema,
   FilterChainConfigPerRouteSchema,
   FilterChainConfigSchema,
   GrpcJsonTranscoderSchema,

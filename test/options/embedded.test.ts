@@ -1,11 +1,12 @@
 // Options that keep requests out, observed through the embedded data plane: what it does not do itself, it must not let pass.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { withEnvoy } from "../conformance/xds/envoy.ts";
-import { unasked, uncounted } from "./cases/services.ts";
+import { services, unasked, uncounted } from "./cases/services.ts";
 import { tokens } from "./cases/tokens.ts";
 import { type Served, serve } from "./harness.ts";
 
-const cases = [...tokens, ...unasked, ...uncounted];
+const keys = services.filter(({ fact }) => fact.includes("API key"));
+const cases = [...tokens, ...keys, ...unasked, ...uncounted];
 
 withEnvoy("through the embedded data plane", () => {
   let served: Served;

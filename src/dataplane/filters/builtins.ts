@@ -1,5 +1,6 @@
 // The HTTP filters that the embedded data plane executes, and those that it must not leave out in silence. The router is what it is itself.
 
+import { apiKeyAuth, replacesKeys } from "./apiKeyAuth.ts";
 import { buffer } from "./buffer.ts";
 import { compressor } from "./compressor.ts";
 import { cors } from "./cors.ts";
@@ -23,6 +24,7 @@ import { transformation } from "./transformation.ts";
 const http = "envoy.extensions.filters.http";
 
 export const httpFilters: readonly AnyHttpFilter[] = [
+  guarding(apiKeyAuth, { replaces: replacesKeys }),
   buffer,
   compressor,
   cors,
@@ -43,7 +45,6 @@ export const httpFilters: readonly AnyHttpFilter[] = [
   setFilterState,
   transcoder,
   transformation,
-  neverExecuted(`${http}.api_key_auth.v3.ApiKeyAuth`, `${http}.api_key_auth.v3.ApiKeyAuthPerRoute`),
   neverExecuted(`${http}.basic_auth.v3.BasicAuth`, `${http}.basic_auth.v3.BasicAuthPerRoute`),
   neverExecuted(`${http}.oauth2.v3.OAuth2`, `${http}.oauth2.v3.OAuth2PerRoute`),
 ];
