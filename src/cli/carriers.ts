@@ -51,6 +51,8 @@ export interface ClosedListener {
   readonly port: number;
   /** Why it could not be bound; undefined when it was not tried, which is a finding by then. */
   readonly failure?: string;
+  /** Where its requests are taken instead. */
+  readonly meanwhile?: { readonly address: string; readonly port: number };
 }
 
 /** Where Envoys that others start find us. */
@@ -86,7 +88,11 @@ async function withEmbedded(options: CarrierOptions): Promise<Carriers> {
       dataPlane
         .listeners()
         .filter(({ state }) => state === "failed" || state === "not served")
-        .map((each) => ({ port: each.port, ...(each.state === "failed" && { failure: failureText(each) }) })),
+        .map((each) => ({
+          port: each.port,
+          ...(each.state === "failed" && { failure: failureText(each) }),
+          ...(each.meanwhile && { meanwhile: each.meanwhile }),
+        })),
     async ready() {
       xds?.ready();
       await dataPlane.settled();

@@ -3,7 +3,8 @@ import { pino } from "pino";
 import { findingJson } from "../admin/finding-json.ts";
 import type { Finding } from "../control-plane.ts";
 import { countOf } from "./findings.ts";
-import { isQuiet, type Narrator, type NarratorOptions } from "./narrator.ts";
+import type { GatewayUrl } from "./gateway-urls.ts";
+import { isQuiet, type Narrator, type NarratorOptions, nothingFoundCure } from "./narrator.ts";
 
 export function jsonNarrator({ level }: NarratorOptions): Narrator {
   // Synchronous: the last lines before an end are the ones that matter.
@@ -26,9 +27,11 @@ export function jsonNarrator({ level }: NarratorOptions): Narrator {
     set level(value) {
       log.level = value;
     },
-    loaded({ findings: found, notServed, isForgetful, ...loaded }) {
+    loaded({ findings: found, notServed, isForgetful, nothingIn, ...loaded }) {
       log.info({ ...loaded, errors: countOf(found, "error"), warnings: countOf(found, "warning") }, "loaded");
       findings(found);
+      if (nothingIn !== undefined)
+        log.warn({ folder: nothingIn, hint: nothingFoundCure }, "nothing of gloo.solo.io was found; the folder is watched");
       if (notServed.length === 0) return;
       const hint = isForgetful ? { hint: "with --state-dir DIR the last good version is remembered over restarts" } : {};
       log.warn(
@@ -36,16 +39,34 @@ export function jsonNarrator({ level }: NarratorOptions): Narrator {
         "not served: broken, and nothing is known from before",
       );
     },
-    ready: (ready) => log.info(ready, "ready"),
+    ready: ({ gateways, ...ready }) => log.info({ ...placesOf(gateways), ...ready }, "ready"),
     batch(report) {
       const { changed, removed, keptLastGood, milliseconds, published, appeared, resolved } = report;
-      const fields = { changed: changed.slice(0, 20), changes: changed.length, milliseconds, ...published, resolved: resolved.length };
+      const fields = {
+        changed: changed.slice(0, 20),
+        changes: changed.length,
+        milliseconds: rounded(milliseconds),
+        ...published,
+        resolved: resolved.length,
+      };
       const few = (name: string, keys: readonly string[]) => keys.length > 0 && { [name]: keys.slice(0, 20) };
       const more = { ...few("removed", removed), ...few("keptLastGood", keptLastGood) };
       if (!isQuiet(report) || published.upserts + published.removals > 0) log.info({ ...fields, ...more }, "configuration changed");
       findings(appeared);
     },
-    moved: (gateways) => log.info({ gateways }, gateways.length > 0 ? "requests are taken elsewhere" : "no listener any more"),
+    moved(gateways, failures) {
+      if (gateways.length > 0) log.info(placesOf(gateways), "requests are taken elsewhere");
+      else log.warn({ ...placesOf(gateways), failures }, "no listener any more");
+    },
     draining: (graceSeconds) => log.info({ graceSeconds }, "draining"),
   };
+}
+
+function placesOf(gateways: readonly GatewayUrl[]) {
+  return { gateways: gateways.map(({ url }) => url), listening: gateways.map(({ listensOn }) => listensOn) };
+}
+
+/** To a tenth: a change is live in a millisecond or two. */
+function rounded(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
 }

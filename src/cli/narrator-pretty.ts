@@ -4,7 +4,8 @@ import type { BatchReport } from "../flow/batch-report.ts";
 import { parseResourceKey, type ResourceKey } from "../model/ref.ts";
 import { countsOf } from "./findings.ts";
 import { prettyFinding, whereOf } from "./findings-pretty.ts";
-import { isQuiet, type Loaded, type Narrator, type NarratorOptions, type Ready } from "./narrator.ts";
+import type { GatewayUrl } from "./gateway-urls.ts";
+import { isQuiet, type Loaded, type Narrator, type NarratorOptions, nothingFoundCure, type Ready } from "./narrator.ts";
 import { count, painter, say } from "./terminal.ts";
 
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
@@ -29,9 +30,11 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
   const narrator: Narrator = {
     level,
     log: { debug: logAt("debug"), info: logAt("info"), warn: logAt("warn"), error: logAt("error") },
-    loaded({ resources, files, from, milliseconds, findings: found, notServed, isForgetful }: Loaded) {
+    loaded({ resources, files, from, milliseconds, findings: found, notServed, isForgetful, nothingIn }: Loaded) {
       line(`loaded ${count(resources, "resource")} from ${from ?? count(files, "file")} in ${milliseconds} ms · ${countsOf(found)}`);
       findings(found);
+      if (nothingIn !== undefined)
+        line(`${labelOf("warn")}nothing of gloo.solo.io was found in ${nothingIn}, which is watched; ${nothingFoundCure}`);
       if (notServed.length === 0) return;
       const some = notServed.length > 3 ? `, and ${notServed.length - 3} more` : "";
       const cure = isForgetful ? "; with --state-dir DIR the last good version would be" : "";
@@ -39,7 +42,7 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
     },
     ready({ gateways, proxy, admin, xds, watching }: Ready) {
       const parts = [
-        `${paint("green", "ready")}  ${gateways.join(" ") || "no HTTP listener yet: no Gateway has a VirtualService to serve"} (${proxy})`,
+        `${paint("green", "ready")}  ${placesText(gateways) || "no HTTP listener yet: no Gateway has a VirtualService to serve"} (${proxy})`,
         ...(xds ? [`xDS ${xds}`] : []),
         ...(admin ? [`admin ${admin}`] : []),
         `watching ${watching.join(", ")}`,
@@ -57,15 +60,19 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
         say(`  ${paint("green", "✔")} ${whereOf(finding)}  ${finding.problem.code} is resolved`);
       if (report.resolved.length > mostFindings) say(`  ${paint("green", "✔")} … and ${report.resolved.length - mostFindings} more`);
     },
-    moved: (gateways) =>
-      line(
-        gateways.length > 0
-          ? `requests are taken at ${gateways.join(" ")}`
-          : `${paint("yellow", "no listener any more")}: no Gateway has a VirtualService to serve`,
-      ),
+    moved(gateways, failures) {
+      if (gateways.length > 0) return line(`requests are taken at ${placesText(gateways)}`);
+      const why = failures.length > 0 ? `nothing could be bound: ${failures.join("; ")}` : "no Gateway has a VirtualService to serve";
+      line(`${paint("yellow", "no listener any more")}: ${why}`);
+    },
     draining: (grace) => line(`draining: no new requests; those in flight have ${grace} s (again: end now)`),
   };
   return narrator;
+}
+
+/** `http://127.0.0.1:8080 (all addresses, [::]:8080)` */
+function placesText(gateways: readonly GatewayUrl[]): string {
+  return gateways.map(({ url, isEverywhere, listensOn }) => (isEverywhere ? `${url} (all addresses, ${listensOn})` : url)).join(" ");
 }
 
 function changedText({ changed, removed }: BatchReport): string {

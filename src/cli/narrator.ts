@@ -3,6 +3,7 @@ import type { Finding } from "../control-plane.ts";
 import type { BatchReport } from "../flow/batch-report.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
+import type { GatewayUrl } from "./gateway-urls.ts";
 
 export interface Loaded {
   readonly resources: number;
@@ -15,11 +16,12 @@ export interface Loaded {
   readonly notServed: readonly ResourceKey[];
   /** Nothing is remembered over a restart. */
   readonly isForgetful: boolean;
+  /** Where nothing of gloo.solo.io was found at all. */
+  readonly nothingIn?: string;
 }
 
 export interface Ready {
-  /** Where requests are taken: `http://127.0.0.1:8080`. */
-  readonly gateways: readonly string[];
+  readonly gateways: readonly GatewayUrl[];
   /** `embedded data plane`, `Envoy (PATH)`. */
   readonly proxy: string;
   readonly admin: string | undefined;
@@ -35,8 +37,8 @@ export interface Narrator {
   ready(ready: Ready): void;
   /** After each batch but the first. */
   batch(report: BatchReport): void;
-  /** Requests are taken elsewhere than was said before. */
-  moved(gateways: readonly string[]): void;
+  /** Requests are taken elsewhere than was said before. `failures`: why there are no more: `127.0.0.1:80: EACCES`. */
+  moved(gateways: readonly GatewayUrl[], failures: readonly string[]): void;
   draining(graceSeconds: number): void;
 }
 
@@ -45,6 +47,9 @@ export interface NarratorOptions {
   readonly level: string;
   textOf(file: string): string | undefined;
 }
+
+export const nothingFoundCure =
+  "put files that end in .yaml, .yml or .json there; headworks create and headworks demo show what is in them";
 
 /** Nothing that a person could have done or would want to know. */
 export function isQuiet({ changed, appeared, resolved }: BatchReport): boolean {

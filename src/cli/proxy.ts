@@ -16,7 +16,7 @@ import type { ClientSecurity } from "../xds-client/stream.ts";
 import type { NodeIdentity } from "../xds-client/wire.ts";
 import { endOnFault } from "./end-on-fault.ts";
 import { CommandError, exitCodes } from "./exit.ts";
-import { gatewayUrls } from "./gateway-urls.ts";
+import { gatewayUrls, samePlaces } from "./gateway-urls.ts";
 import { narrator as newNarrator } from "./narrator.ts";
 import { addressOf, readToken } from "./option-values.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -84,11 +84,11 @@ export async function proxy(options: ProxyOptions): Promise<number> {
     releaseMemory();
     flushCompileCache();
     narrator.ready({ gateways: gateways(), proxy: nameOf(settings.workers), admin: admin?.url, xds: undefined, watching: [where] });
-    let said = gateways().join(" ");
+    let said = gateways();
     onListeners = () => {
       const now = gateways();
-      if (now.join(" ") !== said) narrator.moved(now);
-      said = now.join(" ");
+      if (!samePlaces(now, said)) narrator.moved(now, []);
+      said = now;
     };
   }
   const reason = await stop.first;

@@ -1,15 +1,16 @@
 // Serving a folder or a cluster: the control plane, what carries the traffic and the admin server, from their start to their drained end.
+import { statSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
 import type { SourceView } from "../admin/contract.ts";
 import type { AdminServer } from "../admin/server.ts";
-import { ControlPlane } from "../control-plane.ts";
+import { ControlPlane, type Finding } from "../control-plane.ts";
 import type { BatchReport } from "../flow/batch-report.ts";
 import type { ListenAddress } from "../lib/listen-address.ts";
 import { releaseMemory } from "../lib/release-memory.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import type { ResourceKey } from "../model/ref.ts";
-import type { Resource } from "../model/resource.ts";
+import { kinds, type Resource } from "../model/resource.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { Remembered, Source } from "../plugin/source.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
@@ -18,7 +19,7 @@ import { type Carriers, defaultXds, startCarriers } from "./carriers.ts";
 import { endOnFault } from "./end-on-fault.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { openFolder, scopeOf } from "./folders.ts";
-import { gatewayUrls, portOf } from "./gateway-urls.ts";
+import { type GatewayUrl, gatewayUrls, movedTo, samePlaces } from "./gateway-urls.ts";
 import { type Narrator, narrator as newNarrator } from "./narrator.ts";
 import { addressOf, readNamed, readToken } from "./option-values.ts";
 import { loadPlugins } from "./plugins.ts";
@@ -57,6 +58,8 @@ export interface OpenInput {
   /** For people, where it is no folder: where the resources are. */
   readonly name?: string;
   readonly watching: readonly string[];
+  /** The folder or file, where it is one. */
+  readonly path?: string;
   /** What is done for where the resources are, as long as the control plane runs. */
   readonly attend?: (plane: ControlPlane) => AsyncDisposable;
   /** What else has to be so before others are sent here, by name. */
@@ -73,7 +76,7 @@ export interface Serving {
 }
 
 export function folderInput(folder: string): Input {
-  return ({ plugins, remembered }) => ({ source: openFolder(folder, plugins, remembered), watching: [folder] });
+  return ({ plugins, remembered }) => ({ source: openFolder(folder, plugins, remembered), watching: [folder], path: folder });
 }
 
 /**
@@ -94,7 +97,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
   // The control plane closes it.
   const store = options.stateDir === undefined ? undefined : await openStore(options.stateDir, narrator);
   const plugins = await loadPlugins(options.config);
-  const { source, name, watching, attend, readiness, close } = await input({ plugins, remembered: store?.remembered ?? [], log });
+  const { source, name, watching, path, attend, readiness, close } = await input({ plugins, remembered: store?.remembered ?? [], log });
   open.defer(() => close?.());
   textOf = (file) => source.text?.(file);
   // From here on there is something to end well. Before, a signal ends us as it ends any program, whatever we wait for.
@@ -131,11 +134,15 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
   const state = { isRead: false, isDraining: false };
   const earlier: BatchReport[] = [];
   const noEarlier = plane.onBatch((report) => earlier.push(report));
-  const openGateways = () => {
-    const wanted = gatewayUrls(plane.current.proxies.get(settings.proxyKey) ?? []);
+  const openGateways = (): GatewayUrl[] => {
     const closed = carriers.closed();
-    return wanted.filter((url) => !closed.some(({ port }) => port === portOf(url)));
+    return gatewayUrls(plane.current.proxies.get(settings.proxyKey) ?? []).flatMap((gateway) => {
+      const its = closed.find(({ port }) => port === gateway.port);
+      if (its === undefined) return [gateway];
+      return its.meanwhile ? [movedTo(gateway, its.meanwhile.address, its.meanwhile.port)] : [];
+    });
   };
+  const failures = () => carriers.closed().flatMap(({ failure }) => failure ?? []);
   plane.start();
   const served = plane.ready.then(() => carriers.ready());
   // Requests come first: the admin server's modules take longer to load than a folder to read. Where a source is slow, its probes
@@ -148,34 +155,49 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
   if (!stop.isAsked) {
     state.isRead = true;
     const { findings, resources } = plane.current;
+    const isEmpty = path !== undefined && holdsNothing(path, source, resources.values(), findings);
+    // Files may come into a folder; a file of something else is a mistake in the command line.
+    if (isEmpty && isFile(path))
+      throw new CommandError(
+        `${path} holds no object of gloo.solo.io`,
+        exitCodes.usage,
+        "name a folder of .yaml, .yml and .json files, or one of them",
+      );
     const gateways = openGateways();
-    const failures = carriers.closed().flatMap(({ failure }) => failure ?? []);
-    if (failures.length > 0 && gateways.length === 0) throw new CommandError(`the gateway cannot listen on ${failures.join("; ")}`);
+    if (failures().length > 0 && gateways.length === 0) throw new CommandError(`the gateway cannot listen on ${failures().join("; ")}`);
     // Reading is done, and nobody has been told yet that there is a gateway.
     releaseMemory();
     // Written now, and not when this ends: whoever is killed would compile all of it again the next time.
     flushCompileCache();
-    if (onReady) onReady({ gateways, proxy: carriers.name, admin: admin?.url });
+    if (onReady) onReady({ gateways: gateways.map(({ url }) => url), proxy: carriers.name, admin: admin?.url });
     else {
       const scope =
         name === undefined ? scopeOf(resources.values(), findings) : { resources: countFrom(source, resources), files: 0, from: name };
       const remembered = new Set(store?.remembered.map(({ key }) => key));
       const notServed = [...resources.values()].filter(({ key, spec }) => spec === undefined && !remembered.has(key)).map(({ key }) => key);
       const milliseconds = Math.round(performance.now() - started);
-      narrator.loaded({ ...scope, findings, milliseconds, notServed, isForgetful: store === undefined });
+      narrator.loaded({
+        ...scope,
+        findings,
+        milliseconds,
+        notServed,
+        isForgetful: store === undefined,
+        ...(isEmpty && { nothingIn: path }),
+      });
       narrator.ready({ gateways, proxy: carriers.name, admin: admin?.url, xds: carriers.xdsText, watching });
     }
-    let said = gateways.join(" ");
+    let said = gateways;
     const tellMoves = async () => {
       await carriers.ready();
       const now = openGateways();
-      if (now.join(" ") !== said) narrator.moved(now);
-      said = now.join(" ");
+      if (!samePlaces(now, said)) narrator.moved(now, failures());
+      said = now;
     };
     plane.onBatch((report) => {
       if (report.isFirst) return;
       narrator.batch(report);
-      if (report.touchesListeners)
+      const isOfPort = ({ problem }: Finding) => problem.reason === "ListenerNotBound";
+      if (report.touchesListeners || report.resolved.some(isOfPort) || report.appeared.some(isOfPort))
         tellMoves().catch((fault: unknown) => log.error({ error: String(fault) }, "where requests are taken could not be told"));
     });
   }
@@ -200,6 +222,17 @@ async function end(
 
 function countFrom({ name }: Source, resources: ReadonlyMap<ResourceKey, Resource>): number {
   return resources.values().reduce((count, { origin }) => count + (origin.source === name ? 1 : 0), 0);
+}
+
+/** Nothing of the API was read, not even something that is broken. In a file that is no YAML by its name, everything is broken. */
+function holdsNothing(path: string, source: Source, resources: IteratorObject<Resource>, findings: readonly Finding[]): boolean {
+  if (resources.some(({ origin, kind }) => origin.source === source.name && kind in kinds)) return false;
+  const mayBeMended = !isFile(path) || /\.(ya?ml|json)$/i.test(path);
+  return !(mayBeMended && findings.some(({ problem }) => problem.severity === "error"));
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /** How long the admin server waits for the first configuration. */

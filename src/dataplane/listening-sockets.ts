@@ -1,7 +1,11 @@
 // The sockets that listeners need: opened, kept while an address stays, closed when nobody asks for it any more.
+//
+// A Gateway that moves to another address is served at the one before until the new one is bound, which may be never: somebody else
+// may have it. What is served there is the newest, not what was there before.
 
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import { problem } from "../model/problem.ts";
+import type { ResourceKey } from "../model/ref.ts";
 import { addressKey, type CompiledListener, type ListenAddress } from "./compile/listener.ts";
 import type { Entry } from "./compiled-resources.ts";
 import type { ProblemBook } from "./problems.ts";
@@ -15,6 +19,14 @@ export interface ListenerInfo {
   readonly port: number;
   readonly state: "binding" | "bound" | "failed" | "not served";
   readonly error?: string;
+  /** Where its Gateway was before, and is still served. */
+  readonly meanwhile?: { readonly address: string; readonly port: number };
+}
+
+interface Wanted {
+  readonly address: ListenAddress;
+  readonly listener: CompiledListener;
+  readonly owner: ResourceKey | undefined;
 }
 
 export interface SocketsEnvironment extends Omit<SocketEnvironment, "onChange" | "tcpStats"> {
@@ -30,6 +42,12 @@ export class ListeningSockets {
   #listeners: readonly Entry<CompiledListener>[] = [];
   /** By address. */
   readonly #sockets = new Map<string, ListeningSocket>();
+  /** By address, what is to listen there. */
+  #wanted: ReadonlyMap<string, Wanted> = new Map();
+  /** By address, whose it is or was last. */
+  readonly #ownerOf = new Map<string, ResourceKey>();
+  /** By an address that is not bound yet, the one that its Gateway had before. */
+  readonly #meanwhile = new Map<string, ListeningSocket>();
   /** Of each listener, the key of its socket. */
   readonly #socketOf = new Map<string, string>();
   readonly #closing = new Set<ListeningSocket>();
@@ -43,31 +61,60 @@ export class ListeningSockets {
   /** Serves these listeners and no others. */
   apply(listeners: readonly Entry<CompiledListener>[]): void {
     this.#listeners = listeners;
-    const wanted = this.#addresses();
-    for (const [key, socket] of this.#sockets) {
-      if (wanted.has(key)) continue;
-      this.#sockets.delete(key);
-      this.#environment.problems.delete(`socket ${key}`);
-      this.#closing.add(socket);
-      socket.close();
-      void socket.empty().then(() => this.#closing.delete(socket));
-    }
-    for (const [key, { address, listener }] of wanted) {
+    this.#wanted = this.#addresses();
+    this.#closeUnwanted();
+    for (const [key, { address, listener, owner }] of this.#wanted) {
+      if (owner === undefined) this.#ownerOf.delete(key);
+      else this.#ownerOf.set(key, owner);
       const known = this.#sockets.get(key);
       if (known === undefined) this.#open(key, address, listener);
       else known.chains = listener.chains;
     }
   }
 
-  #addresses(): Map<string, { address: ListenAddress; listener: CompiledListener }> {
-    const wanted = new Map<string, { address: ListenAddress; listener: CompiledListener }>();
+  #closeUnwanted(): void {
+    this.#meanwhile.clear();
+    for (const [key, socket] of this.#sockets) {
+      if (this.#wanted.has(key)) continue;
+      const successor = socket.state === "bound" ? this.#successorOf(key, socket) : undefined;
+      if (successor === undefined) this.#close(key, socket);
+      else {
+        socket.chains = this.#wanted.get(successor)?.listener.chains;
+        this.#meanwhile.set(successor, socket);
+      }
+    }
+  }
+
+  /** The address that the Gateway of this socket moves to, as long as it is not bound. */
+  #successorOf(key: string, socket: ListeningSocket): string | undefined {
+    const owner = this.#ownerOf.get(key);
+    if (owner === undefined) return undefined;
+    for (const [other, { owner: its, address }] of this.#wanted) {
+      if (its !== owner || this.#sockets.get(other)?.state === "bound") continue;
+      // Two sockets of ours cannot have the port of all addresses and of one: only then the old one goes first.
+      if (!isInTheWay(socket.address, address)) return other;
+    }
+    return undefined;
+  }
+
+  #close(key: string, socket: ListeningSocket): void {
+    this.#sockets.delete(key);
+    this.#ownerOf.delete(key);
+    this.#environment.problems.delete(`socket ${key}`);
+    this.#closing.add(socket);
+    socket.close();
+    void socket.empty().then(() => this.#closing.delete(socket));
+  }
+
+  #addresses(): Map<string, Wanted> {
+    const wanted = new Map<string, Wanted>();
     this.#socketOf.clear();
-    for (const { compiled } of this.#listeners) {
+    for (const { compiled, resource } of this.#listeners) {
       if (compiled.address === undefined || compiled.chains === undefined) continue;
       const address = this.#environment.bindOverride?.(compiled.name, compiled.address) ?? compiled.address;
       // Port 0 is another port each time: such sockets belong to their listener.
       const key = address.kind === "tcp" && address.port === 0 ? `${addressKey(address)} ${compiled.name}` : addressKey(address);
-      if (!wanted.has(key)) wanted.set(key, { address, listener: compiled });
+      if (!wanted.has(key)) wanted.set(key, { address, listener: compiled, owner: resource.owners[0] });
       this.#socketOf.set(compiled.name, key);
     }
     return wanted;
@@ -90,18 +137,24 @@ export class ListeningSockets {
     if (socket.state === "failed") {
       const isNew = !problems.has(problemKey);
       const entry = this.#listeners.find(({ compiled }) => this.#socketOf.get(compiled.name) === key);
-      const message = `listener ${entry?.compiled.name}: cannot listen on ${label(socket)}: ${socket.error?.code ?? socket.error?.message}`;
-      if (isNew) log("warn", message);
-      const hint = bindHint(socket.error?.code);
+      const message = `listener ${entry?.compiled.name}: cannot listen on ${labelOf(socket.address)}: ${socket.error?.code ?? socket.error?.message}`;
+      const meanwhile = this.#meanwhile.get(key);
+      const stays = meanwhile === undefined ? "" : `; requests are taken on ${labelOf(meanwhile.address)} as before until then`;
+      if (isNew) log("warn", `${message}${stays}`);
+      const hint = `${bindHint(socket.error?.code)}${stays}`;
+      const path = socket.error?.code === "EADDRNOTAVAIL" ? "bindAddress" : "bindPort";
       problems.set(
         problemKey,
-        ownersOf(entry?.resource).map((owner) => problem("error", owner, "ListenerNotBound", message, { hint })),
+        ownersOf(entry?.resource).map((owner) =>
+          problem("error", owner, "ListenerNotBound", message, { hint, ...(owner?.startsWith("Gateway ") && { path }) }),
+        ),
       );
       if (isNew) onProblems();
     } else if (problems.delete(problemKey)) {
-      log("info", `listening on ${label(socket)} after all`);
+      log("info", `listening on ${labelOf(socket.address)} after all`);
       onProblems();
     }
+    if (socket.state === "bound") this.#closeUnwanted();
     this.#checkSettled();
   }
 
@@ -115,7 +168,16 @@ export class ListeningSockets {
       }
       const socket = this.#sockets.get(this.#socketOf.get(name) ?? "");
       const state = socket === undefined || socket.state === "closed" ? "failed" : socket.state;
-      return { name, address: text, port: socket?.port || port, state, ...(socket?.error && { error: socket.error.message }) };
+      const before = this.#meanwhile.get(this.#socketOf.get(name) ?? "")?.address;
+      const meanwhile = before?.kind === "tcp" ? { meanwhile: { address: before.host, port: before.port } } : {};
+      return {
+        name,
+        address: text,
+        port: socket?.port || port,
+        state,
+        ...(socket?.error && { error: socket.error.message }),
+        ...meanwhile,
+      };
     });
   }
 
@@ -170,14 +232,25 @@ function httpPrefix({ chains }: ListeningSocket): string | undefined {
   return chains === undefined ? "" : undefined;
 }
 
-function ownersOf(resource: EnvoyResource | undefined) {
+/** An address is the Gateway's, whoever else has a part in the listener. */
+function ownersOf(resource: EnvoyResource | undefined): readonly (ResourceKey | undefined)[] {
   const owners = resource?.owners ?? [];
+  const gateways = owners.filter((owner) => owner.startsWith("Gateway "));
+  if (gateways.length > 0) return gateways;
   return owners.length > 0 ? owners : [undefined];
 }
 
-function label({ address }: ListeningSocket): string {
+function labelOf(address: ListenAddress): string {
   if (address.kind === "pipe") return address.path;
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+function isInTheWay(one: ListenAddress, other: ListenAddress): boolean {
+  return one.kind === "tcp" && other.kind === "tcp" && one.port === other.port && (isAny(one.host) || isAny(other.host));
+}
+
+function isAny(host: string): boolean {
+  return host === "0.0.0.0" || /^[0:]+$/.test(host);
 }
 
 function bindHint(code: string | undefined): string {

@@ -3,9 +3,10 @@
 import { Agent, request as httpRequest } from "node:http";
 import { connect, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { freePort, freePorts } from "../../test/servers/ports.ts";
 import { bestOf, cpuMs } from "../lib/testing/bestOf.ts";
+import type { ResourceKey } from "../model/ref.ts";
 import { type Http2TestClient, http2Client, http2Upstream } from "./testing/http2.ts";
 import { rawRequest, rawUpstream } from "./testing/raw.ts";
 import {
@@ -167,6 +168,84 @@ test("a port that is taken is a Problem, the others serve, and it is bound once 
   await new Promise((resolve) => blocker.close(resolve));
   await expect.poll(() => plane.plane.unsupported()).toEqual([]);
   expect((await rawRequest(taken, get()))?.status).toBe(200);
+});
+
+describe("a Gateway that moves to another address", () => {
+  const gateway = "Gateway gloo-system.edge" as ResourceKey;
+  const at = (port: number, host = "127.0.0.1", name = `listener-${host}-${port}`) => ({
+    ...listener(port, {}, host, name),
+    owners: [gateway],
+  });
+  const status = async (port: number) => (await rawRequest(port, get()).catch(() => undefined))?.status;
+  const isRefused = (port: number) =>
+    new Promise((resolve) =>
+      connect(port, "127.0.0.1")
+        .on("connect", () => resolve(false))
+        .on("error", () => resolve(true)),
+    );
+
+  test("that is taken is served where it was, with what is new, until the new one can be bound", async () => {
+    const [before, taken] = (await freePorts(2)) as [number, number];
+    const blocker = createServer();
+    await new Promise<void>((resolve) => blocker.listen(taken, "127.0.0.1", resolve));
+    await using a = await rawUpstream("a");
+    await using served = await serve([staticCluster("a", [a.port]), routeConfig([allTo("a")]), at(before)]);
+    const { plane } = served;
+    served.change([at(taken), routeConfig([{ name: "none", domains: ["*"], routes: [] }])], [at(before)]);
+    await plane.settled();
+    expect(plane.unsupported()).toMatchObject([
+      {
+        resource: gateway,
+        reason: "ListenerNotBound",
+        path: "bindPort",
+        message: `listener listener-127.0.0.1-${taken}: cannot listen on 127.0.0.1:${taken}: EADDRINUSE`,
+        hint: expect.stringContaining(`requests are taken on 127.0.0.1:${before} as before until then`),
+      },
+    ]);
+    expect(plane.listeners()).toMatchObject([{ state: "failed", meanwhile: { address: "127.0.0.1", port: before } }]);
+    expect(await status(before)).toBe(404);
+    served.publish(routeConfig([allTo("a")]));
+    expect(await status(before)).toBe(200);
+    await new Promise((resolve) => blocker.close(resolve));
+    await expect.poll(() => plane.unsupported(), { timeout: 20_000 }).toEqual([]);
+    expect(await status(taken)).toBe(200);
+    await expect.poll(() => isRefused(before)).toBe(true);
+    expect(plane.listeners()).toMatchObject([{ state: "bound", port: taken }]);
+  });
+
+  test("and is deleted meanwhile is served nowhere; one that moves back stays", async () => {
+    const [before, taken] = (await freePorts(2)) as [number, number];
+    const blocker = createServer();
+    await new Promise<void>((resolve) => blocker.listen(taken, "127.0.0.1", resolve));
+    await using _closed = { [Symbol.asyncDispose]: async () => void blocker.close() };
+    await using a = await rawUpstream("a");
+    await using served = await serve([staticCluster("a", [a.port]), routeConfig([allTo("a")]), at(before)]);
+    served.change([at(taken)], [at(before)]);
+    await served.plane.settled();
+    served.change([at(before)], [at(taken)]);
+    expect(await status(before)).toBe(200);
+    expect(served.plane.unsupported()).toEqual([]);
+    served.change([at(taken)], [at(before)]);
+    await served.plane.settled();
+    expect(await status(before)).toBe(200);
+    served.change([], [at(taken)]);
+    await expect.poll(() => isRefused(before)).toBe(true);
+  });
+
+  test("loses nobody on the way, also from one address to all", async () => {
+    const [one, two] = (await freePorts(2)) as [number, number];
+    await using a = await rawUpstream("a");
+    await using served = await serve([staticCluster("a", [a.port]), routeConfig([allTo("a")]), at(one)]);
+    served.change([at(two)], [at(one)]);
+    // The old one serves until the new one is bound, which takes a turn or two.
+    expect(await Promise.all([status(one), status(two)])).toContain(200);
+    await served.plane.settled();
+    expect(await status(two)).toBe(200);
+    served.change([at(two, "0.0.0.0")], [at(two)]);
+    await expect.poll(() => served.plane.listeners(), { timeout: 20_000 }).toMatchObject([{ state: "bound", address: "0.0.0.0" }]);
+    expect(await status(two)).toBe(200);
+    expect(served.plane.unsupported()).toEqual([]);
+  });
 });
 
 test(":: with ipv4_compat takes IPv4 too", async () => {

@@ -1,9 +1,10 @@
 // What a person is told while `run` runs: what went, what is mended, and where requests are taken.
 import { spawn } from "node:child_process";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { freePorts } from "../servers/ports.ts";
 import { backend, folder, object, run, upstream, virtualService } from "./gateway.ts";
+import { headworks, start } from "./headworks.ts";
 
 test("what is deleted is called removed, and that nothing listens any more is said", async () => {
   await using one = await backend("one");
@@ -91,4 +92,37 @@ test("what is broken at a start is told to be not served, and what would have ke
   config.write("c.yaml", virtualService("c", "one"));
   await running.said(/VirtualService gloo-system\/c changed/);
   expect(running.stderr()).not.toContain("is resolved");
+});
+
+test("a folder without anything of gloo.solo.io is watched, with a warning; a file of something else is an error", async () => {
+  using config = await folder();
+  config.remove("gateway.yaml");
+  await using running = await run(config);
+  expect(running.stderr()).toContain(`WARN  nothing of gloo.solo.io was found in ${config.path}, which is watched; put files`);
+  config.write("upstream.yaml", upstream("one", 1));
+  await running.said(/Upstream gloo-system\/one changed/);
+
+  config.write("services.yaml", { apiVersion: "v1", kind: "Namespace", metadata: { name: "x" } });
+  config.write("notes.txt", "root:x:0:0:root:/root:/bin/bash\n[ this is no YAML");
+  for (const file of ["services.yaml", "notes.txt", "/etc/hosts"]) {
+    const ended = await headworks(["run", resolve(config.path, file), "--admin", "none", "--log", "pretty"]);
+    expect(ended.stderr).toContain(`error: ${resolve(config.path, file)} holds no object of gloo.solo.io`);
+    expect(ended.stderr).not.toContain("ready");
+    expect(ended.code).toBe(2);
+  }
+});
+
+test("a file with a mistake in it is served as soon as that is mended", async () => {
+  using config = await folder();
+  config.write("broken.yaml", "kind: [");
+  await using running = start(["run", join(config.path, "broken.yaml"), "--admin", "none", "--log", "json"]);
+  await running.said(/"msg":"ready"/);
+  config.write("broken.yaml", upstream("one", 1));
+  await running.said(/"changed":\["Upstream gloo-system.one"\]/);
+  const changes = running
+    .stderr()
+    .split("\n")
+    .filter((line) => line.includes("configuration changed"));
+  for (const line of changes) expect(String(JSON.parse(line).milliseconds)).toMatch(/^\d+(\.\d)?$/);
+  expect(changes.length).toBeGreaterThan(0);
 });

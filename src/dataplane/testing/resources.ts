@@ -141,6 +141,8 @@ export interface ServedDataPlane extends AsyncDisposable {
   readonly port: number;
   publish(...resources: EnvoyResource[]): void;
   remove(...resources: EnvoyResource[]): void;
+  /** Both in one step. */
+  change(upserts: readonly EnvoyResource[], removals: readonly EnvoyResource[]): void;
 }
 
 /** A data plane that serves these resources; its listener must ask for port 0 or a free one. */
@@ -154,6 +156,7 @@ export async function serve(resources: readonly EnvoyResource[], options: Partia
     port: first?.port ?? 0,
     publish: (...upserts) => plane.publish(testProxy, { upserts, removals: [] }),
     remove: (...removed) => plane.publish(testProxy, { upserts: [], removals: removed }),
+    change: (upserts, removals) => plane.publish(testProxy, { upserts, removals }),
     [Symbol.asyncDispose]: () => plane[Symbol.asyncDispose](),
   };
 }

@@ -10,7 +10,7 @@ export const dataplane = {
   ListenerNotBound: {
     code: "HW5002",
     title: "a listener could not be bound",
-    help: "The embedded data plane could not listen on the address of this listener. `EADDRINUSE`: another process has the port, find it with `ss -ltnp`. `EACCES`: ports below 1024 need privileges; choose a higher one in `Gateway.bindPort`. `EADDRNOTAVAIL`: no interface of this machine has the address in `Gateway.bindAddress`. It is tried again every few seconds, so nothing needs to be restarted once the cause is gone; the other listeners serve.",
+    help: "The embedded data plane could not listen on the address of this listener. `EADDRINUSE`: another process has the port, find it with `ss -ltnp`. `EACCES`: ports below 1024 need privileges; choose a higher one in `Gateway.bindPort`. `EADDRNOTAVAIL`: no interface of this machine has the address in `Gateway.bindAddress`. It is tried again every few seconds, so nothing needs to be restarted once the cause is gone; the other listeners serve. A Gateway that moved is served at the address that it had before, until the new one is bound.",
   },
   EnvoyResourceUnreadable: {
     code: "HW5003",
