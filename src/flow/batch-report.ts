@@ -1,6 +1,7 @@
 // What one batch of changes did, in words for who watches.
 import type { Finding } from "../control-plane.ts";
 import type { BatchResult, Collection } from "../graph/mod.ts";
+import { catalog } from "../model/catalog.ts";
 import { type Problem, problemKey } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import type { Source } from "../plugin/source.ts";
@@ -48,8 +49,8 @@ export function batchReport(flow: Flow, sources: readonly Source[], batch: Settl
   return {
     changed,
     removed: changed.filter((key) => flow.given(key) === undefined),
-    appeared: [...appeared, ...fileProblems.has.map(findingOfFile)].sort(byPlace),
-    resolved: [...fileProblems.mended.map(findingOfFile), ...resolved],
+    appeared: [...withoutEchoes(appeared, fileProblems.has), ...fileProblems.has.map(findingOfFile)].sort(byPlace),
+    resolved: [...fileProblems.mended.map(findingOfFile), ...withoutEchoes(resolved, fileProblems.mended)],
     keptLastGood,
     milliseconds,
     published: { upserts, removals },
@@ -60,6 +61,13 @@ export function batchReport(flow: Flow, sources: readonly Source[], batch: Settl
 
 export function changedResources(flow: Flow, result: BatchResult): ResourceKey[] {
   return allKinds.flatMap((kind) => [...result.changesOf(flow.inputs.given[kind] as Collection<unknown>).keys()] as ResourceKey[]);
+}
+
+/** A file that cannot be read is told once, not once more for each object that stays as it was; `keptLastGood` names those. */
+function withoutEchoes(findings: readonly Finding[], ofFiles: readonly Problem[]): readonly Finding[] {
+  if (ofFiles.length === 0) return findings;
+  const files = new Set(ofFiles.map(({ at }) => at?.file));
+  return findings.filter(({ problem }) => problem.code !== catalog.StaleObject.code || !files.has(problem.at?.file));
 }
 
 function findingOfFile(problem: Problem): Finding {

@@ -101,7 +101,8 @@ export class FileIndex {
       this.setPlaceProblems(file, [refusal]);
       return;
     }
-    this.#put(file, { ...before, resources: staleAll(before.resources, refusal), problems: [refusal] });
+    // What stands there now is not known; lines of the text from before would be shown as if they were wrong.
+    this.#put(file, { ...before, text: undefined, resources: staleAll(before.resources, refusal), problems: [refusal] });
   }
 
   /** What was held back of a file goes now. */
