@@ -31,3 +31,18 @@ export function withFilterConfig<D extends { readonly typedPerFilterConfig?: unk
   const others = draft.typedPerFilterConfig as Record<string, Any> | undefined;
   return { ...draft, typedPerFilterConfig: { ...others, [filter]: packAny(schema, config) } };
 }
+
+/** The same where Gloo writes it with the destinations: of several, each has it. */
+export function withDestinationConfig<
+  R extends { readonly action?: unknown; readonly typedPerFilterConfig?: unknown },
+  S extends DescMessage,
+>(route: R, filter: string, schema: S, config: MessageInitShape<S>): R {
+  const action = route.action as { case?: string; value?: RouteActionDraft } | undefined;
+  const to = action?.value?.clusterSpecifier;
+  if (to?.case !== "weightedClusters") return withFilterConfig(route, filter, schema, config);
+  const clusters = (to.value.clusters ?? []).map((cluster) => withFilterConfig({ ...cluster }, filter, schema, config));
+  return onRouteAction(route, (draft) => ({
+    ...draft,
+    clusterSpecifier: { case: "weightedClusters", value: { ...(to.value as object), clusters } },
+  }));
+}

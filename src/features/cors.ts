@@ -6,6 +6,7 @@ import { CorsPolicySchema } from "../gen/envoy/envoy/extensions/filters/http/cor
 import type { CorsPolicy } from "../gen/gloo/gloo/projects/gloo/api/v1/options/cors/cors_pb.js";
 import { CorsPolicyMergeSettings_MergeStrategy as Merge } from "../gen/gloo/gloo/projects/gloo/api/v1/options/cors/cors_pb.js";
 import type { Feature, OptionContext } from "../plugin/feature.ts";
+import type { RouteDraft } from "../plugin/upstream-type.ts";
 
 type PolicyInit = MessageInitShape<typeof CorsPolicySchema>;
 
@@ -19,15 +20,36 @@ export const cors: Feature = {
     return policy ? withFilterConfig(host, filter, CorsPolicySchema, policy) : host;
   },
   route(route, options, inherited, context) {
-    // Only forwarded requests have a policy, as in Gloo.
-    if (options.cors === undefined || !hasRouteAction(route)) return route;
+    if (options.cors === undefined) return route;
+    // As Gloo has it, where either list is empty there is nothing to join.
+    const both = [inherited?.cors?.exposeHeaders ?? [], options.cors.exposeHeaders];
+    const joins = inherited?.corsPolicyMergeSettings?.exposeHeaders === Merge.UNION && both.every(({ length }) => length > 0);
+    const exposed = joins ? [...new Set(both.flat())] : options.cors.exposeHeaders;
+    if (!hasRouteAction(route)) return notForwarded(route, { ...options.cors, exposeHeaders: exposed }, context);
     const own = policyOf(options.cors, context);
     if (own === undefined) return route;
-    const joins = inherited?.corsPolicyMergeSettings?.exposeHeaders === Merge.UNION && inherited.cors;
-    const exposed = joins ? [...new Set([...joins.exposeHeaders, ...options.cors.exposeHeaders])] : options.cors.exposeHeaders;
     return withFilterConfig(route, filter, CorsPolicySchema, { ...own, exposeHeaders: exposed.join(",") });
   },
 };
+
+/** Envoy's filter acts on what is forwarded only. An answer of the gateway's own has the headers written out, whoever asks; as in Gloo. */
+function notForwarded(route: RouteDraft, options: CorsPolicy, { refuse }: OptionContext): RouteDraft {
+  if (route.action?.case !== "directResponse" || options.disableForRoute) {
+    refuse("cors", "cannot use cors plugin on non-Route_Route route actions", { hint: "only what is forwarded has a policy" });
+    return route;
+  }
+  const origins = [...new Set([...options.allowOrigin, ...options.allowOriginRegex])];
+  const headers = {
+    "Access-Control-Allow-Origin": origins.join(","),
+    "Access-Control-Allow-Methods": options.allowMethods.join(","),
+    "Access-Control-Allow-Headers": options.allowHeaders.join(","),
+    "Access-Control-Expose-Headers": options.exposeHeaders.join(","),
+    "Access-Control-Max-Age": options.maxAge,
+    "Access-Control-Allow-Credentials": String(options.allowCredentials),
+  };
+  const added = Object.entries(headers).map(([key, value]) => ({ header: { key, value } }));
+  return { ...route, responseHeadersToAdd: [...(route.responseHeadersToAdd ?? []), ...added] };
+}
 
 function policyOf(options: CorsPolicy, context: OptionContext): PolicyInit | undefined {
   const { allowOrigin, allowOriginRegex, allowMethods, allowHeaders, exposeHeaders, maxAge, allowCredentials, disableForRoute } = options;
@@ -55,6 +77,6 @@ function policyOf(options: CorsPolicy, context: OptionContext): PolicyInit | und
     exposeHeaders: exposeHeaders.join(","),
     maxAge,
     ...(allowCredentials && { allowCredentials: true }),
-    ...(disableForRoute && { filterEnabled: { defaultValue: { numerator: 0 } } }),
+    ...(disableForRoute && { filterEnabled: { defaultValue: { numerator: 0 }, runtimeKey: "gloo.routeplugin.cors" } }),
   };
 }

@@ -70,7 +70,7 @@ function policy({ filterEnabled, shadowEnabled, additionalOrigins }: CsrfPolicy)
   return {
     // Envoy requires the first; a policy that only shadows enforces nothing.
     filterEnabled: filterEnabled ? fraction(filterEnabled) : { defaultValue: {} },
-    ...(!filterEnabled && shadowEnabled && { shadowEnabled: fraction(shadowEnabled) }),
+    ...(shadowEnabled && { shadowEnabled: fraction(shadowEnabled) }),
     ...(additionalOrigins.length > 0 && { additionalOrigins: additionalOrigins.map(stringMatcher) }),
   };
 }

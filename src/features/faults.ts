@@ -1,5 +1,5 @@
 // `faults` of a route: some requests are aborted or delayed, to see what that does.
-import { withFilterConfig } from "../envoy/drafts.ts";
+import { hasRouteAction, withDestinationConfig } from "../envoy/drafts.ts";
 import { perMillion } from "../envoy/percent.ts";
 import { HTTPFaultSchema } from "../gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import type { Feature } from "../plugin/feature.ts";
@@ -20,7 +20,8 @@ export const faults: Feature = {
       refuse("faults.delay.fixedDelay", `invalid delay duration '${delayed ? `${delayed.seconds}s` : "<nil>"}', must be greater than 0`);
       return route;
     }
-    return withFilterConfig(route, "envoy.filters.http.fault", HTTPFaultSchema, {
+    if ((!abort && !delay) || !hasRouteAction(route)) return route;
+    return withDestinationConfig(route, "envoy.filters.http.fault", HTTPFaultSchema, {
       ...(abort && { abort: { errorType: { case: "httpStatus", value: abort.httpStatus }, percentage: perMillion(abort.percentage) } }),
       ...(delayed && { delay: { faultDelaySecifier: { case: "fixedDelay", value: delayed }, percentage: perMillion(delay.percentage) } }),
     });

@@ -3,7 +3,7 @@ import { fromBinary, type Message, type MessageInitShape } from "@bufbuild/proto
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { packAny } from "../envoy/encode.ts";
 import { addedHeaderFault, headerNameFault } from "../envoy/header-format.ts";
-import type { HeaderValueOptionSchema } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
+import { HeaderValueOption_HeaderAppendAction as Append, type HeaderValueOptionSchema } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { HealthCheckSchema } from "../gen/envoy/envoy/config/core/v3/health_check_pb.js";
 import { RedisSchema } from "../gen/envoy/envoy/extensions/health_checkers/redis/v3/redis_pb.js";
 import { ThriftSchema } from "../gen/envoy/envoy/extensions/health_checkers/thrift/v3/thrift_pb.js";
@@ -84,11 +84,12 @@ function kindOf({ healthChecker }: EnvoyCheck): string {
 
 /** The first field that is missing, as Gloo names only one, and what to write. */
 function missingField(check: HealthCheck): readonly [field: string, hint: string] | undefined {
-  if (check.timeout === undefined) return ["timeout", "for example timeout: 2s"];
-  if (check.interval === undefined) return ["interval", "for example interval: 10s"];
   if (check.healthyThreshold === undefined) return ["healthyThreshold", "for example healthyThreshold: 2"];
   if (check.unhealthyThreshold === undefined) return ["unhealthyThreshold", "for example unhealthyThreshold: 3"];
   if (check.healthChecker.case === undefined) return ["healthChecker", "one of httpHealthCheck, tcpHealthCheck, grpcHealthCheck"];
+  // Gloo does not ask for these, but Envoy does.
+  if (check.timeout === undefined) return ["timeout", "for example timeout: 2s"];
+  if (check.interval === undefined) return ["interval", "for example interval: 10s"];
   return undefined;
 }
 
@@ -195,7 +196,7 @@ function headers(options: HeaderOptions, path: string, { world, report }: Contex
       const { key, value } = headerOption.value;
       const fault = addedHeaderFault(key, value);
       if (fault) report.error("HeaderRefused", `the header ${key}: ${fault.message}`, { path, hint: fault.hint });
-      return [{ header: { key, value }, ...(append !== undefined && { append }) }];
+      return [{ header: { key, value }, appendAction: actionOf(append) }];
     }
     if (headerOption.case !== "headerSecretRef") return [];
     const { namespace, name } = headerOption.value;
@@ -215,10 +216,12 @@ function headers(options: HeaderOptions, path: string, { world, report }: Contex
             hint: fault.hint,
             elsewhere: true,
           });
-        return { header: { key, value }, ...(append !== undefined && { append }) };
+        return { header: { key, value }, appendAction: actionOf(append) };
       });
   });
 }
+
+const actionOf = (append: boolean | undefined) => (append === false ? Append.OVERWRITE_IF_EXISTS_OR_ADD : Append.APPEND_IF_EXISTS_OR_ADD);
 
 function payloadOf({ payload }: HealthCheck_Payload) {
   return { payload: { case: "text" as const, value: payload.value ?? "" } };

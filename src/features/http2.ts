@@ -17,7 +17,8 @@ export const http2: Feature = {
     const selected = followsClient ? { ...cluster, protocolSelection: Cluster_ClusterProtocolSelection.USE_DOWNSTREAM_PROTOCOL } : cluster;
     const own = ownOptions(cluster);
     const useHttp2 = upstream.useHttp2 || speaksGrpc(upstream);
-    if (!useHttp2 && !own) return selected;
+    // Where nobody wrote it, it is said as Gloo says it.
+    if (!upstream.useHttp2 && !own) return useHttp2 ? { ...selected, http2ProtocolOptions: {} } : selected;
     if (!isGood(upstream, report)) return selected;
 
     const { maxConcurrentStreams, initialStreamWindowSize, initialConnectionWindowSize, overrideStreamErrorOnInvalidHttpMessage } =

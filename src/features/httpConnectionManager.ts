@@ -1,8 +1,6 @@
 // `httpConnectionManagerSettings` of a listener: limits, timeouts, addresses, paths, codecs, upgrades.
 import type { Message, MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
-import { headerValueFault } from "../envoy/header-format.ts";
-import { HeaderValueOption_HeaderAppendAction as Append } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { Http1ProtocolOptionsSchema } from "../gen/envoy/envoy/config/core/v3/protocol_pb.js";
 import type { HttpConnectionManager_UpgradeConfigSchema } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { HeaderMutationSchema } from "../gen/envoy/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js";
@@ -13,6 +11,7 @@ import {
   type HttpConnectionManagerSettings,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/options/hcm/hcm_pb.js";
 import type { EarlyHeaderManipulation } from "../gen/gloo/gloo/projects/gloo/api/v1/options/headers/headers_pb.js";
+import { addedHeaders } from "../plugin/addedHeaders.ts";
 import type { ConnectionManagerDraft, Feature, ListenerContext } from "../plugin/feature.ts";
 
 export const httpConnectionManager: Feature = {
@@ -114,25 +113,22 @@ function earlyMutations(
   context: ListenerContext,
 ): Partial<ConnectionManagerDraft> {
   const field = "httpConnectionManagerSettings.earlyHeaderManipulation";
+  const refuse: ListenerContext["refuse"] = (at, message, { reason: _, costs: __, ...details } = {}) =>
+    context.refuse(at, message, details);
   const mutations = [
-    ...headersToAdd.flatMap(({ headerOption, append }, i) => {
-      if (headerOption.case !== "header") {
-        const hint = "write header: {key, value}; headers from secrets are added on virtual hosts and routes";
-        context.refuse(`${field}.headersToAdd[${i}]`, "header_option must be set; a secret cannot be used here", { hint });
-        return [];
-      }
-      const { key, value } = headerOption.value;
-      const fault = headerValueFault(value);
-      if (fault) context.refuse(`${field}.headersToAdd[${i}].header`, fault.message, { hint: fault.hint });
-      const appendAction = append === false ? Append.OVERWRITE_IF_EXISTS_OR_ADD : Append.APPEND_IF_EXISTS_OR_ADD;
-      return [{ action: { case: "append" as const, value: { header: { key, value }, appendAction } } }];
-    }),
+    ...headersToAdd.flatMap((each, i) =>
+      addedHeaders(each, `${field}.headersToAdd[${i}]`, { world: context.world, refuse }).map((value) => ({
+        action: { case: "append" as const, value },
+      })),
+    ),
     ...headersToRemove.map((value) => ({ action: { case: "remove" as const, value } })),
   ];
   // Envoy refuses an extension that changes nothing.
   if (mutations.length === 0) return {};
   return {
-    earlyHeaderMutationExtensions: [{ name: "http.early_header_mutation", typedConfig: packAny(HeaderMutationSchema, { mutations }) }],
+    earlyHeaderMutationExtensions: [
+      { name: "http.early_header_mutation.header_mutation", typedConfig: packAny(HeaderMutationSchema, { mutations }) },
+    ],
   };
 }
 
@@ -234,7 +230,10 @@ function upgrades(settings: HttpConnectionManagerSettings | undefined, { refuse 
       case "connect":
         return [{ upgradeType: "CONNECT", ...init }];
       default:
-        refuse(`${field}[${i}]`, "connect_terminate is not supported at HCM level; it must be configured at the route level");
+        refuse(
+          `${field}[${i}]`,
+          "connect_terminate is not supported at HCM level; use 'connect' at HCM level and 'connect_terminate' at route level",
+        );
         return [];
     }
   });

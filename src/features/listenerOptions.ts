@@ -14,7 +14,7 @@ export const listenerOptions: Feature = {
       refuse("connectionBalanceConfig", "connection balancer does not specify balancer type", { hint: "exactBalance: {}" });
     return {
       ...listener,
-      ...(perConnectionBufferLimitBytes !== undefined && { perConnectionBufferLimitBytes }),
+      ...(perConnectionBufferLimitBytes && { perConnectionBufferLimitBytes }),
       ...(socketOptions.length > 0 && {
         socketOptions: socketOptions.map(({ description, level, name, value, state }) => ({
           description,

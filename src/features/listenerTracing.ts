@@ -21,10 +21,13 @@ export const listenerTracing: Feature = {
     if (settings === undefined) return manager;
     const { tracePercentages: percent, verbose, spawnUpstreamSpan } = settings;
     const provider = providerOf(settings, context);
+    // Without the collector that is wanted nothing is traced, and clients are told nothing of traces.
+    if (settings.providerConfig.case !== undefined && provider === undefined) return manager;
     const tracing: TracingInit = {
-      clientSampling: { value: percent?.clientSamplePercentage ?? 100 },
-      randomSampling: { value: percent?.randomSamplePercentage ?? 100 },
-      overallSampling: { value: percent?.overallSamplePercentage ?? 100 },
+      // The API counts in single precision, Envoy in double.
+      clientSampling: { value: Math.fround(percent?.clientSamplePercentage ?? 100) },
+      randomSampling: { value: Math.fround(percent?.randomSamplePercentage ?? 100) },
+      overallSampling: { value: Math.fround(percent?.overallSamplePercentage ?? 100) },
       verbose: verbose ?? false,
       customTags: tags(settings),
       ...(provider && { provider }),
@@ -60,10 +63,9 @@ function providerOf({ providerConfig }: ListenerTracingSettings, context: Listen
         collectorCluster: cluster,
         serviceName: serviceName ?? "",
         collectorHostname,
-        ...(remoteConfig && {
-          remoteConfig: remoteConfig.disabled
-            ? {}
-            : { ...(remoteConfig.pollingInterval && { pollingInterval: remoteConfig.pollingInterval }) },
+        // On unless it is switched off, as it was before Envoy had the field: to Envoy its presence is what switches it on.
+        ...(!remoteConfig?.disabled && {
+          remoteConfig: { ...(remoteConfig?.pollingInterval && { pollingInterval: remoteConfig.pollingInterval }) },
         }),
       });
       return { name: "envoy.tracers.datadog", configType: { case: "typedConfig", value } };
@@ -75,7 +77,7 @@ function providerOf({ providerConfig }: ListenerTracingSettings, context: Listen
       const authority = serviceType.case === "grpcService" ? serviceType.value.authority : "";
       const value = packAny(OpenTelemetryConfigSchema, {
         grpcService: { targetSpecifier: { case: "envoyGrpc", value: { clusterName: cluster, authority } } },
-        serviceName,
+        serviceName: serviceName || context.gateway.ref.name,
         ...(maxCacheSize !== undefined && { maxCacheSize }),
       });
       return { name: "envoy.tracers.opentelemetry", configType: { case: "typedConfig", value } };
@@ -124,8 +126,7 @@ function tags({
 const kinds = ["request", "host"] as const;
 
 function metadataTag({ tag, kind, value, defaultValue }: TracingTagMetadata): TagInit {
-  const delimiter = value?.nestedFieldDelimiter ?? "";
-  const keys = delimiter === "" ? [value?.key ?? ""] : (value?.key ?? "").split(delimiter);
+  const keys = (value?.key ?? "").split(value?.nestedFieldDelimiter || ".");
   return {
     tag,
     type: {

@@ -46,7 +46,8 @@ function policy(options: RetryPolicy, context: OptionContext): PolicyInit | unde
         name: "envoy.retry_priorities.previous_priorities",
         configType: {
           case: "typedConfig",
-          value: packAny(PreviousPrioritiesConfigSchema, { updateFrequency: priorityPredicate.value.updateFrequency ?? 0 }),
+          // Envoy takes no 0, so where nothing is written the order is looked at anew with each attempt.
+          value: packAny(PreviousPrioritiesConfigSchema, { updateFrequency: priorityPredicate.value.updateFrequency ?? 1 }),
         },
       },
     }),
@@ -82,7 +83,7 @@ function backOffOf(options: NonNullable<RetryPolicy["retryBackOff"]>, { refuse }
   }
   const [base, max] = [milliseconds(baseInterval), maxInterval && milliseconds(maxInterval)];
   if (base <= 0) {
-    refuse(`${field}.baseInterval`, `base interval for retry backoff was <= than 0 | you provided: ${base}ms`);
+    refuse(`${field}.baseInterval`, `base interval for retry backoff was <= than 0 | you provided: ${base}`);
     return undefined;
   }
   if (max !== undefined && base > max) {

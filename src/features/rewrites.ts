@@ -3,6 +3,7 @@ import { onRouteAction, type RouteActionDraft } from "../envoy/drafts.ts";
 import { patternFault, regexRewrite } from "../envoy/regex.ts";
 import type { RegexMatchAndSubstitute } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/type/matcher/v3/regex_pb.js";
 import type { RouteOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
+import { isHeaderName } from "../plugin/addedHeaders.ts";
 import type { Feature, RouteContext } from "../plugin/feature.ts";
 
 export const rewrites: Feature = {
@@ -56,6 +57,12 @@ function hostSpecifier(
     case "autoHostRewrite":
       return { case: "autoHostRewrite", value: { value: type.value.value } };
     case "hostRewriteHeader":
+      if (!isHeaderName(type.value.value)) {
+        const shown =
+          type.value.value === "" ? "empty HTTP header names are not allowed" : `'${type.value.value}' is an invalid HTTP header key`;
+        context.refuse("hostRewriteHeader", shown);
+        return undefined;
+      }
       return { case: "hostRewriteHeader", value: type.value.value };
     case "hostRewritePathRegex":
       if (!isRegex(type.value, "hostRewritePathRegex", context)) return undefined;

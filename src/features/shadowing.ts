@@ -1,5 +1,5 @@
 // `shadowing` of a route: requests are also sent to another Upstream, whose answers are thrown away.
-import { onRouteAction } from "../envoy/drafts.ts";
+import { hasRouteAction, onRouteAction } from "../envoy/drafts.ts";
 import { clusterName } from "../envoy/names.ts";
 import { perMillion } from "../envoy/percent.ts";
 import type { Feature } from "../plugin/feature.ts";
@@ -9,6 +9,12 @@ export const shadowing: Feature = {
   fields: { route: ["shadowing"] },
   route(route, { shadowing: options }, _inherited, { refuse }) {
     if (options === undefined) return route;
+    if (!hasRouteAction(route)) {
+      refuse("shadowing", "cannot use shadowing plugin on non-Route_Route route actions", {
+        hint: "only what is forwarded can be mirrored",
+      });
+      return route;
+    }
     const { upstream, percentage, disableShadowHostSuffixAppend, hostRewriteLiteral } = options;
     if (upstream === undefined) {
       refuse("shadowing.upstream", "invalid plugin spec: must specify an upstream ref");

@@ -1,15 +1,17 @@
 // `sslConfig` of an Upstream, and what its type says about TLS where there is none.
+import type { Report } from "../model/problem.ts";
 import type { Feature } from "../plugin/feature.ts";
+import { commonTlsContext } from "../plugin/tlsContext.ts";
 import { tlsSocket, type UpstreamTlsContext, upstreamTlsContext } from "../plugin/upstreamTls.ts";
+import type { World } from "../plugin/world.ts";
 
 export const sslConfig: Feature = {
   name: "sslConfig",
   upstream(cluster, { upstream }, featureContext) {
-    const { tls } = featureContext;
+    const { tls, world, report } = featureContext;
     const ssl = upstream.sslConfig;
     if (!ssl && !tls?.isOn) return cluster;
-    const byDefault: UpstreamTlsContext = { commonTlsContext: {}, ...(tls?.sni !== undefined && { sni: tls.sni }) };
-    const context = ssl ? upstreamTlsContext(ssl, "sslConfig", featureContext) : byDefault;
+    const context = ssl ? upstreamTlsContext(ssl, "sslConfig", featureContext) : contextByDefault(tls?.sni, world, report);
     if (!context) return cluster;
     const matches = (tls?.byEndpoint ?? []).filter(({ name }, i, all) => all.findIndex((other) => other.name === name) === i);
     return {
@@ -25,3 +27,11 @@ export const sslConfig: Feature = {
     };
   },
 };
+
+/** Without certificates; versions and ciphers are those of the Settings. */
+function contextByDefault(sni: string | undefined, world: World, report: Report): UpstreamTlsContext | undefined {
+  const settings = { sslSecrets: { case: undefined }, verifySubjectAltName: [], alpnProtocols: [] };
+  const defaultParameters = world.settings.upstreamOptions?.sslParameters;
+  const common = commonTlsContext(settings, { needsCertificate: false, defaultParameters, path: "" }, world, report);
+  return common && { commonTlsContext: common, ...(sni !== undefined && { sni }) };
+}

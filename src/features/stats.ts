@@ -22,7 +22,8 @@ export const stats: Feature = {
               : regexFault(pattern, programSize);
       if (fault) refuse(`stats.virtualClusters[${i}]`, `failed to process virtual cluster [${name}]: ${fault}`);
       return {
-        name,
+        // A dot would part the names of statistics.
+        name: name.replaceAll(".", "_"),
         headers: [
           { name: ":path", headerMatchSpecifier: { case: "safeRegexMatch" as const, value: regexMatcher(pattern, programSize) } },
           ...(method === "" ? [] : [{ name: ":method", headerMatchSpecifier: { case: "exactMatch" as const, value: upper } }]),

@@ -81,8 +81,10 @@ function kubeDestination(destination: KubernetesServiceDestination, world: World
     service && destination.ref && list.length > 0
       ? `the Service ${formatRef(destination.ref)} has the ports ${list.map((each) => each.port).join(", ")}`
       : undefined;
+  const upstream = world.get("Upstream", imagined);
   return {
     cluster: clusterName(imagined),
+    ...(upstream && { upstream }),
     isMissing: !exists,
     findings: exists ? [] : [{ ...notFound(imagined, "kube", "Upstream"), ...(hint && { hint }) }],
   };
@@ -90,22 +92,30 @@ function kubeDestination(destination: KubernetesServiceDestination, world: World
 
 /**
  * Whether the service exists is known to Consul only; where it does not, the cluster has no endpoints. Tags and data centres pick
- * endpoints by the labels that the type gives them; a tag that was not asked for must be absent.
+ * endpoints by the labels that the type gives them: where the service is known, by all of these, and one that was not asked for must be
+ * absent.
  */
 function consulDestination({ serviceName, tags, dataCenters }: ConsulServiceDestination, world: World): ResolvedDestination {
   const ref = { name: `consul-svc:${serviceName}`, namespace: "gloo-system" };
-  const type = world.get("Upstream", ref)?.spec?.upstreamType;
-  const known = tags.length > 0 && type?.case === "consul" ? type.value.serviceTags : [];
-  const subset = Object.fromEntries([
-    ...[...new Set([...known, ...tags])].sort().map((tag) => [`tag_${tag}`, tags.includes(tag) ? "1" : "0"]),
-    ...dataCenters.map((dataCenter) => [`dc_${dataCenter}`, "1"]),
-  ]);
+  const upstream = world.get("Upstream", ref);
+  const type = upstream?.spec?.upstreamType;
+  const known = type?.case === "consul" ? type.value : undefined;
+  const subset = {
+    ...labels("tag_", tags, known && (known.subsetTags.length > 0 ? known.subsetTags : known.serviceTags)),
+    ...labels("dc_", dataCenters, known?.dataCenters),
+  };
   return {
     cluster: clusterName(ref),
     isMissing: false,
     findings: [],
+    ...(upstream && { upstream }),
     ...(Object.keys(subset).length > 0 && { metadataMatch: { filterMetadata: { "envoy.lb": subset } } }),
   };
+}
+
+function labels(prefix: string, wanted: readonly string[], known: readonly string[] = wanted): Record<string, string> {
+  if (wanted.length === 0) return {};
+  return Object.fromEntries([...new Set(known)].sort().map((each) => [prefix + each, wanted.includes(each) ? "1" : "0"]));
 }
 
 function notFound(ref: Ref, field: string, kind: string): DestinationFinding {

@@ -1,6 +1,6 @@
 // `ratelimit` and `rateLimitConfigs` of virtual hosts and routes, the same for before and after authorization (`ratelimitEarly`,
 // `ratelimitRegular` and their configs), and the server that counts: `ratelimitServer` of the Settings or listener.
-import { onRouteAction } from "../../envoy/drafts.ts";
+import { hasRouteAction, onRouteAction } from "../../envoy/drafts.ts";
 import { packAny } from "../../envoy/encode.ts";
 import { clusterName } from "../../envoy/names.ts";
 import { ApiVersion } from "../../gen/envoy/envoy/config/core/v3/config_source_pb.js";
@@ -29,14 +29,12 @@ export const rateLimit: Feature = {
   glooName: "rate_limit",
   fields: { http: ["ratelimitServer"], virtualHost: fields, route: fields },
   httpFilters(_options, context) {
-    const { world, refuse, warn } = context;
+    const { world, warn } = context;
     const settings = settingsOf(context);
     if (settings === undefined) return [];
     const ref = settings.ratelimitServerRef;
-    if (ref === undefined) {
-      refuse("ratelimitServer.ratelimitServerRef", "no ratelimit server reference configured");
-      return [];
-    }
+    // Without a server nothing is counted, as where there are no settings at all.
+    if (ref === undefined) return [];
     if (world.get("Upstream", ref) === undefined) {
       warn("ratelimitServer.ratelimitServerRef", `*v1.Upstream { ${formatRef(ref)} } not found`, { reason: "UpstreamNotFound" });
       return [];
@@ -54,6 +52,10 @@ export const rateLimit: Feature = {
     return rateLimits.length > 0 ? { ...host, rateLimits } : host;
   },
   route(route, options, _inherited, context) {
+    if (!hasRouteAction(route)) {
+      if (options.rateLimitConfigType.case === "ratelimit") context.refuse("ratelimit", "cannot apply rate limits without a route action");
+      return route;
+    }
     const written = writtenIn(options, context);
     const judged = judging(context);
     const rateLimits = written.flatMap((each) => countedOf(each, judged));

@@ -1,0 +1,207 @@
+// What options come to where Gloo has a meaning of its own: a value that is left out, a level that it is written at, an action that it
+// cannot be on. Each fact is what Gloo Edge 1.22 sends or says.
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { envoyJson } from "../../src/admin/envoy-json.ts";
+import { builtins } from "../../src/builtins.ts";
+import { resourcesOf, worldOf } from "../../src/lib/testing/world.ts";
+import { typeUrls } from "../../src/model/envoy-resource.ts";
+import { assemble } from "../corpus/assemble.ts";
+
+const toCart = "routeAction: {single: {upstream: {name: cart, namespace: gloo-system}}}";
+
+function served(
+  routes: string,
+  more: { readonly http?: string; readonly host?: string; readonly others?: string; readonly settings?: JsonObject } = {},
+) {
+  const input = `
+kind: Upstream
+metadata: {name: cart, namespace: gloo-system}
+spec: {static: {hosts: [{addr: 10.20.0.5, port: 8080}]}}
+---
+kind: VirtualService
+metadata: {name: store, namespace: gloo-system}
+spec: {virtualHost: {domains: [store.test], options: ${more.host ?? "{}"}, routes: [${routes}]}}
+---
+kind: Gateway
+metadata: {name: edge, namespace: gloo-system}
+spec: {bindAddress: "::", bindPort: 8080, httpGateway: {options: ${more.http ?? "{}"}}}
+---
+${more.others ?? ""}`;
+  const { problems, proxies } = assemble(worldOf(resourcesOf(input), more.settings), builtins);
+  const all = [...proxies.values()].flat();
+  const of = (typeUrl: string) => all.filter((each) => each.typeUrl === typeUrl).map(envoyJson) as JsonObject[];
+  const hosts = of(typeUrls.route).flatMap((each) => (each.virtualHosts ?? []) as JsonObject[]);
+  return {
+    said: problems.map(({ severity, message }) => `${severity}: ${message}`),
+    host: hosts[0],
+    routes: hosts.flatMap((each) => each.routes as JsonObject[]),
+    clusters: of(typeUrls.cluster),
+    manager: at(of(typeUrls.listener)[0], "filterChains", 0, "filters", 0, "typedConfig") as JsonObject,
+  };
+}
+
+function at(value: JsonValue | undefined, ...path: readonly (string | number)[]): JsonValue | undefined {
+  return path.reduce<JsonValue | undefined>((found, key) => (found as Record<string | number, JsonValue> | undefined)?.[key], value);
+}
+
+test("previous priorities without a frequency are looked at with each attempt", () => {
+  const { routes } = served(`{${toCart}, options: {retries: {previousPriorities: {}}}}`);
+  expect(at(routes[0], "route", "retryPolicy", "retryPriority", "typedConfig")).toMatchObject({ updateFrequency: 1 });
+});
+
+test("an answer of the gateway's own has the headers of its CORS policy written out", () => {
+  const { routes, said } = served(
+    "{directResponseAction: {status: 200}, options: {cors: {allowOrigin: [a, b], allowOriginRegex: [b], maxAge: 1d}}}",
+  );
+  expect(said).toEqual([]);
+  expect((at(routes[0], "responseHeadersToAdd") as JsonObject[]).map(({ header }) => header)).toEqual([
+    { key: "Access-Control-Allow-Origin", value: "a,b" },
+    { key: "Access-Control-Allow-Methods" },
+    { key: "Access-Control-Allow-Headers" },
+    { key: "Access-Control-Expose-Headers" },
+    { key: "Access-Control-Max-Age", value: "1d" },
+    { key: "Access-Control-Allow-Credentials", value: "false" },
+  ]);
+});
+
+test("a CORS policy that is switched off keeps its origins, under Gloo's key of the runtime", () => {
+  const { routes } = served(`{${toCart}, options: {cors: {allowOrigin: [a], disableForRoute: true}}}`);
+  expect(at(routes[0], "typedPerFilterConfig", "envoy.filters.http.cors", "filterEnabled")).toEqual({
+    defaultValue: {},
+    runtimeKey: "gloo.routeplugin.cors",
+  });
+});
+
+test.each([
+  ["cors", "{allowOrigin: [a]}", "cannot use cors plugin on non-Route_Route route actions"],
+  ["shadowing", "{upstream: {name: cart, namespace: gloo-system}}", "cannot use shadowing plugin on non-Route_Route route actions"],
+  [
+    "lbHash",
+    "{hashPolicies: [{header: x}]}",
+    "cannot use lbhash plugin on non-Route_Route route actions: cannot use this plugin on non-Route_Route route actions",
+  ],
+  ["ratelimit", "{}", "cannot apply rate limits without a route action"],
+])("%s is refused where nothing is forwarded", (option, value, message) => {
+  const { said, routes } = served(`{redirectAction: {hostRedirect: a.test}, options: {${option}: ${value}}}`);
+  expect(said).toEqual([`error: ${message}`]);
+  expect(routes[0]).toHaveProperty("redirect");
+});
+
+test("faults are written with each of several destinations, and act on nothing that is not forwarded", () => {
+  const faults = "options: {faults: {abort: {percentage: 12.34, httpStatus: 503}}}";
+  const destination = "{destination: {upstream: {name: cart, namespace: gloo-system}}, weight: 1}";
+  const { routes } = served(
+    `{routeAction: {multi: {destinations: [${destination}, ${destination}]}}, ${faults}}, {matchers: [{prefix: /b}], directResponseAction: {status: 200}, ${faults}}`,
+  );
+  const config = { abort: { httpStatus: 503, percentage: { numerator: 123_400, denominator: "MILLION" } } };
+  for (const i of [0, 1])
+    expect(at(routes[0], "route", "weightedClusters", "clusters", i, "typedPerFilterConfig", "envoy.filters.http.fault")).toMatchObject(
+      config,
+    );
+  expect(routes[0]).not.toHaveProperty("typedPerFilterConfig");
+  expect(routes[1]).not.toHaveProperty("typedPerFilterConfig");
+});
+
+test("a CSRF policy may enforce and shadow at once", () => {
+  const half = "{defaultValue: {numerator: 50}}";
+  const { host } = served(`{${toCart}}`, { host: `{csrf: {filterEnabled: ${half}, shadowEnabled: ${half}}}` });
+  expect(at(host, "typedPerFilterConfig", "envoy.filters.http.csrf")).toMatchObject({
+    filterEnabled: { defaultValue: { numerator: 50 } },
+    shadowEnabled: { defaultValue: { numerator: 50 } },
+  });
+});
+
+test("the name of a virtual cluster has no dots", () => {
+  const { host } = served(`{${toCart}}`, { host: "{stats: {virtualClusters: [{name: a.b, pattern: /a}]}}" });
+  expect(at(host, "virtualClusters", 0, "name")).toBe("a_b");
+});
+
+test("the host cannot be taken from a header that is none", () => {
+  const { said } = served(`{${toCart}, options: {hostRewriteHeader: ":path"}}`);
+  expect(said).toEqual(["error: ':path' is an invalid HTTP header key"]);
+});
+
+test("Linkerd is told of each Kubernetes destination, also of those that no Upstream was written for", () => {
+  const till = "kube: {ref: {name: till, namespace: shop}, port: 80}";
+  const { routes } = served(
+    `{routeAction: {single: {${till}}}}, {matchers: [{prefix: /b}], routeAction: {multi: {destinations: [{destination: {${till}}, weight: 1}]}}}`,
+    {
+      settings: { linkerd: true },
+      others: "kind: Service\nmetadata: {name: till, namespace: shop}\nspec: {ports: [{port: 80}]}",
+    },
+  );
+  const header = { header: { key: "l5d-dst-override", value: "till.shop.svc.cluster.local:80" }, append: false };
+  expect(at(routes[0], "requestHeadersToAdd")).toEqual([header]);
+  expect(at(routes[1], "route", "weightedClusters", "clusters", 0, "requestHeadersToAdd")).toEqual([header]);
+});
+
+test("headers are added before a route is chosen, also those of a secret", () => {
+  const { manager } = served(`{${toCart}}`, {
+    http: "{httpConnectionManagerSettings: {earlyHeaderManipulation: {headersToAdd: [{headerSecretRef: {name: s, namespace: gloo-system}, append: false}]}}}",
+    others: "kind: Secret\nmetadata: {name: s, namespace: gloo-system}\nheader: {headers: {x-key: k}}",
+  });
+  expect(at(manager, "earlyHeaderMutationExtensions", 0)).toMatchObject({
+    name: "http.early_header_mutation.header_mutation",
+    typedConfig: { mutations: [{ append: { header: { key: "x-key", value: "k" }, appendAction: "OVERWRITE_IF_EXISTS_OR_ADD" } }] },
+  });
+});
+
+const traced = (provider: string) => `{httpConnectionManagerSettings: {tracing: {${provider}}}}`;
+const tracing = (manager: JsonObject, ...path: readonly (string | number)[]) => at(manager, "tracing", ...path);
+
+test("spans are of the Gateway where no service is named", () => {
+  const { manager } = served(`{${toCart}}`, { http: traced("openTelemetryConfig: {clusterName: collector}") });
+  expect(tracing(manager, "provider", "typedConfig", "serviceName")).toBe("edge");
+});
+
+test("the remote configuration of Datadog is on unless it is switched off", () => {
+  const config = (more: string) =>
+    tracing(
+      served(`{${toCart}}`, { http: traced(`datadogConfig: {clusterName: c, serviceName: s${more}}`) }).manager,
+      "provider",
+      "typedConfig",
+    );
+  expect(config("")).toHaveProperty("remoteConfig");
+  expect(config(", remoteConfig: {pollingInterval: 30s}")).toMatchObject({ remoteConfig: { pollingInterval: "30s" } });
+  expect(config(", remoteConfig: {disabled: true}")).not.toHaveProperty("remoteConfig");
+});
+
+test("the key of a tag from metadata is parted at dots", () => {
+  const { manager } = served(`{${toCart}}`, { http: traced("metadataForTags: [{tag: t, value: {namespace: n, key: a.b}}]") });
+  expect(tracing(manager, "customTags", 0, "metadata", "metadataKey", "path")).toEqual([{ key: "a" }, { key: "b" }]);
+});
+
+test("where the collector is missing, nothing of tracing is sent", () => {
+  const { manager, said } = served(`{${toCart}}`, {
+    http: traced("openTelemetryConfig: {collectorUpstreamRef: {name: none, namespace: gloo-system}}"),
+  });
+  expect(said).toEqual(["warning: *v1.Upstream { gloo-system.none } not found"]);
+  expect(manager).not.toHaveProperty("tracing");
+});
+
+test("TLS by default has the versions of the Settings", () => {
+  const { clusters } = served(`{${toCart}}`, {
+    settings: { upstreamOptions: { sslParameters: { minimumProtocolVersion: "TLSv1_2" } } },
+    others: "kind: Upstream\nmetadata: {name: pay, namespace: gloo-system}\nspec: {static: {hosts: [{addr: pay.test, port: 443}]}}",
+  });
+  const pay = clusters.find(({ name }) => name === "pay_gloo-system");
+  expect(at(pay, "transportSocket", "typedConfig", "commonTlsContext", "tlsParams")).toMatchObject({
+    tlsMinimumProtocolVersion: "TLSv1_2",
+  });
+});
+
+test("headers of health checks are added, or take the place of others, as those of routes", () => {
+  const { clusters } = served(`{${toCart}}`, {
+    others: `kind: Upstream
+metadata: {name: pay, namespace: gloo-system}
+spec:
+  static: {hosts: [{addr: 10.0.0.1, port: 80}]}
+  healthChecks:
+  - {timeout: 1s, interval: 1s, healthyThreshold: 1, unhealthyThreshold: 1, httpHealthCheck: {path: /, requestHeadersToAdd: [{header: {key: a, value: b}, append: false}]}}`,
+  });
+  const pay = clusters.find(({ name }) => name === "pay_gloo-system");
+  expect(at(pay, "healthChecks", 0, "httpHealthCheck", "requestHeadersToAdd")).toEqual([
+    { header: { key: "a", value: "b" }, appendAction: "OVERWRITE_IF_EXISTS_OR_ADD" },
+  ]);
+});
