@@ -97,7 +97,7 @@ function judgementOf(
     version: resource.version,
     problems: distinct,
     ...(status && { status }),
-    isGood: resource.spec !== undefined && !resource.isStale && !distinct.some((each) => each.severity === "error"),
+    isGood: resource.spec !== undefined && !resource.isStale && !distinct.some((each) => each.severity === "error" || each.withholds),
     keepsLastGood: rejects(distinct) && servesAnother(resource, read, inputs),
   };
 }

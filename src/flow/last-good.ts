@@ -71,9 +71,21 @@ export function withLastGood<T>(read: Read, inputs: Inputs, knownWorld: World, m
     const inUse = inUseOf(replaced);
     latest = attempt(making, worldWith(world, replaced, inUse), inUse, replaced);
   }
+  const vain = [...replaced.keys()].filter((key) => isVain(first.reports.get(key), latest.reports.get(key)));
+  if (vain.length > 0) {
+    for (const key of vain) replaced.delete(key);
+    const inUse = inUseOf(replaced);
+    latest = attempt(making, worldWith(world, replaced, inUse), inUse, replaced);
+  }
   for (const key of departed) more.push(departedProblem(key, making.owner));
   const reports = more.length === 0 ? first.reports : withProblems(first.reports, more);
   return { made: latest.made, reports, ...(first.fault !== undefined && { fault: first.fault }) };
+}
+
+/** The earlier version lacks the same: then the newest is served as far as it can be. */
+function isVain(newest: readonly Problem[] = [], earlier: readonly Problem[] = []): boolean {
+  const lacks = (problems: readonly Problem[]) => problems.some(({ withholds }) => withholds);
+  return lacks(newest) && lacks(earlier) && !newest.some(({ severity, elsewhere }) => severity === "error" && !elsewhere);
 }
 
 /** A fault counts as a mistake in what it was made for: an older version may not meet it. */

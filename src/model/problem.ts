@@ -41,6 +41,8 @@ export interface Problem {
    * not help, so the newest is served as far as it can be.
    */
   readonly elsewhere?: boolean;
+  /** Of a warning, which it is in Gloo's terms: an earlier version of this resource is put in service all the same, where one is better. */
+  readonly withholds?: boolean;
   /** The resource whose problem this repeats, as Gloo repeats a RouteTable's on its VirtualService. Reports show it there, once. */
   readonly repeats?: ResourceKey;
   /** Further places that the message is about; whoever shows it adds their lines. */
@@ -62,7 +64,7 @@ export type ProblemDetails = Pick<Problem, "path" | "at" | "hint" | "costs" | "e
 
 /** True when the newest version of a resource is not put in service: its last good version is, where there is one. */
 export function rejects(problems: readonly Problem[]): boolean {
-  return problems.some((each) => each.severity === "error" && !each.elsewhere);
+  return problems.some((each) => each.withholds || (each.severity === "error" && !each.elsewhere));
 }
 
 /** Collects the findings about one resource. Pure functions take one and write to nothing else. */

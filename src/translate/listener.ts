@@ -329,6 +329,7 @@ class OneListener {
         this.problems.push(
           problem("warning", this.gateway.key, "UpstreamNotFound", message, {
             path: `${path}.destination`,
+            withholds: true,
             statusText: `TcpHost Warning: UnknownWarning. Reason: ${message}`,
           }),
         );

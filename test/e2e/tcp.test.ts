@@ -179,6 +179,15 @@ describe.each(proxies)("--proxy %s", (proxy) => {
     await until("and to the end", () => heard.join("") === "abcbye");
   });
 
+  test("a Gateway that names no Upstream by a typo is served as it was, until that is mended", async () => {
+    config.write("gateway.yaml", [gateway("plain", ports.plain, [single("oen")])]);
+    await running.said(/gateway\.yaml:\d+:\d+ {2}HW\d+ .*TcpHost error: .*oen/);
+    await running.said(/Gateway gloo-system\/plain keeps serving its last good version/);
+    expect((await talk(ports.plain, "")).text).toBe("one");
+    config.write("gateway.yaml", [gateway("plain", ports.plain, [single("two")])]);
+    await until("new connections go to the new one", async () => (await talk(ports.plain, "")).text === "two");
+  });
+
   test("SIGTERM lets those that run come to their end", async () => {
     config.write("gateway.yaml", [gateway("plain", ports.plain, [single("echo")])]);
     await until("it is the echo again", async () => (await talk(ports.plain, "")).text === "bye");
