@@ -119,7 +119,8 @@ function refusal(resource: Resource, read: Read, inputs: Inputs, sentOf: SentOf)
  * A resource that serves several proxies or gateways is found fault with once for each; its user needs to hear it once. And where Gloo
  * has a warning beside an error about the same thing, the error is enough.
  */
-function withoutRepeats(problems: readonly Problem[]): Problem[] {
+function withoutRepeats(problems: readonly Problem[]): readonly Problem[] {
+  if (problems.length < 2) return problems;
   const seen = new Set<string>();
   const matter = ({ reason, path = "" }: Problem) => `${reason} ${path}`;
   const errors = new Set(problems.filter(({ severity, repeats }) => severity === "error" && repeats === undefined).map(matter));

@@ -81,6 +81,11 @@ export class Lookup<V> implements Index<V>, SourceOwner {
     this.#touched.clear();
   }
 
+  /** Only what somebody is told of. */
+  #touch(indexKey: string): void {
+    if (this.children.length > 0 || this.#sources.has(indexKey)) this.#touched.add(indexKey);
+  }
+
   /** An entry whose keys cannot be told is in no group. */
   #indexKeys(value: V, key: string, report: boolean): IndexKeys {
     try {
@@ -100,7 +105,7 @@ export class Lookup<V> implements Index<V>, SourceOwner {
     }
     if (isNew) group.size++;
     group.entries.set(key, value);
-    this.#touched.add(indexKey);
+    this.#touch(indexKey);
   }
 
   #leave(indexKey: string, key: string): void {
@@ -109,7 +114,7 @@ export class Lookup<V> implements Index<V>, SourceOwner {
     group.size--;
     if (group.size === 0) this.groups.delete(indexKey);
     else group.entries.set(key, undefined);
-    this.#touched.add(indexKey);
+    this.#touch(indexKey);
   }
 }
 

@@ -74,9 +74,8 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
   checkDomains(model, domains, findings);
   if (domains.length === 0) return done();
   const policy = invalidRoutePolicy(context.world.settings, context.maxDirectResponseBytes);
-  const routes = model.routes.flatMap((route, i) =>
-    translateRoute(route, `${name}-route-${i}`, model.host.options, { ...context, policy, findings }),
-  );
+  const ofRoutes = { ...context, policy, findings };
+  const routes = model.routes.flatMap((route, i) => translateRoute(route, `${name}-route-${i}`, model.host.options, ofRoutes));
   const draft: VirtualHostDraft = {
     name,
     domains,
