@@ -111,7 +111,6 @@ const routeFeatures: readonly Feature[] = [
   listenerTracing,
   accessLogs,
   tcpProxySettings,
-  extauth,
   rateLimit,
   extProcEarly,
   extProc,
@@ -135,7 +134,8 @@ const routeFeatures: readonly Feature[] = [
   retries,
   headerManipulation,
   sanitizeClusterHeader, // adds to what headerManipulation removes
-  jwt, // so does this
+  extauth, // so does this
+  jwt, // and this
   rbac,
   linkerd,
   shadowing,

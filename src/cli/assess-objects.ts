@@ -86,8 +86,9 @@ function topicsOf(findings: readonly Finding[]): Topic[] {
 /** Kinds that somebody else reads, or nobody: one note for all objects of a kind. */
 const notesOfKinds: Partial<Record<ApiKind, Omit<Note, "subject">>> = {
   AuthConfig: {
-    what: "are read by Solo's auth server only, which is part of the enterprise edition",
-    advice: "any ext_authz server works: name it in Settings (extauth), and use customAuth in the place of configRef",
+    what: "are read by Solo's auth server, which is part of the enterprise edition; here Envoy itself makes some of their checks",
+    advice:
+      "apiKeyAuth, passThroughAuth and oauth2.accessTokenValidation.jwt work; of others a finding says what to do instead: mostly a server of your own, which passThroughAuth names",
     weight: "differs",
     isEnterprise: true,
   },

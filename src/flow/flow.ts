@@ -17,6 +17,7 @@ import { statusOf } from "../status/status.ts";
 import { discoveredUpstreams, discoverySettings } from "../upstreams/kube/discovered.ts";
 import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
 import { secretProblems } from "../validate/secret.ts";
+import { authConfigsFlow } from "./auth-configs.ts";
 import { discoveredInUse } from "./discovered.ts";
 import type { SiteHost } from "./hosts.ts";
 import { byKind, createInputs, type Inputs, sameJson, sameResource } from "./inputs.ts";
@@ -109,6 +110,7 @@ export class Flow {
 
     const upstreams = upstreamsFlow(graph, inputs, known, making);
     const routes = routesFlow(graph, inputs, known, upstreams, making);
+    const authConfigs = authConfigsFlow(graph, inputs, known, making);
     const inUse = discoveredInUse(graph, inputs, known, making, routes.users);
 
     const aboutSecrets: Contributor = ({ kind, key }, read) => (kind === "Secret" ? [{ problems: read.get(badSecrets, key) ?? [] }] : []);
@@ -124,6 +126,7 @@ export class Flow {
       { collection: upstreams.clusters, resources: clusterResources },
       { collection: upstreams.extras, resources: (each: EnvoyResource) => [each] },
       { collection: upstreams.generatedClusters, resources: generatedResources },
+      { collection: authConfigs.resources, resources: (each: EnvoyResource) => [each] },
       { collection: upstreams.endpoints, resources: endpointResources },
       { collection: upstreams.generatedEndpoints, resources: endpointResources },
       ...inUse.flatMap(({ clusters, endpoints }) => [
@@ -134,7 +137,7 @@ export class Flow {
     ] as readonly Outlet[];
     this.proxies = routes.proxies;
     this.hosts = routes.hosts;
-    const made: readonly Collection<Made<unknown>>[] = [upstreams.clusters, ...routes.made];
+    const made: readonly Collection<Made<unknown>>[] = [upstreams.clusters, authConfigs.made, ...routes.made];
     this.faultsOf = (result) =>
       new Map(
         made.flatMap((collection) =>
@@ -147,7 +150,7 @@ export class Flow {
       graph,
       inputs,
       watched,
-      [upstreams.contribute, ...routes.contributors, aboutSecrets],
+      [upstreams.contribute, authConfigs.contribute, ...routes.contributors, aboutSecrets],
       routes.sentOf,
       statusOfResource,
     );

@@ -130,6 +130,13 @@ export interface PlacedFilter {
   readonly filter: HttpFilterDraft;
 }
 
+/** What the hook of AuthConfigs is given. */
+export interface AuthConfigContext {
+  readonly world: World;
+  /** Key material travels as Secrets, and clusters refer to it. */
+  readonly secretsApart: boolean;
+}
+
 export interface Feature {
   /** The field of the options it acts on, or a word for it: `cors`, `retries`. */
   readonly name: string;
@@ -168,6 +175,11 @@ export interface Feature {
     options: WeightedDestinationOptions,
     context: OptionContext,
   ) => WeightedClusterDraft;
+  /**
+   * What an AuthConfig needs besides what virtual hosts and routes say that name it: clusters of the servers whose addresses it has. What is
+   * wrong with it, whoever names it is told.
+   */
+  readonly authConfig?: (config: Resource<"AuthConfig">, context: AuthConfigContext) => readonly EnvoyResource[];
   /** Kinds of functions that `destination` can call: cases of a `destinationSpec`. */
   readonly calls?: readonly NonNullable<DestinationSpec["destinationType"]["case"]>[];
   /** What an Upstream wants of the routes and weighted clusters that lead to it. Runs on each that does. `field` is below the destination. */

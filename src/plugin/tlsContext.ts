@@ -81,7 +81,7 @@ export type SendSecret = (name: string, secret: MessageInitShape<typeof SecretSc
 export function withSecretsApart(
   context: CommonTlsContext,
   { sslSecrets }: TlsSettings,
-  side: "cluster" | "listener",
+  side: "cluster" | "listener" | "auth-config",
   send: SendSecret | undefined,
 ): CommonTlsContext {
   if (send === undefined || sslSecrets.case !== "secretRef") return context;
@@ -103,6 +103,25 @@ export function withSecretsApart(
             case: "combinedValidationContext",
             value: { defaultValidationContext: { matchSubjectAltNames }, validationContextSdsSecretConfig: byReference },
           },
+  };
+}
+
+/** The same context, which believes a certificate for one of the names that one of `roots` has signed. They are sent apart, under a name. */
+export function withRootsApart(
+  context: CommonTlsContext,
+  name: string,
+  roots: string,
+  names: readonly string[],
+  send: SendSecret | undefined,
+): CommonTlsContext {
+  if (send === undefined) return { ...context, ...validationOf(inline(roots), names) };
+  send(name, { name, type: { case: "validationContext", value: { trustedCa: inline(roots) } } });
+  return {
+    ...context,
+    validationContextType: {
+      case: "combinedValidationContext",
+      value: { defaultValidationContext: matchedNames(names), validationContextSdsSecretConfig: secretOnAds(name) },
+    },
   };
 }
 

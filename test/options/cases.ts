@@ -1,4 +1,5 @@
 // All cases.
+import { authConfigs } from "./cases/auth-configs.ts";
 import { connectionManager } from "./cases/connection-manager.ts";
 import { destinations } from "./cases/destinations.ts";
 import { listeners } from "./cases/listener.ts";
@@ -17,5 +18,6 @@ export const cases: readonly OptionCase[] = [
   ...severalLevels,
   ...services,
   ...tokens,
+  ...authConfigs,
   ...withoutEffect,
 ];

@@ -2,6 +2,7 @@
 //
 //   /status/503   /delay/200 (ms)   /flaky/2 (503 twice for a case, then 200)   /size/2000   /headers?x-a=b   /trickle/300   /say?text=any
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -22,14 +23,17 @@ export interface Echo extends AsyncDisposable {
   readonly received: readonly Received[];
 }
 
-export async function startEcho(name: string): Promise<Echo> {
+/** @param tls then it speaks HTTPS */
+export async function startEcho(name: string, tls?: { readonly key: string; readonly cert: string }): Promise<Echo> {
   const received: Received[] = [];
   /** Node gives them away, and does not close them. */
   const upgraded = new Set<Duplex>();
   const failures = new Map<string, number>();
-  const server: Server = createServer({ requireHostHeader: false }, (request, response) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     answer(request, response).catch(() => response.destroy());
-  });
+  };
+  const options = { requireHostHeader: false, ...tls };
+  const server: Server = tls ? createSecureServer(options, onRequest) : createServer(options, onRequest);
   server.on("upgrade", (request: IncomingMessage, socket) => {
     upgraded.add(socket);
     socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");

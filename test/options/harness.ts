@@ -28,10 +28,16 @@ export async function serve(cases: readonly OptionCase[], embedded = false): Pro
   open.defer(() => rmSync(folder, { recursive: true, force: true }));
   const made = open.use(certificates());
   const authority = made.selfSigned("authority.test");
+  const ofServers = made.selfSigned("authority-of-servers.test");
+  const secure = made.signed("secure.test", ofServers, "IP:127.0.0.1");
   const servers: Servers = {
     echo: open.use(await startEcho("echo")),
     other: open.use(await startEcho("other")),
     grpc: open.use(await startGrpc()),
+    secure: {
+      port: open.use(await startEcho("secure", { key: secure.key, cert: secure.certificate })).port,
+      authority: ofServers.certificate,
+    },
     tls: { leaf: made.signed("leaf.test", authority), authority },
   };
   const ports = await freePorts((cases.length + 1) * (embedded ? 2 : 1));

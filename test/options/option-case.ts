@@ -56,6 +56,8 @@ export interface Servers {
   readonly echo: Echo;
   readonly other: Echo;
   readonly grpc: GrpcEcho;
+  /** An echo that speaks HTTPS as 127.0.0.1, and who signed its certificate. */
+  readonly secure: { readonly port: number; readonly authority: string };
   /** A certificate for `leaf.test`, and who signed it. */
   readonly tls: { readonly leaf: KeyPair; readonly authority: KeyPair };
 }

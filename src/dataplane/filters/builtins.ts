@@ -18,6 +18,7 @@ import { localRateLimit } from "./localRateLimit.ts";
 import { rateLimit } from "./rateLimit.ts";
 import { rbac } from "./rbac.ts";
 import { setFilterState } from "./setFilterState.ts";
+import { setMetadata } from "./setMetadata.ts";
 import { transcoder } from "./transcoder.ts";
 import { transformation } from "./transformation.ts";
 
@@ -43,6 +44,7 @@ export const httpFilters: readonly AnyHttpFilter[] = [
   rateLimit,
   guarding(rbac, { replaces: () => true }),
   setFilterState,
+  setMetadata,
   transcoder,
   transformation,
   neverExecuted(`${http}.basic_auth.v3.BasicAuth`, `${http}.basic_auth.v3.BasicAuthPerRoute`),

@@ -18,7 +18,8 @@ import type {
 } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth_pb.js";
 import { formatRef, type Ref } from "../../model/ref.ts";
 import type { Feature, FeatureContext, ListenerContext, OptionContext } from "../../plugin/feature.ts";
-import { type ChainInit, chainFilter, chainOf, countOf, dormantChain, mostConfigs } from "./authConfig.ts";
+import type { RouteDraft } from "../../plugin/upstream-type.ts";
+import { type ChainInit, chainFilter, chainOf, countOf, dormantChain, headersToldBy, mostFilters, resourcesOf } from "./authConfig.ts";
 import { leadsPast } from "./claimRouting.ts";
 
 const filter = "envoy.filters.http.ext_authz";
@@ -53,14 +54,30 @@ export const extauth: Feature = {
     const ofHost = inherited?.extauth?.spec;
     const above = ofHost?.case === "configRef" ? countOf(ofHost.value, context) : 0;
     const own = said(options.extauth, above, closing(context));
-    return own ? withSaid(route, own, above > 0, context) : route;
+    return own ? withoutHeaders(withSaid(route, own, above > 0, context), options.extauth, inherited?.extauth, context) : route;
   },
   weightedDestination(cluster, options, context) {
     // What its route and virtual host say is not known here.
-    const own = options.extauth && said(options.extauth, mostConfigs, closing(context));
+    const own = options.extauth && said(options.extauth, mostFilters, closing(context));
     return own ? withSaid(cluster, own, true, context) : cluster;
   },
+  authConfig: resourcesOf,
 };
+
+/** Headers by which Upstreams are told who it is: where another check is made, or none, clients must not be able to send them. */
+function withoutHeaders(
+  route: RouteDraft,
+  own: ExtAuthExtension | undefined,
+  above: ExtAuthExtension | undefined,
+  context: OptionContext,
+): RouteDraft {
+  const toldBy = (options: ExtAuthExtension | undefined) =>
+    options?.spec.case === "configRef" ? headersToldBy(options.spec.value, context) : [];
+  const told = new Set(toldBy(own));
+  const unguarded = [...new Set(toldBy(above))].filter((header) => !told.has(header));
+  if (unguarded.length === 0) return route;
+  return { ...route, requestHeadersToRemove: [...(route.requestHeadersToRemove ?? []), ...unguarded] };
+}
 
 /** An unprotected route is worse than none. */
 function closing(context: OptionContext): OptionContext {

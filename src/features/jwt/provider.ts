@@ -3,16 +3,11 @@ import { create, type Message, type MessageInitShape } from "@bufbuild/protobuf"
 import { violationsOf } from "../../envoy/constraints.ts";
 import { clusterName } from "../../envoy/names.ts";
 import { JwtProviderSchema } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
-import type {
-  ClaimToHeader,
-  Jwks,
-  Provider,
-  RemoteJwks,
-  TokenSource,
-} from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/jwt/jwt_pb.js";
+import type { Jwks, Provider, RemoteJwks, TokenSource } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/jwt/jwt_pb.js";
 import { formatRef } from "../../model/ref.ts";
+import { claimHeaders, isHeaderName } from "../../plugin/claimHeaders.ts";
 import type { OptionContext } from "../../plugin/feature.ts";
-import { localKeys } from "./keys.ts";
+import { localKeys } from "../../plugin/tokenKeys.ts";
 
 type ProviderInit = Exclude<MessageInitShape<typeof JwtProviderSchema>, Message>;
 type KeySource = NonNullable<ProviderInit["jwksSourceSpecifier"]>;
@@ -114,8 +109,6 @@ function urlFault(url: string): string | undefined {
   return protocol === "http:" || protocol === "https:" ? undefined : `${JSON.stringify(url)} is no URL of HTTP`;
 }
 
-const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-
 function sourcesOf(
   source: TokenSource | undefined,
   field: string,
@@ -127,7 +120,7 @@ function sourcesOf(
     refuse(at, message, { hint });
   };
   for (const [i, { header }] of (source?.headers ?? []).entries())
-    if (!headerName.test(header))
+    if (!isHeaderName(header))
       fault(`${field}.headers[${i}].header`, `${JSON.stringify(header)} is no name of a header`, "header: x-token");
   for (const [i, name] of (source?.queryParams ?? []).entries())
     if (name === "") fault(`${field}.queryParams[${i}]`, "a query parameter has no name", "queryParams: [token]");
@@ -136,28 +129,4 @@ function sourcesOf(
     fromHeaders: (source?.headers ?? []).map(({ header, prefix }) => ({ name: header, valuePrefix: prefix })),
     fromParams: [...(source?.queryParams ?? [])],
   };
-}
-
-function claimHeaders(claims: readonly ClaimToHeader[], field: string, { refuse, warn }: OptionContext): ProviderInit["claimToHeaders"] {
-  let isUsable = true;
-  for (const [i, { claim, header, append }] of claims.entries()) {
-    const at = `${field}[${i}]`;
-    if (claim === "" || !headerName.test(header) || header.toLowerCase() === "host") {
-      isUsable = false;
-      const which = claim === "" ? "claim" : "header";
-      const message = claim === "" ? "the claim has no name" : `${JSON.stringify(header)} is no name of a header that may be set`;
-      refuse(`${at}.${which}`, message, { hint: "claimsToHeaders: [{claim: sub, header: x-user}]" });
-    }
-    if (append)
-      warn(`${at}.append`, "the claim replaces the header: what clients send in it is never passed on", {
-        reason: "OptionNotSupported",
-        hint: "remove append",
-      });
-  }
-  if (!isUsable) return undefined;
-  return claims.map(({ claim, header }) => ({
-    headerName: header,
-    // In a plain name dots divide: those of namespaced claims do not.
-    ...(claim.includes(".") ? { claimPath: [{ key: claim }] } : { claimName: claim }),
-  }));
 }

@@ -380,40 +380,6 @@ export const services: readonly OptionCase[] = [
       deepEqual([await status("/", "same"), await status("/twice", "same"), await status("/twice", "other")], [401, 200, 401]);
     },
   },
-  ...(
-    [
-      ["that is not there", /auth config not found: .* \[create it/, []],
-      ["without configs", /has no configs/, []],
-      ["of expressions", /booleanExpr: here all configs must/, [{ name: "a", apiKeyAuth: {} }], "a"],
-      ["of many", /configs: 9 are more than the 8/, Array.from({ length: 9 }, () => ({ apiKeyAuth: {} }))],
-      ["of passwords", /configs\[0\]\.basicAuth: Envoy knows no salted/, [{ basicAuth: {} }]],
-      ["of logins", /configs\[1\]\.oauth2: verify access tokens with the option jwtStaged/, [{ apiKeyAuth: {} }, { oauth2: {} }]],
-      ["of Open Policy Agent", /configs\[0\]\.opaAuth: run OPA with its Envoy plug-in/, [{ opaAuth: {} }]],
-      ["of another server", /configs\[0\]\.passThroughAuth: name that server/, [{ passThroughAuth: {} }]],
-      ["of LDAP", /configs\[0\]\.ldap: name a server of your own/, [{ ldap: {} }]],
-      ["of hashed keys", /apiKeyAuth\.hmac: keys are compared/, [{ apiKeyAuth: { hmac: {} } }]],
-      [
-        "that tells too much",
-        /headersFromMetadataEntry: one header can be told/,
-        [{ apiKeyAuth: { headersFromMetadataEntry: { "x-a": { name: "a" }, "x-b": { name: "b" } } } }],
-      ],
-    ] as const
-  ).flatMap(([what, says, configs, booleanExpr]) =>
-    (["virtualHost", "route"] as const).map(
-      (level): OptionCase => ({
-        fact: `what an AuthConfig ${what} protects is not served, and the user is told what to do instead`,
-        // The reference names one of them.
-        options: what === "of LDAP" ? [`${level}.extauth`] : [],
-        says: new RegExp(`error .*extauth\\.configRef: .*${says.source}`),
-        given: ({ name }) => ({
-          objects:
-            what === "that is not there" ? [] : [{ ...authConfig("any", name), spec: { configs, ...(booleanExpr && { booleanExpr }) } }],
-          [level]: { extauth: { configRef: { name: "any", namespace: name } } },
-        }),
-        observe: async ({ ask }) => equal((await ask()).status, 404),
-      }),
-    ),
-  ),
   {
     fact: "a set is sent as one descriptor, of what the request has, and that the service needs a rule for it is said",
     options: ["route.ratelimit"],

@@ -1,50 +1,14 @@
 // JSON Web Tokens, and who may do what by their claims.
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { createSign, generateKeyPairSync, type KeyObject, type KeyPairKeyObjectResult, sign as signBytes } from "node:crypto";
-import { type OptionCase, route, type Seen, shared, to } from "../option-case.ts";
+import { type OptionCase, route, shared, to } from "../option-case.ts";
 import { apiKey, authConfig } from "./services.ts";
+import { bearer, edwards, expires, jwk, local, ofShop, ofStaff, one, shop, staff, statuses, token, two } from "./signed.ts";
 
-const one = generateKeyPairSync("rsa", { modulusLength: 2048 });
-const two = generateKeyPairSync("ec", { namedCurve: "P-256" });
-const edwards = generateKeyPairSync("ed25519");
-
-const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const pem = ({ publicKey }: KeyPairKeyObjectResult) => publicKey.export({ format: "pem", type: "spki" }) as string;
-const jwk = ({ publicKey }: KeyPairKeyObjectResult) => publicKey.export({ format: "jwk" });
-const expires = Math.floor(Date.now() / 1000) + 3600;
-
-function token(claims: object, { privateKey }: { privateKey: KeyObject } = one): string {
-  const type = privateKey.asymmetricKeyType;
-  const alg = type === "rsa" ? "RS256" : type === "ec" ? "ES256" : "EdDSA";
-  // Keys without a name fit every token.
-  const kid = type === "ed25519" ? "e" : "any";
-  const text = `${base64url({ alg, kid })}.${base64url({ exp: expires, ...claims })}`;
-  const signature =
-    type === "ed25519"
-      ? signBytes(null, Buffer.from(text), privateKey)
-      : createSign("SHA256").update(text).sign({ key: privateKey, dsaEncoding: "ieee-p1363" });
-  return `${text}.${signature.toString("base64url")}`;
-}
-
-const local = (pair: KeyPairKeyObjectResult) => ({ jwks: { local: { key: pem(pair) } } });
-const shop = { issuer: "https://shop.test", ...local(one) };
-const staff = { issuer: "staff", ...local(two) };
-const ofShop = (claims: object = {}) => token({ iss: "https://shop.test", ...claims });
-const ofStaff = (claims: object = {}) => token({ iss: "staff", ...claims }, two);
-
-const bearer = (text: string) => ({ headers: { authorization: `Bearer ${text}` } });
 const at = (prefix: string, options: object) => ({ ...route({ options }), matchers: [{ prefix }] });
 const after = (...providers: object[]) => ({
   afterExtAuth: { providers: Object.fromEntries(providers.map((each, i) => [`p${i}`, each])) },
 });
-
-/** Statuses, in order, of requests with these tokens; without one where it is empty. */
-async function statuses({ ask }: Seen, path: string, ...tokens: readonly string[]): Promise<number[]> {
-  const all: number[] = [];
-  for (const each of tokens) all.push((await ask(path, each === "" ? {} : bearer(each))).status);
-  return all;
-}
 
 const policy = (claims: object, more: object = {}, policyMore: object = {}) => ({
   principals: [{ jwtPrincipal: { claims, ...more } }],
