@@ -17,8 +17,9 @@ export const http2: Feature = {
     const selected = followsClient ? { ...cluster, protocolSelection: Cluster_ClusterProtocolSelection.USE_DOWNSTREAM_PROTOCOL } : cluster;
     const own = ownOptions(cluster);
     const useHttp2 = upstream.useHttp2 || speaksGrpc(upstream);
-    // Where nobody wrote it, it is said as Gloo says it.
-    if (!upstream.useHttp2 && !own) return useHttp2 ? { ...selected, http2ProtocolOptions: {} } : selected;
+    if (!useHttp2 && !own) return selected;
+    // Where nobody wrote it, it is said as Gloo says it; beside options of HTTP/1 Envoy would refuse that.
+    if (!upstream.useHttp2 && !own && !cluster.httpProtocolOptions) return { ...selected, http2ProtocolOptions: {} };
     if (!isGood(upstream, report)) return selected;
 
     const { maxConcurrentStreams, initialStreamWindowSize, initialConnectionWindowSize, overrideStreamErrorOnInvalidHttpMessage } =

@@ -83,7 +83,7 @@ function tunnel(
   const proxy = packAny(TcpProxySchema, {
     statPrefix: `soloioTcpStats${name}`,
     clusterSpecifier: { case: "cluster", value: original },
-    tunnelingConfig: { hostname, headersToAdd: httpConnectHeaders.map(({ key, value }) => ({ header: { key, value } })) },
+    tunnelingConfig: { hostname, headersToAdd: httpConnectHeaders.map(({ key, value }) => ({ header: { key, value }, append: false })) },
   });
   return {
     name: `solo_io_generated_self_listener_${name}`,

@@ -17,30 +17,27 @@ import { mergeOptions } from "./options.ts";
 
 type Delegated = Pick<DelegatedHttpGateway, "selectionType">;
 
-export function delegatedHttpParts(delegated: DelegatedHttpGateway, namespace: string, world: World, report: Report): GatewayPart[] {
-  return chosen("MatchableHttpGateway", delegated, namespace, world, report, "hybridGateway.delegatedHttpGateways").flatMap(
-    ({ key, spec }) => {
-      if (spec?.httpGateway === undefined) return [];
-      const sslConfig = ssl(spec.matcher?.sslConfig, delegated);
-      const matcher = create(MatcherSchema, {
-        ...(sslConfig && { sslConfig }),
-        sourcePrefixRanges: spec.matcher?.sourcePrefixRanges ?? [],
-      });
-      const part = { matcher, path: pathElsewhere(key, "httpGateway") };
-      return [{ ...part, kind: "http" as const, http: withSettings(spec.httpGateway, delegated), takesTls: sslConfig !== undefined }];
-    },
-  );
+export function delegatedHttpParts(delegated: DelegatedHttpGateway, world: World, report: Report): GatewayPart[] {
+  return chosen("MatchableHttpGateway", delegated, world, report, "hybridGateway.delegatedHttpGateways").flatMap(({ key, spec }) => {
+    // With TLS only those with TLS are meant, without it only those without.
+    if (spec?.httpGateway === undefined || (spec.matcher?.sslConfig !== undefined) !== (delegated.sslConfig !== undefined)) return [];
+    const sslConfig = ssl(spec.matcher?.sslConfig, delegated);
+    const matcher = create(MatcherSchema, {
+      ...(sslConfig && { sslConfig }),
+      sourcePrefixRanges: spec.matcher?.sourcePrefixRanges ?? [],
+    });
+    const part = { matcher, path: pathElsewhere(key, "httpGateway") };
+    return [{ ...part, kind: "http" as const, http: withSettings(spec.httpGateway, delegated), takesTls: sslConfig !== undefined }];
+  });
 }
 
-export function delegatedTcpParts(delegated: DelegatedTcpGateway, namespace: string, world: World, report: Report): GatewayPart[] {
-  return chosen("MatchableTcpGateway", delegated, namespace, world, report, "hybridGateway.delegatedTcpGateways").flatMap(
-    ({ key, spec }) => {
-      if (spec?.tcpGateway === undefined) return [];
-      const { sslConfig, sourcePrefixRanges = [] } = spec.matcher ?? {};
-      const matcher = create(MatcherSchema, { ...(sslConfig && { sslConfig }), sourcePrefixRanges });
-      return [{ kind: "tcp" as const, tcp: spec.tcpGateway, matcher, path: pathElsewhere(key, "tcpGateway") }];
-    },
-  );
+export function delegatedTcpParts(delegated: DelegatedTcpGateway, world: World, report: Report): GatewayPart[] {
+  return chosen("MatchableTcpGateway", delegated, world, report, "hybridGateway.delegatedTcpGateways").flatMap(({ key, spec }) => {
+    if (spec?.tcpGateway === undefined) return [];
+    const { sslConfig, sourcePrefixRanges = [] } = spec.matcher ?? {};
+    const matcher = create(MatcherSchema, { ...(sslConfig && { sslConfig }), sourcePrefixRanges });
+    return [{ kind: "tcp" as const, tcp: spec.tcpGateway, matcher, path: pathElsewhere(key, "tcpGateway") }];
+  });
 }
 
 /** Whoever does not prevent it is overridden by the child, field by field. */
@@ -75,7 +72,6 @@ function merged<S extends typeof SslConfigSchema | typeof HttpConnectionManagerS
 function chosen<K extends "MatchableHttpGateway" | "MatchableTcpGateway">(
   kind: K,
   { selectionType }: Delegated,
-  namespace: string,
   world: World,
   report: Report,
   path: string,
@@ -84,15 +80,17 @@ function chosen<K extends "MatchableHttpGateway" | "MatchableTcpGateway">(
     const found = world.get(kind, selectionType.value);
     return found ? [found] : [];
   }
-  if (selectionType.case === undefined) return [];
-  const { namespaces, labels, expressions } = selectionType.value;
+  // Who says nothing means all, and so does who names no namespace.
+  const { namespaces, labels, expressions } = selectionType.case === undefined ? everything : selectionType.value;
   const fault = expressionFault(expressions);
   if (fault) {
     report.error("GatewaySelectorInvalid", `${fault}: the selector expression is invalid`, { path: `${path}.selector`, costs: "nothing" });
     return [];
   }
-  const wanted = namespaces.length === 0 ? [namespace] : namespaces.includes("*") ? [undefined] : [...new Set(namespaces)];
+  const wanted = namespaces.length === 0 || namespaces.includes("*") ? [undefined] : [...new Set(namespaces)];
   return wanted
     .flatMap((each) => world.list(kind, each, labels))
     .filter((each) => matchesLabels(labels, each.labels) && matchesExpressions(expressions, each.labels));
 }
+
+const everything = { namespaces: [], labels: {}, expressions: [] } as const;

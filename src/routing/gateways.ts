@@ -81,12 +81,20 @@ export function partsOf(gateway: Resource<"Gateway">, world: World): { readonly 
         }
       });
       const { delegatedHttpGateways, delegatedTcpGateways, matchedGateways } = type.value;
-      const { namespace } = gateway.ref;
+      if (matchedGateways.length > 0) {
+        for (const [field, written] of Object.entries({ delegatedHttpGateways, delegatedTcpGateways }))
+          if (written)
+            report.warn("OptionNotSupported", `${field} has no effect beside matchedGateways`, {
+              path: `hybridGateway.${field}`,
+              hint: "list all in matchedGateways, or delegate to all",
+            });
+        return { parts, report };
+      }
       const delegated = [
-        ...(delegatedHttpGateways ? delegatedHttpParts(delegatedHttpGateways, namespace, world, report) : []),
-        ...(delegatedTcpGateways ? delegatedTcpParts(delegatedTcpGateways, namespace, world, report) : []),
+        ...(delegatedHttpGateways ? delegatedHttpParts(delegatedHttpGateways, world, report) : []),
+        ...(delegatedTcpGateways ? delegatedTcpParts(delegatedTcpGateways, world, report) : []),
       ];
-      if (matchedGateways.length === 0 && delegated.length === 0 && (delegatedHttpGateways || delegatedTcpGateways))
+      if (delegated.length === 0 && (delegatedHttpGateways || delegatedTcpGateways))
         report.warn("HybridEmpty", "hybrid gateway does not have any populated matched gateways", { path: "hybridGateway" });
       return { parts: [...parts, ...delegated], report };
     }

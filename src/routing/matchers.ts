@@ -26,7 +26,7 @@ export function inherited(own: readonly Matcher[], parent: Matcher, all: boolean
       caseSensitive: paths ? parent.caseSensitive : child.caseSensitive,
       headers: all ? [...parent.headers, ...child.headers] : child.headers,
       queryParameters: all ? [...parent.queryParameters, ...child.queryParameters] : child.queryParameters,
-      methods: all ? [...new Set([...parent.methods, ...child.methods])] : child.methods,
+      methods: all ? [...parent.methods, ...child.methods] : child.methods,
     }),
   );
 }
@@ -67,7 +67,7 @@ export function compareSpecificity(a: readonly Matcher[], b: readonly Matcher[])
 }
 
 function mostSpecific(matchers: readonly Matcher[]): Matcher {
-  return matchers.reduce((best, each) => (compareMatchers(each, best) < 0 ? each : best), everyPath());
+  return matchers.reduce((best, each) => (compareMatchers(each, best) < 0 ? each : best), matchers[0] ?? everyPath());
 }
 
 const pathKinds = ["exact", "regex", "prefix"];

@@ -19,7 +19,7 @@ export function mergeOptions<S extends DescMessage>(
   const merged: Record<string, unknown> = { ...(first.options as object | undefined) };
   const at = new Map(first.at);
   for (const [property, value] of Object.entries(second.options as object)) {
-    if (property.startsWith("$") || !isSet(value) || isSet(merged[property])) continue;
+    if (property.startsWith("$") || !isSet(schema, property, value) || isSet(schema, property, merged[property])) continue;
     merged[property] = value;
     const field = fieldName(property, value);
     at.set(field, second.at.get(field) ?? { resource: secondAt.resource, path: `${secondAt.path}.${field}` });
@@ -27,8 +27,10 @@ export function mergeOptions<S extends DescMessage>(
   return { options: create(schema, merged as never), at };
 }
 
-function isSet(value: unknown): boolean {
+function isSet(schema: DescMessage, property: string, value: unknown): boolean {
   if (value === undefined) return false;
+  // A wrapper is there or not, whatever its value: `false` and `""` are written, too.
+  if (schema.field[property]?.fieldKind === "message") return true;
   if (Array.isArray(value)) return value.length > 0;
   if (typeof value !== "object" || value === null) return value !== false && value !== "" && value !== 0;
   if ("case" in value && !("$typeName" in value)) return value.case !== undefined;

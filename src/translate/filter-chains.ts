@@ -1,7 +1,7 @@
 // The filter chains of a listener: which connections they take, with which certificate, and what the chain does.
 
 import type { Message, MessageInitShape } from "@bufbuild/protobuf";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, isFieldSet, toBinary } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
 import type { FilterChainMatchSchema, FilterChainSchema } from "../gen/envoy/envoy/config/listener/v3/listener_components_pb.js";
 import { DownstreamTlsContextSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
@@ -13,7 +13,7 @@ import {
 } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
 import { type Problem, Report } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
-import { commonTlsContext, type SendSecret, withSecretsApart } from "../plugin/tlsContext.ts";
+import { type CommonTlsContext, commonTlsContext, type SendSecret, withSecretsApart } from "../plugin/tlsContext.ts";
 import type { World } from "../plugin/world.ts";
 
 export type ChainDraft = Exclude<MessageInitShape<typeof FilterChainSchema>, Message>;
@@ -24,6 +24,8 @@ export interface PlacedSsl {
   readonly ssl: SslConfig;
   readonly resource: ResourceKey;
   readonly path: string;
+  /** Who names the certificate, where that is written elsewhere. */
+  readonly secrets?: PlacedSsl;
 }
 
 /** Settings that differ only in their server names share a chain. */
@@ -41,6 +43,32 @@ export function groupSsl(all: readonly PlacedSsl[]): readonly SslGroup[] {
     // One member without names takes every name.
     serverNames: members.some(({ ssl }) => ssl.sniDomains.length === 0) ? [] : distinctNames(members.flatMap(({ ssl }) => ssl.sniDomains)),
   }));
+}
+
+/**
+ * The groups with what the Gateway says for all: whatever its members leave out. Only then are names of the Gateway those of a group
+ * that takes every name.
+ */
+export function withDefaults(groups: readonly SslGroup[], defaults: PlacedSsl | undefined): readonly SslGroup[] {
+  if (defaults === undefined) return groups;
+  return groups.map(({ members, serverNames }) => ({
+    members: members.map((member) => ({
+      ...(member.ssl.sslSecrets.case === undefined ? { ...member, secrets: defaults } : member),
+      ssl: withMissingFields(member.ssl, defaults.ssl),
+    })),
+    serverNames: serverNames.length > 0 ? serverNames : distinctNames(defaults.ssl.sniDomains),
+  }));
+}
+
+/** Field by field; a oneof is one. */
+function withMissingFields(own: SslConfig, defaults: SslConfig): SslConfig {
+  const merged: Record<string, unknown> = { ...own };
+  for (const member of SslConfigSchema.members) {
+    const name = member.localName;
+    const isWritten = member.kind === "oneof" ? own[name as "sslSecrets"].case !== undefined : isFieldSet(own, member);
+    if (!isWritten) merged[name] = defaults[name as keyof SslConfig];
+  }
+  return create(SslConfigSchema, merged as never);
 }
 
 /** Each name once, as Envoy compares them: without regard to case. */
@@ -92,10 +120,13 @@ export function downstreamTls(
     });
     return { problems: report.problems };
   }
+  const isVerified = common.validationContextType !== undefined;
+  // Envoy asks for a certificate also where it need not be shown.
+  const own: CommonTlsContext = ssl.oneWayTls ? { ...common, validationContextType: { case: undefined } } : common;
   const protocols = allowsEmpty ? [] : ssl.alpnProtocols.length > 0 ? ssl.alpnProtocols : ["h2", "http/1.1"];
   const value = packAny(DownstreamTlsContextSchema, {
-    commonTlsContext: { ...withSecretsApart(common, ssl, "listener", sendSecret), alpnProtocols: protocols },
-    ...clientCertificate(ssl, common.validationContextType !== undefined, world),
+    commonTlsContext: { ...withSecretsApart(own, ssl, "listener", sendSecret), alpnProtocols: protocols },
+    ...clientCertificate(ssl, isVerified, world),
     ...(ssl.disableTlsSessionResumption && { sessionTicketKeysType: { case: "disableStatelessSessionResumption", value: true } }),
     ocspStaplePolicy: ssl.ocspStaplePolicy as number,
   });
@@ -104,8 +135,13 @@ export function downstreamTls(
 
 /** A root certificate means that clients must show one, unless `oneWayTls`; then Gloo writes that they need not. */
 function clientCertificate(ssl: SslConfig, isVerified: boolean, world: World): { readonly requireClientCertificate?: boolean } {
-  if (isVerified) return { requireClientCertificate: true };
-  if (!ssl.oneWayTls || ssl.sslSecrets.case !== "secretRef") return {};
-  const kind = world.get("Secret", ssl.sslSecrets.value)?.spec?.kind;
-  return kind?.case === "tls" && kind.value.rootCa !== "" ? { requireClientCertificate: false } : {};
+  if (!ssl.oneWayTls) return isVerified ? { requireClientCertificate: true } : {};
+  return isVerified || namesRootCa(ssl, world) ? { requireClientCertificate: false } : {};
+}
+
+function namesRootCa({ sslSecrets }: SslConfig, world: World): boolean {
+  if (sslSecrets.case === "sslFiles") return sslSecrets.value.rootCa !== "";
+  if (sslSecrets.case !== "secretRef") return false;
+  const kind = world.get("Secret", sslSecrets.value)?.spec?.kind;
+  return kind?.case === "tls" && kind.value.rootCa !== "";
 }

@@ -31,6 +31,7 @@ import {
   isUsableServerName,
   type PlacedSsl,
   type SslGroup,
+  withDefaults,
 } from "./filter-chains.ts";
 import { httpChainFilters, sorted } from "./http-chain.ts";
 import { listenerOrigin } from "./listener-origin.ts";
@@ -117,8 +118,8 @@ class OneListener {
     this.gateway = gateway;
     this.context = context;
     this.name = listenerName(gateway);
-    const annotation = gateway.annotations["gateway.solo.io/isolate_vhost"];
-    this.isIsolated = context.world.settings.gateway?.isolateVirtualHostsBySslConfig === true || annotation === "true";
+    const annotated = goBool(gateway.annotations["gateway.solo.io/isolate_vhost"]);
+    this.isIsolated = annotated ?? context.world.settings.gateway?.isolateVirtualHostsBySslConfig === true;
   }
 
   build(parts: readonly AttachedPart[]): ListenerTranslation {
@@ -218,7 +219,7 @@ class OneListener {
       return [{ chain: { ...(match && { filterChainMatch: match }), filters: filters(shared) ?? [] }, by: [], part: part.path }];
     }
     if (!this.isIsolated) plan(shared, hosts);
-    return groupSsl(this.placedSsl(hosts)).flatMap((group) => {
+    return withDefaults(groupSsl(this.placedSsl(hosts)), this.defaultSsl(part)).flatMap((group) => {
       const mine = hosts.filter(({ resource }) => group.members.some((each) => each.resource === resource));
       const name = this.isIsolated ? routeConfigurationName(this.name, part.matcher, group) : shared;
       const socket = this.tls(group);
@@ -226,6 +227,15 @@ class OneListener {
       if (this.isIsolated) plan(name, mine);
       return [{ chain: this.tlsChain(group, part.matcher, socket, filters(name) ?? []), by: group.members, part: part.path }];
     });
+  }
+
+  /** What a part of a hybrid Gateway says about TLS, for what its VirtualServices or hosts leave out; its names are checked. */
+  defaultSsl(part: GatewayPart): PlacedSsl | undefined {
+    const ssl = part.matcher?.sslConfig;
+    if (ssl === undefined) return undefined;
+    const own = { ssl, resource: this.gateway.key, path: part.path.replace(/\b(http|tcp)Gateway$/, "matcher.sslConfig") };
+    const [usable = { ...own, ssl: { ...ssl, sniDomains: [] } }] = this.withUsableNames(own);
+    return usable;
   }
 
   placedSsl(hosts: readonly AttachedHost[]): PlacedSsl[] {
@@ -276,14 +286,15 @@ class OneListener {
 
   /** Undefined after the findings have been given to everybody who shares the settings. */
   tls(group: SslGroup): ChainDraft["transportSocket"] | undefined {
-    const [first] = group.members;
+    const [member] = group.members;
+    const first = member?.secrets ? { ...member, resource: member.secrets.resource, path: member.secrets.path } : member;
     const made = first && downstreamTls(first, this.context.world, this.context.secretsApart ? this.sender(first) : undefined);
     if (made?.socket) {
       this.problems.push(...made.problems);
       return made.socket;
     }
     for (const found of made?.problems ?? []) {
-      for (const { resource, path } of group.members) {
+      for (const { resource, path } of member?.secrets && first ? [first] : group.members) {
         const where = `${path}${found.path?.slice(first?.path.length ?? 0) ?? ""}`;
         const statusText = `Listener Error: SSLConfigError. Reason: ${found.message}`;
         this.problems.push({ ...found, resource, path: where, costs: "filterChain", elsewhere: isOfAnother(found), statusText });
@@ -316,6 +327,11 @@ class OneListener {
     for (const feature of plugins.features) this.extras.push(...(feature.clusters?.(undefined, context) ?? []));
     const use = useOf(TcpListenerOptionsSchema, "tcp", options, plugins.features);
     this.reportUnsupported(use.unsupported, `${part.path}.options`);
+    const defaults = this.defaultSsl(part);
+    // The names of the part are those of hosts without any.
+    const namesOf = (own: readonly string[]) => (own.length > 0 ? own : (defaults?.ssl.sniDomains ?? []));
+    if (defaults) this.needsTlsInspector = true;
+    this.checkNames(part, defaults);
     const before = sorted(
       plugins.features.flatMap((feature) =>
         options ? (feature.networkFilters?.({ tcp: options }, this.featureContext(`${part.path}.options`, undefined)) ?? []) : [],
@@ -323,6 +339,8 @@ class OneListener {
     );
     return part.tcp.tcpHosts.flatMap((host, i): PlacedChain[] => {
       const path = `${part.path}.tcpHosts[${i}]`;
+      // The cluster is named by the client, in its hello.
+      if (host.destination?.destination.case === "forwardSniClusterName") this.needsTlsInspector = true;
       const made = tcpHostFilters(host, options, context, plugins.features, hasCluster ?? (() => true));
       if ("fault" in made) {
         const message = `listener ${this.name}: TcpHost error: ${made.fault}`;
@@ -339,15 +357,33 @@ class OneListener {
       const by = [{ resource: this.gateway.key, path: `${path}.sslConfig` }];
       const ssl = host.sslConfig;
       if (ssl === undefined) {
-        const match = chainMatch(undefined, part.matcher);
+        const match = chainMatch(defaults && namesOf([]), part.matcher);
         return [{ chain: { ...(match && { filterChainMatch: match }), filters }, by, part: part.path }];
       }
-      const [group] = groupSsl(this.withUsableNames({ ssl, resource: this.gateway.key, path: `${path}.sslConfig` }));
-      if (group === undefined) return [];
+      const [own] = groupSsl(this.withUsableNames({ ssl, resource: this.gateway.key, path: `${path}.sslConfig` }));
+      if (own === undefined) return [];
+      const group = { ...own, serverNames: namesOf(own.serverNames) };
       if (isPassthrough(ssl)) return [{ chain: this.tlsChain(group, part.matcher, undefined, filters), by, part: part.path }];
       const socket = this.tls(group);
       return socket ? [{ chain: this.tlsChain(group, part.matcher, socket, filters), by, part: part.path }] : [];
     });
+  }
+
+  /** A host under a name that its part does not take would never be reached. */
+  checkNames(part: TcpPart, defaults: PlacedSsl | undefined): void {
+    const taken = defaults?.ssl.sniDomains ?? [];
+    if (taken.length === 0) return;
+    const strangers = part.tcp.tcpHosts.flatMap(({ name, sslConfig }) =>
+      (sslConfig?.sniDomains ?? []).filter((each) => !taken.includes(each)).map((each) => `${name}:${each}`),
+    );
+    if (strangers.length === 0) return;
+    this.problems.push(
+      problem("error", this.gateway.key, "SniDomainUnusable", `gateway has conflicting sni domains [${strangers.join(" ")}]`, {
+        path: `${part.path}.tcpHosts`,
+        costs: "nothing",
+        hint: `the matcher takes ${taken.join(", ")}`,
+      }),
+    );
   }
 
   /** Envoy refuses ranges that are none. */
@@ -466,9 +502,15 @@ interface PlacedChain {
 /** `::`, however it is written, and IPv4 addresses as IPv6 ones. */
 const isOfBothVersions = /^[0:]+$|^::ffff:\d+\./i;
 
+/** What Go reads as a boolean; undefined where it reads none. */
+function goBool(text: string | undefined): boolean | undefined {
+  if (text === undefined || !/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(text)) return undefined;
+  return /^[1tT]/.test(text);
+}
+
 /** Only server names: the connection is chosen by them and passed on unread. */
 function isPassthrough(ssl: SslConfig): boolean {
-  return ssl.sslSecrets.case === undefined;
+  return ssl.sslSecrets.case === undefined && ssl.sniDomains.length > 0;
 }
 
 function ofWhom(resource: ResourceKey | undefined): string {

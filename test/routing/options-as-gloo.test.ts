@@ -205,3 +205,20 @@ spec:
     { header: { key: "a", value: "b" }, appendAction: "OVERWRITE_IF_EXISTS_OR_ADD" },
   ]);
 });
+
+const list = (routes: string) => `kind: RouteTable\nmetadata: {name: leaf, namespace: gloo-system}\nspec: {routes: [${routes}]}`;
+const toLeaf = "delegateAction: {ref: {name: leaf, namespace: gloo-system}}";
+
+test("methods that parent and child both ask for stand in the matcher twice", () => {
+  const { routes } = served(`{matchers: [{prefix: /a, methods: [GET]}], inheritableMatchers: true, ${toLeaf}}`, {
+    others: list("{matchers: [{prefix: /a, methods: [GET, PUT]}], directResponseAction: {status: 200}}"),
+  });
+  expect(at(routes[0], "match", "headers", 0, "safeRegexMatch", "regex")).toBe("GET|GET|PUT");
+});
+
+test("what a child says with false or an empty text wins over its parent", () => {
+  const { routes } = served(`{options: {prefixRewrite: /parent}, matchers: [{prefix: /a}], ${toLeaf}}`, {
+    others: list(`{matchers: [{prefix: /a}], options: {prefixRewrite: ""}, ${toCart}}`),
+  });
+  expect(at(routes[0], "route")).toEqual({ cluster: "cart_gloo-system" });
+});
