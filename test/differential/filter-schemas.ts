@@ -1,5 +1,7 @@
 // The configurations of filters that tests give to both data planes.
 
+import { OpenTelemetryConfigSchema } from "../../src/gen/envoy/envoy/config/trace/v3/opentelemetry_pb.js";
+import { ZipkinConfigSchema } from "../../src/gen/envoy/envoy/config/trace/v3/zipkin_pb.js";
 import { BrotliSchema } from "../../src/gen/envoy/envoy/extensions/compression/brotli/compressor/v3/brotli_pb.js";
 import { GzipSchema } from "../../src/gen/envoy/envoy/extensions/compression/gzip/compressor/v3/gzip_pb.js";
 import { ZstdSchema } from "../../src/gen/envoy/envoy/extensions/compression/zstd/compressor/v3/zstd_pb.js";
@@ -14,7 +16,10 @@ import {
 } from "../../src/gen/envoy/envoy/extensions/filters/http/compressor/v3/compressor_pb.js";
 import { CsrfPolicySchema } from "../../src/gen/envoy/envoy/extensions/filters/http/csrf/v3/csrf_pb.js";
 import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
-import { ExternalProcessorSchema, ExtProcPerRouteSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/ext_proc/v3/ext_proc_pb.js";
+import {
+  ExternalProcessorSchema,
+  ExtProcPerRouteSchema,
+} from "../../src/gen/envoy/envoy/extensions/filters/http/ext_proc/v3/ext_proc_pb.js";
 import { HTTPFaultSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import {
   FilterChainConfigPerRouteSchema,
@@ -64,6 +69,7 @@ export const filterSchemas = [
   LuaPerRouteSchema,
   LuaSchema,
   NetworkLocalRateLimitSchema,
+  OpenTelemetryConfigSchema,
   RateLimitPerRouteSchema,
   RateLimitSchema,
   SetFilterStateSchema,
@@ -71,5 +77,6 @@ export const filterSchemas = [
   TcpProxySchema,
   RBACPerRouteSchema,
   RBACSchema,
+  ZipkinConfigSchema,
   ZstdSchema,
 ] as const;

@@ -31,7 +31,7 @@ export const httpFilters: readonly AnyHttpFilter[] = [
   cors,
   guarding(csrf, { replaces: () => true }),
   guarding(extAuthz, { replaces: ({ isDisabled }) => isDisabled }),
-  extProc,
+  guarding(extProc, { replaces: ({ isDisabled }) => isDisabled }),
   fault,
   guarding(
     filterChain(() => httpFilters),

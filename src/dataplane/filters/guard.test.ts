@@ -55,10 +55,12 @@ const filterConfig = (init: object) => packAny(FilterConfigSchema, init as never
 const place = "filter_chains[0].filters[0].typed_config.http_filters[0].typed_config";
 const cure = "run with --proxy envoy to have it executed";
 
+const google = { grpcService: { targetSpecifier: { case: "googleGrpc", value: { targetUri: "a:1", statPrefix: "a" } } } } as const;
+
 test("external processing: 500 but for routes that turn it off, or let requests pass without", async () => {
   const perRoute = (override: object) => packAny(ExtProcPerRouteSchema, { override } as never);
   const { statuses, said } = await served({
-    config: packAny(ExternalProcessorSchema, {}),
+    config: packAny(ExternalProcessorSchema, google),
     routes: {
       "/off": perRoute({ case: "disabled", value: true }),
       "/filter-off": filterConfig({ disabled: true }),
@@ -71,21 +73,55 @@ test("external processing: 500 but for routes that turn it off, or let requests 
     },
   });
   expect(statuses).toEqual({ "/off": 200, "/filter-off": 200, "/lenient": 200, "/idle": 200, "/body": 500, "/": 500 });
-  expect(said).toContain(
-    `warning: the embedded data plane does not execute ${place} (guard); requests that it is about are answered with 500 (${cure})`,
-  );
-});
-
-test("external processing that may fail lets requests pass, and says so", async () => {
-  const { statuses, said } = await served({ config: packAny(ExternalProcessorSchema, { failureModeAllow: true }) });
-  expect(statuses).toEqual({ "/": 200 });
   expect(said).toEqual([
-    `warning: the embedded data plane does not execute ${place} (guard); requests pass unprocessed, as failure_mode_allow has it (${cure})`,
+    `warning: the embedded data plane does not execute ${place}.grpc_service.google_grpc; requests that it is about are answered with 500 (${cure})`,
   ]);
 });
 
+test("external processing that may fail lets requests pass, and says so", async () => {
+  const { statuses, said } = await served({ config: packAny(ExternalProcessorSchema, { ...google, failureModeAllow: true }) });
+  expect(statuses).toEqual({ "/": 200 });
+  expect(said).toEqual([
+    `warning: the embedded data plane does not execute ${place}.grpc_service.google_grpc; requests pass unprocessed, as failure_mode_allow has it (${cure})`,
+  ]);
+});
+
+test("what external processing is told of in ways that are not executed closes it, and is named", async () => {
+  const closed: readonly (readonly [string, object])[] = [
+    ["request_attributes[1]", { requestAttributes: ["request.path", "filter_state"] }],
+    ["processing_mode.request_body_mode", { processingMode: { requestBodyMode: 5 } }],
+    [
+      "metadata_options.cluster_metadata_forwarding_namespaces",
+      { metadataOptions: { clusterMetadataForwardingNamespaces: { untyped: ["a"] } } },
+    ],
+    ["on_processing_response", { onProcessingResponse: { name: "a" } }],
+  ];
+  for (const [field, more] of closed) {
+    const grpcService = { targetSpecifier: { case: "envoyGrpc", value: { clusterName: "a" } } };
+    const { statuses, said } = await served({ config: packAny(ExternalProcessorSchema, { grpcService, ...more } as never) });
+    expect({ statuses, said }).toEqual({
+      statuses: { "/": 500 },
+      said: [
+        `warning: the embedded data plane does not execute ${place}.${field}; requests that it is about are answered with 500 (${cure})`,
+      ],
+    });
+  }
+});
+
+test("rules for an external processor that cannot be read close it", async () => {
+  const { statuses, said } = await served({
+    config: packAny(ExternalProcessorSchema, {
+      ...google,
+      failureModeAllow: true,
+      mutationRules: { disallowExpression: { regex: "(" } },
+    } as never),
+  });
+  expect(statuses).toEqual({ "/": 403 });
+  expect(said.join()).toContain("missing closing )");
+});
+
 test("a status of the user's own for when processing fails", async () => {
-  const { statuses } = await served({ config: packAny(ExternalProcessorSchema, { statusOnError: { code: 503 } }) });
+  const { statuses } = await served({ config: packAny(ExternalProcessorSchema, { ...google, statusOnError: { code: 503 } }) });
   expect(statuses).toEqual({ "/": 503 });
 });
 

@@ -16,8 +16,11 @@ export const grpcStatus = { ok: 0, unknown: 2, internal: 13, unavailable: 14 } a
 
 export interface GrpcStreamListener {
   onMessage(message: Uint8Array): void;
-  /** Nothing comes any more; told once, and not to who has closed it. */
-  onEnd(status: number): void;
+  /**
+   * Nothing comes any more; told once, and not to who has closed it.
+   * @param why in Envoy's words: who it is that says so
+   */
+  onEnd(status: number, why: string): void;
 }
 
 /** How long the other side may take to end a call that we have ended. */
@@ -58,12 +61,12 @@ export class GrpcStream implements Waiter, ResponseHandler {
     const host = cluster === undefined || cluster.config.unusable !== undefined ? undefined : cluster.pick(noContext);
     if (cluster === undefined || host === undefined) {
       if (cluster !== undefined) cluster.stats.upstream_cx_none_healthy++;
-      this.#finish(grpcStatus.unavailable);
+      this.#finish(grpcStatus.unavailable, "no_healthy_upstream{no_healthy_upstream}");
       return;
     }
     if (cluster.requests >= cluster.config.limits.normal.requests) {
       cluster.stats.upstream_rq_pending_overflow++;
-      this.#finish(grpcStatus.unavailable);
+      this.#finish(grpcStatus.unavailable, "overflow");
       return;
     }
     this.#host = host;
@@ -140,7 +143,7 @@ export class GrpcStream implements Waiter, ResponseHandler {
   onResponseEnd(trailers: Headers | undefined): void {
     this.#stream = undefined;
     this.#cluster?.responses.time.observe(performance.now() - this.#startedAt);
-    this.#finish(statusOf(this.#head, trailers));
+    this.#finish(statusOf(this.#head, trailers), "via_upstream");
   }
 
   onResponseFlush(): void {}
@@ -178,12 +181,12 @@ export class GrpcStream implements Waiter, ResponseHandler {
     this.#finish(grpcStatus.ok);
   }
 
-  #finish(status: number): void {
+  #finish(status: number, why = ""): void {
     if (this.#isDone) return;
     this.#isDone = true;
     clearTimeout(this.#linger);
     this.#release();
-    if (!this.#isClosed) this.#listener.onEnd(status);
+    if (!this.#isClosed) this.#listener.onEnd(status, why);
   }
 
   #release(): void {

@@ -1,0 +1,432 @@
+// The conversation with a processor about one request and its response: one call, opened when there is something to tell, closed when both are over.
+
+import { create, fromBinary, type JsonObject, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { type Duration, durationMs as wktDurationMs } from "@bufbuild/protobuf/wkt";
+import { ExternalProcessor_RouteCacheAction as RouteAction } from "../../gen/envoy/envoy/extensions/filters/http/ext_proc/v3/ext_proc_pb.js";
+import {
+  type CommonResponse,
+  CommonResponseSchema,
+  type ImmediateResponse,
+  ProcessingRequestSchema,
+  type ProcessingResponse,
+  ProcessingResponseSchema,
+} from "../../gen/envoy/envoy/service/ext_proc/v3/external_processor_pb.js";
+import { fail, reply } from "../exchange/answers.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { findRouteAgain } from "../exchange/receive.ts";
+import type { Headers } from "../http1/headers.ts";
+import { GrpcStream, grpcStatus } from "../upstream/grpc-stream.ts";
+import type { Processing } from "./extProcConfig.ts";
+import { type HeaderView, mutateView, PlainHeaders, toldHeaders } from "./extProcHeaders.ts";
+import { isSameOverride, modesOf } from "./extProcModes.ts";
+import { RequestPort, ResponsePort } from "./extProcPorts.ts";
+import { type Desk, type Fault, Side } from "./extProcSide.ts";
+import type { BodyChange, FilteredResponse, FilterRun, Verdict } from "./http-filter.ts";
+
+const path = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
+const namespace = "envoy.filters.http.ext_proc";
+
+type Told = MessageInitShape<typeof ProcessingRequestSchema>["request"];
+
+const noResponse = create(CommonResponseSchema);
+
+export class ProcessingRun implements FilterRun, Desk {
+  readonly #processing: Processing;
+  readonly #exchange: Exchange;
+  #stream: GrpcStream | undefined;
+  #request: Side | undefined;
+  #response: Side | undefined;
+  readonly #timers = new Map<Side, NodeJS.Timeout>();
+  /** Who was given more time for what it is asked now. */
+  readonly #extended = new Set<Side>();
+  readonly #toldAttributes = new Set<Side>();
+  /** What a processor has said to show it instead. */
+  #modes: Processing["modes"];
+  #hasTold = false;
+  /** No more is told, and nobody listens. */
+  #isOver = false;
+  #linger: NodeJS.Timeout | undefined;
+
+  constructor(processing: Processing, exchange: Exchange) {
+    this.#processing = processing;
+    this.#exchange = exchange;
+    this.#modes = processing.modes;
+  }
+
+  // — what the exchange tells —
+
+  onRequest(exchange: Exchange, resume: () => void): Verdict {
+    let isGone = false;
+    let isSync = true;
+    const port = new RequestPort(exchange, () => {
+      isGone = true;
+      if (!isSync) resume();
+    });
+    const side = new Side(port, this.#modes.request, this);
+    this.#request = side;
+    const hasNoBody = exchange.requestEnded && exchange.bodySize === 0;
+    side.begin(hasNoBody && exchange.upgrade === undefined);
+    if (!hasNoBody && exchange.upgrade === undefined && !exchange.isDone) port.readBody(side);
+    isSync = false;
+    if (exchange.isDone || exchange.headSent) return "answered";
+    if (isGone) return "next";
+    exchange.client.resumeBody();
+    return "wait";
+  }
+
+  onResponse(exchange: Exchange, response: FilteredResponse): BodyChange | undefined {
+    // Its own answers are nobody's to process.
+    if (this.#isOver || exchange !== this.#exchange) return undefined;
+    const { headers, body, trailers } = this.#modes.response;
+    if (!headers && body === "none" && !trailers) return undefined;
+    return {
+      kind: "later",
+      into: (goOn) => {
+        const port = new ResponsePort(exchange, response, goOn);
+        const side = new Side(port, this.#modes.response, this);
+        this.#response = side;
+        exchange.responseStatus = response.status;
+        exchange.responseHeaders = response.headers;
+        side.begin(response.hasNoBody);
+        return port.sinkFor(side);
+      },
+    };
+  }
+
+  onEnd(): void {
+    this.#isOver = true;
+    this.#stopTimers();
+    this.#request?.drop();
+    this.#response?.drop();
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    if (this.#processing.onlyObserves) this.#linger = setTimeout(() => this.#closeStream(), this.#processing.lingerMs).unref();
+    else this.#closeStream();
+  }
+
+  // — what the sides want to tell —
+
+  get onlyObserves(): boolean {
+    return this.#processing.onlyObserves;
+  }
+  get sendsBodyEarly(): boolean {
+    return this.#processing.sendsBodyEarly;
+  }
+
+  tellHeaders(side: Side, endOfStream: boolean): boolean {
+    const headers = toldHeaders(side.port.view, this.#processing.isForwarded);
+    return this.#tell(side, { case: side.port.isRequest ? "requestHeaders" : "responseHeaders", value: { headers, endOfStream } });
+  }
+
+  tellBody(side: Side, body: Buffer, endOfStream: boolean): boolean {
+    return this.#tell(side, { case: side.port.isRequest ? "requestBody" : "responseBody", value: { body, endOfStream } });
+  }
+
+  tellTrailers(side: Side, list: Headers): boolean {
+    const trailers = toldHeaders(new PlainHeaders(list), this.#processing.isForwarded);
+    return this.#tell(side, { case: side.port.isRequest ? "requestTrailers" : "responseTrailers", value: { trailers } });
+  }
+
+  mutate(view: HeaderView, { headerMutation }: Pick<CommonResponse, "headerMutation">, how: Parameters<Desk["mutate"]>[2]): Fault {
+    if (headerMutation === undefined) return undefined;
+    const details = mutateView(view, headerMutation, this.#processing.rules, how, {
+      rejected: () => this.#count("rejected_header_mutations"),
+    });
+    return details === undefined ? undefined : { details, isSpurious: false };
+  }
+
+  clearRoute(side: Side, { clearRouteCache, headerMutation }: CommonResponse): void {
+    if (!side.port.isRequest) return;
+    if (headerMutation === undefined) {
+      if (clearRouteCache) this.#count("clear_route_cache_ignored");
+      return;
+    }
+    const action = this.#processing.routeAction;
+    if (action === RouteAction.RETAIN) {
+      if (clearRouteCache) this.#count("clear_route_cache_disabled");
+      return;
+    }
+    const clears = clearRouteCache || action === RouteAction.CLEAR;
+    if (clears && !side.headIsGone) findRouteAgain(this.#exchange);
+  }
+
+  tooLarge(side: Side): void {
+    if (side.port.isRequest) this.#answer(413, "Payload Too Large", "request_payload_too_large");
+    else this.#answer(500, "Internal Server Error", "response_payload_too_large");
+  }
+
+  #tell(side: Side, request: Told): boolean {
+    if (this.#isOver || !this.#open()) return false;
+    const { forwardedMetadata, messageMs, onlyObserves, modes } = this.#processing;
+    const message = create(ProcessingRequestSchema, {
+      request,
+      observabilityMode: onlyObserves,
+      metadataContext: { filterMetadata: this.#metadata(forwardedMetadata) },
+      attributes: this.#attributes(side),
+      ...(!this.#hasTold &&
+        !onlyObserves && {
+          protocolConfig: {
+            requestBodyMode: modes.message?.requestBodyMode ?? 0,
+            responseBodyMode: modes.message?.responseBodyMode ?? 0,
+            sendBodyWithoutWaitingForHeaderResponse: this.sendsBodyEarly,
+          },
+        }),
+    } as MessageInitShape<typeof ProcessingRequestSchema>);
+    this.#hasTold = true;
+    this.#count("stream_msgs_sent");
+    if (!onlyObserves) this.#startTimer(side, messageMs);
+    (this.#stream as GrpcStream).send(toBinary(ProcessingRequestSchema, message));
+    return !this.#isOver;
+  }
+
+  #attributes(side: Side): { [key: string]: JsonObject } {
+    const { requestAttributes, responseAttributes } = this.#processing;
+    const attributes = side.port.isRequest ? requestAttributes : responseAttributes;
+    if (attributes === undefined || this.#toldAttributes.has(side)) return {};
+    this.#toldAttributes.add(side);
+    return { [namespace]: attributes(this.#exchange) };
+  }
+
+  #metadata(namespaces: readonly string[]): { [key: string]: JsonObject } {
+    const found: { [key: string]: JsonObject } = {};
+    for (const name of namespaces) {
+      const { dynamicMetadata } = this.#exchange;
+      if (dynamicMetadata !== undefined && Object.hasOwn(dynamicMetadata, name)) found[name] = dynamicMetadata[name] as JsonObject;
+    }
+    return found;
+  }
+
+  /** False: there is no call, and what follows from that has happened. */
+  #open(): boolean {
+    if (this.#stream !== undefined) return true;
+    const { target } = this.#processing;
+    if (target === undefined) {
+      this.#onError("none");
+      return false;
+    }
+    const stream = new GrpcStream(this.#exchange.tables.cluster(target.cluster), target, path, {
+      onMessage: (bytes) => this.#onMessage(bytes),
+      onEnd: (status, why) => this.#onEnd(status, why),
+    });
+    this.#stream = stream;
+    stream.start();
+    if (this.#isOver) return false;
+    this.#count("streams_started");
+    return true;
+  }
+
+  // — what the processor says —
+
+  #onMessage(bytes: Uint8Array): void {
+    if (this.#isOver || this.#processing.onlyObserves) return;
+    let response: ProcessingResponse;
+    try {
+      response = fromBinary(ProcessingResponseSchema, bytes);
+    } catch {
+      this.#onEnd(grpcStatus.internal, "");
+      return;
+    }
+    const { overrideMessageTimeout } = response;
+    if (overrideMessageTimeout !== undefined) {
+      this.#extend(overrideMessageTimeout);
+      return;
+    }
+    this.#takeModes(response);
+    const fault = this.#dispatch(response);
+    if (fault === undefined) this.#count("stream_msgs_received");
+    else this.#onFault(fault);
+    this.#request?.port.flush();
+    this.#response?.port.flush();
+  }
+
+  #dispatch({ response, dynamicMetadata }: ProcessingResponse): Fault {
+    if (response.case !== undefined) this.#takeMetadata(dynamicMetadata);
+    switch (response.case) {
+      case "requestHeaders":
+        return this.#answeredBy(this.#request, (side) => side.onHeaders(response.value.response ?? noResponse));
+      case "responseHeaders":
+        return this.#answeredBy(this.#response, (side) => side.onHeaders(response.value.response ?? noResponse));
+      case "requestBody":
+        return this.#answeredBy(this.#request, (side) => side.onBody(response.value.response ?? noResponse));
+      case "responseBody":
+        return this.#answeredBy(this.#response, (side) => side.onBody(response.value.response ?? noResponse));
+      case "requestTrailers":
+        return this.#answeredBy(this.#request, (side) => side.onTrailers(response.value));
+      case "responseTrailers":
+        return this.#answeredBy(this.#response, (side) => side.onTrailers(response.value));
+      case "immediateResponse":
+        if (!this.#processing.takesAnswers) return { details: "unhandled_immediate_response_due_to_config_disabled_it", isSpurious: true };
+        this.#count("immediate_responses_sent");
+        this.#answerWith(response.value);
+        return undefined;
+      default:
+        return { details: "unhandled_message", isSpurious: true };
+    }
+  }
+
+  #answeredBy(side: Side | undefined, take: (side: Side) => Fault): Fault {
+    if (side === undefined || !side.hasBegun) return { details: "spurious_message", isSpurious: true };
+    const waited = side.waits;
+    this.#stopTimer(side);
+    const fault = take(side);
+    // More was shown than this was about.
+    if (fault === undefined && side.waits === waited && waited === "streamed" && !this.#isOver)
+      this.#startTimer(side, this.#processing.messageMs);
+    return fault;
+  }
+
+  #takeModes({ modeOverride, response }: ProcessingResponse): void {
+    const { takesModes, allowedModes } = this.#processing;
+    if (modeOverride === undefined || !takesModes) return;
+    const isAsked = this.#request?.waits === "headers" || this.#response?.waits === "headers";
+    if (!isAsked || (response.case !== "requestHeaders" && response.case !== "responseHeaders")) return;
+    if (allowedModes.length > 0 && !allowedModes.some((each) => isSameOverride(each, modeOverride))) return;
+    this.#modes = modesOf(modeOverride);
+    this.#request?.change(this.#modes.request);
+    this.#response?.change(this.#modes.response);
+  }
+
+  #takeMetadata(metadata: JsonObject | undefined): void {
+    for (const name of this.#processing.receivedMetadata) {
+      const said = metadata !== undefined && Object.hasOwn(metadata, name) ? metadata[name] : undefined;
+      if (typeof said !== "object" || said === null || Array.isArray(said)) continue;
+      const known = this.#exchange.dynamicMetadata;
+      this.#exchange.dynamicMetadata = { ...known, [name]: { ...known?.[name], ...said } };
+    }
+  }
+
+  // — what goes wrong —
+
+  #onFault({ details, isSpurious }: Exclude<Fault, undefined>): void {
+    this.#count(isSpurious ? "spurious_msgs_received" : "stream_msgs_received");
+    if (isSpurious && this.#processing.allowsOnError) {
+      this.#count("failure_mode_allowed");
+      this.#finish();
+    } else this.#answer(this.#processing.statusOnError, "", details);
+  }
+
+  /** The call is over. */
+  #onEnd(status: number, why: string): void {
+    if (this.#isOver) return;
+    if (status === grpcStatus.ok) {
+      this.#count("server_half_closed");
+      this.#count("streams_closed");
+      this.#stream = undefined;
+      this.#finish();
+      return;
+    }
+    this.#count("streams_failed");
+    this.#stream = undefined;
+    this.#onError(`gRPC_error_${status}${why === "" ? "" : `{${why}}`}`);
+  }
+
+  #onError(what: string): void {
+    const { allowsOnError, onlyObserves, statusOnError } = this.#processing;
+    if (allowsOnError || onlyObserves) {
+      if (allowsOnError) this.#count("failure_mode_allowed");
+      this.#finish();
+    } else this.#answer(statusOnError, "", `ext_proc_error_${what}`);
+  }
+
+  #onTimeout(): void {
+    this.#count("message_timeouts");
+    if (this.#processing.allowsOnError) {
+      this.#count("failure_mode_allowed");
+      this.#finish();
+    } else this.#answer(timeoutStatus, "", "ext_proc_error_per-message_timeout_exceeded");
+  }
+
+  #extend(duration: Duration): void {
+    const ms = wktDurationMs(duration);
+    const side = [this.#request, this.#response].find((each) => each !== undefined && this.#timers.has(each));
+    if (side === undefined || this.#extended.has(side) || ms < 1 || ms > this.#processing.mostMessageMs) {
+      this.#count("override_message_timeout_ignored");
+      return;
+    }
+    this.#count("override_message_timeout_received");
+    this.#startTimer(side, ms);
+    this.#extended.add(side);
+  }
+
+  /** Both go on without it. */
+  #finish(): void {
+    this.#isOver = true;
+    this.#stopTimers();
+    this.#closeStream();
+    for (const side of [this.#request, this.#response]) {
+      side?.release();
+      side?.port.flush();
+    }
+  }
+
+  // — answers —
+
+  #answerWith({ status, headers, body, grpcStatus: grpc, details }: ImmediateResponse): void {
+    const code = status?.code ?? 0;
+    const change = (list: Headers) => {
+      if (headers === undefined) return;
+      mutateView(new PlainHeaders(list), headers, this.#processing.rules, {}, { rejected: () => this.#count("rejected_header_mutations") });
+    };
+    const text = Buffer.from(body).toString("latin1");
+    this.#answer(code >= 200 && code <= 599 ? code : 200, text, details.replaceAll(/\s/g, "_"), {
+      change,
+      ...(grpc && { grpcStatus: grpc.status }),
+    });
+  }
+
+  #answer(status: number, body: string, details: string, options: Parameters<typeof reply>[5] = {}): void {
+    const exchange = this.#exchange;
+    const response = this.#response;
+    this.#isOver = true;
+    this.#stopTimers();
+    this.#closeStream();
+    this.#request?.drop();
+    response?.drop();
+    if (response === undefined) {
+      if (exchange.headSent) fail(exchange, status, body, "", details);
+      else reply(exchange, status, body, "", details, options);
+    } else if (response.headIsGone) {
+      exchange.responseDetails = details;
+      fail(exchange, status, body, exchange.responseFlags, details);
+    } else {
+      // Nothing of it was sent: this is the answer instead, and no filter's.
+      exchange.headSent = false;
+      reply(exchange, status, body, "", details, { ...options, isUnfiltered: true });
+    }
+  }
+
+  // — time, counters, the end —
+
+  #startTimer(side: Side, ms: number): void {
+    this.#stopTimer(side);
+    this.#timers.set(
+      side,
+      setTimeout(() => this.#onTimeout(), ms),
+    );
+  }
+
+  #stopTimer(side: Side): void {
+    clearTimeout(this.#timers.get(side));
+    this.#timers.delete(side);
+    this.#extended.delete(side);
+  }
+
+  #stopTimers(): void {
+    for (const side of this.#timers.keys()) this.#stopTimer(side);
+  }
+
+  #count(name: string): void {
+    this.#exchange.client.count(`${this.#processing.prefix}${name}`);
+  }
+
+  #closeStream(): void {
+    clearTimeout(this.#linger);
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    this.#stream = undefined;
+    stream.close();
+    this.#count("streams_closed");
+  }
+}
+
+const timeoutStatus = 504;
