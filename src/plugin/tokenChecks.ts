@@ -1,12 +1,20 @@
 // Which checks of JSON Web Tokens a request goes through, by what its virtual host and its route say: `jwt`, `jwtStaged`,
 // `jwtProvidersStaged`. The feature jwt makes the checks; the feature rbac asks for claims of the tokens that passed them.
-import type { VhostExtension } from "../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/jwt/jwt_pb.js";
+import { hash } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type Provider, ProviderSchema, type VhostExtension } from "../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/jwt/jwt_pb.js";
 import type { RouteOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
 import type { VirtualHostOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 
 export const tokenStages = ["beforeExtAuth", "afterExtAuth"] as const;
 
 export type TokenStage = (typeof tokenStages)[number];
+
+/** The names of their filters. */
+export const tokenFilters: Readonly<Record<TokenStage, string>> = {
+  beforeExtAuth: "io.solo.filters.http.jwt.before_ext_auth",
+  afterExtAuth: "io.solo.filters.http.jwt.after_ext_auth",
+};
 
 export interface TokenCheck {
   readonly spec: VhostExtension;
@@ -51,12 +59,24 @@ export function checksOfRoute({ jwtConfig }: RouteOptions, inherited: VirtualHos
 
 /**
  * Where the claims of a provider's good token stand. Each of several providers has a key of its own: Envoy goes on to the next after one whose
- * token was good and another token was not, and what that one wrote stays. A provider that is alone is told by a key beside the claims, since a
- * claim may lead to a route whose provider is another.
+ * token was good and another token was not, and what that one wrote stays. Beside the claims a mark tells whose token it was, by
+ * what the provider is: a claim may lead to a route where another one has that name, or this one another name.
  */
-export function claimsOf({ spec, claimsKey }: TokenCheck, provider: string): { readonly claims: string; readonly mark?: string } {
-  if (Object.keys(spec.providers).length > 1) return { claims: `${claimsKey}.providers.${provider}` };
-  return { claims: claimsKey, mark: `${claimsKey}.header.${provider}` };
+export function claimsOf({ spec, claimsKey }: TokenCheck, provider: string): { readonly claims: string; readonly mark: string } {
+  const written = spec.providers[provider];
+  return {
+    claims: Object.keys(spec.providers).length > 1 ? `${claimsKey}.providers.${provider}` : claimsKey,
+    mark: `${claimsKey}.header.${written ? identityOf(written) : ""}`,
+  };
+}
+
+/** Of what makes a token good. */
+function identityOf({ issuer, audiences, jwks, clockSkewSeconds }: Provider): string {
+  const bytes = toBinary(
+    ProviderSchema,
+    create(ProviderSchema, { issuer, audiences, ...(jwks && { jwks }), ...(clockSkewSeconds !== undefined && { clockSkewSeconds }) }),
+  );
+  return hash("sha256", bytes, "hex").slice(0, 12);
 }
 
 type Placed = Readonly<Partial<Record<TokenStage, Pick<TokenCheck, "spec" | "field">>>>;

@@ -7,15 +7,32 @@ import type { Route } from "../../gen/envoy/envoy/config/route/v3/route_componen
 import { FilterChainConfigPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
 import { JwtAuthenticationSchema } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import type { VirtualHostOptions } from "../../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
-import { checksOfHost, tokenStages } from "../../plugin/tokenChecks.ts";
+import { checksOfHost, tokenFilters, tokenStages } from "../../plugin/tokenChecks.ts";
 
-/** A header that holds a claim and that a route matches, where not all routes have the same checks of `filter`; undefined where all is well. */
-export function leadsPast(filter: string, routes: readonly Route[], options: VirtualHostOptions): string | undefined {
+/**
+ * A header that holds a claim and that a route matches, where not all routes have the same checks of `filter`; undefined where all is well.
+ * @param told headers that the checks of the virtual host set
+ */
+export function leadsPast(
+  filter: string,
+  routes: readonly Route[],
+  options: VirtualHostOptions,
+  told: readonly string[],
+): string | undefined {
   if (!routes.some((route) => configsOf(route).some(([name]) => name === filter))) return undefined;
-  const claims = new Set([...claimHeadersOfHost(options), ...routes.flatMap(claimHeadersOfRoute)].map((each) => each.toLowerCase()));
-  if (claims.size === 0) return undefined;
+  // Without these the route stays as it was chosen first.
+  const leading = [...claimHeadersOfHost(options), ...routes.flatMap((route) => claimHeadersOfRoute(route, isOfTokens))];
+  if (leading.length === 0) return undefined;
+  const all = [...leading, ...told, ...routes.flatMap((route) => claimHeadersOfRoute(route, (name) => name === filter))];
+  const claims = new Set(all.map((each) => each.toLowerCase()));
   const matched = routes.flatMap(({ match }) => match?.headers.map(({ name }) => name.toLowerCase()) ?? []);
   return matched.find((each) => claims.has(each));
+}
+
+const namesOfTokens = new Set(Object.values(tokenFilters));
+
+function isOfTokens(filter: string): boolean {
+  return namesOfTokens.has(filter);
 }
 
 function claimHeadersOfHost(options: VirtualHostOptions): string[] {
@@ -25,8 +42,9 @@ function claimHeadersOfHost(options: VirtualHostOptions): string[] {
     .flatMap(({ claimsToHeaders }) => claimsToHeaders.map(({ header }) => header));
 }
 
-function claimHeadersOfRoute(route: Route): string[] {
-  const chains = configsOf(route).flatMap(([, config]) => contentOf(FilterChainConfigPerRouteSchema, config) ?? []);
+function claimHeadersOfRoute(route: Route, isWanted: (filter: string) => boolean): string[] {
+  const wanted = configsOf(route).filter(([name]) => isWanted(name));
+  const chains = wanted.flatMap(([, config]) => contentOf(FilterChainConfigPerRouteSchema, config) ?? []);
   const tokens = chains
     .flatMap(({ filterChain }) => filterChain?.filters ?? [])
     .flatMap(({ typedConfig }) => (typedConfig && contentOf(JwtAuthenticationSchema, typedConfig)) ?? []);

@@ -40,7 +40,7 @@ export const extauth: Feature = {
     return [dormantChain, { place: { stage: "authn" }, filter: { name: filter, configType: typed } }];
   },
   virtualHost(host, options, context) {
-    const header = leadsPast(chainFilter, host.routes as readonly Route[], options);
+    const header = leadsPast(chainFilter, host.routes as readonly Route[], options, toldBy(options.extauth, context));
     if (header !== undefined)
       context.refuse("extauth", `claims choose the route here, by the header ${header}, and not all routes have the same AuthConfig`, {
         hint: "name the AuthConfig on the virtual host, and on no route; say with rbac who may go where",
@@ -71,12 +71,14 @@ function withoutHeaders(
   above: ExtAuthExtension | undefined,
   context: OptionContext,
 ): RouteDraft {
-  const toldBy = (options: ExtAuthExtension | undefined) =>
-    options?.spec.case === "configRef" ? headersToldBy(options.spec.value, context) : [];
-  const told = new Set(toldBy(own));
-  const unguarded = [...new Set(toldBy(above))].filter((header) => !told.has(header));
+  const told = new Set(toldBy(own, context));
+  const unguarded = [...new Set(toldBy(above, context))].filter((header) => !told.has(header));
   if (unguarded.length === 0) return route;
   return { ...route, requestHeadersToRemove: [...(route.requestHeadersToRemove ?? []), ...unguarded] };
+}
+
+function toldBy(options: ExtAuthExtension | undefined, context: OptionContext): readonly string[] {
+  return options?.spec.case === "configRef" ? headersToldBy(options.spec.value, context) : [];
 }
 
 /** An unprotected route is worse than none. */

@@ -30,6 +30,7 @@ import {
   type TokenCheck,
   type TokenChecks,
   type TokenStage,
+  tokenFilters,
   tokenStages,
 } from "../../plugin/tokenChecks.ts";
 import { providerInit } from "./provider.ts";
@@ -39,8 +40,8 @@ type ProviderInit = NonNullable<ReturnType<typeof providerInit>>;
 type RequirementInit = MessageInitShape<typeof JwtRequirementSchema>;
 
 const filters: Readonly<Record<TokenStage, { readonly name: string; readonly place: FilterPlace }>> = {
-  beforeExtAuth: { name: "io.solo.filters.http.jwt.before_ext_auth", place: { stage: "authn", position: "before" } },
-  afterExtAuth: { name: "io.solo.filters.http.jwt.after_ext_auth", place: { stage: "authn", position: "after" } },
+  beforeExtAuth: { name: tokenFilters.beforeExtAuth, place: { stage: "authn", position: "before" } },
+  afterExtAuth: { name: tokenFilters.afterExtAuth, place: { stage: "authn", position: "after" } },
 };
 
 /** The same in every listener, whatever its routes say: the first that wants tokens does not replace it. */
@@ -108,7 +109,7 @@ function chainOf(check: TokenCheck, context: OptionContext): ChainInit | undefin
   const headers = claimHeadersOf({ afterExtAuth: check });
   const providers = Object.entries(spec.providers).map(([name, provider]) => {
     const init = providerInit(provider, `${field}.providers.${name}`, context);
-    const { claims, mark = "" } = claimsOf(check, name);
+    const { claims, mark } = claimsOf(check, name);
     return [name, init && { ...withoutOthers(init, headers), payloadInMetadata: claims, headerInMetadata: mark }] as const;
   });
   if (providers.some(([, init]) => init === undefined)) return undefined;

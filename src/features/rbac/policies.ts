@@ -20,7 +20,7 @@ import { claimsOf, type TokenCheck, type TokenChecks, tokenNamespace } from "../
 
 type PolicyInit = MessageInitShape<typeof PolicySchema>;
 type PermissionInit = MessageInitShape<typeof PermissionSchema>;
-type PrincipalInit = MessageInitShape<typeof PrincipalSchema>;
+export type PrincipalInit = MessageInitShape<typeof PrincipalSchema>;
 type ValueInit = MessageInitShape<typeof ValueMatcherSchema>;
 
 export function policiesInit(
@@ -132,21 +132,27 @@ function principalOf(
     (provider === "" ? Object.keys(check.spec.providers).sort() : [provider]).map((name): PrincipalInit => {
       const { claims: key, mark } = claimsOf(check, name);
       return allOf([
-        // Each signed token says by which algorithm.
-        ...(mark === undefined ? [] : [metadata([mark, "alg"], present)]),
+        marked(mark),
         ...(asked as { path: string[]; match: ValueInit }[]).map(({ path, match }) => metadata([key, ...path], match)),
       ]);
     }),
   );
   if (ids.length === 0) return { identifier: { case: "notId", value: { identifier: { case: "any", value: true } } } };
-  return ids.length === 1 ? ids[0] : { identifier: { case: "orIds", value: { ids } } };
+  return anyOf(ids);
 }
 
-function allOf(ids: readonly PrincipalInit[]): PrincipalInit {
+export function anyOf(ids: readonly PrincipalInit[]): PrincipalInit {
+  return ids.length === 1 ? (ids[0] as PrincipalInit) : { identifier: { case: "orIds", value: { ids: [...ids] } } };
+}
+
+/** A good token of a provider: each signed token says by which algorithm. */
+export function marked(mark: string): PrincipalInit {
+  return metadata([mark, "alg"], { matchPattern: { case: "presentMatch", value: true } });
+}
+
+export function allOf(ids: readonly PrincipalInit[]): PrincipalInit {
   return ids.length === 1 ? (ids[0] as PrincipalInit) : { identifier: { case: "andIds", value: { ids: [...ids] } } };
 }
-
-const present: ValueInit = { matchPattern: { case: "presentMatch", value: true } };
 
 function metadata(path: readonly string[], value: ValueInit): PrincipalInit {
   const segments = path.map((key) => ({ segment: { case: "key" as const, value: key } }));

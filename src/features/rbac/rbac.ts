@@ -10,6 +10,7 @@ import { RBACPerRouteSchema, RBACSchema } from "../../gen/envoy/envoy/extensions
 import type { ExtensionSettings } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/rbac/rbac_pb.js";
 import type { Feature, OptionContext, PlacedFilter } from "../../plugin/feature.ts";
 import { checksOfHost, checksOfRoute, type TokenChecks } from "../../plugin/tokenChecks.ts";
+import { guarded } from "./led.ts";
 import { policiesInit } from "./policies.ts";
 
 type PerRouteInit = MessageInitShape<typeof RBACPerRouteSchema>;
@@ -32,7 +33,7 @@ export const rbac: Feature = {
   httpFilters: () => empty,
   virtualHost(host, options, context) {
     const config = options.rbac ? perRoute(options.rbac, checksOfHost(options), context) : required(context);
-    return config ? withFilterConfig(host, filter, RBACPerRouteSchema, config) : host;
+    return guarded(config ? withFilterConfig(host, filter, RBACPerRouteSchema, config) : host, filter);
   },
   route(route, options, inherited, context) {
     // Nearly all routes say nothing of it.

@@ -302,6 +302,29 @@ export const authConfigs: readonly OptionCase[] = [
     },
   },
   {
+    fact: "what an AuthConfig tells does not lead past another, where tokens have the route chosen anew",
+    options: ["virtualHost.extauth", "route.extauth"],
+    says: /claims choose the route here, by the header x-user, and not all routes have the same AuthConfig/,
+    given: ({ name }) => ({
+      objects: [
+        apiKey("ann", name, "key-of-ann", {}),
+        config("told", name, [tokens({ ...localKeys, claimsToHeaders: [{ claim: "sub", header: "X-User" }] })]),
+        authConfig("keys", name, { apiKeySecretRefs: [{ name: "ann", namespace: name }] }),
+      ],
+      virtualHost: {
+        ...ref("told", name),
+        jwtStaged: {
+          afterExtAuth: { providers: { shop: { ...shop, keepToken: true, claimsToHeaders: [{ claim: "org", header: "x-org" }] } } },
+        },
+      },
+      routes: [
+        { ...route({ options: ref("keys", name) }), matchers: [{ prefix: "/", headers: [{ name: "x-user", value: "ann" }] }] },
+        route(),
+      ],
+    }),
+    observe: async (seen) => deepEqual(await statuses(seen, "/", ofShop({ sub: "ann" })), [404]),
+  },
+  {
     fact: "what has no effect on access tokens is said, and where to find it instead",
     options: ["virtualHost.extauth"],
     says: /(?=[\s\S]*dynamicMetadataFromClaims has no effect.*\[read them from envoy\.filters\.http\.jwt_authn, under accessToken\.0)(?=[\s\S]*cacheTimeout has no effect)(?=[\s\S]*append has no effect on sub)(?=[\s\S]*localJwks: a key)/,

@@ -344,6 +344,56 @@ export const tokens: readonly OptionCase[] = [
     },
   },
   {
+    fact: "claims do not lead past the tokens of a route: what it asks for, it asks for of those who are led to it, too",
+    options: ["virtualHost.jwtStaged", "route.jwtProvidersStaged", "route.jwtStaged"],
+    given: () => {
+      const telling = { ...shop, claimsToHeaders: [{ claim: "org", header: "x-org" }] };
+      const led = (prefix: string, options: object) => ({
+        ...route({ options }, { routeAction: to("other") }),
+        matchers: [{ prefix, headers: [{ name: "x-org", value: "acme" }] }],
+      });
+      const staffOnly = { jwtProvidersStaged: after(staff) };
+      return {
+        virtualHost: { jwtStaged: { afterExtAuth: { providers: { p0: telling } } } },
+        routes: [
+          // The name of its provider is that of the other's.
+          led("/staff", staffOnly),
+          led("/anyone", { rbac: { policies: { any: policy({ role: "any" }) } }, ...staffOnly }),
+          led("/more", {
+            jwtProvidersStaged: {
+              beforeExtAuth: { providers: { staff: { ...staff, tokenSource: { headers: [{ header: "x-staff" }] } } } },
+            },
+          }),
+          led("/optional", { jwtProvidersStaged: { afterExtAuth: { providers: { staff }, validationPolicy: "ALLOW_MISSING" } } }),
+          led("/missing", { jwtProvidersStaged: { afterExtAuth: { providers: { telling }, validationPolicy: "ALLOW_MISSING" } } }),
+          led("/open", { jwtStaged: { afterExtAuth: { disable: true } } }),
+          route(),
+        ],
+      };
+    },
+    async observe({ ask }) {
+      const status = async (path: string, headers: Readonly<Record<string, string>>) => (await ask(path, { headers })).status;
+      const [acme, none, clerk] = [bearer(ofShop({ org: "acme", role: "any" })), bearer(ofShop()), bearer(ofStaff({ role: "any" }))];
+      const forged = { "x-org": "acme" };
+      const all = async (path: string) => [
+        await status(path, acme.headers),
+        await status(path, none.headers),
+        await status(path, { ...clerk.headers, ...forged }),
+        await status(path, { ...none.headers, ...forged }),
+        await status(path, forged),
+      ];
+      // Led by a claim; not led; by what the client says, with the token of the route, and with that of others; without a token.
+      deepEqual(await all("/staff"), [403, 200, 200, 401, 401]);
+      deepEqual(await all("/anyone"), [403, 200, 200, 401, 401]);
+      deepEqual(await all("/more"), [403, 200, 401, 401, 401]);
+      deepEqual(await status("/more", { ...acme.headers, "x-staff": ofStaff(), ...forged }), 200);
+      deepEqual(await all("/optional"), [200, 200, 200, 401, 200]);
+      // Without a token nobody says acme: the request is led to the route that wants one.
+      deepEqual(await all("/missing"), [200, 200, 401, 200, 403]);
+      deepEqual(await all("/open"), [200, 200, 200, 200, 200]);
+    },
+  },
+  {
     fact: "claims do not lead past API keys: where they choose the route, all routes have the same",
     options: ["virtualHost.jwtStaged", "virtualHost.extauth", "route.extauth"],
     says: /error .*claims choose the route here, by the header x-org, and not all routes have the same AuthConfig/,
