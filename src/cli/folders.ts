@@ -8,7 +8,8 @@ import { customKinds } from "../plugin/config.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { Remembered, Source, SourceBatch } from "../plugin/source.ts";
 import { filesSource } from "../sources/files/files.ts";
-import { locateInText, readText } from "../sources/read-text.ts";
+import { locateInText } from "../sources/locate-text.ts";
+import { readText } from "../sources/read-text.ts";
 import { CommandError } from "./exit.ts";
 
 export { scopeOf } from "./scope.ts";

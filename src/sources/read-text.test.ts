@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { locateInText, readText } from "./read-text.ts";
+import { locateInText } from "./locate-text.ts";
+import { readText } from "./read-text.ts";
 
 const text = `# two objects
 apiVersion: gateway.solo.io/v1

@@ -1,7 +1,8 @@
 import { toJson } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { type ApiKind, kinds } from "../model/resource.ts";
-import { locateInText, readText } from "./read-text.ts";
+import { locateInText } from "./locate-text.ts";
+import { readText } from "./read-text.ts";
 
 function read(apiVersion: string, kind: ApiKind, spec: string) {
   const text = `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: {name: a, namespace: b}\nspec:\n${spec.trim().replaceAll(/^/gm, "  ")}\n`;

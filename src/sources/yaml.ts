@@ -48,8 +48,8 @@ export interface YamlDocument {
 
 export type ParsedYaml = { readonly documents: readonly YamlDocument[] } | { readonly failure: Finding };
 
-/** Reads a text. `failure` when it is not YAML: then nothing of it can be trusted. */
-export function parseYaml(text: string): ParsedYaml {
+/** Reads a text, of which `linesBefore` are not shown here. `failure` when it is not YAML: then nothing of it can be trusted. */
+export function parseYaml(text: string, linesBefore = 0): ParsedYaml {
   if (text.length > limits.fileBytes) return { failure: tooLarge("the text is larger than 4 MiB") };
   if (hasTooManyDocuments(text)) return { failure: tooLarge(`the text has more than ${limits.documents} documents`) };
   let events: ReturnType<typeof parseEvents>;
@@ -63,7 +63,7 @@ export function parseYaml(text: string): ParsedYaml {
     }
     return { failure: explainSyntax(text, error.reason, at) };
   }
-  return { documents: new Builder(text, events).documents() };
+  return { documents: new Builder(text, events, linesBefore).documents() };
 }
 
 function tooLarge(message: string): Finding {
@@ -91,6 +91,7 @@ const leaf: Weight = { nodes: 1, aliases: 0, height: 0 };
 
 class Builder {
   readonly #text: string;
+  readonly #linesBefore: number;
   readonly #events: Events;
   #next = 0;
   #findings: Finding[] = [];
@@ -99,7 +100,8 @@ class Builder {
   #weight: Weight = leaf;
   #end = 0;
 
-  constructor(text: string, events: Events) {
+  constructor(text: string, events: Events, linesBefore: number) {
+    this.#linesBefore = linesBefore;
     this.#text = text;
     this.#events = events;
   }
@@ -211,7 +213,7 @@ class Builder {
   }
 
   #duplicate(earlier: MapEntry, later: MapEntry): void {
-    const line = this.#text.slice(0, earlier.keyStart).split("\n").length;
+    const line = this.#linesBefore + this.#text.slice(0, earlier.keyStart).split("\n").length;
     this.#find(
       "DuplicateKey",
       `the key "${later.key}" is there twice`,

@@ -5,7 +5,8 @@ import { type Problem, problem } from "../../model/problem.ts";
 import type { ResourceKey } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { Remembered } from "../../plugin/source.ts";
-import { locateInText, type TextReading } from "../read-text.ts";
+import { locateInText } from "../locate-text.ts";
+import type { TextReading } from "../read-text.ts";
 
 interface FileEntry {
   readonly text: string | undefined;

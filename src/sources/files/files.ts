@@ -7,7 +7,8 @@ import type { Registry } from "@bufbuild/protobuf";
 import type { Place } from "../../model/problem.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { Remembered, Source, SourceBatch } from "../../plugin/source.ts";
-import { locateInText, readText } from "../read-text.ts";
+import { locateInText } from "../locate-text.ts";
+import { Rereading } from "../rereading.ts";
 import { FileIndex } from "./file-index.ts";
 import { layoutOf } from "./folder.ts";
 import { FolderState } from "./folder-state.ts";
@@ -33,13 +34,12 @@ export function filesSource(folder: string, options: FilesOptions = {}): Source 
   const begin = () => {
     index = new FileIndex();
     index.remember(options.remembered ?? []);
-    return new FolderState(folder, index, (text, file) =>
-      readText(text, file, {
-        layout: layoutOf(folder, file),
-        ...(options.types && { types: options.types }),
-        ...(options.customKinds && { customKinds: options.customKinds }),
-      }),
-    );
+    const reading = new Rereading((file) => ({
+      layout: layoutOf(folder, file),
+      ...(options.types && { types: options.types }),
+      ...(options.customKinds && { customKinds: options.customKinds }),
+    }));
+    return new FolderState(folder, index, reading);
   };
   return {
     name: "files",

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Problem, problem } from "../../model/problem.ts";
 import type { SourceBatch } from "../../plugin/source.ts";
 import type { TextReading } from "../read-text.ts";
+import type { Rereading } from "../rereading.ts";
 import type { FileIndex } from "./file-index.ts";
 import { isLink, type Listing, leadsOut, listFolder, listSingleFile, readFile } from "./folder.ts";
 import { FolderWatcher } from "./watcher.ts";
@@ -35,7 +36,7 @@ interface Watched {
 export class FolderState {
   readonly #root: string;
   readonly #index: FileIndex;
-  readonly #read: (text: string, file: string) => TextReading;
+  readonly #reading: Rereading;
   readonly #watched = new Map<string, Watched>();
   readonly #missing = new Map<string, { readonly since: number }>();
   /** When to look at a file again. */
@@ -50,10 +51,10 @@ export class FolderState {
   #rootWasAway = false;
   #guard: { readonly missing: string; readonly since: number } | undefined;
 
-  constructor(root: string, index: FileIndex, read: (text: string, file: string) => TextReading) {
+  constructor(root: string, index: FileIndex, reading: Rereading) {
     this.#root = root;
     this.#index = index;
-    this.#read = read;
+    this.#reading = reading;
   }
 
   /** Everything, now, without waiting for anything to settle. */
@@ -236,7 +237,7 @@ export class FolderState {
 
   #take(file: string, watched: Watched, text: string, now: number, isFirst: boolean): void {
     const isEmptied = text.trim() === "" && this.#index.resourceCount(file) > 0 && !isFirst;
-    const reading = isEmptied ? emptied(file) : this.#read(text, file);
+    const reading = isEmptied ? emptied(file) : this.#reading.read(text, file);
     if (reading.isBroken && !isFirst) {
       if (watched.broken?.text !== text) watched.broken = { text, since: now };
       if (now - watched.broken.since < brokenMs) {
@@ -318,6 +319,7 @@ export class FolderState {
     this.#watched.delete(file);
     this.#missing.delete(file);
     this.#due.delete(file);
+    this.#reading.forget(file);
     this.#index.remove(file);
   }
 }

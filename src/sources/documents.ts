@@ -1,0 +1,30 @@
+// Where the documents of a text begin, found without parsing it: a line of `---` ends a document whatever it stands in, so what lies
+// between two of them can be read by itself.
+import { limits } from "./yaml.ts";
+
+/** A part of a text: usually one document, seldom none (comments in front of the first) or several (after `...`). */
+export interface Part {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Undefined where parts mean nothing by themselves (directives), or are more than are read. */
+export function partsOf(text: string): readonly Part[] | undefined {
+  if (text.startsWith("%") || text.includes("\n%")) return undefined;
+  const parts: Part[] = [];
+  let start = 0;
+  for (let at = text.indexOf("\n---"); at !== -1; at = text.indexOf("\n---", at + 1)) {
+    const next = text.charCodeAt(at + 4);
+    if (next > 32) continue; // "-----BEGIN" is no separator
+    parts.push({ start, end: at + 1 });
+    start = at + 1;
+  }
+  parts.push({ start, end: text.length });
+  return parts.length > limits.documents ? undefined : parts;
+}
+
+export function linesIn(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) count++;
+  return count;
+}
