@@ -9,7 +9,7 @@ import { decodeWellKnown, isWellKnown } from "./decode-well-known.ts";
 import { describe } from "./describe.ts";
 import { fieldsByName } from "./field-names.ts";
 import type { Reader } from "./reader.ts";
-import { reportUnknownField } from "./unknown-field.ts";
+import { missingSpace, reportUnknownField } from "./unknown-field.ts";
 import type { MapEntry, YamlNode } from "./yaml-node.ts";
 import { resolveScalar } from "./yaml-scalar.ts";
 
@@ -137,7 +137,11 @@ export class Decoder {
     const list: unknown[] = [];
     for (const [index, item] of node.items.entries()) {
       this.reader.path.push(index);
-      const value = isNull(item) && !takesNull(field) ? this.#nullItem(field, item) : this.#element(field, item);
+      const value = isUnreadable(item)
+        ? undefined
+        : isNull(item) && !takesNull(field)
+          ? this.#nullItem(field, item)
+          : this.#element(field, item);
       if (value !== undefined) list.push(value);
       this.reader.path.pop();
     }
@@ -181,7 +185,14 @@ export class Decoder {
     const fields = desc.fields.slice(0, 4).map((field) => field.jsonName);
     const example =
       desc.typeName === "core.solo.io.ResourceRef" && node.kind === "scalar" ? `{name: ${node.text}, namespace: …}` : undefined;
-    const hint = example ? `write ${example}` : fields.length > 0 ? `it holds fields such as ${fields.join(", ")}` : undefined;
+    const apart = node.kind === "scalar" ? missingSpace(node.text, desc) : undefined;
+    const hint = example
+      ? `write ${example}`
+      : apart !== undefined
+        ? apart
+        : fields.length > 0
+          ? `it holds fields such as ${fields.join(", ")}`
+          : undefined;
     const name = this.reader.path.findLast((segment) => typeof segment === "string") ?? desc.name;
     this.reader.error("WrongType", `"${name}" takes an object, not ${describe(node)}`, node, hint);
   }
@@ -190,6 +201,11 @@ export class Decoder {
 /** `google.protobuf.Value` is the one type with a null of its own. */
 function takesNull(field: DescField): boolean {
   return field.message?.typeName === "google.protobuf.Value" || field.enum?.typeName === "google.protobuf.NullValue";
+}
+
+/** An alias without its anchor, which is a finding already. */
+function isUnreadable(node: YamlNode): boolean {
+  return node.kind === "scalar" && node.isPlain && node.text === "" && node.end > node.start;
 }
 
 function isNull(node: YamlNode): boolean {

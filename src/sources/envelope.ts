@@ -4,6 +4,7 @@
 // Where the namespace is not written: `default` for a Kubernetes object, as kubectl would; for an object of Gloo's file mode the
 // folder's (`upstreams/<namespace>/x.yaml`), else `gloo-system`, where Gloo keeps its own.
 import type { Registry } from "@bufbuild/protobuf";
+import { catalog } from "../model/catalog.ts";
 import { type Place, type Problem, problem, type Severity } from "../model/problem.ts";
 import { type ResourceKey, resourceKey } from "../model/ref.ts";
 import { type ApiKind, type Kind, kinds, type Origin, type Resource } from "../model/resource.ts";
@@ -172,11 +173,18 @@ function readNamed(object: ObjectNode, kind: AnyKind, is: "api" | "kube", findin
     spec: reader.hasErrors ? undefined : (spec as Resource["spec"]),
     ...(custom && !reader.hasErrors && { custom }),
     version: context.versionOf(node, statuses),
-    problems: inOrder(reader.problems),
+    problems: inOrder(withoutEchoes(reader.problems)),
     origin: context.origin,
     ...(metadata.createdAt !== undefined && { createdAt: metadata.createdAt }),
   };
   return { resources: [resource], problems: [] };
+}
+
+/** That `{{ }}` without quotes is not the text that is wanted follows from what is said of it already. */
+function withoutEchoes(problems: readonly Problem[]): readonly Problem[] {
+  const placeOf = ({ at }: Problem) => at && `${at.line}:${at.column}`;
+  const maps = new Set(problems.filter(({ code }) => code === catalog.BadKey.code).map(placeOf));
+  return maps.size === 0 ? problems : problems.filter((each) => each.code !== catalog.WrongType.code || !maps.has(placeOf(each)));
 }
 
 /** As they stand in the text. */

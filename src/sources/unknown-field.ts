@@ -14,7 +14,15 @@ export function reportUnknownField(reader: Reader, desc: DescMessage, entry: Map
   reader.path.pop();
 }
 
+/** `prefix:/` is one word to YAML: a text, or a key with nothing behind it. */
+export function missingSpace(text: string, desc: DescMessage): string | undefined {
+  const [, key, value] = /^([A-Za-z_]\w*):(\S.*)$/.exec(text) ?? [];
+  return key !== undefined && fieldsByName(desc).has(key) ? `put a space after the colon: ${key}: ${value}` : undefined;
+}
+
 function hintFor(key: string, desc: DescMessage, parents: readonly DescMessage[]): string | undefined {
+  const apart = missingSpace(key, desc);
+  if (apart !== undefined) return apart;
   const near = closest(
     key,
     desc.fields.map((field) => field.jsonName),

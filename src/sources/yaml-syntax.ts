@@ -37,13 +37,17 @@ const explanations: readonly ((trip: Trip) => Explanation)[] = [
   mergeConflict,
   tab,
   template,
+  star,
   reservedCharacter,
+  otherBracket,
+  bracketInValue,
   unclosed,
+  strayBracket,
+  afterClosing,
   missingComma,
   colonInValue,
   listInValue,
-  afterQuotes,
-  strayBracket,
+  blockText,
   lineWithoutColon,
   escapeSequence,
   indentation,
@@ -61,7 +65,8 @@ function mergeConflict({ text }: Trip): Explanation {
 }
 
 function tab({ line, lineStart, reason, at }: Trip): Explanation {
-  const found = /^ *\t/.exec(line);
+  // A tab behind a colon is fine, unless a bracket opens after it that does not close on the line.
+  const found = /^ *\t/.exec(line) ?? (reason.includes("deficient indentation") ? /^[^\t#"']*\t/.exec(line) : null);
   if (!found && !reason.includes("tab character")) return undefined;
   const message = "YAML is indented by spaces; here is a tab";
   return { message, hint: "replace the tab by spaces", at: found ? lineStart + found[0].length - 1 : at };
@@ -73,10 +78,41 @@ function template({ line, lineStart }: Trip): Explanation {
   return { message: "here is a template that was not rendered", hint: "render it first, or quote the value", at: lineStart + found };
 }
 
-function reservedCharacter({ line, lineStart }: Trip): Explanation {
+/** `- *` and `[*]`: to YAML an alias that lacks its name; to whoever wrote it, most often all domains. */
+function star({ text, reason, at }: Trip): Explanation {
+  const sign = /name of an (alias|anchor) node/.exec(reason)?.[1];
+  if (sign === undefined) return undefined;
+  const [char, what] = sign === "alias" ? ["*", "repeats an anchor"] : ["&", "marks an anchor"];
+  const start = text.lastIndexOf(char, at);
+  const word = /^[^\s,\]}]*/.exec(text.slice(start, start + 80))?.[0] ?? char;
+  return { message: `to YAML, a value that begins with ${char} ${what}`, hint: `quote it, as text: "${word}"`, at: start };
+}
+
+function reservedCharacter({ text, line, lineStart, reason, at }: Trip): Explanation {
+  const inBrackets = reason.startsWith("missed comma") && /[@`%|>]/.test(text[at] ?? "") ? at : undefined;
   const found = /(?:^|[:-] )\s*([@`%])/.exec(line);
-  if (!found) return undefined;
-  return { message: `a value cannot begin with ${found[1]}`, hint: "quote it", at: lineStart + found.index + found[0].length - 1 };
+  const where = inBrackets ?? (found ? lineStart + found.index + found[0].length - 1 : undefined);
+  return where === undefined ? undefined : { message: `a value cannot begin with ${text[where]}`, hint: "quote it", at: where };
+}
+
+/** `[{a: 1]` */
+function otherBracket({ text, reason, at }: Trip): Explanation {
+  const close = text[at] ?? "";
+  const open = reason.startsWith("missed comma") && /[\]}]/.test(close) ? openBefore(text, at) : undefined;
+  if (open === undefined || text[open] === (close === "]" ? "[" : "{")) return undefined;
+  const wanted = text[open] === "[" ? "]" : "}";
+  return { message: `here is a ${close}, and the last that was opened is a ${text[open]}`, hint: `close that one first, by ${wanted}` };
+}
+
+/** `{regex: /[a-z]+}` */
+function bracketInValue({ text, reason, at }: Trip): Explanation {
+  if (!reason.startsWith("missed comma") || !/[[{]/.test(text[at] ?? "") || /[\s,[{:]/.test(text[at - 1] ?? " ")) return undefined;
+  const before = /[^\s,[{]+$/.exec(text.slice(0, at))?.[0] ?? "";
+  return {
+    message: "a value inside of brackets cannot hold brackets or commas of its own",
+    hint: "quote the value",
+    at: at - before.length,
+  };
 }
 
 function unclosed({ text, reason, at }: Trip): Explanation {
@@ -142,10 +178,22 @@ function listInValue({ reason, line, lineStart }: Trip): Explanation {
   return { message: "a list does not begin on the line of its key", hint: "put it on lines of its own", at: lineStart + found[0].length };
 }
 
-function afterQuotes({ reason, text, at }: Trip): Explanation {
-  const before = text.slice(0, at).trimEnd().at(-1);
-  if (!reason.includes("mapping entry") || (before !== '"' && before !== "'")) return undefined;
-  return { message: "here is more after the closing quote", hint: "put all of the value inside of the quotes" };
+function afterClosing({ reason, text, at }: Trip): Explanation {
+  const isNext = reason.startsWith("missed comma") && /["']/.test(text[at - 1] ?? "") && /\w/.test(text[at] ?? "");
+  if (!isNext && !reason.includes("mapping entry")) return undefined;
+  const before = text.slice(0, at).trimEnd();
+  // On this line only: what follows on the next one is a matter of indentation.
+  if (text.slice(before.length, at).includes("\n")) return undefined;
+  if (/["']$/.test(before)) return { message: "here is more after the closing quote", hint: "put all of the value inside of the quotes" };
+  if (!/[\]}]$/.test(before)) return undefined;
+  return { message: `here is more after the closing ${before.at(-1)}`, hint: "quote the whole value, if it is meant as text" };
+}
+
+function blockText({ text, reason, at }: Trip): Explanation {
+  const sign = reason.includes("line break is expected") ? /[|>][-+\d]*[ \t]*$/.exec(text.slice(0, at)) : null;
+  if (!sign) return undefined;
+  const message = `to YAML, a value that begins with ${sign[0][0]} is a text that begins on the next line`;
+  return { message, hint: "quote the value, or begin it on the next line", at: sign.index };
 }
 
 function strayBracket({ text, at }: Trip): Explanation {

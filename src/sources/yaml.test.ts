@@ -131,6 +131,18 @@ describe("syntax errors say what is wrong and where it began", () => {
     ['{"a": 1 "b": 2}', "1:12", "a comma is missing before this"],
     ["a: [b]]", "1:7", "here is a ] without its other half"],
     ["a: 'b'c", "1:7", "here is more after the closing quote"],
+    ["a: [b]c", "1:7", "here is more after the closing ]"],
+    ["a: ['b'c]", "1:8", "here is more after the closing quote"],
+    ["- *", "1:3", "to YAML, a value that begins with * repeats an anchor"],
+    ["a: [*, b]", "1:5", "to YAML, a value that begins with * repeats an anchor"],
+    ["a: &", "1:4", "to YAML, a value that begins with & marks an anchor"],
+    ["a: [@b]", "1:5", "a value cannot begin with @"],
+    ["a: [`b`]", "1:5", "a value cannot begin with `"],
+    ["a: [b, %c]", "1:8", "a value cannot begin with %"],
+    ["a: >b", "1:4", "to YAML, a value that begins with > is a text that begins on the next line"],
+    ["a: [{b: 1]", "1:10", "here is a ], and the last that was opened is a {"],
+    ["a: [{b: /[a-z]+}]", "1:9", "a value inside of brackets cannot hold brackets or commas of its own"],
+    ["a:\t[b]\nc:\n\t- d", "1:3", "YAML is indented by spaces; here is a tab"],
     ["a: - b", "1:4", "a list does not begin on the line of its key"],
   ])("%j", (text, place, message) => {
     const parsed = parseYaml(text);
@@ -141,6 +153,25 @@ describe("syntax errors say what is wrong and where it began", () => {
     expect([`${line}:${column}`, parsed.failure.message]).toEqual([place, message]);
     expect(parsed.failure.end).toBeGreaterThan(start);
   });
+});
+
+test.each([
+  ["- *", 'quote it, as text: "*"'],
+  ["- * # all", 'quote it, as text: "*"'],
+  ["a: [*, b]", 'quote it, as text: "*"'],
+  ["kind:Upstream\nmetadata:\n", "put a space after the colon"],
+])("the cure for %j", (text, hint) => {
+  const parsed = parseYaml(text);
+  expect("failure" in parsed && parsed.failure.hint).toBe(hint);
+});
+
+test.each([
+  ['a: {{ header("a") }}', "quote it: '{{ header(\"a\") }}'"],
+  ["a: {{ body }}", 'quote it: "{{ body }}"'],
+  ["a: {b: {{ .Values.b }}}", "render it first, as in: helm template . | headworks check -"],
+])("the cure for a template without quotes: %j", (text, hint) => {
+  const parsed = parseYaml(text);
+  expect("documents" in parsed && parsed.documents[0]?.findings).toMatchObject([{ reason: "BadKey", hint }]);
 });
 
 describe("limits", () => {

@@ -192,7 +192,20 @@ class Builder {
     const node = this.#node(this.#end);
     if (node.kind === "scalar") return { key: node.text, keyStart: node.start, keyEnd: node.end, isPlain: node.isPlain };
     const start = event.type === EVENT_MAPPING || event.type === EVENT_SEQUENCE ? event.start : node.start;
-    this.#find("BadKey", "a key is a single value; this is a map or a list", start, start + 1, "if this is a template, render it first");
+    const template =
+      this.#text[start - 1] === "{" && this.#text[start] === "{" ? /^\{\{[^\n]*?\}\}/.exec(this.#text.slice(start - 1)) : null;
+    if (template) {
+      const isGoTemplate = /^\{\{-?\s*[.$]/.test(template[0]);
+      const quote = template[0].includes('"') ? "'" : '"';
+      const message = "to YAML, {{ }} without quotes is a map, not text";
+      this.#find(
+        "BadKey",
+        message,
+        start - 1,
+        start - 1 + template[0].length,
+        isGoTemplate ? "render it first, as in: helm template . | headworks check -" : `quote it: ${quote}${template[0]}${quote}`,
+      );
+    } else this.#find("BadKey", "a key is a single value; this is a map or a list", start, start + 1);
     return { key: "", keyStart: start, keyEnd: start + 1, isPlain: false };
   }
 
@@ -308,7 +321,13 @@ class Builder {
   }
 
   #unknownTag(tag: string, start: number, end: number): void {
-    this.#find("UnknownTag", `the tag ${tag} is not followed here`, start, end, "remove it, and write the value itself");
+    this.#find(
+      "UnknownTag",
+      `the tag ${tag} is not followed here`,
+      start,
+      end,
+      "remove it, and write the value itself; quote it, if it is meant as text",
+    );
   }
 
   #find(reason: Reason, message: string, start: number, end: number, hint?: string): void {

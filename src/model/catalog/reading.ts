@@ -78,7 +78,8 @@ export const reading = {
   BadKey: {
     code: "HW1015",
     title: "a key that is not text",
-    help: "The keys of a map are single values. `{{ }}` of a template that was not rendered reads as such a key, too: render the template first.",
+    help: "The keys of a map are single values. `{{ }}` of a template reads as such a key, too: quote it where it is a transformation's, and render it first where it is Helm's.",
+    cure: "write a single value in front of the colon",
   },
   AmbiguousScalar: {
     code: "HW1016",
