@@ -1,5 +1,6 @@
 // The whole answer, put together when somebody asks for it.
 import type { Finding, Translation } from "../control-plane.ts";
+import { regexCure } from "../envoy/regex-cure.ts";
 import { cureOf } from "../model/catalog.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
 import type { Place, Problem } from "../model/problem.ts";
@@ -55,7 +56,7 @@ export function nearNamesOf(flow: Flow): (found: Problem) => Problem {
 
 /** A problem with its place: its own, or that of the field in the file that its resource came from. */
 export function findingOf(flow: Flow, sources: readonly Source[], found: Problem): Finding {
-  const hint = found.hint ?? cureOf(found.reason);
+  const hint = found.hint ?? regexCure(found.message) ?? cureOf(found.reason);
   const message = found.message + otherLines(flow, sources, found);
   const problem = { ...found, message, ...(hint !== undefined && { hint }) };
   if (problem.at !== undefined) return { problem, place: problem.at };
