@@ -1,6 +1,6 @@
 // HTTP filters that Gloo puts into every listener, so that options of routes find them there, and those that only make the
 // order whole: fault, cors, local rate limit, grpc-web, csrf, router. `gloo.removeUnusedFilters` leaves out all but the router
-// where nothing on the listener asks for them; options of single routes do not count there, as in Gloo.
+// where neither the listener nor any of its virtual hosts and routes asks for them.
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
 import { CorsSchema } from "../gen/envoy/envoy/extensions/filters/http/cors/v3/cors_pb.js";
@@ -9,26 +9,25 @@ import { GrpcWebSchema } from "../gen/envoy/envoy/extensions/filters/http/grpc_w
 import { RouterSchema } from "../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
 import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import type { FilterPlace } from "../model/filter-stages.ts";
-import type { Feature, ListenerContext, PlacedFilter } from "../plugin/feature.ts";
+import type { Feature, PlacedFilter } from "../plugin/feature.ts";
 
 export const faultFilter: Feature = {
   name: "faultFilter",
-  httpFilters: (_options, context) => unlessUnused(context, filterAt({ stage: "fault" }, "envoy.filters.http.fault", HTTPFaultSchema, {})),
+  httpFilters: () => [{ ...filterAt({ stage: "fault" }, "envoy.filters.http.fault", HTTPFaultSchema, {}), idle: true }],
 };
 
 export const corsFilter: Feature = {
   name: "corsFilter",
-  httpFilters: (_options, context) => unlessUnused(context, filterAt({ stage: "cors" }, "envoy.filters.http.cors", CorsSchema, {})),
+  httpFilters: () => [{ ...filterAt({ stage: "cors" }, "envoy.filters.http.cors", CorsSchema, {}), idle: true }],
 };
 
 export const grpcWeb: Feature = {
   name: "grpcWeb",
   fields: { http: ["grpcWeb"] },
   httpFilters(options, context) {
-    const isOff = options?.grpcWeb ? options.grpcWeb.disable : context.world.settings.gloo?.disableGrpcWeb === true;
-    if (isOff) return [];
-    const filter = filterAt({ stage: "authz", position: "after" }, "envoy.filters.http.grpc_web", GrpcWebSchema, {});
-    return options?.grpcWeb ? [filter] : unlessUnused(context, filter);
+    const { disableGrpcWeb, removeUnusedFilters = false } = context.world.settings.gloo ?? {};
+    const isOff = options?.grpcWeb ? options.grpcWeb.disable : (disableGrpcWeb ?? removeUnusedFilters);
+    return isOff ? [] : [filterAt({ stage: "authz", position: "after" }, "envoy.filters.http.grpc_web", GrpcWebSchema, {})];
   },
 };
 
@@ -51,8 +50,4 @@ function routerInit(options: HttpListenerOptions | undefined): MessageInitShape<
 
 function filterAt<S extends DescMessage>(place: FilterPlace, name: string, schema: S, config: MessageInitShape<S>): PlacedFilter {
   return { place, filter: { name, configType: { case: "typedConfig", value: packAny(schema, config) } } };
-}
-
-function unlessUnused({ world }: ListenerContext, filter: PlacedFilter): readonly PlacedFilter[] {
-  return world.settings.gloo?.removeUnusedFilters === true ? [] : [filter];
 }

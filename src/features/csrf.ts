@@ -17,12 +17,12 @@ export const csrf: Feature = {
   name: "csrf",
   fields: { http: ["csrf"], virtualHost: ["csrf"], route: ["csrf"], weightedDestination: ["csrf"] },
   httpFilters(options, context) {
-    if (!options?.csrf && context.world.settings.gloo?.removeUnusedFilters) return [];
     const value = packAny(
       CsrfPolicySchema,
       options?.csrf && isUsable(options.csrf, context) ? policy(options.csrf) : { filterEnabled: { defaultValue: {} } },
     );
-    return [{ place: { stage: "route" }, filter: { name: filter, configType: { case: "typedConfig", value } } }];
+    const idle = !options?.csrf;
+    return [{ place: { stage: "route" }, filter: { name: filter, configType: { case: "typedConfig", value } }, idle }];
   },
   virtualHost: (host, { csrf: options }, context) => withPolicy(host, options, context),
   route: (route, { csrf: options }, _inherited, context) => withPolicy(route, options, context),

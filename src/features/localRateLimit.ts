@@ -28,7 +28,6 @@ export const localRateLimit: Feature = {
   },
   httpFilters(options, context) {
     const settings = options?.httpLocalRatelimit;
-    if (!settings && context.world.settings.gloo?.removeUnusedFilters) return [];
     const tokenBucket = settings?.defaultLimit && bucket(settings.defaultLimit, "httpLocalRatelimit.defaultLimit", context);
     const config: LimitInit = {
       ...base,
@@ -36,7 +35,8 @@ export const localRateLimit: Feature = {
       ...settingsOf(options),
     };
     const value = packAny(LocalRateLimitSchema, config);
-    return [{ place: { stage: "authn", position: "before" }, filter: { name: filter, configType: { case: "typedConfig", value } } }];
+    const typed = { name: filter, configType: { case: "typedConfig" as const, value } };
+    return [{ place: { stage: "authn", position: "before" }, filter: typed, idle: !tokenBucket }];
   },
   networkFilters({ http, tcp }, context) {
     const [limit, field] = tcp ? [tcp.localRatelimit, "localRatelimit"] : [http?.networkLocalRatelimit, "networkLocalRatelimit"];

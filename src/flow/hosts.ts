@@ -35,6 +35,10 @@ export function siteOf({ proxy, gateway, part }: Pick<Attachment, "proxy" | "gat
   return `${proxy} ${part} ${gateway}`;
 }
 
+export function configuredKey(site: string, filter: string): string {
+  return `${site} ${filter}`;
+}
+
 export interface Hosts {
   /** The Gateways that are read, or the default one. */
   readonly gateways: Single<readonly Resource<"Gateway">[]>;
@@ -45,6 +49,8 @@ export interface Hosts {
   readonly hostsBySite: Index<SiteHost>;
   readonly hostsByOwner: Index<SiteHost>;
   readonly hostsByUse: Index<SiteHost>;
+  /** By site and filter: the HTTP filters that a host there configures, where unused ones are left out. */
+  readonly configured: Collection<true>;
   readonly sharedDomains: Collection<SharedDomain>;
   readonly sharedDomainsBySite: Index<SharedDomain>;
 }
@@ -151,6 +157,14 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
     hostsBySite: hosts.index("by site", (host) => [siteOf(host.attachment)]),
     hostsByOwner: hosts.index("by owner", (host) => host.reports.keys()),
     hostsByUse: hosts.index("by use", ({ uses }) => uses),
+    configured: graph.deriveGroups(
+      "configured filters",
+      hosts.index("by configured filter", ({ attachment, made }) =>
+        (made?.configured ?? []).map((filter) => configuredKey(siteOf(attachment), filter)),
+      ),
+      () => true as const,
+      { equals: (a, b) => a === b },
+    ),
     sharedDomains: shared,
     sharedDomainsBySite: shared.index("by site", ({ site }) => [site]),
   };
@@ -273,6 +287,7 @@ function sameHost(a: SiteHost, b: SiteHost): boolean {
   return (
     sameBytes &&
     a.made?.usesFallback === b.made?.usesFallback &&
+    sameJson(a.made?.configured, b.made?.configured) &&
     sameJson(a.made?.owners, b.made?.owners) &&
     sameJson([a.attachment, a.uses, a.unreachable], [b.attachment, b.uses, b.unreachable]) &&
     sameJson([...a.reports], [...b.reports])

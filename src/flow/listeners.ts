@@ -16,7 +16,7 @@ import { type AttachedPart, type ListenerTranslation, listenerName, listenerOf }
 import { routeConfiguration } from "../translate/route-configuration.ts";
 import { judgePorts, type PortVerdict } from "../validate/ports.ts";
 import { blocksOf, hostShards } from "./host-shards.ts";
-import { type Hosts, siteOf } from "./hosts.ts";
+import { configuredKey, type Hosts, siteOf } from "./hosts.ts";
 import { type Inputs, sameJson } from "./inputs.ts";
 import { type Made, type Replaced, type Reports, withLastGood } from "./last-good.ts";
 import type { Making } from "./making.ts";
@@ -184,9 +184,11 @@ function siteListener(
       for (const part of parts) if (part.kind === "http") checkSelection(part, version, report);
       const attached = parts.map((part, i): AttachedPart => {
         if (part.kind !== "http") return { part, hosts: [] };
-        const virtualServices = read.lookup(hosts.attachmentsBySite, siteOf({ proxy, gateway: gateway.key, part: i }));
+        const site = siteOf({ proxy, gateway: gateway.key, part: i });
+        const virtualServices = read.lookup(hosts.attachmentsBySite, site);
         return {
           part,
+          configures: (filter) => read.has(hosts.configured, configuredKey(site, filter)),
           hosts: virtualServices.map(([, { virtualService }]) => {
             const ssl = part.takesTls ? sslOf(virtualService, read, tls, replaced) : undefined;
             return { resource: virtualService, ...(ssl && { ssl }) };

@@ -128,6 +128,8 @@ export interface OptionFields {
 export interface PlacedFilter {
   readonly place: FilterPlace;
   readonly filter: HttpFilterDraft;
+  /** Does nothing unless a virtual host or route configures it: left out with `gloo.removeUnusedFilters` where none does. */
+  readonly idle?: boolean;
 }
 
 /** What the hook of AuthConfigs is given. */

@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type DelegatedHttpGateway, type DelegatedTcpGateway, MatcherSchema } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
 import { type HttpGateway, HttpGatewaySchema } from "../gen/gloo/gloo/projects/gateway/api/v1/http_gateway_pb.js";
+import { SelectorSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/core/selectors/selectors_pb.js";
 import { type HttpListenerOptions, HttpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import {
   type HttpConnectionManagerSettings,
@@ -93,4 +94,4 @@ function chosen<K extends "MatchableHttpGateway" | "MatchableTcpGateway">(
     .filter((each) => matchesLabels(labels, each.labels) && matchesExpressions(expressions, each.labels));
 }
 
-const everything = { namespaces: [], labels: {}, expressions: [] } as const;
+const everything = create(SelectorSchema);

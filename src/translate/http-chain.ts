@@ -17,7 +17,13 @@ export function httpChainFilters(
   options: HttpListenerOptions | undefined,
   features: readonly Feature[],
   context: ListenerContext,
+  /** Whether one of its virtual hosts or routes configures the filter of that name. */
+  configures: (filter: string) => boolean,
 ): NetworkFilterDraft[] {
+  const removesUnused = context.world.settings.gloo?.removeUnusedFilters === true;
+  const filters = features
+    .flatMap((feature) => feature.httpFilters?.(options, context) ?? [])
+    .filter(({ idle, filter }) => !idle || !removesUnused || configures(filter.name ?? ""));
   let manager: ConnectionManagerDraft = {
     statPrefix: "http",
     routeSpecifier: {
@@ -27,7 +33,7 @@ export function httpChainFilters(
         configSource: { resourceApiVersion: ApiVersion.V3, configSourceSpecifier: { case: "ads", value: {} } },
       },
     },
-    httpFilters: inOrder(features.flatMap((feature) => feature.httpFilters?.(options, context) ?? [])),
+    httpFilters: inOrder(filters),
   };
   for (const feature of features) if (feature.connectionManager) manager = feature.connectionManager(manager, options, context);
   const before = features.flatMap((feature) => feature.networkFilters?.({ ...(options && { http: options }) }, context) ?? []);

@@ -44,10 +44,14 @@ export interface AttachedHost {
   readonly ssl?: SslConfig;
 }
 
+export type Configures = (filter: string) => boolean;
+
 /** A part of the Gateway with its VirtualServices, in the order of their names. */
 export interface AttachedPart {
   readonly part: GatewayPart;
   readonly hosts: readonly AttachedHost[];
+  /** Whether one of these hosts, or of their routes, configures the HTTP filter of that name. Asked where unused filters are left out. */
+  readonly configures?: Configures;
 }
 
 export interface ListenerTranslation {
@@ -125,7 +129,9 @@ class OneListener {
   build(parts: readonly AttachedPart[]): ListenerTranslation {
     const { spec } = this.gateway;
     const address = this.address();
-    const chains = parts.flatMap(({ part, hosts }, i) => (part.kind === "http" ? this.httpChains(part, hosts, i) : this.tcpChains(part)));
+    const chains = parts.flatMap(({ part, hosts, configures }, i) =>
+      part.kind === "http" ? this.httpChains(part, hosts, i, configures) : this.tcpChains(part),
+    );
     const distinct = this.withoutConflicts(this.withUsableRanges(chains));
     let draft: ListenerDraft = { name: this.name, address, filterChains: distinct.map(({ chain }) => chain) };
     const options = spec?.options;
@@ -189,7 +195,7 @@ class OneListener {
     };
   }
 
-  httpChains(part: HttpPart, hosts: readonly AttachedHost[], index: number): PlacedChain[] {
+  httpChains(part: HttpPart, hosts: readonly AttachedHost[], index: number, configures: Configures = () => false): PlacedChain[] {
     const { world } = this.context;
     if (hosts.length === 0 && world.settings.gateway?.translateEmptyGateways !== true) return [];
     const options = part.http.options;
@@ -202,7 +208,7 @@ class OneListener {
       // The filters are the same for all chains with one route configuration; findings are wanted once.
       let made = filtersFor.get(name);
       if (made === undefined) {
-        made = httpChainFilters(name, options, this.context.plugins.features, context);
+        made = httpChainFilters(name, options, this.context.plugins.features, context, configures);
         filtersFor.set(name, made);
       }
       return made;

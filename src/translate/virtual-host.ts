@@ -6,7 +6,12 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { violationsOf } from "../envoy/constraints.ts";
 import { sortedMap, versionOf } from "../envoy/encode.ts";
-import { type Route, VirtualHost_TlsRequirementType, VirtualHostSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import {
+  type Route,
+  type VirtualHost,
+  VirtualHost_TlsRequirementType,
+  VirtualHostSchema,
+} from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import { type VirtualHostOptions, VirtualHostOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import { type Problem, Report } from "../model/problem.ts";
@@ -47,6 +52,8 @@ export interface EncodedVirtualHost {
   readonly owners: readonly ResourceKey[];
   /** A route leads to the fallback cluster, so its listener must be there. */
   readonly usesFallback: boolean;
+  /** The HTTP filters that it and its routes configure, by name; only where unused ones are left out. */
+  readonly configured?: readonly string[];
   /** What it was made from: kept only where one answer is wanted, since what runs would keep it for ever. */
   readonly model?: ModelVirtualHost;
 }
@@ -98,12 +105,27 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
     return done();
   }
   const fallsBack = routes.some(usesFallback);
-  if (!context.encodesLater) return done(toBinary(VirtualHostSchema, message), fallsBack);
+  const configured = context.world.settings.gloo?.removeUnusedFilters ? { configured: configuredIn(message) } : {};
+  if (!context.encodesLater) return { ...done(toBinary(VirtualHostSchema, message), fallsBack), ...configured };
   let bytes: Uint8Array | undefined;
-  return Object.defineProperty(done(undefined, fallsBack), "bytes", {
+  return Object.defineProperty({ ...done(undefined, fallsBack), ...configured }, "bytes", {
     enumerable: true,
     get: () => (bytes ??= toBinary(VirtualHostSchema, message)),
   });
+}
+
+/** The filters that are configured below the listener, by name. */
+function configuredIn({ typedPerFilterConfig, routes }: VirtualHost): readonly string[] {
+  const names = new Set(Object.keys(typedPerFilterConfig));
+  const add = (each: { readonly typedPerFilterConfig: object }) => {
+    for (const name of Object.keys(each.typedPerFilterConfig)) names.add(name);
+  };
+  for (const route of routes) {
+    add(route);
+    const to = route.action.case === "route" ? route.action.value.clusterSpecifier : undefined;
+    if (to?.case === "weightedClusters") to.value.clusters.forEach(add);
+  }
+  return [...names].sort();
 }
 
 function usesFallback({ action }: Route): boolean {

@@ -3,6 +3,7 @@
 import { clusterName } from "../../src/envoy/names.ts";
 import { worldOf } from "../../src/lib/testing/world.ts";
 import type { EnvoyResource } from "../../src/model/envoy-resource.ts";
+import type { HttpPart } from "../../src/model/gateway-part.ts";
 import type { Problem } from "../../src/model/problem.ts";
 import { parseResourceKey, type Ref, type ResourceKey } from "../../src/model/ref.ts";
 import type { Kind, Resource } from "../../src/model/resource.ts";
@@ -75,6 +76,23 @@ export function assemble(given: World, plugins: Plugins): Assembled {
       note(ports.problems.get(gateway.key) ?? []);
       const { parts, report } = partsOf(gateway, world);
       note(report.problems);
+      const encodedIn = (part: HttpPart, host: Resource<"VirtualService">, hosts: readonly Resource<"VirtualService">[]) => {
+        const routed = virtualHostOf(gateway, proxyName, host, world);
+        if (!routed.host) return { routed };
+        const verdict = judgeDomains(host, (domain) => hosts.filter((each) => claimedDomains(each).includes(domain)));
+        const made = envoyVirtualHost(routed.host, {
+          world,
+          plugins,
+          hasCluster,
+          requireTls: part.takesTls,
+          lostDomains: verdict.lost,
+          ...(part.http.options && { http: part.http.options }),
+          ...(gateway.spec?.routeOptions?.maxDirectResponseBodySizeBytes !== undefined && {
+            maxDirectResponseBytes: gateway.spec.routeOptions.maxDirectResponseBodySizeBytes,
+          }),
+        });
+        return { routed, verdict, made };
+      };
       const attached = parts.map((part): { readonly attached: AttachedPart; readonly hosts: readonly Resource<"VirtualService">[] } => {
         if (part.kind === "tcp") return { attached: { part, hosts: [] }, hosts: [] };
         checkSelection(part, world, report);
@@ -82,7 +100,11 @@ export function assemble(given: World, plugins: Plugins): Assembled {
         const served = hosts.filter((each) => each.spec?.virtualHost);
         return {
           hosts,
-          attached: { part, hosts: served.map(({ key, spec }) => ({ resource: key, ...(spec?.sslConfig && { ssl: spec.sslConfig }) })) },
+          attached: {
+            part,
+            hosts: served.map(({ key, spec }) => ({ resource: key, ...(spec?.sslConfig && { ssl: spec.sslConfig }) })),
+            configures: (filter) => served.some((each) => encodedIn(part, each, hosts).made?.configured?.includes(filter)),
+          },
         };
       });
       note(report.problems.filter((each) => !own.get(gateway.key)?.includes(each)));
@@ -105,22 +127,10 @@ export function assemble(given: World, plugins: Plugins): Assembled {
         note(gatewayDomainProblems(gateway, sharedDomains(hosts)));
         const encoded = new Map<ResourceKey, EncodedVirtualHost>();
         for (const host of hosts) {
-          const routed = virtualHostOf(gateway, proxyName, host, world);
+          const { routed, verdict, made } = encodedIn(part, host, hosts);
           for (const problems of routed.reports.values()) note(problems);
-          if (!routed.host) continue;
-          const verdict = judgeDomains(host, (domain) => hosts.filter((each) => claimedDomains(each).includes(domain)));
+          if (!made) continue;
           note(verdict.problems);
-          const made = envoyVirtualHost(routed.host, {
-            world,
-            plugins,
-            hasCluster,
-            requireTls: part.takesTls,
-            lostDomains: verdict.lost,
-            ...(part.http.options && { http: part.http.options }),
-            ...(gateway.spec?.routeOptions?.maxDirectResponseBodySizeBytes !== undefined && {
-              maxDirectResponseBytes: gateway.spec.routeOptions.maxDirectResponseBodySizeBytes,
-            }),
-          });
           note(made.problems, proxy);
           usesFallback ||= made.usesFallback;
           encoded.set(host.key, made);

@@ -222,3 +222,28 @@ test("what a child says with false or an empty text wins over its parent", () =>
   });
   expect(at(routes[0], "route")).toEqual({ cluster: "cart_gloo-system" });
 });
+
+const unusedLeftOut = { gloo: { removeUnusedFilters: true } };
+const filtersOf = (manager: JsonObject) =>
+  (manager.httpFilters as JsonObject[]).map(({ name }) => String(name)).filter((name) => !name.startsWith("io.solo."));
+
+test("where unused filters are left out, those that a virtual host or route configures stay", () => {
+  const { manager: plain } = served(`{${toCart}}`, { settings: unusedLeftOut });
+  expect(filtersOf(plain)).toEqual(["envoy.filters.http.router"]);
+  const destination = "{destination: {upstream: {name: cart, namespace: gloo-system}}, weight: 1, options: {csrf: {}}}";
+  const { manager } = served(
+    `{${toCart}, options: {cors: {allowOrigin: [a]}}}, {matchers: [{prefix: /b}], routeAction: {multi: {destinations: [${destination}]}}}`,
+    { settings: unusedLeftOut, host: "{ratelimit: {localRatelimit: {maxTokens: 1}}}" },
+  );
+  expect(filtersOf(manager)).toEqual([
+    "envoy.filters.http.cors",
+    "envoy.filters.http.local_ratelimit",
+    "envoy.filters.http.csrf",
+    "envoy.filters.http.router",
+  ]);
+});
+
+test("disableGrpcWeb: false keeps the filter, also where unused ones are left out", () => {
+  const { manager } = served(`{${toCart}}`, { settings: { gloo: { removeUnusedFilters: true, disableGrpcWeb: false } } });
+  expect(filtersOf(manager)).toEqual(["envoy.filters.http.grpc_web", "envoy.filters.http.router"]);
+});
