@@ -8,6 +8,7 @@ import { nodeHttp2 } from "../http2/node-http2.ts";
 import { type ClientConnection, type ConnectionOwner, type Peer, plainAddress } from "./client.ts";
 import { tellClosed } from "./closing.ts";
 import { Http2ClientStream } from "./http2-stream.ts";
+import { StreamTimers } from "./stream-timers.ts";
 import { tlsView } from "./tls-view.ts";
 
 /** Between the notice that no new streams will be served and the refusal of such: what is on its way is still served. */
@@ -15,6 +16,9 @@ const noticeMs = 250;
 
 /** At most, for close frames of WebSockets to leave at the very end. */
 const goodbyeMs = 500;
+
+/** Kept for streams to come, at most. */
+const mostTimers = 32;
 
 /** The highest stream that can be: a GOAWAY that ends nothing yet. */
 const lastPossibleStream = 2 ** 31 - 1;
@@ -37,6 +41,8 @@ export class Http2Connection implements ClientConnection, Peer {
   readonly #leaving = new Set<Http2ClientStream>();
   /** For the first request, or for the next one. */
   readonly #waiting = new Deadline(() => this.#onIdle());
+  /** Those that no stream uses now. */
+  readonly #timers: StreamTimers[] = [];
   #served = 0;
   #isDraining = false;
   #notice: NodeJS.Timeout | undefined;
@@ -88,6 +94,16 @@ export class Http2Connection implements ClientConnection, Peer {
     if (this.#served >= this.owner.hcm.requestsPerConnection) this.drain();
   }
 
+  takeTimers(): StreamTimers {
+    return this.#timers.pop() ?? new StreamTimers();
+  }
+
+  giveBack(timers: StreamTimers): void {
+    timers.clear();
+    if (this.#session.destroyed || this.#timers.length >= mostTimers) timers.close();
+    else this.#timers.push(timers);
+  }
+
   get tls(): TlsView | undefined {
     return this.isTls ? tlsView(this.#socket) : undefined;
   }
@@ -134,7 +150,8 @@ export class Http2Connection implements ClientConnection, Peer {
   #onClose(): void {
     clearTimeout(this.#notice);
     this.#waiting.close();
-    for (const stream of [...this.#streams]) stream.onConnectionClose();
+    for (const stream of [...this.#streams]) stream.onClose();
+    for (const timers of this.#timers.splice(0)) timers.close();
     tellClosed(this);
     this.owner.stats.downstream_cx_active--;
     this.owner.onClose(this);

@@ -3,7 +3,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import type { AccessLogger } from "../compile/access-log.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
-import { Deadline } from "../deadline.ts";
+import type { Deadline } from "../deadline.ts";
 import { sendHeaders } from "../edge.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import type { TlsView } from "../formatter.ts";
@@ -17,6 +17,16 @@ import type { ClientStream } from "./client.ts";
 import { refusalPhrase } from "./http1-response.ts";
 import type { Http2Connection } from "./http2-connection.ts";
 import { SlowBodyWatch } from "./slow-body.ts";
+import { StreamTimers } from "./stream-timers.ts";
+
+/** Of a stream that is over: whoever still sets one must not set that of another stream. */
+const noTimers = new StreamTimers();
+
+// The old generation of the heap keeps streams of node:http2 long after they are closed, and what they lead to; so that they lead here only while they
+// are open, and by way of listeners that are the same for all.
+const client = Symbol("client");
+
+type OwnedStream = ServerHttp2Stream & { [client]?: Http2ClientStream | undefined };
 
 export class Http2ClientStream implements ClientStream {
   readonly remoteAddress: string;
@@ -24,16 +34,18 @@ export class Http2ClientStream implements ClientStream {
   readonly localAddress: string;
   readonly localPort: number;
   readonly isTls: boolean;
-  readonly request = new Deadline(() => this.#exchange?.onRouteTimeout());
-  readonly try = new Deadline(() => this.#exchange?.onTryTimeout());
-  readonly idle = new Deadline(() => this.#exchange?.onIdleTimeout());
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: OwnedStream;
   readonly #connection: Http2Connection;
+  #timers: StreamTimers;
   #body: SlowBodyWatch | undefined;
   #exchange: Exchange | undefined;
   #isReading = false;
   #isBodyEnded = false;
   #hasNoBody = false;
+  /** Of a response that has begun, while nothing of it was sent: what comes in one go leaves in one go. */
+  #heldHead: readonly string[] | undefined;
+  #heldBody: Buffer[] = [];
+  #waitsForDrain = false;
   #requestTrailers: Headers | undefined;
   #trailers: Headers | undefined;
 
@@ -45,10 +57,22 @@ export class Http2ClientStream implements ClientStream {
     this.localAddress = connection.localAddress;
     this.localPort = connection.localPort;
     this.isTls = connection.isTls;
-    stream.on("error", () => undefined); // `close` follows
-    stream.on("close", () => this.#onClose());
-    stream.on("drain", () => this.#exchange?.onDownstreamDrain());
-    stream.on("wantTrailers", () => this.#endWithTrailers());
+    this.#timers = connection.takeTimers();
+    this.#stream[client] = this;
+    stream.on("error", listeners.error);
+    stream.on("close", listeners.close);
+  }
+
+  get request(): Deadline {
+    return this.#timers.request;
+  }
+
+  get try(): Deadline {
+    return this.#timers.try;
+  }
+
+  get idle(): Deadline {
+    return this.#timers.idle;
   }
 
   get serverName(): string {
@@ -85,6 +109,7 @@ export class Http2ClientStream implements ClientStream {
     if (head.expectsContinue) this.#stream.additionalHeaders({ ":status": 100 });
     const exchange = new Exchange(head, this, hcm, tables);
     this.#exchange = exchange;
+    this.#timers.exchange = exchange;
     if (!endsHere && head.upgrade === undefined) this.#readBody(hcm);
     exchange.begin();
   }
@@ -94,23 +119,27 @@ export class Http2ClientStream implements ClientStream {
     this.#body = new SlowBodyWatch(() => this.#exchange?.onIdleTimeout());
     this.#body.start(hcm);
     this.#listen();
-    stream.on("trailers", (...[, , list = []]: [unknown, number, string[]?]) => {
-      this.#requestTrailers = trailerList(list);
-    });
+    stream.on("trailers", listeners.trailers);
   }
 
   #listen(): void {
-    this.#stream.on("data", (data: Buffer) => {
-      this.#body?.add(data.length);
-      this.#isReading = true;
-      this.#exchange?.onBodyData(data);
-      this.#isReading = false;
-      this.#exchange?.onBodyFlush();
-    });
-    this.#stream.on("end", () => this.#onBodyEnd());
+    this.#stream.on("data", listeners.data);
+    this.#stream.on("end", listeners.end);
   }
 
-  #onBodyEnd(): void {
+  onTrailers(list: readonly string[]): void {
+    this.#requestTrailers = trailerList(list);
+  }
+
+  onData(data: Buffer): void {
+    this.#body?.add(data.length);
+    this.#isReading = true;
+    this.#exchange?.onBodyData(data);
+    this.#isReading = false;
+    this.#exchange?.onBodyFlush();
+  }
+
+  onEnd(): void {
     // Reset by the client: `close` tells.
     if (this.#stream.aborted || this.#stream.rstCode !== errorCodes.noError) return;
     this.#isBodyEnded = true;
@@ -137,10 +166,10 @@ export class Http2ClientStream implements ClientStream {
   }
 
   /** False when there is nobody to answer. */
-  #respond(status: number, headers: Headers, isWhole: boolean, waitForTrailers = false): boolean {
+  #respond(status: number, headers: Headers, isWhole: boolean): boolean {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed || stream.headersSent) return false;
-    stream.respond(responseList(status, headers) as never, { endStream: isWhole, waitForTrailers });
+    stream.respond(responseList(status, headers) as never, { endStream: isWhole });
     return true;
   }
 
@@ -155,31 +184,71 @@ export class Http2ClientStream implements ClientStream {
   sendHead(exchange: Exchange, head: ResponseHead): void {
     const { status, headers, contentLength } = head;
     if (exchange.isTunnel) {
-      this.#respond(200, headers, false, true);
+      this.#beginResponse(responseList(200, headers), true);
       return;
     }
     this.#hasNoBody = head.isWhole || exchange.isHead || status === 204 || status === 304;
     const list: Headers = contentLength < 0 || status === 204 ? headers : [...headers, "content-length", String(contentLength)];
-    // Even where no trailers can come: without it, node:http2 ends a stream cleanly before it resets it, and half a response would look whole.
-    this.#respond(status, list, this.#hasNoBody, !this.#hasNoBody);
+    if (this.#hasNoBody) this.#respond(status, list, true);
+    else this.#heldHead = responseList(status, list);
   }
 
   sendData(data: Buffer): void {
-    if (!this.#hasNoBody && !this.#stream.destroyed && !this.#stream.closed) this.#stream.write(data);
+    if (this.#hasNoBody) return;
+    if (this.#heldHead !== undefined) this.#heldBody.push(data);
+    else this.#write(data);
+  }
+
+  #write(data: Buffer): void {
+    if (!this.#stream.destroyed && !this.#stream.closed) this.#stream.write(data);
   }
 
   sendEnd(trailers: Headers | undefined): void {
     this.#trailers = trailers;
-    if (!this.#hasNoBody && !this.#stream.destroyed) this.#stream.end();
+    if (this.#hasNoBody) return;
+    // All of it is here, so that nothing can go wrong any more between its head and its end.
+    const last = this.#sendHeld(trailers !== undefined);
+    const stream = this.#stream;
+    if (!stream.destroyed) stream.end(stream.closed ? undefined : last);
   }
 
-  #endWithTrailers(): void {
+  /**
+   * @param waitForTrailers even where no trailers can come, as long as the end is not here: without it, node:http2 ends a stream cleanly before it resets it,
+   *   and half a response would look whole
+   */
+  #beginResponse(list: readonly string[], waitForTrailers: boolean): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed || stream.headersSent) return;
+    if (waitForTrailers) stream.on("wantTrailers", listeners.wantTrailers);
+    stream.respond(list as never, { endStream: false, waitForTrailers });
+  }
+
+  /** Sends what is held, but for the last piece of the body. */
+  #sendHeld(waitForTrailers: boolean): Buffer | undefined {
+    const head = this.#heldHead;
+    if (head === undefined) return undefined;
+    this.#heldHead = undefined;
+    this.#beginResponse(head, waitForTrailers);
+    const body = this.#heldBody;
+    const last = body.pop();
+    for (const data of body) this.#write(data);
+    this.#heldBody = [];
+    return last;
+  }
+
+  onWantTrailers(): void {
     const stream = this.#stream;
     if (!stream.closed && !stream.destroyed) stream.sendTrailers(trailerObject(this.#trailers));
   }
 
   flush(): boolean {
-    return !this.#stream.writableNeedDrain;
+    const last = this.#sendHeld(true);
+    if (last !== undefined) this.#write(last);
+    const stream = this.#stream;
+    if (!stream.writableNeedDrain) return true;
+    if (!this.#waitsForDrain) stream.on("drain", listeners.drain);
+    this.#waitsForDrain = true;
+    return false;
   }
 
   pauseBody(): void {
@@ -198,6 +267,7 @@ export class Http2ClientStream implements ClientStream {
   }
 
   abort(): void {
+    this.flush();
     if (!this.#stream.closed) this.#stream.close(errorCodes.internalError);
   }
 
@@ -226,10 +296,10 @@ export class Http2ClientStream implements ClientStream {
   }
 
   #closeTimers(): void {
-    this.request.close();
-    this.try.close();
-    this.idle.close();
     this.#body?.close();
+    if (this.#timers === noTimers) return;
+    this.#connection.giveBack(this.#timers);
+    this.#timers = noTimers;
   }
 
   /** At the very end, a WebSocket gets its close frame, 1001: going away (RFC 6455 §7.4.1). True when it does. */
@@ -239,14 +309,38 @@ export class Http2ClientStream implements ClientStream {
     return true;
   }
 
-  onConnectionClose(): void {
-    this.#onClose();
+  onDrain(): void {
+    this.#exchange?.onDownstreamDrain();
   }
 
-  #onClose(): void {
+  /** Of the stream or of its connection. */
+  onClose(): void {
+    this.#stream[client] = undefined;
     this.#exchange?.onDownstreamClose();
     this.#exchange = undefined;
     this.#closeTimers();
     this.#connection.onStreamClose(this);
   }
 }
+
+const listeners = {
+  error: () => undefined, // `close` follows
+  close(this: OwnedStream) {
+    this[client]?.onClose();
+  },
+  drain(this: OwnedStream) {
+    this[client]?.onDrain();
+  },
+  data(this: OwnedStream, data: Buffer) {
+    this[client]?.onData(data);
+  },
+  end(this: OwnedStream) {
+    this[client]?.onEnd();
+  },
+  trailers(this: OwnedStream, ...[, , list = []]: [unknown, number, string[]?]) {
+    this[client]?.onTrailers(list);
+  },
+  wantTrailers(this: OwnedStream) {
+    this[client]?.onWantTrailers();
+  },
+};
