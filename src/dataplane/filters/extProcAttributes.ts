@@ -39,7 +39,7 @@ const known: Readonly<Record<string, Attribute>> = {
   "upstream.address": ({ upstreamHost }) => upstreamHost || undefined,
   "upstream.port": ({ pickedHost }) => pickedHost?.port,
   "upstream.request_attempt_count": ({ attempts }) => attempts,
-  "xds.cluster_name": ({ upstreamCluster }) => upstreamCluster,
+  "xds.cluster_name": ({ upstreamCluster }) => upstreamCluster || undefined,
   "xds.route_name": ({ routeName }) => routeName,
   "xds.virtual_host_name": ({ virtualHostName }) => virtualHostName,
 };

@@ -256,7 +256,6 @@ export class ProcessingRun implements FilterRun, Desk {
         return this.#answeredBy(this.#response, (side) => side.onTrailers(response.value));
       case "immediateResponse":
         if (!this.#processing.takesAnswers) return { details: "unhandled_immediate_response_due_to_config_disabled_it", isSpurious: true };
-        this.#count("immediate_responses_sent");
         this.#answerWith(response.value);
         return undefined;
       default:
@@ -377,6 +376,7 @@ export class ProcessingRun implements FilterRun, Desk {
   #answer(status: number, body: string, details: string, options: Parameters<typeof reply>[5] = {}): void {
     const exchange = this.#exchange;
     const response = this.#response;
+    this.#count("immediate_responses_sent");
     this.#isOver = true;
     this.#stopTimers();
     this.#closeStream();

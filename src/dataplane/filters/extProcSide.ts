@@ -122,7 +122,7 @@ export class Side {
       this.#waits = "headers";
       if (!this.#desk.tellHeaders(this, hasNoBody)) return;
     }
-    if (!this.#isOver && losesLength(this.#mode) && !hasNoBody) this.port.view.length = -1;
+    if (!this.#isOver && losesLength(this.#mode)) this.port.view.length = -1;
     if (!this.#mode.headers) this.#passHead();
   }
 
