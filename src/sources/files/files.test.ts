@@ -249,6 +249,15 @@ describe("a folder is read", () => {
   });
 });
 
+test("a start on thousands of files leaves turns to others, and ends at once when it is asked to", async () => {
+  for (let i = 0; i < 3_000; i++) write(`${i}.yaml`, yaml(`u${i}`));
+  const ended = new AbortController();
+  const batches = filesSource(root, { pollOnly: true }).watch(ended.signal)[Symbol.asyncIterator]();
+  const first = batches.next();
+  setTimeout(() => ended.abort(), 1);
+  expect(await first).toEqual({ done: true, value: undefined });
+});
+
 describe("every way of saving is seen soon, and applied once", () => {
   const file = () => join(root, "a.yaml");
   const saves: Record<string, (text: string) => void> = {

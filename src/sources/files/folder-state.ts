@@ -58,20 +58,32 @@ export class FolderState {
   }
 
   /** Everything, now, without waiting for anything to settle. */
-  readAll(): Listing | undefined {
-    // Each file is opened now, and tells its signature then.
-    const listing = this.#list();
-    if (!listing) return undefined;
-    for (const file of [...listing.files.keys()].sort()) this.#lookAt(file, 0, true);
-    for (const file of [...this.#index.files]) if (!listing.files.has(file) && !this.#watched.has(file)) this.#index.remove(file);
-    return listing;
+  readAll(): void {
+    for (const _ of this.#all()) {
+      // Nobody else wants a turn.
+    }
   }
 
-  #list(): Listing | undefined {
-    const steps = this.#listing(false);
-    let step = steps.next();
-    while (!step.done) step = steps.next();
-    return step.value;
+  /** As {@link readAll}, with turns for others: a signal is heard, and probes are answered. */
+  async #readAllInTurns(signal: AbortSignal): Promise<void> {
+    let turnEnds = performance.now() + sliceMs;
+    for (const _ of this.#all()) {
+      if (performance.now() < turnEnds) continue;
+      await nextTurn();
+      if (signal.aborted) return;
+      turnEnds = performance.now() + sliceMs;
+    }
+  }
+
+  *#all(): Generator<void> {
+    // Each file is opened now, and tells its signature then.
+    const listing = yield* this.#listing(false);
+    if (!listing) return;
+    for (const file of [...listing.files.keys()].sort()) {
+      this.#lookAt(file, 0, true);
+      yield;
+    }
+    for (const file of [...this.#index.files]) if (!listing.files.has(file) && !this.#watched.has(file)) this.#index.remove(file);
   }
 
   /** Lists the folder and reports what in it is not read; undefined when the folder cannot be listed. */
@@ -104,7 +116,8 @@ export class FolderState {
     signal.addEventListener("abort", stop, { once: true });
     try {
       this.#enter = (folder) => watcher.follow(folder);
-      this.readAll();
+      await this.#readAllInTurns(signal);
+      if (signal.aborted) return;
       this.#reportWatch(watcher);
       yield first();
       let nextPoll = performance.now() + this.#pollDelay(options.pollMs, watcher.isDegraded);
