@@ -284,11 +284,12 @@ class OneRoute implements RouteInMaking {
     this.isRefused = true;
     const { findings } = this.context;
     const text = `Envoy would refuse ${path}: ${message}`;
+    const hint = "correct the value; until then this route alone is out of service";
     const origin = path.startsWith("match") ? `matchers[${j}]` : originOf(path);
     if (origin.startsWith("options.")) {
       const at = optionAt(this.optionsPlace("options"), this.model.optionsAt, origin.slice("options.".length));
-      findings.add("error", at, this.model.via, "RouteRefusedByEnvoy", text, { costs: "route" });
-    } else findings.onRoute("error", this.model, origin, "RouteRefusedByEnvoy", text, { costs: "route" });
+      findings.add("error", at, this.model.via, "RouteRefusedByEnvoy", text, { costs: "route", hint });
+    } else findings.onRoute("error", this.model, origin, "RouteRefusedByEnvoy", text, { costs: "route", hint });
   }
 }
 

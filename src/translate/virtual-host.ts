@@ -101,6 +101,7 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
     const at = { resource: model.resource, path: "virtualHost" };
     findings.add("error", at, at.path, "RouteRefusedByEnvoy", `Envoy would refuse ${violation.path}: ${violation.message}`, {
       costs: "virtualHost",
+      hint: "correct the value; until then this virtual host is withheld, or stays as it was last good",
     });
     return done();
   }

@@ -203,6 +203,6 @@ export const reading = {
   WatchDegraded: {
     code: "HW1054",
     title: "changes are found by polling",
-    help: "The system allows no more file watches (on Linux: `fs.inotify.max_user_watches` and `max_user_instances`). Changes are still found, within a second, by looking at all files again and again. Raise the limit: `sysctl fs.inotify.max_user_watches=524288`.",
+    help: "The system refused to watch a folder; the message says why. Most often it allows no more file watches: on Linux raise the limit, `sysctl fs.inotify.max_user_watches=524288` (or `max_user_instances`). Where a right is missing, give the right to read the folder. Until then changes are still found, within a second or two, by looking at all files again and again.",
   },
 } as const satisfies Record<string, CatalogEntry>;

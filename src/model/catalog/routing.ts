@@ -128,9 +128,9 @@ export const routing = {
   },
   RouteRefusedByEnvoy: {
     code: "HW2040",
-    title: "a route that Envoy would refuse",
-    help: "Envoy refuses a whole route configuration for one such value, with every route in it. So this route alone is taken out: it answers as `gloo.invalidConfigPolicy` of the Settings says (404 by default), or is left out where its matcher is the cause.",
-    cure: "correct the value; until then this route alone is out of service",
+    title: "a value that Envoy would refuse",
+    help: "Envoy refuses a whole route configuration for one such value, with every route in it. So this route alone is taken out: it answers as `gloo.invalidConfigPolicy` of the Settings says (404 by default), or is left out where its matcher is the cause. On a virtual host or a Gateway, which such a value would take down whole, the virtual host is withheld, or stays as it was last good.",
+    cure: "correct the value, or leave it out",
   },
   OptionInvalid: {
     code: "HW2041",

@@ -20,7 +20,7 @@ export class FolderWatcher {
   #rescan = false;
   #noticedAt: number | undefined;
   #wake: (() => void) | undefined;
-  #isDegraded = false;
+  #degradedBy: string | undefined;
   #isClosed = false;
 
   constructor(pollOnly: boolean) {
@@ -29,7 +29,12 @@ export class FolderWatcher {
 
   /** The system refused a watch: who asks must poll. */
   get isDegraded(): boolean {
-    return this.#isDegraded;
+    return this.#degradedBy !== undefined;
+  }
+
+  /** Why, where {@link isDegraded}. */
+  get degradedBy(): string | undefined {
+    return this.#degradedBy;
   }
 
   /** Watches a folder, if it is not watched yet. */
@@ -40,9 +45,11 @@ export class FolderWatcher {
       watcher.on("error", () => this.#drop(folder));
       this.#watchers.set(folder, watcher);
     } catch (error) {
-      // ENOSPC and EMFILE: the limits of inotify. A folder that is gone by now is no reason to poll.
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "ENOENT" && code !== "ENOTDIR") this.#isDegraded = true;
+      // A folder that is gone by now is no reason to poll.
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === "ENOENT" || code === "ENOTDIR") return;
+      const isLimit = code === "ENOSPC" || code === "EMFILE";
+      this.#degradedBy ??= isLimit ? "the system allows no more file watches" : `${folder} cannot be watched: ${message}`;
     }
   }
 
@@ -57,7 +64,7 @@ export class FolderWatcher {
 
   /** Before all folders are gone through again: the system may have watches to give now. */
   tryAgain(): void {
-    this.#isDegraded = false;
+    this.#degradedBy = undefined;
   }
 
   #drop(folder: string): void {
