@@ -169,7 +169,7 @@ export class FolderState {
   }
 
   #reportWatch(watcher: FolderWatcher): void {
-    const message = "the system allows no more file watches; changes are found by polling, within a second or two";
+    const message = `${watcher.degradedBy}; changes are found by polling, within a second or two`;
     const found = watcher.isDegraded ? [problem("warning", undefined, "WatchDegraded", message)] : [];
     this.#index.setPlaceProblems(`${this.#root} (watch)`, found);
   }
