@@ -1,6 +1,6 @@
 // Where a route leads: clusters by name, and what is to say about destinations that cannot be reached.
 import type { JsonObject } from "@bufbuild/protobuf";
-import { clusterName } from "../envoy/names.ts";
+import { clusterName, imaginedService } from "../envoy/names.ts";
 import type { SubsetSpec } from "../gen/gloo/gloo/projects/gloo/api/v1/options/subset_spec_pb.js";
 import type {
   ConsulServiceDestination,
@@ -68,7 +68,7 @@ function upstreamDestination(ref: Ref, world: World, hasCluster: HasCluster): Re
 
 /** The Upstream that Gloo imagines for each port of a Service. */
 export function kubeDestinationRef({ ref, port }: KubernetesServiceDestination): Ref {
-  return { namespace: ref?.namespace ?? "", name: `kube-svc:${ref?.namespace ?? ""}-${ref?.name ?? ""}-${port}` };
+  return imaginedService(ref ?? { namespace: "", name: "" }, port);
 }
 
 function kubeDestination(destination: KubernetesServiceDestination, world: World): ResolvedDestination {

@@ -10,26 +10,27 @@ export function http2Wish(annotations: Annotations): boolean | undefined {
   return said === "true" || said === "false" ? said === "true" : undefined;
 }
 
-/** The Upstream with TLS and configuration of the annotations; `fault` says why `upstream_config` is left out. */
-export function annotated(
-  upstream: Upstream,
-  annotations: Annotations,
-  namespace: string,
-  port: number,
-): { readonly upstream: Upstream; readonly fault?: string } {
+/** The Upstream with the TLS of the annotations. */
+export function withTls(upstream: Upstream, annotations: Annotations, namespace: string, port: number): Upstream {
   const ssl = sslConfig(annotations, namespace, port);
+  if (ssl === undefined) return upstream;
+  return fromJson(UpstreamSchema, { ...(toJson(UpstreamSchema, upstream) as JsonObject), sslConfig: ssl });
+}
+
+/** The Upstream with what `upstream_config` says; `fault` says why that is left out. */
+export function configured(upstream: Upstream, annotations: Annotations): { readonly upstream: Upstream; readonly fault?: string } {
   const text = annotations["gloo.solo.io/upstream_config"];
-  if (ssl === undefined && text === undefined) return { upstream };
-  const own: JsonObject = { ...(toJson(UpstreamSchema, upstream) as JsonObject), ...(ssl && { sslConfig: ssl }) };
-  const plain = fromJson(UpstreamSchema, own);
-  if (text === undefined) return { upstream: plain };
+  if (text === undefined) return { upstream };
   try {
-    const wanted: JsonValue = JSON.parse(text);
-    if (!isObject(wanted)) throw new Error("it is not an object");
+    const written: JsonValue = JSON.parse(text);
+    if (!isObject(written)) throw new Error("it is not an object");
+    const own = toJson(UpstreamSchema, upstream) as JsonObject;
+    // What discovery needs to know its own by is not for others to say.
+    const { metadata: _, discoveryMetadata: __, discovery_metadata: ___, ...wanted } = written;
     const isDeep = annotations["gloo.solo.io/upstream_config.deep_merge"] === "true";
     return { upstream: fromJson(UpstreamSchema, isDeep ? merged(own, wanted) : { ...own, ...wanted }) };
   } catch (error) {
-    return { upstream: plain, fault: error instanceof Error ? error.message : String(error) };
+    return { upstream, fault: error instanceof Error ? error.message : String(error) };
   }
 }
 
@@ -41,7 +42,8 @@ function sslConfig(annotations: Annotations, namespace: string, port: number): J
     return forPort === undefined ? value : Number(forPort) === port ? rest : undefined;
   };
   const [secret, tlsCert, tlsKey, rootCa] = [of("secret"), of("tlsCert"), of("tlsKey"), of("rootCa")];
-  const oneWayTls = of("oneWayTls") === "true" && { oneWayTls: true };
+  const wish = of("oneWayTls");
+  const oneWayTls: JsonObject = wish ? { oneWayTls: /^(1|t|T|TRUE|true|True)$/.test(wish) } : {};
   if (secret) return { secretRef: { namespace, name: secret }, ...oneWayTls };
   if (!tlsCert && !tlsKey && !rootCa) return undefined;
   return { sslFiles: { ...(tlsCert && { tlsCert }), ...(tlsKey && { tlsKey }), ...(rootCa && { rootCa }) }, ...oneWayTls };

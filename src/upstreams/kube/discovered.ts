@@ -1,7 +1,7 @@
 // Discovery of Upstreams from Services: one for each port, named and labelled as Gloo's discovery does. Pure: whether an Upstream is
 // served from memory or also written to the cluster is for others to decide.
-import { hash } from "node:crypto";
-import { type Ref, resourceKey } from "../../model/ref.ts";
+import { serviceUpstreamName } from "../../envoy/names.ts";
+import { resourceKey } from "../../model/ref.ts";
 import type { Resource, Spec } from "../../model/resource.ts";
 import type { Annotations } from "./annotations.ts";
 import { distinctPorts, upstreamOfService, versionOfUpstream } from "./service.ts";
@@ -49,12 +49,8 @@ export function discoveredUpstreams(service: Resource<"Service">, settings: Disc
   });
 }
 
-/** Of at most 63 characters; what a name loses, it has as a hash. Routes name these, so every character counts. */
-export function discoveredName({ namespace, name }: Ref, port: number): string {
-  const whole = `${namespace}-${name}-${port}`.replaceAll(/[*/.:_ ]/g, "-").replaceAll(/[[\]\n"']/g, "");
-  const short = whole.length > 63 ? `${whole.slice(0, 31)}-${hash("md5", whole, "hex")}`.slice(0, 63) : whole;
-  return short.toLowerCase();
-}
+/** As Gloo names them. */
+export const discoveredName = serviceUpstreamName;
 
 /** What kubectl noted about the Service would mean another thing on the Upstream. */
 function withoutKubectl({ "kubectl.kubernetes.io/last-applied-configuration": _, ...others }: Annotations): Annotations {

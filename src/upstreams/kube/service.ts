@@ -1,13 +1,14 @@
 // Services of Kubernetes as an Upstream sees them. The objects are the API server's JSON; only what is read here is looked at, and
 // what does not look right is as good as not there.
 import { create, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
+import { imaginedService } from "../../envoy/names.ts";
 import { type Upstream, UpstreamSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
 import { type Problem, problem } from "../../model/problem.ts";
 import { resourceKey } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { SpecOf } from "../../plugin/upstream-type.ts";
 import type { World } from "../../plugin/world.ts";
-import { type Annotations, annotated, http2Wish } from "./annotations.ts";
+import { type Annotations, configured, http2Wish, withTls } from "./annotations.ts";
 
 export interface ServicePort {
   readonly name: string;
@@ -59,7 +60,7 @@ export function servicePort(spec: KubeSpec, service: Resource<"Service">): Servi
  */
 export function inMemoryUpstreams(service: Resource<"Service">, defaults: Annotations = {}): Resource<"Upstream">[] {
   return distinctPorts(service).map((port) => {
-    const ref = { namespace: service.ref.namespace, name: `kube-svc:${service.ref.namespace}-${service.ref.name}-${port.port}` };
+    const ref = imaginedService(service.ref, port.port);
     const { upstream, problems } = upstreamOfService(service, port, defaults);
     return {
       kind: "Upstream",
@@ -87,8 +88,7 @@ export function upstreamOfService(
   port: ServicePort,
   defaults: Annotations = {},
 ): { readonly upstream: Upstream; readonly problems: readonly Problem[] } {
-  const annotations = { ...defaults, ...service.annotations };
-  const useHttp2 = http2Wish(annotations) ?? speaksHttp2(port);
+  const useHttp2 = http2Wish(service.annotations) ?? http2Wish(defaults) ?? speaksHttp2(port);
   const plain = create(UpstreamSchema, {
     upstreamType: {
       case: "kube",
@@ -102,10 +102,26 @@ export function upstreamOfService(
     discoveryMetadata: { labels: { ...service.labels } },
     ...(useHttp2 !== undefined && { useHttp2 }),
   });
-  const { upstream, fault } = annotated(plain, annotations, service.ref.namespace, port.port);
-  if (fault === undefined) return { upstream, problems: [] };
-  const message = `the annotation gloo.solo.io/upstream_config is left out, because it cannot be read as part of an Upstream: ${fault}`;
-  return { upstream, problems: [problem("warning", service.key, "ServiceAnnotation", message)] };
+  const secured = withTls(plain, service.annotations, service.ref.namespace, port.port);
+  // First what is said of all, then what the Service says itself.
+  const general = configured(secured, defaults);
+  const { upstream, fault } = configured(general.upstream, service.annotations);
+  const problems = Object.entries({
+    "the annotation gloo.solo.io/upstream_config": fault,
+    "gloo.solo.io/upstream_config in upstreamOptions.globalAnnotations of the Settings": general.fault,
+  }).flatMap(([what, why]) =>
+    why === undefined
+      ? []
+      : [
+          problem(
+            "warning",
+            service.key,
+            "ServiceAnnotation",
+            `${what} is left out, because it cannot be read as part of an Upstream: ${why}`,
+          ),
+        ],
+  );
+  return { upstream, problems };
 }
 
 const http2Names = ["grpc", "h2", "http2"];
