@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Http2TestUpstream, http2Client, http2Upstream } from "../../src/dataplane/testing/http2.ts";
+import { type Processor, type Said, type Script, scripted, shownMessage, startProcessor } from "../../src/dataplane/testing/processor.ts";
 import { parseRaw, type RawUpstream, rawUpstream } from "../../src/dataplane/testing/raw.ts";
 import { type HcmInit, staticCluster } from "../../src/dataplane/testing/resources.ts";
 import { packAny } from "../../src/envoy/encode.ts";
@@ -15,7 +16,6 @@ import { RBACSchema } from "../../src/gen/envoy/envoy/extensions/filters/http/rb
 import { differences, outcomeOf } from "./compare.ts";
 import { directRoute, hasNoEnvoy, managerWith, toRoute } from "./filters.ts";
 import { type Planes, startPlanes } from "./planes.ts";
-import { type Processor, type Said, type Script, scripted, shownMessage, startProcessor } from "./processor.ts";
 import { request } from "./requests.ts";
 
 const name = "envoy.filters.http.ext_proc";

@@ -5,13 +5,13 @@ import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { fromBinary, fromJson, type JsonObject, toBinary, toJson } from "@bufbuild/protobuf";
-import { framed } from "../../src/dataplane/grpc-frame.ts";
-import { MessageReader } from "../../src/dataplane/sds/message-reader.ts";
 import {
   type ProcessingRequest,
   ProcessingRequestSchema,
   ProcessingResponseSchema,
-} from "../../src/gen/envoy/envoy/service/ext_proc/v3/external_processor_pb.js";
+} from "../../gen/envoy/envoy/service/ext_proc/v3/external_processor_pb.js";
+import { framed } from "../grpc-frame.ts";
+import { MessageReader } from "../sds/message-reader.ts";
 
 /** A message, a status of gRPC (0 ends the call in peace), or nothing at all; a list: one after the other. */
 export type Said = JsonObject | number | null;
