@@ -4,6 +4,7 @@
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { chunked, get, post, refused } from "../testing/hostile.ts";
 import { type RawUpstream, rawRequest, rawUpstream } from "../testing/raw.ts";
 import { allTo, listener, routeConfig, type ServedDataPlane, serve, staticCluster } from "../testing/resources.ts";
 
@@ -19,71 +20,6 @@ afterAll(async () => {
   await plane[Symbol.asyncDispose]();
   await upstream[Symbol.asyncDispose]();
 });
-
-const post = (headers: string, body = "") => `POST /p HTTP/1.1\r\nHost: a\r\n${headers}\r\n${body}`;
-const get = (headers = "", target = "/p") => `GET ${target} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`;
-const chunked = (body: string) => post("Transfer-Encoding: chunked\r\n", body);
-
-const refused: readonly (readonly [string, string, number | readonly number[]])[] = [
-  ["Content-Length and Transfer-Encoding", post("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400],
-  ["Transfer-Encoding and Content-Length", post("Transfer-Encoding: chunked\r\nContent-Length: 2\r\n", "0\r\n\r\n"), 400],
-  ["Content-Length twice", post("Content-Length: 2\r\nContent-Length: 2\r\n", "hi"), 400],
-  ["Content-Length 2, 2", post("Content-Length: 2, 2\r\n", "hi"), 400],
-  ["Content-Length +2", post("Content-Length: +2\r\n", "hi"), 400],
-  ["Content-Length -1", post("Content-Length: -1\r\n", "hi"), 400],
-  ["Content-Length 0x2", post("Content-Length: 0x2\r\n", "hi"), 400],
-  ["Content-Length empty", post("Content-Length:\r\n", "hi"), 400],
-  ["Content-Length of 20 digits", post("Content-Length: 12345678901234567890\r\n", "hi"), 400],
-  ["Content-Length with a space before the colon", post("Content-Length : 2\r\n", "hi"), 400],
-  ["Transfer-Encoding gzip, chunked", post("Transfer-Encoding: gzip, chunked\r\n"), 501],
-  ["Transfer-Encoding ,chunked", post("Transfer-Encoding: ,chunked\r\n"), 501],
-  ["Transfer-Encoding unknown", post("Transfer-Encoding: foo\r\n"), [400, 501]],
-  ["Transfer-Encoding chunked, gzip", post("Transfer-Encoding: chunked, gzip\r\n"), [400, 501]],
-  ["Transfer-Encoding twice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), [400, 501]],
-  ["Transfer-Encoding with an odd space", post("Transfer-Encoding: \xa0chunked\r\n"), [400, 501]],
-  ["Transfer-Encoding in HTTP/1.0", "POST /p HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400],
-  ["a folded Transfer-Encoding", post("Transfer-Encoding:\r\n chunked\r\n", "0\r\n\r\n"), 400],
-  ["a folded header", get("X: a\r\n b\r\n"), 400],
-  ["chunk size 0x2", chunked("0x2\r\nhi\r\n0\r\n\r\n"), 400],
-  ["chunk size with a space before", chunked(" 2\r\nhi\r\n0\r\n\r\n"), 400],
-  ["chunk size with a space behind", chunked("2 \r\nhi\r\n0\r\n\r\n"), 400],
-  ["chunk with a bare LF", chunked("2\nhi\n0\n\n"), 400],
-  ["chunk with a bad end", chunked("2\r\nhiX\r\n0\r\n\r\n"), 400],
-  ["chunk size beyond 2^64", chunked("10000000000000002\r\nhi\r\n0\r\n\r\n"), 400],
-  ["chunk extension of 64 KiB", chunked(`2;${"x".repeat(65_536)}\r\nhi\r\n0\r\n\r\n`), 400],
-  ["bare LF lines", "GET /p HTTP/1.1\nHost: a\n\n", 400],
-  ["a bare LF in a header", get("X: a\nY: b\r\n"), 400],
-  ["a bare CR in a value", get("X: b\rX-B: c\r\n"), 400],
-  ["NUL in a value", get("X: a\0b\r\n"), 400],
-  ["a header without a colon", get("X\r\n"), 400],
-  ["an empty name", get(": x\r\n"), 400],
-  ["a space before the first header", "GET /p HTTP/1.1\r\n Host: a\r\n\r\n", 400],
-  ["a name that is not ASCII", get("X\xe9: 1\r\n"), 400],
-  ["no Host", "GET /p HTTP/1.1\r\n\r\n", 400],
-  ["two Hosts", get("Host: b\r\n"), 400],
-  ["Host that is a URL", "GET /p HTTP/1.1\r\nHost: a b/c?@\r\n\r\n", 400],
-  ["Host with a user", "GET /p HTTP/1.1\r\nHost: u@evil\r\n\r\n", 400],
-  ["an empty Host", "GET /p HTTP/1.1\r\nHost:\r\n\r\n", 400],
-  ["a fragment in the target", get("", "/p#f"), 400],
-  ["a space in the target", get("", "/p q"), 400],
-  ["a target that is not ASCII", get("", "/p\xe9"), 400],
-  ["%00 in the path", get("", "/p%00q"), 400],
-  ["no version", "GET /p\r\nHost: a\r\n\r\n", 400],
-  ["HTTP/2.0 in the request line", "GET /p HTTP/2.0\r\nHost: a\r\n\r\n", [400, 505]],
-  ["HTTP/1.32", "GET /p HTTP/1.32\r\nHost: a\r\n\r\n", 400],
-  ["HTTP/1.0", "GET /p HTTP/1.0\r\nHost: a\r\n\r\n", 426],
-  ["an unknown method", "FOO /p HTTP/1.1\r\nHost: a\r\n\r\n", 400],
-  ["a method in lower case", "get /p HTTP/1.1\r\nHost: a\r\n\r\n", 400],
-  ["CONNECT", "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 405],
-  ["TRACE", "TRACE /p HTTP/1.1\r\nHost: a\r\n\r\n", 405],
-  ["Connection nominates X-Forwarded-For", get("Connection: X-Secret, X-Forwarded-For\r\n"), 400],
-  ["Connection nominates Host", get("Connection: host\r\n"), 400],
-  ["an Expect that is not known", post("Expect: 200-maybe\r\nContent-Length: 2\r\n", "hi"), 417],
-  ["a head of 70 KB", get(`X: ${"a".repeat(70_000)}\r\n`), 431],
-  ["200 headers", get(Array.from({ length: 200 }, (_, index) => `x${index}: 1\r\n`).join("")), 431],
-  ["the first bytes of TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
-  ["the preface of HTTP/2 with another end", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", 400],
-];
 
 describe("is refused, and the connection ends:", () => {
   test.each(refused)("%s", async (_, bytes, status) => {
