@@ -5,18 +5,15 @@
 import { create } from "@bufbuild/protobuf";
 import type { Route } from "../gen/gloo/gloo/projects/gateway/api/v1/virtual_service_pb.js";
 import type { Matcher } from "../gen/gloo/gloo/projects/gloo/api/v1/core/matchers/matchers_pb.js";
-import type { Destination } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
 import {
-  DestinationSchema,
   MultiDestinationSchema,
   type RouteAction,
   RouteActionSchema,
   RouteSchema,
-  WeightedDestinationSchema,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
 import { type RouteOptions, RouteOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
-import { ResourceRefSchema } from "../gen/gloo/solo-kit/api/v1/ref_pb.js";
 import type { Reason } from "../model/catalog.ts";
+import { destinationIn, destinationsIn } from "../model/destination.ts";
 import type { ProblemDetails } from "../model/problem.ts";
 import { Report } from "../model/problem.ts";
 import { formatRef, type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
@@ -269,9 +266,7 @@ function inNamespace(action: RouteAction, namespace: string): RouteAction {
       return value === destination.value ? action : create(RouteActionSchema, { destination: { case: "single", value } });
     }
     case "multi": {
-      const destinations = destination.value.destinations.map((each) =>
-        each.destination ? create(WeightedDestinationSchema, { ...each, destination: destinationIn(each.destination, namespace) }) : each,
-      );
+      const destinations = destinationsIn(destination.value.destinations, namespace);
       return create(RouteActionSchema, { destination: { case: "multi", value: create(MultiDestinationSchema, { destinations }) } });
     }
     case "upstreamGroup":
@@ -280,13 +275,4 @@ function inNamespace(action: RouteAction, namespace: string): RouteAction {
     default:
       return action;
   }
-}
-
-function destinationIn(destination: Destination, namespace: string): Destination {
-  const type = destination.destinationType;
-  if (type.case !== "upstream" || type.value.namespace !== "") return destination;
-  return create(DestinationSchema, {
-    ...destination,
-    destinationType: { case: "upstream", value: create(ResourceRefSchema, { name: type.value.name, namespace }) },
-  });
 }

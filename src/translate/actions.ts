@@ -18,6 +18,7 @@ import type {
 } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
 import type { WeightedDestinationOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/weighted_destination_options_pb.js";
 import type { Reason } from "../model/catalog.ts";
+import { destinationsOf } from "../model/destination.ts";
 import { formatRef } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { WeightedClusterDraft } from "../plugin/feature.ts";
@@ -99,7 +100,7 @@ function forward({ destination }: RouteAction, context: ActionContext): Translat
       return multi(destination.value, context);
     case "upstreamGroup": {
       const group = world.get("UpstreamGroup", destination.value);
-      if (group?.spec) return weightedClusters(group.spec.destinations, "routeAction.upstreamGroup", false, context);
+      if (group?.spec) return weightedClusters(destinationsOf(group), "routeAction.upstreamGroup", false, context);
       const message = `*v1.UpstreamGroup { ${formatRef(destination.value)} } not found`;
       return {
         action: toCluster({ case: "cluster", value: policy.replaces ? fallbackCluster : "" }),

@@ -8,6 +8,7 @@ import {
 } from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { TcpHost, WeightedDestination } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
 import type { TcpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/tcp_listener_options_pb.js";
+import { destinationsOf } from "../model/destination.ts";
 import { formatRef } from "../model/ref.ts";
 import type { Feature, ListenerContext, NetworkFilterDraft, TcpProxyDraft } from "../plugin/feature.ts";
 import type { World } from "../plugin/world.ts";
@@ -37,7 +38,7 @@ export function tcpHostFilters(
     case "upstreamGroup": {
       const group = world.get("UpstreamGroup", destination.value);
       if (!group?.spec) return { fault: `*v1.UpstreamGroup { ${formatRef(destination.value)} } not found` };
-      return weighted(group.spec.destinations, settings, world, hasCluster);
+      return weighted(destinationsOf(group), settings, world, hasCluster);
     }
     case "forwardSniClusterName": {
       const value = packAny(SniClusterSchema, {});

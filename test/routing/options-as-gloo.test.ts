@@ -247,3 +247,23 @@ test("disableGrpcWeb: false keeps the filter, also where unused ones are left ou
   const { manager } = served(`{${toCart}}`, { settings: { gloo: { removeUnusedFilters: true, disableGrpcWeb: false } } });
   expect(filtersOf(manager)).toEqual(["envoy.filters.http.grpc_web", "envoy.filters.http.router"]);
 });
+
+test("an Upstream that a group names without namespace is in that of the group", () => {
+  const { routes, said } = served("{routeAction: {upstreamGroup: {name: g, namespace: gloo-system}}}", {
+    others:
+      "kind: UpstreamGroup\nmetadata: {name: g, namespace: gloo-system}\nspec: {destinations: [{destination: {upstream: {name: cart}}, weight: 1}]}",
+  });
+  expect(said).toEqual([]);
+  expect(at(routes[0], "route", "weightedClusters", "clusters", 0, "name")).toBe("cart_gloo-system");
+});
+
+test("a group that leads to a Service that is not there says so", () => {
+  const { said } = served(`{${toCart}}`, {
+    others:
+      "kind: UpstreamGroup\nmetadata: {name: g, namespace: gloo-system}\nspec: {destinations: [{destination: {kube: {ref: {name: x, namespace: shop}, port: 80}}, weight: 1}, {destination: {}, weight: 1}]}",
+  });
+  expect(said).toEqual([
+    "error: destination # 1: upstream not found: list did not find upstream shop.kube-svc:shop-x-80",
+    "error: no destination type specified",
+  ]);
+});

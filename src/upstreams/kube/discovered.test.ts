@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { resourceKey } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
 import { discoveredName } from "./discovered.ts";
 import { inMemoryUpstreams } from "./service.ts";
@@ -8,7 +9,7 @@ function service(name: string, annotations: Record<string, string> = {}): Resour
   const spec = { spec: { ports: [{ port: 80 }] } } as unknown as NonNullable<Resource<"Service">["spec"]>;
   return {
     kind: "Service",
-    key: `Service shop/${name}`,
+    key: resourceKey("Service", ref),
     ref,
     labels: {},
     annotations,
