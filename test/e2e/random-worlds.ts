@@ -4,7 +4,7 @@ import { FieldDescriptorProto_Label, FieldDescriptorProto_Type, FileDescriptorSe
 import { envoyJson } from "../../src/admin/envoy-json.ts";
 import { builtins } from "../../src/builtins.ts";
 import { RouteConfigurationSchema } from "../../src/gen/envoy/envoy/config/route/v3/route_pb.js";
-import type { RouteSurroundings } from "../../src/lib/testing/randomRoutes.ts";
+import type { RouteSurroundings } from "../../src/lib/testing/random-routes/words.ts";
 import type { RandomWorld, WorldObject } from "../../src/lib/testing/randomWorlds.ts";
 import { object, type RealSurroundings, surroundings } from "../../src/lib/testing/surroundings.ts";
 import { typeUrls } from "../../src/model/envoy-resource.ts";
@@ -138,7 +138,7 @@ export interface Outcome {
 export async function tryOut(running: InProcess, worlds: readonly RandomWorld[], shared: readonly object[]): Promise<Outcome> {
   const [refusalsBefore, faultsBefore] = [running.refusals.length, running.faults.length];
   const objects = worlds.flatMap((world) => world.objects);
-  running.reset(...shared, ...objects);
+  running.reset(...shared, ...objects, ...worlds.flatMap((world) => world.secrets));
   await running.settled();
   return outcomeOf(running, objects, refusalsBefore, faultsBefore);
 }

@@ -5,13 +5,16 @@ import type { DescMessage, JsonObject, JsonValue } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { type ApiKind, kinds } from "../../model/resource.ts";
 import type { Flavour } from "./flavours.ts";
+import type { RouteSurroundings } from "./random-routes/words.ts";
 import { type Rules, randomMessage } from "./randomMessages.ts";
-import { type RouteSurroundings, routeRules } from "./randomRoutes.ts";
+import { routeRules } from "./randomRoutes.ts";
+import { secretsOf } from "./randomSecrets.ts";
 import { object } from "./surroundings.ts";
 
 export interface RandomWorld {
   readonly namespace: string;
   readonly objects: readonly WorldObject[];
+  readonly secrets: readonly WorldSecret[];
 }
 
 export interface WorldObject {
@@ -20,6 +23,9 @@ export interface WorldObject {
   readonly metadata: { readonly name: string; readonly namespace: string; readonly labels?: Readonly<Record<string, string>> };
   readonly spec: JsonObject;
 }
+
+/** A Secret has no spec: what is in it stands beside its metadata. */
+export type WorldSecret = Omit<WorldObject, "spec" | "kind"> & { readonly kind: "Secret" };
 
 /** How many of each kind a world has. */
 const counts = {
@@ -33,6 +39,8 @@ const counts = {
   MatchableTcpGateway: 1,
   ListenerOption: 1,
   HttpListenerOption: 1,
+  AuthConfig: 2,
+  RateLimitConfig: 2,
 } as const satisfies Partial<Record<ApiKind, number>>;
 
 export type WorldKind = keyof typeof counts;
@@ -97,7 +105,7 @@ class World {
         return { ...(object(groupOf(kind), kind, "", "", own) as WorldObject), metadata };
       }),
     );
-    return { namespace: this.namespace, objects };
+    return { namespace: this.namespace, objects, secrets: secretsOf(this.namespace, this.number, this.isWild) };
   }
 
   /** Random specs know nothing of each other: what they say about others is put right. */
@@ -215,7 +223,10 @@ class World {
   /** `table`: the number of the RouteTable that has them; below 0 for a VirtualService. Tables delegate to later ones, so that none meets itself. */
   routes(routes: JsonValue | undefined, table: number): JsonObject[] {
     return ((routes ?? []) as JsonObject[]).map((route, i) => {
-      if (!route.delegateAction) return this.isWild && this.number % 9 === 0 && i === 0 ? { ...route, matchers: [] } : route;
+      if (!route.delegateAction) {
+        if (!this.isWild) return withoutContradictions(route);
+        return this.number % 9 === 0 && i === 0 ? { ...route, matchers: [] } : route;
+      }
       const next = this.isWild && (this.number + i) % 5 === 0 ? (this.number + i) % 4 : table + 1 + ((this.number + i) % 2);
       const { redirectAction: _, options, ...rest } = route;
       const delegateAction: JsonObject =
@@ -279,6 +290,18 @@ function wildDomains(number: number): string[] {
   ][number % 12] as string[];
 }
 
+const ofForwarding = ["shadowing", "lbHash", "cors", "ratelimit", "ratelimitEarly", "ratelimitRegular", "rateLimitConfigs"];
+
+/** Options that only what is forwarded can have, and two of which one can be. */
+function withoutContradictions(route: JsonObject): JsonObject {
+  const { options } = route;
+  if (options === undefined) return route;
+  const { regexRewrite, ...others } = object_(options);
+  const kept = others.prefixRewrite === undefined && regexRewrite !== undefined ? { ...others, regexRewrite } : others;
+  const fits = Object.entries(kept).filter(([name]) => route.routeAction || !ofForwarding.includes(name));
+  return { ...route, options: Object.fromEntries(fits) };
+}
+
 function object_(value: JsonValue | undefined): JsonObject {
   return (value ?? {}) as JsonObject;
 }
@@ -289,5 +312,5 @@ function nameOf(kind: WorldKind, i: number): string {
 }
 
 function groupOf(kind: WorldKind): string {
-  return kind === "UpstreamGroup" ? "gloo.solo.io/v1" : "gateway.solo.io/v1";
+  return `${kinds[kind].group}/${kinds[kind].version}`;
 }
