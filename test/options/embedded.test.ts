@@ -1,4 +1,5 @@
-// Options that keep requests out, observed through the embedded data plane: what it does not do itself, it must not let pass.
+// Options that keep requests out, or have them changed by others, observed through the embedded data plane: what it does not do itself, it must not let
+// pass.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { withEnvoy } from "../conformance/xds/envoy.ts";
 import { services, unasked, uncounted } from "./cases/services.ts";
@@ -6,7 +7,8 @@ import { tokens } from "./cases/tokens.ts";
 import { type Served, serve } from "./harness.ts";
 
 const keys = services.filter(({ fact }) => fact.includes("API key"));
-const cases = [...tokens, ...keys, ...unasked, ...uncounted];
+const processing = services.filter(({ options }) => options.some((each) => each.includes("extProc")));
+const cases = [...tokens, ...keys, ...processing, ...unasked, ...uncounted];
 
 withEnvoy("through the embedded data plane", () => {
   let served: Served;

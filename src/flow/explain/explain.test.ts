@@ -364,7 +364,7 @@ spec:
 });
 
 test("a filter that the embedded data plane does not execute is taken to let a request pass, and is named", async () => {
-  const processor = "{grpcService: {extProcServerRef: {name: pets, namespace: shop}}}";
+  const processor = "{grpcService: {extProcServerRef: {name: pets, namespace: shop}}, requestAttributes: [filter_state]}";
   const processing = gateway.replace("httpGateway: {}", `httpGateway: {options: {extProc: ${processor}}}`);
   const host = `
 apiVersion: gateway.solo.io/v1
@@ -379,7 +379,7 @@ spec:
   const explanation = ask("/pets");
   expect(explanation.filters).toContainEqual({ name: "envoy.filters.http.ext_proc", did: "waits" });
   expect(explanation.answer).toEqual({ by: "upstream" });
-  expect(explanation.notes.join()).toMatch(/not tried here: .*ext_proc\); requests that it is about are answered with 500/);
+  expect(explanation.notes.join()).toMatch(/not tried here: .*request_attributes\[0\]; requests that it is about are answered with 500/);
 });
 
 test("the filter chain is found by the server name, and says who wrote its TLS", async () => {
