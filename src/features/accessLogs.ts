@@ -36,6 +36,8 @@ import {
 import { isIpAddress } from "../lib/ip.ts";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { Feature, ListenerContext } from "../plugin/feature.ts";
+import { listenerTlsContext } from "../plugin/listenerTls.ts";
+import { tlsSocket } from "../plugin/upstreamTls.ts";
 
 type LogInit = MessageInitShape<typeof AccessLogSchema>;
 
@@ -82,7 +84,14 @@ function logOf(log: AccessLog, field: string, context: ListenerContext): LogInit
     case "grpcService":
       return [{ ...placed, name: "envoy.access_loggers.http_grpc", configType: { case: "typedConfig", value: grpcLog(output.value) } }];
     case "openTelemetryService": {
-      const { body, attributes } = output.value;
+      const { body, attributes, logName, destination } = output.value;
+      if (logName === "" || destination.case !== "collector") {
+        const missing = logName === "" ? "log name cannot be empty" : "collector must be set";
+        context.refuse(`${field}.openTelemetryService`, `OpenTelemetry service ${missing}`, {
+          hint: "logName: store, collector: {endpoint: otel.example.com:4317}",
+        });
+        return [];
+      }
       const odd = body && oddValue(body) ? "body" : attributes?.values.some(({ value }) => oddValue(value)) ? "attributes" : undefined;
       if (odd) {
         const message = `${odd} holds a value that is no text, list or map of values, which Envoy refuses`;
@@ -206,18 +215,17 @@ const collectorName = (logName: string): string => `solo_io_generated_otel_logs_
 /** The collector is named by its address, so it has a cluster of its own. */
 function collectorCluster({ logName, destination }: OpenTelemetryService, field: string, context: ListenerContext): EnvoyResource[] {
   if (destination.case !== "collector") return [];
-  const { endpoint, insecure, timeout } = destination.value;
-  const [, host = "", port = ""] = /^(.*?):(\d+)$/.exec(endpoint) ?? [];
+  const { endpoint, insecure, timeout, sslConfig } = destination.value;
+  const [, written = "", port = ""] = /^(.*?):(\d+)$/.exec(endpoint) ?? [];
+  const host = written.replace(/^\[(.*)\]$/, "$1");
   if (host === "" || port === "") {
     const missing = host === "" && !endpoint.includes(":") && endpoint !== "" ? "port" : host === "" ? "host" : "port";
     context.refuse(`${field}.openTelemetryService.collector.endpoint`, `invalid OTEL log endpoint (${endpoint}) missing ${missing}`);
     return [];
   }
-  if (!insecure)
-    context.refuse(`${field}.openTelemetryService.collector`, "TLS to a collector of logs is not supported by this version", {
-      reason: "OptionNotSupported",
-      hint: "insecure: true sends in clear text",
-    });
+  const at = `${field}.openTelemetryService.collector.sslConfig`;
+  const tls = insecure ? undefined : sslConfig ? listenerTlsContext(sslConfig, at, context) : { sni: host, commonTlsContext: {} };
+  if (!insecure && tls === undefined) return [];
   const name = collectorName(logName);
   const address = socketAddress(host, Number(port));
   return [
@@ -227,7 +235,8 @@ function collectorCluster({ logName, destination }: OpenTelemetryService, field:
       {
         name,
         clusterDiscoveryType: { case: "type", value: isIpAddress(host) ? Cluster_DiscoveryType.STATIC : Cluster_DiscoveryType.STRICT_DNS },
-        connectTimeout: timeout ?? { seconds: 5n, nanos: 0 },
+        ...(timeout && { connectTimeout: timeout }),
+        ...(tls && { transportSocket: tlsSocket(tls) }),
         http2ProtocolOptions: {},
         loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: { address } } }] }] },
       },

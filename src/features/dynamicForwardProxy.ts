@@ -12,12 +12,15 @@ import {
   PerRouteConfigSchema,
 } from "../gen/envoy/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.js";
 import { CaresDnsResolverConfigSchema } from "../gen/envoy/envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver_pb.js";
+import type { CircuitBreakerConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/circuit_breaker/circuit_breaker_pb.js";
 import {
   DnsLookupFamily,
   type FilterConfig,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy_pb.js";
 import { isIpAddress } from "../lib/ip.ts";
 import type { Feature, ListenerContext } from "../plugin/feature.ts";
+import { listenerTlsContext } from "../plugin/listenerTls.ts";
+import { tlsSocket } from "../plugin/upstreamTls.ts";
 
 const filter = "envoy.filters.http.dynamic_forward_proxy";
 
@@ -35,7 +38,7 @@ export const dynamicForwardProxy: Feature = {
   glooName: "dynamic_forward_proxy",
   fields: { http: ["dynamicForwardProxy"] },
   always: true,
-  httpFilters(options, { refuse, warn }) {
+  httpFilters(options, { refuse }) {
     const config = options?.dynamicForwardProxy;
     if (config === undefined) return [];
     const { maxHosts = mostHosts, preresolveHostnames = [] } = config.dnsCacheConfig ?? {};
@@ -43,12 +46,6 @@ export const dynamicForwardProxy: Feature = {
       const message = `${preresolveHostnames.length} preresolveHostnames are more than the ${maxHosts} hosts that the cache holds`;
       refuse("dynamicForwardProxy.dnsCacheConfig.preresolveHostnames", message, { hint: "raise maxHosts" });
     }
-    if (config.sslConfig)
-      warn("dynamicForwardProxy.sslConfig", "TLS to dynamic hosts is not supported by this version", { reason: "OptionNotSupported" });
-    if (config.circuitBreakers)
-      warn("dynamicForwardProxy.circuitBreakers", "circuitBreakers is not supported by this version and has no effect", {
-        reason: "OptionNotSupported",
-      });
     checkResolvers(config, refuse);
     const value = packAny(FilterConfigSchema, {
       implementationSpecifier: { case: "dnsCacheConfig", value: cacheOf(config) },
@@ -56,18 +53,24 @@ export const dynamicForwardProxy: Feature = {
     });
     return [{ place: { stage: "outAuth" }, filter: { name: filter, configType: { case: "typedConfig", value } } }];
   },
-  clusters(options, { gateway }) {
+  clusters(options, context) {
+    const { gateway, world } = context;
     const config = options?.dynamicForwardProxy;
     if (config === undefined) return [];
     const name = dynamicForwardProxyCluster(config);
     const typedConfig = packAny(ClusterConfigSchema, {
       clusterImplementationSpecifier: { case: "dnsCacheConfig", value: cacheOf(config) },
     });
+    const tls = config.sslConfig && listenerTlsContext(config.sslConfig, "dynamicForwardProxy.sslConfig", context);
+    if (config.sslConfig && tls === undefined) return [];
+    const limits = config.circuitBreakers ?? world.settings.gloo?.circuitBreakers;
     const cluster: MessageInitShape<typeof ClusterSchema> = {
       name,
       connectTimeout: { seconds: 5n, nanos: 0 },
       lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
       clusterDiscoveryType: { case: "clusterType", value: { name: "envoy.clusters.dynamic_forward_proxy", typedConfig } },
+      ...(limits && { circuitBreakers: circuitBreakersOf(limits) }),
+      ...(tls && { transportSocket: tlsSocket(tls) }),
     };
     return [envoyResource(ClusterSchema, name, cluster, [gateway.key])];
   },
@@ -92,6 +95,10 @@ export const dynamicForwardProxy: Feature = {
     }
   },
 };
+
+function circuitBreakersOf({ maxConnections, maxPendingRequests, maxRequests, maxRetries, trackRemaining }: CircuitBreakerConfig) {
+  return { thresholds: [{ maxConnections, maxPendingRequests, maxRequests, maxRetries, trackRemaining }] };
+}
 
 /** Envoy's own limit where none is written. */
 const mostHosts = 1024;

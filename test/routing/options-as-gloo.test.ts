@@ -4,6 +4,7 @@ import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { envoyJson } from "../../src/admin/envoy-json.ts";
 import { builtins } from "../../src/builtins.ts";
+import { refusalOf } from "../../src/lib/testing/envoyValidate.ts";
 import { resourcesOf, worldOf } from "../../src/lib/testing/world.ts";
 import { typeUrls } from "../../src/model/envoy-resource.ts";
 import { assemble } from "../corpus/assemble.ts";
@@ -266,4 +267,34 @@ test("a group that leads to a Service that is not there says so", () => {
     "error: destination # 1: upstream not found: list did not find upstream shop.kube-svc:shop-x-80",
     "error: no destination type specified",
   ]);
+});
+
+const collected = (collector: string) =>
+  `{bindAddress: "::", bindPort: 8081, options: {accessLoggingService: {accessLog: [{openTelemetryService: {logName: store, collector: ${collector}}}]}}, httpGateway: {}}`;
+
+test("logs go to a collector by TLS unless that is switched off, under the name that is dialled", () => {
+  const log = (collector: string) =>
+    served(`{${toCart}}`, { others: `kind: Gateway\nmetadata: {name: logged, namespace: gloo-system}\nspec: ${collected(collector)}` });
+  const cluster = (collector: string) => log(collector).clusters.find(({ name }) => name === "solo_io_generated_otel_logs_store");
+  const secure = cluster("{endpoint: otel.test:4317}");
+  expect(at(secure, "transportSocket", "typedConfig")).toMatchObject({ sni: "otel.test" });
+  expect(secure).not.toHaveProperty("connectTimeout");
+  expect(cluster("{endpoint: otel.test:4317, insecure: true, timeout: 2s}")).toMatchObject({ connectTimeout: "2s" });
+  expect(cluster("{endpoint: otel.test:4317, insecure: true}")).not.toHaveProperty("transportSocket");
+  expect(cluster('{endpoint: "[::1]:4317", insecure: true}')).toMatchObject({ type: "STATIC" });
+  expect(log("{endpoint: otel.test:4317, sslConfig: {secretRef: {name: none, namespace: gloo-system}}}").said).toContain(
+    "error: SSL secret not found: list did not find secret gloo-system.none",
+  );
+});
+
+test("dynamic hosts are spoken to by TLS, within the limits of the Settings", () => {
+  const { clusters, said } = served("{routeAction: {dynamicForwardProxy: {autoHostRewriteHeader: x-host}}}", {
+    http: "{dynamicForwardProxy: {sslConfig: {}}}",
+    settings: { gloo: { circuitBreakers: { maxConnections: 7 } } },
+  });
+  const cluster = clusters.find(({ name }) => String(name).startsWith("solo_io_generated_dfp:"));
+  expect(said).toEqual([]);
+  expect(at(cluster, "circuitBreakers", "thresholds", 0)).toEqual({ maxConnections: 7 });
+  expect(at(cluster, "transportSocket", "name")).toBe("envoy.transport_sockets.tls");
+  expect(refusalOf(clusters)).toBeUndefined();
 });

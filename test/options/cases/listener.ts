@@ -179,10 +179,32 @@ export const listeners: readonly OptionCase[] = [
       equal((await ask("/", { headers: { "x-to": `127.0.0.1:${servers.other.port}` } })).received.server, "other"),
   },
   {
-    fact: "TLS to dynamic hosts, and limits of their connections, are told to have no effect",
+    fact: "the host that a request names is spoken to by TLS, and shows that it is that host",
     options: ["http.dynamicForwardProxy"],
-    says: /dynamicForwardProxy\.(sslConfig|circuitBreakers)/,
-    given: { http: { dynamicForwardProxy: { sslConfig: {}, circuitBreakers: { maxConnections: 3 } } } },
+    given: ({ name, servers }) => ({
+      http: {
+        dynamicForwardProxy: {
+          dnsCacheConfig: { dnsLookupFamily: "V4_ONLY" },
+          sslConfig: { secretRef: { name: "authority", namespace: name } },
+          circuitBreakers: { maxConnections: 3 },
+        },
+      },
+      domains: ["*"],
+      routes: [{ matchers: [{ prefix: "/" }], routeAction: { dynamicForwardProxy: { autoHostRewriteHeader: "x-to" } } }],
+      objects: [
+        {
+          apiVersion: "v1",
+          kind: "Secret",
+          type: "kubernetes.io/tls",
+          metadata: { name: "authority", namespace: name },
+          data: { "ca.crt": Buffer.from(servers.secure.authority).toString("base64") },
+        },
+      ],
+    }),
+    async observe({ ask, servers }) {
+      equal((await ask("/", { headers: { "x-to": `127.0.0.1:${servers.secure.port}` } })).status, 200);
+      equal((await ask("/", { headers: { "x-to": `localhost:${servers.secure.port}` } })).status, 503);
+    },
   },
   {
     fact: "each request is logged to a file, as text and as JSON",
