@@ -1,5 +1,6 @@
 // `headworks check`: all findings about folders or a cluster, and an exit code for scripts.
 import { translateOnce } from "../control-plane.ts";
+import { withoutEchoes } from "../flow/echoes.ts";
 import { findingsOfFolder } from "./awaited-functions.ts";
 import { exitCodes } from "./exit.ts";
 import { countOf, countsOf, type Format, formatFindings } from "./findings.ts";
@@ -21,7 +22,7 @@ export async function check(where: Where, options: CheckOptions): Promise<number
   using opened = await openOnce(where, plugins);
   const translation = await translateOnce({ source: opened.source, plugins });
   const { resources } = translation;
-  const findings = findingsOfFolder(translation);
+  const findings = withoutEchoes(findingsOfFolder(translation));
   const scope = scopeOf(resources.values(), findings);
   const paint = painter(process.stdout);
   const text = await formatFindings(options.output, { findings, textOf: (file) => translation.textOf(file) }, scope, paint);

@@ -5,6 +5,7 @@ import { catalog } from "../model/catalog.ts";
 import { type Problem, problemKey } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import type { Source } from "../plugin/source.ts";
+import { withoutEchoes } from "./echoes.ts";
 import type { FileProblemChanges } from "./file-problems.ts";
 import type { Flow } from "./flow.ts";
 import { allKinds } from "./inputs.ts";
@@ -49,8 +50,8 @@ export function batchReport(flow: Flow, sources: readonly Source[], batch: Settl
   return {
     changed,
     removed: changed.filter((key) => flow.given(key) === undefined),
-    appeared: [...withoutEchoes(appeared, fileProblems.has), ...fileProblems.has.map(findingOfFile)].sort(byPlace),
-    resolved: [...fileProblems.mended.map(findingOfFile), ...withoutEchoes(resolved, fileProblems.mended)],
+    appeared: [...withoutStale(withoutEchoes(appeared), fileProblems.has), ...fileProblems.has.map(findingOfFile)].sort(byPlace),
+    resolved: [...fileProblems.mended.map(findingOfFile), ...withoutStale(withoutEchoes(resolved), fileProblems.mended)],
     keptLastGood,
     milliseconds,
     published: { upserts, removals },
@@ -64,7 +65,7 @@ export function changedResources(flow: Flow, result: BatchResult): ResourceKey[]
 }
 
 /** A file that cannot be read is told once, not once more for each object that stays as it was; `keptLastGood` names those. */
-function withoutEchoes(findings: readonly Finding[], ofFiles: readonly Problem[]): readonly Finding[] {
+function withoutStale(findings: readonly Finding[], ofFiles: readonly Problem[]): readonly Finding[] {
   if (ofFiles.length === 0) return findings;
   const files = new Set(ofFiles.map(({ at }) => at?.file));
   return findings.filter(({ problem }) => problem.code !== catalog.StaleObject.code || !files.has(problem.at?.file));

@@ -66,7 +66,7 @@ export interface SiteHost extends Made<EncodedVirtualHost | undefined> {
   readonly attachment: Attachment;
   /** Discovered Upstreams that it leads to. */
   readonly uses: readonly ResourceKey[];
-  /** About routes that are in service and that no request reaches. */
+  /** About routes of the newest version that no request reaches. */
   readonly unreachable: readonly Problem[];
 }
 
@@ -124,13 +124,11 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
             making,
             (ref) => hasCluster(read, upstreams, resourceKey("Upstream", ref)),
             (model) => {
-              routed = model;
+              routed ??= model; // of the newest version, which is tried first: findings speak of what is written now
             },
           ),
       });
-      // With an error an older version may be in service, whose places are not those of the newest.
-      const isNewest = ![...made.reports.values()].flat().some(({ severity }) => severity === "error");
-      return { attachment, uses: [...uses].sort(), unreachable: routed && isNewest ? unreachableRoutes(routed) : [], ...made };
+      return { attachment, uses: [...uses].sort(), unreachable: routed ? unreachableRoutes(routed) : [], ...made };
     },
     { equals: sameHost },
   );

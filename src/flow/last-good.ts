@@ -148,7 +148,12 @@ export function outlivesItself(resource: Resource | undefined): boolean {
 
 function departedProblem(key: ResourceKey, owner: ResourceKey): Problem {
   const { ref } = parseResourceKey(key);
-  return problem("warning", owner, "SecretDeleted", `Secret ${formatRef(ref)} was deleted; what it last held stays in service`);
+  return problem(
+    "warning",
+    owner,
+    "SecretDeleted",
+    `Secret ${formatRef(ref)} was deleted; what it last held stays in service until a restart, and is lost then`,
+  );
 }
 
 function worldWith(world: World, replaced: Replaced, inUse: InUse): World {

@@ -3,11 +3,12 @@ import type { Finding, Translation } from "../control-plane.ts";
 import { regexCure } from "../envoy/regex-cure.ts";
 import { cureOf } from "../model/catalog.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
-import type { Place, Problem } from "../model/problem.ts";
+import type { FieldPlace, Place, Problem } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { Status } from "../model/status.ts";
 import type { Source } from "../plugin/source.ts";
+import { fieldsMeant, type Known } from "./field-meant.ts";
 import type { Flow } from "./flow.ts";
 import { allKinds } from "./inputs.ts";
 import { nearNames } from "./near-names.ts";
@@ -60,8 +61,23 @@ export function findingOf(flow: Flow, sources: readonly Source[], found: Problem
   const message = found.message + otherLines(flow, sources, found);
   const problem = { ...found, message, ...(hint !== undefined && { hint }) };
   if (problem.at !== undefined) return { problem, place: problem.at };
+  const meant = writtenOf(flow, sources, found);
+  if (meant !== undefined) return { problem: { ...problem, ...meant.field }, place: meant.place };
   const place = problem.resource && locate(flow, sources, problem.resource, problem.path);
   return place === undefined ? { problem } : { problem, place };
+}
+
+/** The first of the fields that may be meant which is written somewhere. */
+function writtenOf(flow: Flow, sources: readonly Source[], found: Problem): { field: FieldPlace; place: Place } | undefined {
+  const known: Known = {
+    get: (key) => flow.given(key),
+    all: (kind) => flow.inputs.given[kind].entries().map(([, resource]) => resource as Resource),
+  };
+  for (const field of fieldsMeant(found, known)) {
+    const [place, top] = [field.path, undefined].map((path) => locate(flow, sources, field.resource, path));
+    if (place && (place.line !== top?.line || place.column !== top.column)) return { field, place };
+  }
+  return undefined;
 }
 
 function locate(flow: Flow, sources: readonly Source[], key: ResourceKey, path?: string): Place | undefined {

@@ -17,9 +17,11 @@ export class Findings {
     this.problems.push(problem(severity, at.resource, reason, message, { ...details, path: at.path }));
     if (at.resource === this.virtualService) return;
     const { kind, ref } = parseResourceKey(at.resource);
+    // The cure is for who mends it there.
+    const { hint: _, ...rest } = details;
     this.problems.push(
       problem(severity, this.virtualService, "SubTableProblem", `${message} (in ${kind} ${formatRef(ref)})`, {
-        ...details,
+        ...rest,
         path: via,
         elsewhere: true,
         repeats: at.resource,

@@ -13,7 +13,7 @@ export function secretProblems(secret: Resource<"Secret">): readonly Problem[] {
   const fault = (hasPair ? keyPairFault(certChain, privateKey) : undefined) ?? (rootCa === "" ? undefined : rootCaFault(rootCa));
   if (fault !== undefined)
     report.error("TlsSecretInvalid", `this is not a valid TLS secret: ${fault}`, {
-      hint: "where there was a good version before, it stays in use",
+      hint: "mend it; where there was a good version before, it stays in use",
     });
   return report.problems;
 }
