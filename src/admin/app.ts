@@ -1,6 +1,6 @@
 // The admin API: what is in service, read only. Everything is computed from the control plane's present view when asked;
 // nothing is kept here. Guarded by guard.ts, blanked by redact.ts, typed by contract.ts.
-import { type Context, Hono } from "hono";
+import type { Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { Translation } from "../control-plane.ts";
 import { NoRequest } from "../flow/explain/asked-request.ts";
@@ -8,7 +8,7 @@ import type { Provenance } from "../flow/provenance.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
 import { type AdminEvent, type EnvoyKind, envoyKinds, type SourceView, schemaVersion } from "./contract.ts";
 import type { EventHub } from "./events.ts";
-import { type GuardOptions, guard } from "./guard.ts";
+import { type GuardedOptions, guardedApp } from "./guarded-app.ts";
 import type { Metrics } from "./metrics.ts";
 import {
   defaultProxy,
@@ -22,11 +22,9 @@ import {
   statusView,
 } from "./views.ts";
 
-export interface AdminOptions extends GuardOptions {
+export interface AdminOptions extends GuardedOptions {
   /** With the way back to what it was made from, where requests are to be explained. */
   current(): Translation & Partial<Provenance>;
-  /** What readiness consists of, by name; ready when all are. */
-  readiness(): Readonly<Record<string, boolean>>;
   /** The xDS clients connected. */
   clients(): readonly unknown[];
   sources?(): readonly SourceView[];
@@ -56,15 +54,7 @@ const index = `Headworks, admin API
 export function adminApp(options: AdminOptions): Hono {
   const { clients, events, metrics } = options;
   const current = () => oneView(options.current());
-  const app = new Hono();
-  app.use(secureHeaders);
-  app.use(guard(options));
-  app.onError((_, context) => context.json({ error: "internal error" }, 500));
-  app.notFound((context) => context.json({ error: "there is no such page; / lists them" }, 404));
-
-  app.get("/", (context) => context.text(index));
-  app.get("/livez", (context) => context.text("ok\n"));
-  app.get("/readyz", (context) => readyz(context, options.readiness()));
+  const app = guardedApp(index, options);
   app.get("/metrics", async (context) => context.body(await metrics.text(), 200, { "Content-Type": metrics.contentType }));
 
   app.get("/api/v1/resources", (context) => {
@@ -133,21 +123,6 @@ async function explained(context: Context, translation: Translation & Partial<Pr
     if (error instanceof NoRequest) return context.json({ error: error.message }, 400);
     throw error;
   }
-}
-
-export async function secureHeaders(context: Context, next: () => Promise<void>): Promise<void> {
-  await next();
-  context.header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
-  context.header("X-Content-Type-Options", "nosniff");
-  context.header("Referrer-Policy", "no-referrer");
-  context.header("Cache-Control", "no-store");
-}
-
-export function readyz(context: Context, readiness: Readonly<Record<string, boolean>>): Response {
-  const isReady = Object.values(readiness).every(Boolean);
-  const details = Object.entries(readiness).map(([name, is]) => `[${is ? "+" : "-"}] ${name} ${is ? "ok" : "not yet"}\n`);
-  const text = context.req.query("verbose") === undefined ? "" : details.join("");
-  return context.text(`${text}${isReady ? "ok" : "not ready"}\n`, isReady ? 200 : 503);
 }
 
 interface Wanted {

@@ -1,13 +1,10 @@
 // The admin API of a data plane that runs by itself: whether it is well, what it counts, what it serves. Read only; nothing of the
 // configuration but names.
-import { Hono } from "hono";
-import { readyz, secureHeaders } from "./app.ts";
+import type { Hono } from "hono";
 import { envoyStatsText } from "./envoy-stats.ts";
-import { type GuardOptions, guard } from "./guard.ts";
+import { type GuardedOptions, guardedApp } from "./guarded-app.ts";
 
-export interface ProxyAdminOptions extends GuardOptions {
-  /** What readiness consists of, by name; ready when all are. */
-  readiness(): Readonly<Record<string, boolean>>;
+export interface ProxyAdminOptions extends GuardedOptions {
   /** Counters and gauges under Envoy's names. */
   stats(): Promise<Readonly<Record<string, number>>>;
   /** Further gauges, under our own. */
@@ -30,14 +27,7 @@ const index = `Headworks, data plane
 `;
 
 export function proxyApp(options: ProxyAdminOptions): Hono {
-  const app = new Hono();
-  app.use(secureHeaders);
-  app.use(guard(options));
-  app.onError((_, context) => context.json({ error: "internal error" }, 500));
-  app.notFound((context) => context.json({ error: "there is no such page; / lists them" }, 404));
-  app.get("/", (context) => context.text(index));
-  app.get("/livez", (context) => context.text("ok\n"));
-  app.get("/readyz", (context) => readyz(context, options.readiness()));
+  const app = guardedApp(index, options);
   const prometheus = async () => `${gaugesText(options.gauges())}${envoyStatsText(await options.stats())}`;
   for (const path of ["/metrics", "/stats/prometheus"])
     app.get(path, async (context) => context.body(await prometheus(), 200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" }));

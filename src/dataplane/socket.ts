@@ -13,13 +13,13 @@ import { Http2Connection } from "./downstream/http2-connection.ts";
 import { ListenerStats } from "./downstream/listener-stats.ts";
 import { type ProxiedEnds, readProxyHeader } from "./downstream/proxy-protocol.ts";
 import type { Tables } from "./exchange/tables.ts";
+import { readFirstBytes, type Told } from "./first-bytes.ts";
 import { hasSameTerms, Seat } from "./seat.ts";
 import { TcpConnection } from "./tcp/tcp-connection.ts";
 import { TcpSeat } from "./tcp/tcp-seat.ts";
 import type { TcpStats } from "./tcp/tcp-stats.ts";
 import { chooseChain } from "./tls/choose-chain.ts";
-import { type Hello, plainHello } from "./tls/client-hello.ts";
-import { readFirstBytes } from "./tls/first-bytes.ts";
+import { type Hello, plainHello, readHello } from "./tls/client-hello.ts";
 import { Terminator } from "./tls/terminator.ts";
 import type { SecretLookup } from "./upstream/tls.ts";
 
@@ -34,6 +34,12 @@ export interface SocketEnvironment {
   readonly onChange: (socket: ListeningSocket) => void;
   /** Where it is not this process that binds. */
   readonly listen: Listen | undefined;
+}
+
+/** All of it is put back: TLS begins with it. */
+function told(data: Buffer): Told<Hello> | "more" {
+  const value = readHello(data);
+  return value === undefined ? "more" : { size: 0, value };
 }
 
 /** Has the server listen; what goes wrong is an `error` of the server. */
@@ -177,7 +183,7 @@ export class ListeningSocket {
       this.#arriving.delete(socket);
       this.#admit(socket, this.#chains && chooseChain(this.#chains, hello), hello);
     };
-    if (chains.areInspected) readFirstBytes(socket, decide);
+    if (chains.areInspected) readFirstBytes(socket, told, decide);
     else decide(plainHello);
   }
 

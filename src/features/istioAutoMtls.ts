@@ -3,12 +3,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
 import type { TransportSocketSchema } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
-import { ApiConfigSource_ApiType, ApiVersion } from "../gen/envoy/envoy/config/core/v3/config_source_pb.js";
 import { RawBufferSchema } from "../gen/envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js";
-import type { SdsSecretConfigSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import type { Settings } from "../gen/gloo/gloo/projects/gloo/api/v1/settings_pb.js";
 import type { Upstream } from "../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
 import type { Feature } from "../plugin/feature.ts";
+import { secretFrom } from "../plugin/tlsContext.ts";
 import type { ClusterDraft } from "../plugin/upstream-type.ts";
 import { tlsSocket } from "../plugin/upstreamTls.ts";
 
@@ -60,20 +59,7 @@ function istioSni({ upstreamType }: Upstream): string | undefined {
 }
 
 /** From the SDS server beside the proxy, which Gloo's charts put into the bootstrap under this name. */
-function sds(name: string): MessageInitShape<typeof SdsSecretConfigSchema> {
-  return {
-    name,
-    sdsConfig: {
-      resourceApiVersion: ApiVersion.V3,
-      configSourceSpecifier: {
-        case: "apiConfigSource",
-        value: {
-          apiType: ApiConfigSource_ApiType.GRPC,
-          transportApiVersion: ApiVersion.V3,
-          setNodeOnFirstMessageOnly: true,
-          grpcServices: [{ targetSpecifier: { case: "envoyGrpc", value: { clusterName: "gateway_proxy_sds" } } }],
-        },
-      },
-    },
-  };
+function sds(name: string) {
+  const targetSpecifier = { case: "envoyGrpc" as const, value: { clusterName: "gateway_proxy_sds" } };
+  return secretFrom(name, { setNodeOnFirstMessageOnly: true, grpcServices: [{ targetSpecifier }] });
 }

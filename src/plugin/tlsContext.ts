@@ -5,7 +5,7 @@
 import type { Message, MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../envoy/encode.ts";
 import type { DataSourceSchema } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
-import { ApiConfigSource_ApiType, ApiVersion } from "../gen/envoy/envoy/config/core/v3/config_source_pb.js";
+import { ApiConfigSource_ApiType, type ApiConfigSourceSchema, ApiVersion } from "../gen/envoy/envoy/config/core/v3/config_source_pb.js";
 import type { GrpcServiceSchema } from "../gen/envoy/envoy/config/core/v3/grpc_service_pb.js";
 import { FileBasedMetadataConfigSchema } from "../gen/envoy/envoy/config/grpc_credential/v3/file_based_metadata_pb.js";
 import { TlsParameters_TlsProtocol, type TlsParametersSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
@@ -284,17 +284,21 @@ function sdsContext(
 }
 
 function sdsSecret(name: string, sds: SDSConfig): MessageInitShape<typeof SdsSecretConfigSchema> {
+  return secretFrom(name, { grpcServices: [sdsService(name, sds)] });
+}
+
+/** A Secret that an SDS server other than ours is asked for. */
+export function secretFrom(
+  name: string,
+  server: MessageInitShape<typeof ApiConfigSourceSchema>,
+): MessageInitShape<typeof SdsSecretConfigSchema> {
   return {
     name,
     sdsConfig: {
       resourceApiVersion: ApiVersion.V3,
       configSourceSpecifier: {
         case: "apiConfigSource",
-        value: {
-          apiType: ApiConfigSource_ApiType.GRPC,
-          transportApiVersion: ApiVersion.V3,
-          grpcServices: [sdsService(name, sds)],
-        },
+        value: { apiType: ApiConfigSource_ApiType.GRPC, transportApiVersion: ApiVersion.V3, ...server },
       },
     },
   };

@@ -3,6 +3,7 @@
 
 import { isIP, type Socket } from "node:net";
 import type { ProxyProtocol } from "../compile/proxy-protocol.ts";
+import { readFirstBytes } from "../first-bytes.ts";
 
 /** Both ends of the connection that is spoken of. */
 export interface ProxiedEnds {
@@ -18,36 +19,13 @@ export interface ProxyHeader {
   readonly ends?: ProxiedEnds;
 }
 
-/** Envoy's listener_filters_timeout. */
-const limitMs = 15_000;
-
 /** Calls back once with whom the connection is for; a connection that does not say so, and must, is closed. */
 export function readProxyHeader(socket: Socket, config: ProxyProtocol, onHeader: (ends: ProxiedEnds | undefined) => void): void {
-  let data: Buffer = Buffer.alloc(0);
-  const timer = setTimeout(() => socket.destroy(), limitMs);
-  const stop = () => {
-    clearTimeout(timer);
-    socket.off("data", onData);
-    socket.off("end", onEnd);
-    socket.off("close", stop);
-  };
-  const onEnd = () => void socket.destroy();
-  const onData = (chunk: Buffer) => {
-    data = data.length === 0 ? chunk : Buffer.concat([data, chunk]);
+  const read = (data: Buffer) => {
     const header = parseProxyHeader(data, config);
-    if (header === "more") return;
-    stop();
-    if (header === "refused") {
-      socket.destroy();
-      return;
-    }
-    socket.pause();
-    if (header.size < data.length) socket.unshift(data.subarray(header.size));
-    onHeader(header.ends);
+    return typeof header === "string" ? header : { size: header.size, value: header.ends };
   };
-  socket.on("data", onData);
-  socket.on("end", onEnd);
-  socket.on("close", stop);
+  readFirstBytes(socket, read, onHeader);
 }
 
 const signature = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
