@@ -14,7 +14,7 @@ import { Memory } from "./flow/memory.ts";
 import { EndpointNames } from "./flow/names.ts";
 import type { Provenance } from "./flow/provenance.ts";
 import { Publisher } from "./flow/publisher.ts";
-import { noteRefusal, releasedWith } from "./flow/refusals.ts";
+import { noteRefusal, releasedWith, unboundBy } from "./flow/refusals.ts";
 import { problemsOfTrial } from "./flow/trial.ts";
 import { judgedAnew, verdictsOf } from "./flow/verdicts.ts";
 import { viewOf } from "./flow/view.ts";
@@ -188,6 +188,15 @@ export class ControlPlane implements AsyncDisposable {
         { proxy, node, typeUrl: resource.typeUrl, name: resource.name, message },
         "an Envoy refused this, and no resource is known to be at fault; no Envoy is sent this version",
       );
+    });
+  }
+
+  /** A client that could not bind a listener asks for it again: whoever was to blame for that gets another chance. */
+  retry(listener: string): void {
+    const unbound = unboundBy(listener, this.#flow);
+    if (unbound.length === 0) return;
+    this.#schedule(() => {
+      for (const key of unbound) this.#flow.inputs.refused.delete(key);
     });
   }
 

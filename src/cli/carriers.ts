@@ -24,6 +24,8 @@ export interface CarrierOptions {
   readonly log: Logger;
   /** An Envoy refused a resource. */
   refuse(refusal: Refusal): void;
+  /** A client that refused a listener can bind it now. */
+  retry(listener: string): void;
   /** What the embedded data plane finds about resources; replaces what it said before. */
   report(problems: readonly Problem[]): void;
 }
@@ -239,7 +241,11 @@ function failureText({ address, port, error }: ListenerInfo): string {
 
 async function startXds(options: CarrierOptions, address: ListenAddress): Promise<XdsServer> {
   const { createXdsServer } = await import("../xds/server.ts");
-  const server = createXdsServer({ log: options.log, onRefusal: (refusal) => options.refuse(refusal) });
+  const server = createXdsServer({
+    log: options.log,
+    onRefusal: (refusal) => options.refuse(refusal),
+    onAskedAgain: (name) => options.retry(name),
+  });
   try {
     await server.listen(xdsAddress(address), options.xdsSecurity);
   } catch (error) {

@@ -40,9 +40,10 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
       const cure = isForgetful ? "; with --state-dir DIR the last good version would be" : "";
       line(`${paint("yellow", "not served")}: ${notServed.slice(0, 3).join(", ")}${some}${cure}`);
     },
-    ready({ gateways, proxy, admin, xds, watching }: Ready) {
+    ready({ gateways, proxy, admin, xds, watching, failures = [] }: Ready) {
+      const none = `no listener yet: ${whyNone(failures)}`;
       const parts = [
-        `${paint("green", "ready")}  ${placesText(gateways) || "no HTTP listener yet: no Gateway has a VirtualService to serve"} (${proxy})`,
+        `${paint("green", "ready")}  ${placesText(gateways) || none} (${proxy})`,
         ...(xds ? [`xDS ${xds}`] : []),
         ...(admin ? [`admin ${admin}`] : []),
         `watching ${watching.join(", ")}`,
@@ -62,8 +63,7 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
     },
     moved(gateways, failures) {
       if (gateways.length > 0) return line(`requests are taken at ${placesText(gateways)}`);
-      const why = failures.length > 0 ? `nothing could be bound: ${failures.join("; ")}` : "no Gateway has a VirtualService to serve";
-      line(`${paint("yellow", "no listener any more")}: ${why}`);
+      line(`${paint("yellow", "no listener any more")}: ${whyNone(failures)}`);
     },
     draining: (grace) => line(`draining: no new requests; those in flight have ${grace} s (again: end now)`),
   };
@@ -73,6 +73,10 @@ export function prettyNarrator({ level, textOf }: NarratorOptions): Narrator {
 /** `http://127.0.0.1:8080 (all addresses, [::]:8080)` */
 function placesText(gateways: readonly GatewayUrl[]): string {
   return gateways.map(({ url, isEverywhere, listensOn }) => (isEverywhere ? `${url} (all addresses, ${listensOn})` : url)).join(" ");
+}
+
+function whyNone(failures: readonly string[]): string {
+  return failures.length > 0 ? failures.join("; ") : "no Gateway has a VirtualService to serve";
 }
 
 function changedText({ changed, removed }: BatchReport): string {

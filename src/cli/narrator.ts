@@ -27,6 +27,8 @@ export interface Ready {
   readonly admin: string | undefined;
   readonly xds: string | undefined;
   readonly watching: readonly string[];
+  /** Why there is no gateway, where it is not for lack of one. */
+  readonly failures?: readonly string[];
 }
 
 export interface Narrator {

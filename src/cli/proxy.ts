@@ -4,6 +4,7 @@ import { flushCompileCache } from "node:module";
 import { availableParallelism } from "node:os";
 import type { AdminServer } from "../admin/server.ts";
 import type { Executor, ExecutorOptions } from "../dataplane/workers/executor.ts";
+import { TakenPorts } from "../dataplane/workers/taken-ports.ts";
 import { formatListenAddress, type ListenAddress } from "../lib/listen-address.ts";
 import { packageVersion } from "../lib/package-root.ts";
 import { releaseMemory } from "../lib/release-memory.ts";
@@ -63,7 +64,8 @@ export async function proxy(options: ProxyOptions): Promise<number> {
       address: settings.xds,
       security: () => securityOf(options),
       node: settings.node,
-      taker: executor,
+      // A port that is taken is refused, so that whoever wrote the Gateway hears of it.
+      taker: new TakenPorts(executor),
       log,
       onChange(change) {
         if (!state.isListening) return;
@@ -83,11 +85,18 @@ export async function proxy(options: ProxyOptions): Promise<number> {
     state.isListening = true;
     releaseMemory();
     flushCompileCache();
-    narrator.ready({ gateways: gateways(), proxy: nameOf(settings.workers), admin: admin?.url, xds: undefined, watching: [where] });
+    narrator.ready({
+      gateways: gateways(),
+      proxy: nameOf(settings.workers),
+      admin: admin?.url,
+      xds: undefined,
+      watching: [where],
+      failures: client.state().unbound,
+    });
     let said = gateways();
     onListeners = () => {
       const now = gateways();
-      if (!samePlaces(now, said)) narrator.moved(now, []);
+      if (!samePlaces(now, said)) narrator.moved(now, client.state().unbound);
       said = now;
     };
   }
@@ -215,7 +224,7 @@ async function startProxyAdmin(address: ListenAddress, token: string | undefined
     import("../admin/proxy-app.ts"),
   ]);
   const guarding = token === undefined ? {} : { token };
-  const arePortsBound = () => !findings.all().some(({ reason }) => reason === "ListenerNotBound");
+  const arePortsBound = () => client.state().unbound.length === 0 && !findings.all().some(({ reason }) => reason === "ListenerNotBound");
   try {
     return await serveApp(address, guarding, (hosts) =>
       proxyApp({

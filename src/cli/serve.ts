@@ -113,6 +113,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
       envoy: options.envoy,
       log,
       refuse: (refusal) => late.plane?.refuse(refusal),
+      retry: (listener) => late.plane?.retry(listener),
       report: (problems) => late.plane?.report("dataplane", problems),
     }),
   );

@@ -50,6 +50,12 @@ export function noteRefusal(refusal: Refusal, flow: Flow, blame: Blame, memory: 
   return present.length > 0 || refusal.isSuperseded === true;
 }
 
+/** Those that are held to blame for a listener that could not be bound. */
+export function unboundBy(listener: string, { inputs }: Flow): ResourceKey[] {
+  const words = `${listener}: cannot bind '`;
+  return [...inputs.refused.entries()].flatMap(([key, { message }]) => (message.includes(words) ? [key as ResourceKey] : []));
+}
+
 /** Those that get another chance because one with which they were suspected was edited: they are as good as edited themselves. */
 export function releasedWith(changed: Iterable<ResourceKey>, inputs: Inputs): ResourceKey[] {
   return [...changed].flatMap((key) => (inputs.refused.get(key)?.together ?? []).map((each) => each.key));
@@ -92,7 +98,7 @@ export function refusalProblem(key: ResourceKey, { mayBe, message }: Refused): P
     });
   return problem("error", key, "RefusedByEnvoy", `Envoy refused what this was translated to: ${message}`, {
     hint: message.includes("cannot bind")
-      ? "choose another port, or free this one and start again"
+      ? "choose another port, or free this one: headworks proxy then takes it by itself, an Envoy when it or we start again"
       : "this version is not sent again; correct the resource",
   });
 }

@@ -176,6 +176,40 @@ test("a listener that changes to other routes serves as it was until they come; 
   await server.asked("no more of r", ({ resourceNamesUnsubscribe }) => resourceNamesUnsubscribe.includes("r"));
 });
 
+test("a listener whose port is taken is refused though its routes are not there, and asked for by name when it is free", async () => {
+  await using server = await new ScriptedServer().start();
+  await using connected = connect(server.port);
+  await settled(server, connected);
+  const { taker, client } = connected;
+  taker.refuses.set("Listener m", "cannot bind '127.0.0.1:81': Address already in use");
+  const nonce = server.send(lds, [listener("m", 81, "other")], ["l"]);
+  expect(await server.answerTo(nonce)).toBe("Error adding/updating listener(s) m: cannot bind '127.0.0.1:81': Address already in use");
+  // What it was to take the place of stays for a moment, and for good if the server wants it again.
+  expect([...taker.inForce.keys()]).toContain("Listener l");
+  expect(client.state().unbound).toHaveLength(1);
+  await server.answerTo(server.send(lds, [listener("l", 80, "r")], ["m"]));
+  expect(client.state().unbound).toEqual([]);
+  expect(taker.log.filter((line) => line.includes("Listener"))).toEqual(["Listener l"]);
+  taker.refuses.clear();
+  await server.asked(
+    "the listener again",
+    ({ typeUrl, resourceNamesSubscribe }) => typeUrl === lds && resourceNamesSubscribe.includes("m"),
+  );
+  server.send(lds, [listener("m", 81, "r")], ["l"]);
+  await eventually(() => taker.log.slice(-2), ["Listener m", "-Listener l"]);
+});
+
+test("a listener that goes stays until the one in its place has its routes", async () => {
+  await using server = await new ScriptedServer().start();
+  await using connected = connect(server.port);
+  await settled(server, connected);
+  const { taker } = connected;
+  await server.answerTo(server.send(lds, [listener("m", 81, "other")], ["l"]));
+  expect([...taker.inForce.keys()]).toContain("Listener l");
+  server.send(route, [routes("other", { "/": "c" })]);
+  await eventually(() => taker.log.slice(-4), ["RouteConfiguration other", "Listener m", "-Listener l", "-RouteConfiguration r"]);
+});
+
 test("a cluster whose endpoints the server does not have is whole without hosts, and gets them when there are some", async () => {
   await using server = await new ScriptedServer().start();
   await using connected = connect(server.port, { patienceMs: 600_000 });

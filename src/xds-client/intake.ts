@@ -2,6 +2,9 @@
 //
 // As in Envoy: clusters come first, and listeners when those are ready; a listener or cluster waits for its routes, endpoints and secrets, but not
 // for ever, and the version before serves on while it does; what is referred to by name is kept though the server takes it away.
+//
+// Beyond Envoy: a listener that goes stays until those that come are in force. One whose port is taken is refused, and asked for by name
+// when the port is free: nobody else can know when that is.
 import { versionOf } from "../envoy/encode.ts";
 import {
   type EnvoyResource,
@@ -47,7 +50,25 @@ export interface IntakeState {
   /** In words. */
   readonly waiting: readonly string[];
   readonly refused: number;
+  /** Why listeners that the server wants are not there: ports that are taken. */
+  readonly unbound: readonly string[];
 }
+
+/** A listener that was refused for its port. */
+interface Unbound {
+  readonly resource: EnvoyResource;
+  readonly reason: string;
+  tryAt: number;
+  waitMs: number;
+  /** Others were served before it came, or the server has spoken of listeners since, and not of this one. */
+  isBeside: boolean;
+}
+
+const firstTryMs = 250;
+const lastTryMs = 5_000;
+
+/** How long a listener that goes stays after another was refused: a server that hears of that may want it after all. */
+const secondThoughtsMs = 2_000;
 
 interface Arrival {
   readonly resource: EnvoyResource;
@@ -68,6 +89,13 @@ export class Intake {
   readonly #ready = Promise.withResolvers<void>();
   /** Types of which a response has come, ever. */
   readonly #answered = new Set<string>();
+  /** Listeners that the server has taken away and that stay for a moment. */
+  readonly #leaving = new Set<string>();
+  /** By name. */
+  readonly #unbound = new Map<string, Unbound>();
+  #lastUnboundAt = Number.NEGATIVE_INFINITY;
+  /** All that the server wanted was in force, once. */
+  #wasComplete = false;
   #begunAt = 0;
   #mayAskForListeners = false;
   #isReady = false;
@@ -89,7 +117,14 @@ export class Intake {
       resources: Object.fromEntries([...this.#subscriptions.values()].map(({ typeUrl, size }) => [kindOf(typeUrl), size])),
       waiting: this.#holdings.waiting().map((each) => `${label(each.resource)} waits for ${this.#missingOf(each).map(label).join(", ")}`),
       refused: this.#refused,
+      unbound: this.#unboundReasons(),
     };
+  }
+
+  /** Of those that came later only where nothing is served in their place: the server knows of them, and goes on with what there is. */
+  #unboundReasons(): string[] {
+    const isIdle = this.#holdings.currentOf(typeUrls.listener).length === 0;
+    return [...this.#unbound.values()].filter(({ isBeside }) => !isBeside || isIdle).map(({ reason }) => reason);
   }
 
   inForce(typeUrl: TypeUrl): readonly EnvoyResource[] {
@@ -98,7 +133,8 @@ export class Intake {
 
   /** Time may bring something. */
   get isWaiting(): boolean {
-    return this.#holdings.waiting().length > 0 || this.#holdings.hasUnused || !this.#mayAskForListeners;
+    const isSomethingHeld = this.#holdings.waiting().length > 0 || this.#holdings.hasUnused || this.#leaving.size > 0;
+    return isSomethingHeld || this.#unbound.size > 0 || !this.#mayAskForListeners;
   }
 
   /** A new stream: says what is wanted, and what is there. */
@@ -129,20 +165,57 @@ export class Intake {
 
   /** Whether something has waited long enough. Without a stream nothing has: nothing could have come. */
   async lookAgain(isConnected: boolean): Promise<void> {
+    if (isConnected) await this.#tryPorts(performance.now());
     await this.#settle([], isConnected);
+  }
+
+  async #tryPorts(now: number): Promise<void> {
+    for (const [name, unbound] of this.#unbound) {
+      if (now < unbound.tryAt) continue;
+      const isFree = (await this.#options.taker.check(unbound.resource)) === undefined;
+      if (!isFree) {
+        unbound.waitMs = Math.min(unbound.waitMs * 2, lastTryMs);
+        unbound.tryAt = now + unbound.waitMs;
+        continue;
+      }
+      this.#unbound.delete(name);
+      this.#options.log.info({}, `the port of Listener ${name} is free; asking for it again`);
+      this.#subscriptions.get(typeUrls.listener)?.askAgain(name);
+    }
   }
 
   async #takeHolders(subscription: Subscription, arrivals: readonly Arrival[], removed: readonly string[], answer: Answer): Promise<void> {
     const now = performance.now();
+    if (subscription.typeUrl === typeUrls.listener) for (const unbound of this.#unbound.values()) unbound.isBeside = true;
     for (const arrival of arrivals) this.#hold(subscription, arrival, answer, now);
     const gone = removed.map((name) => ({ typeUrl: subscription.typeUrl, name }));
     for (const { name } of gone) subscription.gone(name);
+    if (subscription.typeUrl === typeUrls.listener) for (const each of gone) this.#leave(each, now);
     // Asked for at once: the server may send it in the same breath.
     this.#ask();
-    await this.#settle(gone.filter((each) => this.#holdings.remove(each, now)));
+    const removals = subscription.typeUrl === typeUrls.listener ? [] : gone;
+    await this.#settle(removals.filter((each) => this.#holdings.remove(each, now)));
+  }
+
+  #leave(listener: Reference, now: number): void {
+    this.#holdings.discard(listener, now);
+    if (this.#holdings.current(listener)) this.#leaving.add(listener.name);
+  }
+
+  /** Those that may go now: nothing waits to take their place, nor was refused a moment ago. */
+  #takeLeaving(comes: readonly Holding[], now: number): Reference[] {
+    const isAwaited = this.#holdings.waiting().some((each) => each.resource.typeUrl === typeUrls.listener && !comes.includes(each));
+    if (isAwaited || now - this.#lastUnboundAt < secondThoughtsMs) return [];
+    const leaving = [...this.#leaving].map((name) => ({ typeUrl: typeUrls.listener, name }));
+    this.#leaving.clear();
+    return leaving.filter((each) => this.#holdings.remove(each, now));
   }
 
   #hold(subscription: Subscription, { resource, version }: Arrival, answer: Answer, now: number): void {
+    if (resource.typeUrl === typeUrls.listener) {
+      this.#leaving.delete(resource.name);
+      this.#unbound.delete(resource.name);
+    }
     if (this.#holdings.current(resource)?.resource.version === resource.version) {
       this.#holdings.discard(resource, now);
       subscription.inForce(resource.name, version);
@@ -181,8 +254,14 @@ export class Intake {
   /** Puts into force what has all that it refers to, or has waited long enough; and takes away what is gone. */
   async #settle(removals: readonly Reference[], mayGiveUp = true): Promise<void> {
     const now = performance.now();
-    const free = this.#holdings.waiting().filter((holding) => this.#isFree(holding, now, mayGiveUp));
-    const changes = { upserts: free.map(({ resource }) => resource), removals };
+    let free = this.#holdings.waiting().filter((holding) => this.#isFree(holding, now, mayGiveUp));
+    // What goes is gone by the time that its successor would be found to be no good.
+    if (this.#leaving.size > 0) {
+      await this.#checkListeners(free);
+      const waiting = new Set(this.#holdings.waiting());
+      free = free.filter((holding) => waiting.has(holding));
+    }
+    const changes = { upserts: free.map(({ resource }) => resource), removals: [...removals, ...this.#takeLeaving(free, now)] };
     const refused = await this.#apply(changes);
     for (const holding of free) {
       const reason = refused.get(resourceKeyOf(holding.resource));
@@ -190,7 +269,7 @@ export class Intake {
       else this.#refuse(holding, reason, now);
     }
     this.#tell(changes, refused);
-    await this.#checkWaiting();
+    await this.#checkListeners(this.#holdings.waiting());
     await this.#dropUnused(now);
     this.#lookAtStart(now);
     this.#ask();
@@ -220,6 +299,10 @@ export class Intake {
   #refuse(holding: Holding, reason: string, now: number): void {
     const { resource, answer } = holding;
     this.#holdings.discard(resource, now);
+    if (resource.typeUrl === typeUrls.listener && reason.startsWith("cannot bind")) {
+      this.#lastUnboundAt = now;
+      this.#unbound.set(resource.name, { resource, reason, tryAt: now + firstTryMs, waitMs: firstTryMs, isBeside: this.#wasComplete });
+    }
     if (answer.isSent) this.#noteRefused(resource, reason);
     else answer.refused.push({ name: resource.name, reason });
   }
@@ -231,8 +314,8 @@ export class Intake {
   }
 
   /** Listeners that wait are answered before they are in force: whether they can be used is found out now. */
-  async #checkWaiting(): Promise<void> {
-    for (const holding of this.#holdings.waiting()) {
+  async #checkListeners(holdings: readonly Holding[]): Promise<void> {
+    for (const holding of holdings) {
       if (holding.isChecked || holding.resource.typeUrl !== typeUrls.listener) continue;
       holding.isChecked = true;
       const reason = await this.#options.taker.check(holding.resource);
@@ -253,6 +336,7 @@ export class Intake {
       const areClustersIn = this.#answered.has(typeUrls.cluster) && !waits(typeUrls.cluster);
       this.#mayAskForListeners = areClustersIn || now - this.#begunAt >= this.#patienceMs;
     }
+    if (this.#isReady && this.#unbound.size === 0) this.#wasComplete = true;
     if (this.#isReady || !this.#answered.has(typeUrls.listener) || waits(typeUrls.listener)) return;
     this.#isReady = true;
     this.#ready.resolve();

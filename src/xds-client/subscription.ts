@@ -56,6 +56,11 @@ export class Subscription {
     this.#toUnsubscribe.add(name);
   }
 
+  /** Of all there are: the server shall say this one once more. */
+  askAgain(name: string): void {
+    this.#toSubscribe.add(name);
+  }
+
   has(name: string): boolean {
     return this.#versions.has(name);
   }

@@ -1,4 +1,5 @@
 // The incremental variant: only what differs from what the client has is sent.
+import { typeUrls } from "../model/envoy-resource.ts";
 import { type Push, Subscription } from "./subscription.ts";
 import { hasLegacyWildcard, wildcard } from "./wildcard.ts";
 import { type DeltaRequest, deltaResponse, type ResponseHead } from "./wire.ts";
@@ -51,6 +52,8 @@ export class DeltaSubscription extends Subscription {
       this.compareAll();
     } else {
       this.names.add(name);
+      // A port may be free by now. Envoys ask for all listeners, and for none by name.
+      if (this.typeUrl === typeUrls.listener) this.forgive(name);
       this.ask(name);
     }
   }

@@ -33,6 +33,7 @@ const makeHub = (patienceMs: number) =>
     maxNames: 1000,
     maxTypes: 10,
     log: silent,
+    onAskedAgain: () => {},
     onRefusal: () => {},
     onClientChange: undefined,
   });

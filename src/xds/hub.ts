@@ -24,6 +24,7 @@ export interface HubSettings {
   readonly maxTypes: number;
   readonly log: Logger;
   readonly onRefusal: (refusal: Refusal) => void;
+  readonly onAskedAgain: (listener: string) => void;
   readonly onClientChange: ((client: ClientInfo, what: ClientEvent) => void) | undefined;
 }
 
@@ -242,7 +243,7 @@ export class XdsHub implements ResourceConsumer {
   }
 
   #eventsOf(client: Client): SubscriptionEvents {
-    const { log, onClientChange, onRefusal } = this.#settings;
+    const { log, onClientChange, onRefusal, onAskedAgain } = this.#settings;
     return {
       acked: ({ typeUrl }) => {
         this.metrics.of(typeUrl).acks++;
@@ -255,6 +256,7 @@ export class XdsHub implements ResourceConsumer {
         onClientChange?.(client.info(), "changed");
       },
       refused: (resource, message, facts) => onRefusal({ proxy: client.node.proxy, node: client.node.id, resource, message, ...facts }),
+      askedAgain: onAskedAgain,
       warn: (fields, message) => log.warn({ node: client.node.id, proxy: client.node.proxy, ...fields }, message),
     };
   }

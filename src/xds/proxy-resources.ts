@@ -150,6 +150,14 @@ export class ProxyResources {
     return facts;
   }
 
+  /** Whoever refused it wants to try again. */
+  forgive(typeUrl: string, name: string): void {
+    const entry = this.#entry(typeUrl, name);
+    if (entry === undefined) return;
+    entry.isRefused = false;
+    entry.isDisputed = false;
+  }
+
   /** Refused, and no earlier version is known: what a client has under this name it keeps. */
   isWithoutSubstitute(typeUrl: string, name: string): boolean {
     const entry = this.#entry(typeUrl, name);

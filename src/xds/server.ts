@@ -15,6 +15,8 @@ export interface XdsServerOptions {
   readonly log?: Logger;
   /** A client refused a resource: called once for each version of it. */
   readonly onRefusal?: (refusal: Refusal) => void;
+  /** A client asks by name for a listener, as ours do when the port of one that they refused is free. */
+  readonly onAskedAgain?: (listener: string) => void;
   readonly onClientChange?: (client: ClientInfo, what: ClientEvent) => void;
   /** Asked on every call of every method, before anything else is done. Without it, whoever can connect is let in. */
   readonly authenticate?: Authenticate;
@@ -74,6 +76,7 @@ export function createXdsServer(options: XdsServerOptions = {}): XdsServer {
     maxTypes: 64,
     log: options.log ?? silent,
     onRefusal: options.onRefusal ?? (() => {}),
+    onAskedAgain: options.onAskedAgain ?? (() => {}),
     onClientChange: options.onClientChange,
   });
   const door = new GrpcDoor(hub, {

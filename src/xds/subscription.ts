@@ -26,6 +26,8 @@ export interface SubscriptionEvents {
   nacked(subscription: Subscription, message: string): void;
   /** The first time that this version is refused by anyone, or once more when there is a newer one already. */
   refused(resource: EnvoyResource, message: string, facts: RefusalFacts & Pick<Refusal, "keepsEarlier">): void;
+  /** The client asks by name for a listener that it may have refused: it may take it now. */
+  askedAgain(name: string): void;
   warn(fields: object, message: string): void;
 }
 
@@ -206,6 +208,13 @@ export abstract class Subscription {
     this.setKnown(name, undefined);
     this.#due.add(name);
     this.compare(name);
+  }
+
+  /** The client wants to try once more what it may have refused. */
+  protected forgive(name: string): void {
+    this.#refusedHere.delete(name);
+    this.resources.forgive(this.typeUrl, name);
+    this.events.askedAgain(name);
   }
 
   /** The client no longer wants a name; nothing is said about it. */

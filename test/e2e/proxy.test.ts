@@ -308,22 +308,56 @@ test("SIGTERM closes the ports at once, though a worker is stuck in a change", a
   expect(workers.filter(({ pid }) => isAlive(pid))).toEqual([]);
 });
 
-test("a port that is taken is said, and bound when it is free; by all workers", async () => {
+test("a port that is taken is said, to the control plane too, and bound when it is free; by all workers", async () => {
   await using one = await backend("one");
   await using taken = await backend("somebody else");
   using config = await folder();
   config.write("gateway.yaml", object("Gateway", "gateway-proxy", { bindAddress: "127.0.0.1", bindPort: taken.port, httpGateway: {} }));
   config.write("a.yaml", [upstream("one", one.port), virtualService("a", "one")]);
   const { xds, again } = await served(config);
-  await using _plane = await again();
+  await using plane = await again();
   await using proxy = await proxyOn(xds, "--workers", "2");
-  await proxy.running.said(/cannot listen on 127\.0\.0\.1:\d+: EADDRINUSE/);
+  expect(proxy.running.stderr()).toContain(`ready  no listener yet: cannot bind '127.0.0.1:${taken.port}': Address already in use`);
+  await plane.said(/gateway\.yaml:\d+:\d+ {2}HW4001 .*cannot bind '127\.0\.0\.1:\d+': Address already in use/);
   await until("it is not ready", async () => /\[-\] all ports bound not yet/.test(await proxy.admin("/readyz?verbose")));
   expect(await proxy.admin("/metrics")).toMatch(/^headworks_ready 0$/m);
   await taken[Symbol.asyncDispose]();
   await untilAnswers(taken.port, "a.test", "one /");
-  await proxy.running.said(/listening on .* after all/);
+  await plane.said(/HW4001 is resolved/);
   await until("it is ready", async () => (await proxy.admin("/readyz")) === "ok\n");
+});
+
+test("a Gateway that moves to a port that is taken is served where it was, until that port is free", async () => {
+  await using one = await backend("one");
+  await using two = await backend("two");
+  await using taken = await backend("somebody else");
+  using config = await folder();
+  config.write("upstreams.yaml", [upstream("one", one.port), upstream("two", two.port)]);
+  config.write("a.yaml", virtualService("a", "one"));
+  const { xds, again } = await served(config);
+  await using plane = await again();
+  await using proxy = await proxyOn(xds);
+  const failures: number[] = [];
+  let isOver = false;
+  const asking = (async () => {
+    while (failures.length === 0 && !isOver) {
+      const answer = await ask(config.port, "a.test");
+      if (answer?.status !== 200) failures.push(answer?.status ?? 0);
+    }
+  })();
+  config.write("gateway.yaml", object("Gateway", "gateway-proxy", { bindAddress: "127.0.0.1", bindPort: taken.port, httpGateway: {} }));
+  await plane.said(/gateway\.yaml:\d+:\d+ {2}HW4001 .*cannot bind/);
+  config.write("a.yaml", virtualService("a", "two"));
+  await untilAnswers(config.port, "a.test", "two /");
+  expect(await proxy.admin("/readyz")).toBe("ok\n");
+  isOver = true;
+  await asking;
+  expect(failures).toEqual([]);
+  await taken[Symbol.asyncDispose]();
+  await untilAnswers(taken.port, "a.test", "two /");
+  await plane.said(/HW4001 is resolved/);
+  await until("the old port is closed", async () => (await ask(config.port, "a.test")) === undefined);
+  await proxy.running.said(new RegExp(`requests are taken at http://127.0.0.1:${taken.port}`));
 });
 
 test("wrong options are said before anything starts", async () => {
