@@ -1,7 +1,9 @@
 // What a route answers that cannot do what it says: Gloo's `invalidConfigPolicy`.
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { onRouteAction } from "../envoy/drafts.ts";
 import type { RouteSchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import type { Spec } from "../model/resource.ts";
+import type { RouteDraft } from "../plugin/upstream-type.ts";
 
 export const fallbackCluster = "fallback_cluster_for_invalid_routes";
 
@@ -38,7 +40,22 @@ export function invalidAction({ status, body }: InvalidRoutePolicy): ActionInit 
   return { case: "directResponse", value: { status, ...(body !== "" && { body: { specifier: { case: "inlineString", value: body } } }) } };
 }
 
-/** The action of a route that Gloo replaces: to a cluster whose listener gives that answer. */
-export function replacedAction(): ActionInit {
-  return { case: "route", value: { clusterSpecifier: { case: "cluster", value: fallbackCluster } } };
+/**
+ * A route that Gloo replaces leads to a cluster whose listener gives that answer, each of several destinations too. All else of it stays;
+ * so does a route that forwards nothing, or to a cluster that the request names.
+ */
+export function replaced(draft: RouteDraft): RouteDraft {
+  return onRouteAction(draft, (action) => {
+    const to = action.clusterSpecifier;
+    switch (to?.case) {
+      case "cluster":
+        return { ...action, clusterSpecifier: { case: "cluster", value: fallbackCluster } };
+      case "weightedClusters": {
+        const clusters = (to.value.clusters ?? []).map((each) => ({ ...(each as object), name: fallbackCluster }));
+        return { ...action, clusterSpecifier: { case: "weightedClusters", value: { ...(to.value as object), clusters } } };
+      }
+      default:
+        return action;
+    }
+  });
 }

@@ -5,14 +5,17 @@ import type { Resource } from "../model/resource.ts";
 import type { ModelRoute, OptionPlaces, Written } from "../model/virtual-host.ts";
 import type { DestinationContext, Feature, OptionContext, OptionFinding, RouteContext } from "../plugin/feature.ts";
 import { type Findings, optionAt } from "./findings.ts";
+import type { InvalidRoutePolicy } from "./invalid-routes.ts";
 import type { HostContext } from "./virtual-host.ts";
 
 /** The route that is being made. */
 export interface RouteInMaking {
   readonly model: ModelRoute;
-  readonly context: HostContext & { readonly findings: Findings };
+  readonly context: HostContext & { readonly findings: Findings; readonly policy: InvalidRoutePolicy };
   /** Envoy would refuse it as it is. */
   isRefused: boolean;
+  /** It has an error, and `invalidConfigPolicy` wants such routes replaced. */
+  isReplaced: boolean;
   errorText(message: string): string;
 }
 
@@ -59,15 +62,19 @@ export class RouteFindings implements OptionContext {
     const feature = this.#feature?.glooName ?? this.#feature?.name;
     const { reason = "OptionInvalid", costs = "option", of, ...rest } = details;
     if (severity === "error" && costs === "route") route.isRefused = true;
+    // Gloo calls a route that it has replaced a warning.
+    const isReplaced = severity === "error" && costs === "option" && route.context.policy.replaces;
+    if (isReplaced) route.isReplaced = true;
     const { model } = route;
     const at = of
       ? { resource: model.at.resource, path: `${model.at.path}.${field}` }
       : field === ""
         ? this.#own
         : optionAt(this.#own, this.#places, field);
-    route.context.findings.add(severity, at, route.model.via, reason, message, {
+    route.context.findings.add(isReplaced ? "warning" : severity, at, route.model.via, reason, message, {
       ...rest,
-      ...(severity === "error" && { costs, statusText: route.errorText(`*${feature}.plugin: ${message}`) }),
+      ...(severity === "error" && { statusText: route.errorText(`*${feature}.plugin: ${message}`) }),
+      ...(severity === "error" && !isReplaced && { costs }),
     });
   }
 }

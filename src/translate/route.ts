@@ -20,7 +20,7 @@ import type { RouteDraft } from "../plugin/upstream-type.ts";
 import { type ActionFinding, translateAction, type Weighted } from "./actions.ts";
 import { typedUpstream } from "./clusters.ts";
 import { type Findings, optionAt } from "./findings.ts";
-import { defaultBodyLimit, type InvalidRoutePolicy, invalidAction, replacedAction } from "./invalid-routes.ts";
+import { defaultBodyLimit, type InvalidRoutePolicy, invalidAction, replaced } from "./invalid-routes.ts";
 import { type MatchFault, routeMatch } from "./match.ts";
 import { useOf, withoutEffect } from "./options.ts";
 import { originOf } from "./origin.ts";
@@ -63,6 +63,7 @@ class OneRoute implements RouteInMaking {
   readonly maxProgramSize: number | undefined;
   /** Envoy would refuse it as it is. */
   isRefused = false;
+  isReplaced = false;
 
   constructor(model: ModelRoute, name: string, inherited: VirtualHostOptions | undefined, context: RouteTranslationContext) {
     this.model = model;
@@ -108,7 +109,8 @@ class OneRoute implements RouteInMaking {
       draft = this.towards(draft, upstream, destinationSpec, field);
     }
     if (this.isRefused) return { action: invalidAction(policy) };
-    return this.hasUsableRewrite(draft) || !policy.replaces ? draft : { ...draft, action: replacedAction() };
+    const isUsable = this.hasUsableRewrite(draft);
+    return policy.replaces && (this.isReplaced || !isUsable) ? replaced(draft) : draft;
   }
 
   /** What the type of the Upstream adds for the function that is called behind it. */
@@ -171,8 +173,7 @@ class OneRoute implements RouteInMaking {
     const isReplaced = this.context.policy.replaces && faults.length > 0;
     const filters = draft.typedPerFilterConfig as Record<string, never> | undefined;
     const message = create(RouteSchema, {
-      ...draft,
-      ...(isReplaced && { action: replacedAction() }),
+      ...(isReplaced ? replaced(draft) : draft),
       name,
       match,
       ...(filters && { typedPerFilterConfig: sortedMap(filters) }),
@@ -245,7 +246,9 @@ class OneRoute implements RouteInMaking {
     if (refused) this.isRefused = true;
     const { findings, policy } = this.context;
     // Gloo calls a route that it has replaced a warning.
-    const shown = severity === "error" && policy.replaces ? "warning" : severity;
+    const isReplaced = severity === "error" && policy.replaces;
+    if (isReplaced) this.isReplaced = true;
+    const shown = isReplaced ? "warning" : severity;
     findings.onRoute(shown, this.model, field, reason, message, {
       ...(hint && { hint }),
       ...(elsewhere && { elsewhere }),

@@ -298,3 +298,47 @@ test("dynamic hosts are spoken to by TLS, within the limits of the Settings", ()
   expect(at(cluster, "transportSocket", "name")).toBe("envoy.transport_sockets.tls");
   expect(refusalOf(clusters)).toBeUndefined();
 });
+
+test("where invalid routes are replaced, one with an unusable option leads to the fallback, and all else of it stays", () => {
+  const bad = "options: {cors: {}, headerManipulation: {requestHeadersToAdd: [{header: {key: x, value: y}}]}}";
+  const destination = "{destination: {upstream: {name: cart, namespace: gloo-system}}, weight: 1}";
+  const { routes, said } = served(
+    `{${toCart}, ${bad}},
+     {matchers: [{prefix: /b}], routeAction: {multi: {destinations: [${destination}, ${destination}]}}, ${bad}},
+     {matchers: [{prefix: /c}], routeAction: {clusterHeader: x-to}, ${bad}},
+     {matchers: [{prefix: /d}], redirectAction: {hostRedirect: a.test}, ${bad}}`,
+    { settings: { gloo: { invalidConfigPolicy: { replaceInvalidRoutes: true } } } },
+  );
+  const fallback = "fallback_cluster_for_invalid_routes";
+  expect(routes.map(({ route }) => route)).toEqual([
+    { cluster: fallback },
+    {
+      weightedClusters: {
+        clusters: [
+          { name: fallback, weight: 1 },
+          { name: fallback, weight: 1 },
+        ],
+        totalWeight: 2,
+      },
+    },
+    { clusterHeader: "x-to" },
+    undefined,
+  ]);
+  expect(routes.every((each) => at(each, "requestHeadersToAdd", 0, "header", "key") === "x")).toBe(true);
+  expect(said.map((each) => each.split(":")[0])).toEqual(["warning", "warning", "warning", "warning"]);
+});
+
+test("a subset that the Upstream does not have replaces the route, where invalid ones are", () => {
+  const { routes, said } = served("{routeAction: {single: {upstream: {name: k, namespace: gloo-system}, subset: {values: {v: '1'}}}}}", {
+    others: `kind: Service
+metadata: {name: till, namespace: shop}
+spec: {ports: [{port: 80}]}
+---
+kind: Upstream
+metadata: {name: k, namespace: gloo-system}
+spec: {kube: {serviceName: till, serviceNamespace: shop, servicePort: 80, subsetSpec: {selectors: [{keys: [x]}]}}}`,
+    settings: { gloo: { invalidConfigPolicy: { replaceInvalidRoutes: true } } },
+  });
+  expect(at(routes[0], "route", "cluster")).toBe("fallback_cluster_for_invalid_routes");
+  expect(said).toEqual(["warning: route has a subset config, but none of the subsets in the upstream match it"]);
+});
