@@ -1,253 +1,205 @@
-// Requests per second of proxies on one core each, and what a request costs: the embedded data plane beside Envoy, nginx and the fastest proxy
-// library of npm. Proxy on core 0, load and backend on core 1; 1 KiB answers, 64 kept connections. Where the load is the limit, the CPU time per
-// request is the fair number.
+// What a request costs the embedded data plane, beside Envoy, nginx, HAProxy and the proxy libraries of npm: CPU time, latency and memory. Answers of
+// 1 KiB on kept connections; proxies on one core, load and backend on another; retries, time-outs, statistics and an access log in all.
+//
+// Other things run on a machine, so that every number is half of a pair: one run of ours, then one of the other, and what counts is the ratio. Requests a
+// second are told, but where the load is the limit they say little; CPU time does not depend on it.
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import type { ChildProcess } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { findEnvoy, startEnvoy } from "../test/servers/envoy.ts";
+import { certificates } from "../src/dataplane/testing/certificates.ts";
 import { freePorts } from "../test/servers/ports.ts";
+import { type Cost, costOf, type Running as RunningProcess } from "./dataplane/cost.ts";
+import { paced } from "./dataplane/latency.ts";
+import { cpuSeconds, isOnPath, loadCore, residentMiB, startNode, stop } from "./dataplane/processes.ts";
+import { allPeers, embedded, envoy, type MeasuredProxy } from "./dataplane/proxies.ts";
+import { type KeyFiles, type Shape, shapes } from "./dataplane/shapes.ts";
+import { growthMiB } from "./dataplane/streaming.ts";
+import { type BenchRow, median } from "./row.ts";
 
-export interface ProxyResult {
-  readonly proxy: string;
-  readonly requestsPerSecond: number;
-  /** User and system time of the proxy for one request. */
-  readonly cpuMicrosPerRequest: number;
-  readonly residentMiB: number;
+export interface DataPlaneBench {
+  /** Of one run. */
+  readonly seconds: number;
+  readonly pairs: number;
+  /** Not all libraries of npm. */
+  readonly isShort: boolean;
 }
 
-const seconds = Number(process.env.BENCH_SECONDS ?? 4);
-const rounds = Number(process.env.BENCH_ROUNDS ?? 2);
-const connections = 64;
-const here = import.meta.dirname;
-const clockTicks = Number(run("getconf", ["CLK_TCK"]) ?? 100);
+const usual: DataPlaneBench = {
+  seconds: Number(process.env.BENCH_SECONDS ?? 1),
+  pairs: Number(process.env.BENCH_PAIRS ?? 5),
+  isShort: false,
+};
+export const quick: DataPlaneBench = { seconds: 1, pairs: 3, isShort: true };
 
-/** Best of a few rounds for each proxy that is there. */
-export async function benchDataplane(): Promise<ProxyResult[]> {
-  const folder = mkdtempSync(join(tmpdir(), "bench-dataplane-"));
+/** Of Envoy's, at 80 % of load. */
+const latencyGoal = 2;
+const streamingGoalMiB = 32;
+
+interface Running extends RunningProcess {
+  readonly proxy: MeasuredProxy;
+}
+
+export async function* benchDataplane(bench = usual): AsyncGenerator<BenchRow> {
+  if (!isOnPath("taskset") || availableParallelism() < 2) throw new Error("it needs Linux, taskset and two cores");
   await using stack = new AsyncDisposableStack();
+  const folder = mkdtempSync(join(tmpdir(), "bench-dataplane-"));
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const [backendPort, proxyPort, adminPort] = (await freePorts(3)) as [number, number, number];
-  const backend = await startBackend(folder, backendPort);
-  stack.defer(() => stop(backend));
+  const [backend] = (await freePorts(1)) as [number];
+  stopAtEnd(stack, await startNode([join(import.meta.dirname, "dataplane", "backend.ts"), String(backend)], loadCore));
+  const keys = writeKeys(folder);
+  const start = (proxy: MeasuredProxy) => startProxy(proxy, folder, backend, keys, stack);
 
-  const starters: readonly (readonly [string, () => Promise<ChildProcess | undefined>])[] = [
-    ["embedded", () => start("node", [join(here, "dataplane", "embedded.ts"), String(proxyPort), String(backendPort)], 0)],
-    ["envoy", () => startEnvoyProxy(proxyPort, backendPort, adminPort)],
-    ["nginx", () => startNginx(folder, proxyPort, backendPort)],
-    ["fast-proxy (npm)", () => startFastProxy(proxyPort, backendPort)],
-  ];
-  const results: ProxyResult[] = [];
-  for (const [name, starter] of starters) {
-    const child = await starter();
-    if (child === undefined) {
-      console.log(`${name}: not here, skipped`);
-      continue;
+  const own = await start(embedded);
+  const peers: Running[] = [];
+  for (const proxy of allPeers(bench.isShort)) {
+    const missing = proxy.missing();
+    if (missing === undefined) peers.push(await start(proxy));
+    else yield { area: "data plane", what: `${proxy.name}: ${missing}, skipped`, value: Number.NaN, unit: "" };
+  }
+  for (const shape of shapes) yield* compare(shape, own, peers, bench);
+  const other = peers.find(({ proxy }) => proxy === envoy);
+  if (other !== undefined) yield* compareLatency(own, other, bench);
+  for (const each of other === undefined ? [own] : [own, other]) yield* streamThrough(each);
+}
+
+async function startProxy(
+  proxy: MeasuredProxy,
+  folder: string,
+  backend: number,
+  keys: KeyFiles,
+  stack: AsyncDisposableStack,
+): Promise<Running> {
+  const [plain, h2c, tls] = (await freePorts(3)) as [number, number, number];
+  const ports = { plain, h2c, tls };
+  const own = join(folder, proxy.name.replace(/\W+/g, "-"));
+  mkdirSync(own);
+  const child = await proxy.start({ folder: own, ports, backend, keys });
+  stopAtEnd(stack, child);
+  return { proxy, ports, pid: child.pid as number, backend };
+}
+
+function stopAtEnd(stack: AsyncDisposableStack, child: ChildProcess): void {
+  stack.defer(() => stop(child));
+}
+
+function writeKeys(folder: string): KeyFiles {
+  using made = certificates();
+  const pair = made.selfSigned("bench");
+  const files = { certificate: join(folder, "bench.crt"), key: join(folder, "bench.key") };
+  writeFileSync(files.certificate, pair.certificate);
+  writeFileSync(files.key, pair.key);
+  return files;
+}
+
+/** A row for us, and for each peer the ratio of what a request costs. */
+async function* compare(
+  shape: Shape,
+  own: Running,
+  peers: readonly Running[],
+  { seconds, pairs }: DataPlaneBench,
+): AsyncGenerator<BenchRow> {
+  const area = `CPU time for a request of ${shape.name}, one core each`;
+  const rows: BenchRow[] = [];
+  const ofOwn: Cost[] = [];
+  await costOf(shape, own, 1);
+  for (const peer of peers) {
+    if (!peer.proxy.shapes.includes(shape)) continue;
+    const measured: Pair[] = [];
+    try {
+      await costOf(shape, peer, 1);
+      while (measured.length < pairs) measured.push([await costOf(shape, own, seconds), await costOf(shape, peer, seconds)]);
+      rows.push(rowOf(area, peer, measured));
+    } catch (error) {
+      rows.push({ area, what: `${peer.proxy.name}: failed`, value: Number.NaN, unit: "", note: (error as Error).message });
     }
-    const pids = [child.pid as number, ...childrenOf(child.pid as number)];
-    load(proxyPort, 1);
-    let best: ProxyResult | undefined;
-    for (let round = 0; round < rounds; round++) {
-      const before = cpuSeconds(pids);
-      const { requests, perSecond } = load(proxyPort, seconds);
-      const cpu = cpuSeconds(pids) - before;
-      const result = {
-        proxy: name,
-        requestsPerSecond: perSecond,
-        cpuMicrosPerRequest: (cpu / requests) * 1e6,
-        residentMiB: residentMiB(pids),
+    ofOwn.push(...measured.map(([ours]) => ours));
+  }
+  const { micros, perSecond } = typical(ofOwn.length > 0 ? ofOwn : [await costOf(shape, own, seconds)]);
+  yield { area, what: "embedded", value: micros, unit: "µs", note: `${told(perSecond)} · ${residentMiB(own.pid).toFixed(0)} MiB` };
+  yield* rows;
+}
+
+type Pair = readonly [ours: Cost, theirs: Cost];
+
+function rowOf(area: string, { proxy, pid }: Running, measured: readonly Pair[]): BenchRow {
+  const ratios = measured.map(([ours, theirs]) => ours.micros / theirs.micros).sort((a, b) => a - b);
+  const { micros, perSecond } = typical(measured.map(([, theirs]) => theirs));
+  const range = `${ratios[0]?.toFixed(2)}–${ratios.at(-1)?.toFixed(2)}`;
+  const lacks = proxy.lacks === undefined ? "" : ` · ${proxy.lacks}`;
+  return {
+    area,
+    what: `embedded / ${proxy.name}`,
+    value: median(ratios),
+    unit: "×",
+    ...(proxy.goal !== undefined && { goal: proxy.goal }),
+    note: `${range} in ${ratios.length} pairs; it: ${micros.toFixed(1)} µs · ${told(perSecond)} · ${residentMiB(pid).toFixed(0)} MiB${lacks}`,
+  };
+}
+
+function typical(costs: readonly Cost[]): Cost {
+  return { micros: median(costs.map(({ micros }) => micros)), perSecond: median(costs.map(({ perSecond }) => perSecond)) };
+}
+
+function told(perSecond: number): string {
+  return `${perSecond.toLocaleString("en", { maximumFractionDigits: 0 })} requests/s`;
+}
+
+/** Each at 80 % of what it takes itself, and both at 80 % of what Envoy takes. */
+async function* compareLatency(own: Running, other: Running, { seconds, pairs }: DataPlaneBench): AsyncGenerator<BenchRow> {
+  const [ours, theirs] = [await most(own, seconds), await most(other, seconds)];
+  yield latencyRow("each at 80 % of its own limit", own, 0.8 * ours, other, 0.8 * theirs, seconds, pairs);
+  yield latencyRow("both at 80 % of Envoy's limit", own, 0.8 * theirs, other, 0.8 * theirs, seconds, pairs);
+}
+
+async function most(proxy: Running, seconds: number): Promise<number> {
+  const [plain] = shapes as [Shape];
+  const costs: Cost[] = [];
+  while (costs.length < 3) costs.push(await costOf(plain, proxy, seconds));
+  return typical(costs).perSecond;
+}
+
+function latencyRow(
+  what: string,
+  own: Running,
+  ourRate: number,
+  other: Running,
+  theirRate: number,
+  seconds: number,
+  pairs: number,
+): BenchRow {
+  const measured = Array.from(
+    { length: pairs },
+    () => [paced(own.ports, ourRate, seconds), paced(other.ports, theirRate, seconds)] as const,
+  );
+  const ratios = measured.map(([ours, theirs]) => ours.p99Ms / theirs.p99Ms).sort((a, b) => a - b);
+  const p99 = (side: 0 | 1) => median(measured.map((pair) => pair[side].p99Ms)).toFixed(2);
+  return {
+    area: "p99 of requests of HTTP/1.1 at a fixed rate, from when they are due",
+    what: `embedded / Envoy, ${what}`,
+    value: median(ratios),
+    unit: "×",
+    goal: latencyGoal,
+    note: `${ratios[0]?.toFixed(2)}–${ratios.at(-1)?.toFixed(2)} in ${pairs} pairs; ${p99(0)} ms at ${told(ourRate)}, Envoy ${p99(1)} ms at ${told(theirRate)}`,
+  };
+}
+
+async function* streamThrough(running: Running): AsyncGenerator<BenchRow> {
+  const isOurs = running.proxy === embedded;
+  for (const shape of shapes) {
+    for (const direction of ["down", "up"] as const) {
+      const before = cpuSeconds(running.pid);
+      const value = await growthMiB(shape, running.ports, running.pid, direction);
+      const cpu = cpuSeconds(running.pid) - before;
+      yield {
+        area: "memory growth while 1 GiB is streamed",
+        what: `${running.proxy.name}, ${shape.name}, ${direction}`,
+        value,
+        unit: "MiB",
+        ...(isOurs && { goal: streamingGoalMiB }),
+        note: `${cpu.toFixed(2)} s CPU`,
       };
-      if (best === undefined || result.cpuMicrosPerRequest < best.cpuMicrosPerRequest) best = result;
     }
-    await stop(child);
-    if (best !== undefined) results.push(best);
-  }
-  console.log("proxy               requests/s   CPU µs/request   RSS MiB");
-  for (const each of results) {
-    console.log(
-      `${each.proxy.padEnd(18)} ${each.requestsPerSecond.toFixed(0).padStart(11)} ${each.cpuMicrosPerRequest.toFixed(1).padStart(16)} ${each.residentMiB.toFixed(0).padStart(9)}`,
-    );
-  }
-  return results;
-}
-
-function load(port: number, duration: number): { requests: number; perSecond: number } {
-  if (onPath("wrk")) {
-    const text = execFileSync("taskset", ["-c", "1", "wrk", "-t1", `-c${connections}`, `-d${duration}s`, `http://127.0.0.1:${port}/`], {
-      encoding: "utf8",
-    });
-    const errors = /Socket errors.*|Non-2xx.*/.exec(text)?.[0];
-    if (errors !== undefined) console.log(`  ${errors}`);
-    return { requests: Number(/(\d+) requests in/.exec(text)?.[1]), perSecond: Number(/Requests\/sec:\s*([\d.]+)/.exec(text)?.[1]) };
-  }
-  const text = execFileSync(
-    "taskset",
-    ["-c", "1", "node", join(here, "dataplane", "load.ts"), String(port), String(connections), String(duration)],
-    {
-      encoding: "utf8",
-    },
-  );
-  return JSON.parse(text) as { requests: number; perSecond: number };
-}
-
-async function startBackend(folder: string, port: number): Promise<ChildProcess> {
-  if (!onPath("nginx")) {
-    const script = `const b=Buffer.from("HTTP/1.1 200 OK\\r\\nContent-Length: 1024\\r\\n\\r\\n"+"x".repeat(1024));require("net").createServer({noDelay:true},s=>{s.on("error",()=>{});s.on("data",()=>s.write(b))}).listen(${port},"127.0.0.1",()=>console.log("ready"))`;
-    return (await start("node", ["-e", script], 1)) as ChildProcess;
-  }
-  return nginx(folder, "backend", 1, port, `location / { return 200 "${"x".repeat(1024)}"; }`, "");
-}
-
-async function startNginx(folder: string, port: number, backend: number): Promise<ChildProcess | undefined> {
-  if (!onPath("nginx")) return undefined;
-  const location =
-    'location / { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }';
-  return nginx(folder, "proxy", 0, port, location, `upstream backend { server 127.0.0.1:${backend}; keepalive 128; }`);
-}
-
-async function nginx(folder: string, name: string, core: number, port: number, location: string, upstream: string): Promise<ChildProcess> {
-  const file = join(folder, `${name}.conf`);
-  writeFileSync(
-    file,
-    `daemon off; master_process off; worker_processes 1; pid ${folder}/${name}.pid; error_log stderr crit;
-events { worker_connections 4096; }
-http { access_log off; keepalive_requests 100000000; client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
-${upstream}
-server { listen 127.0.0.1:${port} backlog=4096; ${location} } }\n`,
-  );
-  const child = spawn("taskset", ["-c", String(core), "nginx", "-c", file, "-p", folder], { stdio: ["ignore", "ignore", "inherit"] });
-  await reachable(port);
-  return child;
-}
-
-async function startEnvoyProxy(port: number, backend: number, adminPort: number): Promise<ChildProcess | undefined> {
-  if (findEnvoy() === undefined) return undefined;
-  const address = (value: number) => ({ socket_address: { address: "127.0.0.1", port_value: value } });
-  const envoy = await startEnvoy(
-    {
-      admin: { address: address(adminPort) },
-      static_resources: {
-        listeners: [
-          {
-            address: address(port),
-            filter_chains: [
-              {
-                filters: [
-                  {
-                    name: "envoy.filters.network.http_connection_manager",
-                    typed_config: {
-                      "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                      stat_prefix: "http",
-                      use_remote_address: true,
-                      route_config: {
-                        virtual_hosts: [
-                          { name: "all", domains: ["*"], routes: [{ match: { prefix: "/" }, route: { cluster: "backend" } }] },
-                        ],
-                      },
-                      http_filters: [
-                        {
-                          name: "envoy.filters.http.router",
-                          typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
-                        },
-                      ],
-                    },
-                  },
-                ],
-              },
-            ],
-          },
-        ],
-        clusters: [
-          {
-            name: "backend",
-            type: "STATIC",
-            load_assignment: { cluster_name: "backend", endpoints: [{ lb_endpoints: [{ endpoint: { address: address(backend) } }] }] },
-          },
-        ],
-      },
-    },
-    adminPort,
-  );
-  run("taskset", ["-acp", "0", String(envoy.process.pid)]);
-  await reachable(port);
-  return envoy.process;
-}
-
-/** Installed once into the cache folder, outside the tree: it is measured, not used. */
-async function startFastProxy(port: number, backend: number): Promise<ChildProcess | undefined> {
-  const cache = join(process.env.HEADWORKS_CACHE ?? join(homedir(), ".cache", "headworks"), "bench-fast-proxy-2.2.0");
-  if (!existsSync(join(cache, "node_modules", "fast-proxy"))) {
-    mkdirSync(cache, { recursive: true });
-    writeFileSync(join(cache, "package.json"), '{"private":true}');
-    if (run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", cache, "fast-proxy@2.2.0"]) === undefined)
-      return undefined;
-  }
-  return start("node", [join(here, "dataplane", "fast-proxy.mjs"), cache, String(port), String(backend)], 0);
-}
-
-/** Resolves when it prints that it is ready. */
-async function start(command: string, args: readonly string[], core: number): Promise<ChildProcess | undefined> {
-  const program = command === "node" ? process.execPath : command;
-  const child = spawn("taskset", ["-c", String(core), program, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  const isReady = await new Promise<boolean>((resolve) => {
-    child.stdout?.on("data", (data: Buffer) => data.includes("ready") && resolve(true));
-    child.once("exit", () => resolve(false));
-  });
-  return isReady ? child : undefined;
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  child.kill("SIGKILL");
-  await gone;
-}
-
-async function reachable(port: number): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    const answered = await fetch(`http://127.0.0.1:${port}/`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (answered) return;
-    await delay(20);
-  }
-  throw new Error(`nothing answers on port ${port}`);
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
   }
 }
-
-function cpuSeconds(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / clockTicks;
-}
-
-function residentMiB(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => sum + Number(/VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0), 0) / 1_024;
-}
-
-function onPath(program: string): boolean {
-  return run("which", [program]) !== undefined;
-}
-
-function run(program: string, args: readonly string[]): string | undefined {
-  try {
-    return execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-  } catch {
-    return undefined;
-  }
-}
-
-if (import.meta.main) await benchDataplane();

@@ -1,19 +1,22 @@
 // `npm run bench`: everything we measure, as a table and JSON, with the goals beside the numbers.
 //
-//   npm run bench -- [--quick] [--only translation,live,memory,start,check,requests,xds,consul,graph] [--json FILE]
+//   npm run bench -- [--quick] [--only translation,live,memory,start,check,dataplane,xds,consul,graph] [--json FILE]
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { type BenchRow, isMet } from "./row.ts";
 
+/** What was measured before something failed is told, where a part hands out row by row. */
+type Rows = readonly BenchRow[] | AsyncIterable<BenchRow>;
+
 /** Each part is loaded when it is wanted, so that none weighs on another. */
-const parts: Record<string, (quick: boolean) => Promise<readonly BenchRow[]>> = {
+const parts: Record<string, (quick: boolean) => Rows | Promise<Rows>> = {
   check: async (quick) => (await import("./processes.ts")).benchCheck(quick ? 3 : 5),
   start: async (quick) => (await import("./processes.ts")).benchStart(quick ? 3 : 7),
   translation: async (quick) => (await import("./translation.ts")).benchTranslation(quick ? [1_000, 10_000] : undefined),
   live: async (quick) => (await import("./live.ts")).benchLive(quick ? [10, 1_000] : undefined, quick ? 10 : 30),
   memory: async (quick) => (await import("./processes.ts")).benchMemory(quick ? [10_000] : undefined),
-  requests: async () => requestRows(),
+  dataplane: async (quick) => dataplaneRows(quick),
   xds: async (quick) => xdsRows(quick),
   consul: async (quick) => (await import("./consul.ts")).benchConsul(quick ? 500 : undefined, quick ? 8 : undefined),
   graph: async (quick) => (quick ? [] : graphRows()),
@@ -33,7 +36,7 @@ const failures: string[] = [];
 for (const name of wanted) {
   process.stderr.write(`${name} …\n`);
   try {
-    rows.push(...((await parts[name]?.(values.quick ?? false)) ?? []));
+    for await (const row of (await parts[name]?.(values.quick ?? false)) ?? []) rows.push(row);
   } catch (error) {
     failures.push(`${name}: ${(error as Error).message}`);
   }
@@ -59,7 +62,7 @@ function print(all: readonly BenchRow[]): void {
     const met = isMet(row);
     const goal = row.goal === undefined ? "" : `${met ? "ok  " : "MISS"} goal ${row.unit.endsWith("/s") ? "≥" : "≤"} ${number(row.goal)}`;
     console.log(
-      `  ${row.what.padEnd(width)}  ${number(row.value).padStart(11)} ${row.unit.padEnd(11)} ${goal.padEnd(18)} ${row.note ?? ""}`.trimEnd(),
+      `  ${row.what.padEnd(width)}  ${(Number.isNaN(row.value) ? "–" : number(row.value)).padStart(11)} ${row.unit.padEnd(11)} ${goal.padEnd(18)} ${row.note ?? ""}`.trimEnd(),
     );
   }
   console.log(
@@ -71,19 +74,9 @@ function number(value: number): string {
   return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 2 : value < 1000 ? 1 : 0 });
 }
 
-async function requestRows(): Promise<BenchRow[]> {
-  const { benchDataplane } = await import("./dataplane.ts");
-  const results = await benchDataplane();
-  const embedded = results.find(({ proxy }) => proxy === "embedded");
-  return results.map(({ proxy, requestsPerSecond, cpuMicrosPerRequest, residentMiB }) => ({
-    area: "requests, one core each",
-    what: proxy,
-    value: requestsPerSecond,
-    unit: "requests/s",
-    note: `${cpuMicrosPerRequest.toFixed(1)} µs CPU · ${residentMiB.toFixed(0)} MiB${
-      embedded && proxy !== "embedded" ? ` · embedded is ${(embedded.requestsPerSecond / requestsPerSecond).toFixed(2)} ×` : ""
-    }`,
-  }));
+async function dataplaneRows(isQuick: boolean): Promise<Rows> {
+  const { benchDataplane, quick } = await import("./dataplane.ts");
+  return benchDataplane(isQuick ? quick : undefined);
 }
 
 async function xdsRows(quick: boolean): Promise<BenchRow[]> {

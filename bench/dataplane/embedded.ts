@@ -1,17 +1,15 @@
-// The embedded data plane alone in a process: `embedded.ts PORT BACKEND_PORT`.
+// The embedded data plane alone in a process: `embedded.ts SERVED`, with what it serves as JSON.
 
 import { createDataPlane } from "../../src/dataplane/dataplane.ts";
-import { listener, routeConfig, staticCluster, testProxy, toCluster } from "../../src/dataplane/testing/resources.ts";
+import { testProxy } from "../../src/dataplane/testing/resources.ts";
+import { resources, type Served } from "./resources.ts";
 
-const [port, backend] = process.argv.slice(2).map(Number) as [number, number];
-const plane = createDataPlane({ proxy: testProxy });
-plane.publish(testProxy, {
-  upserts: [
-    staticCluster("backend", [backend]),
-    routeConfig([{ name: "all", domains: ["*"], routes: [toCluster("backend")] }]),
-    listener(port, { useRemoteAddress: true }),
-  ],
-  removals: [],
+const plane = createDataPlane({
+  proxy: testProxy,
+  onProblems: (problems) => {
+    for (const { message } of problems) console.error(`embedded: ${message}`);
+  },
 });
+plane.publish(testProxy, { upserts: resources(JSON.parse(process.argv[2] ?? "") as Served), removals: [] });
 await plane.settled();
 console.log("ready");
