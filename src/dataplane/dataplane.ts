@@ -19,6 +19,7 @@ import { ProblemBook } from "./problems.ts";
 import { SdsSecrets } from "./sds/sds-secrets.ts";
 import { compileSecret, type PublishedSecret } from "./secrets.ts";
 import type { Listen } from "./socket.ts";
+import { Telemetry } from "./telemetry.ts";
 import { ClusterRuntime } from "./upstream/cluster.ts";
 
 export type { ListenerInfo };
@@ -52,6 +53,9 @@ export interface DataPlaneOptions {
   readonly bindOverride?: (listener: string, address: ListenAddress) => ListenAddress;
 }
 
+/** How long the end waits until collectors have what is left. */
+const lastReportsMs = 1_000;
+
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   return new EmbeddedDataPlane(options);
 }
@@ -79,6 +83,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
   /** By the name that endpoints come under. */
   readonly #clustersOfService = new Map<string, Set<string>>();
   readonly #logs = new AccessLogFiles((message) => this.#log("warn", message));
+  readonly telemetry = new Telemetry((name) => this.cluster(name));
   readonly #sockets: ListeningSockets;
   readonly #startedAt = Date.now();
   #isDraining = false;
@@ -316,6 +321,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     return {
       ...all,
       ...sockets,
+      ...this.telemetry.stats(),
       "server.live": this.#isDraining ? 0 : 1,
       "server.uptime": Math.floor((Date.now() - this.#startedAt) / 1_000),
       "server.total_connections": this.#sockets.connections,
@@ -330,6 +336,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     this.#isDraining = true;
     await this.#sockets.drain(deadlineMs);
     this.#sds.close();
+    await this.telemetry.close(lastReportsMs);
     for (const runtime of this.#runtimes.values()) runtime.destroy();
     await this.#logs.close();
   }

@@ -7,6 +7,7 @@ import { networkInterfaces } from "node:os";
 import type { CompiledHcm } from "./compile/hcm.ts";
 import type { Peer } from "./downstream/client.ts";
 import { type Headers, hasHeader, headerValue, removeHeader, setHeader } from "./http1/headers.ts";
+import { withTraceReason } from "./tracing/request-id.ts";
 
 /** Only Envoy itself may say these things; a client that says them is not heard. */
 const internalHeaders = new Set([
@@ -59,7 +60,7 @@ export function receiveHeaders(
     if (hcm.trustedHops > 0) remoteAddress = lastAddress(forwardedFor, hcm.trustedHops - 1) ?? remoteAddress;
     if (!hcm.skipXffAppend) {
       // Behind a local proxy the loopback address says nothing; Envoy names itself instead.
-      const own = isLoopback(peer.remoteAddress) ? localAddress() : peer.remoteAddress;
+      const own = isLoopback(peer.remoteAddress) ? ownAddress() : peer.remoteAddress;
       setHeader(headers, "x-forwarded-for", forwardedFor === undefined || forwardedFor === "" ? own : `${forwardedFor},${own}`);
     }
     if (hcm.trustedHops === 0 || proto === undefined) {
@@ -75,7 +76,12 @@ export function receiveHeaders(
   if (hcm.appendXForwardedPort && !hasHeader(headers, "x-forwarded-port")) headers.push("x-forwarded-port", String(peer.localPort));
   if (hcm.generateRequestId) {
     if (hcm.useRemoteAddress && !hcm.preserveRequestId) setHeader(headers, "x-request-id", randomUUID());
-    else if (!hasHeader(headers, "x-request-id")) headers.push("x-request-id", randomUUID());
+    else {
+      const given = headerValue(headers, "x-request-id");
+      if (given === undefined) headers.push("x-request-id", randomUUID());
+      // It is kept, but whether a request is traced is not for strangers to say.
+      else if (hcm.useRemoteAddress) setHeader(headers, "x-request-id", withTraceReason(given, undefined));
+    }
   }
   if (hcm.via !== "") appendVia(headers, hcm.via);
   return { remoteAddress, scheme };
@@ -103,7 +109,7 @@ function isLoopback(address: string): boolean {
 let own: string | undefined;
 
 /** The first address of this machine that is not loopback, as Envoy's local address. */
-function localAddress(): string {
+export function ownAddress(): string {
   own ??=
     Object.values(networkInterfaces())
       .flatMap((each) => each ?? [])

@@ -57,10 +57,12 @@ export interface Planes extends AsyncDisposable {
 }
 
 /** Serves each connection manager on a listener of its own, in both. */
-export function startPlanes(managers: readonly HcmInit[], clusters: readonly EnvoyResource[]): Promise<Planes> {
+export function startPlanes(managers: readonly HcmInit[], clusters: readonly EnvoyResource[], bootstrap: object = {}): Promise<Planes> {
   return startListeners(
     managers.map((hcm) => (port) => listenerMessage(port, hcm)),
     clusters,
+    [],
+    bootstrap,
   );
 }
 
@@ -71,13 +73,14 @@ export async function startListeners(
   listeners: readonly ListenerOf[],
   clusters: readonly EnvoyResource[],
   secrets: readonly EnvoyResource[] = [],
+  bootstrap: object = {},
   tries = 4,
 ): Promise<Planes> {
   try {
-    return await startOnFreePorts(listeners, clusters, secrets);
+    return await startOnFreePorts(listeners, clusters, secrets, bootstrap);
   } catch (error) {
     if (tries === 1 || !(error as Error).message.includes("Address already in use")) throw error;
-    return startListeners(listeners, clusters, secrets, tries - 1);
+    return startListeners(listeners, clusters, secrets, bootstrap, tries - 1);
   }
 }
 
@@ -85,6 +88,7 @@ async function startOnFreePorts(
   listeners: readonly ListenerOf[],
   clusters: readonly EnvoyResource[],
   secrets: readonly EnvoyResource[],
+  bootstrap: object,
 ): Promise<Planes> {
   const ports = await freePorts(listeners.length * 2 + 1);
   const adminPort = ports.pop() as number;
@@ -97,6 +101,7 @@ async function startOnFreePorts(
     });
   const envoy = await startEnvoy(
     {
+      ...bootstrap,
       admin: { address: { socket_address: { address: "127.0.0.1", port_value: adminPort } } },
       static_resources: {
         listeners: resources("envoy").map((each) => json(ListenerSchema, each.bytes)),

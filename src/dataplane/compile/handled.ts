@@ -54,9 +54,10 @@ export const handledFields: HandledFields = {
     "typed_per_filter_config",
     "per_request_buffer_limit_bytes",
     "request_body_buffer_limit",
+    "tracing",
+    "decorator",
     // no effect here
     "metadata",
-    "decorator",
     "stat_prefix",
   ],
   "envoy.config.route.v3.RouteMatch": [
@@ -411,6 +412,7 @@ export const handledFields: HandledFields = {
     "request_timeout",
     "request_headers_timeout",
     "access_log",
+    "tracing",
     "use_remote_address",
     "xff_num_trusted_hops",
     "skip_xff_append",
@@ -437,6 +439,36 @@ export const handledFields: HandledFields = {
     "access_log_flush_interval",
   ],
   "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig": ["upgrade_type", "enabled"],
+  "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing": [
+    "client_sampling",
+    "random_sampling",
+    "overall_sampling",
+    "verbose",
+    "max_path_tag_length",
+    "custom_tags", // reported on their own
+    "provider", // reported on its own
+    "spawn_upstream_span",
+    "operation",
+    "upstream_operation",
+    "no_context_propagation",
+  ],
+  "envoy.config.trace.v3.OpenTelemetryConfig": [
+    "grpc_service",
+    "http_service",
+    "service_name",
+    // no effect here: how much is kept has limits of its own
+    "max_cache_size",
+  ],
+  "envoy.config.trace.v3.ZipkinConfig": [
+    "collector_cluster",
+    "collector_endpoint",
+    "collector_endpoint_version",
+    "collector_hostname",
+    "trace_id_128bit",
+    "shared_span_context",
+    "split_spans_for_request",
+    "trace_context_option",
+  ],
   "envoy.extensions.filters.network.http_connection_manager.v3.Rds": ["config_source", "route_config_name"],
   "envoy.extensions.filters.http.router.v3.Router": ["suppress_envoy_headers", "dynamic_stats", "start_child_span"],
   "envoy.config.accesslog.v3.AccessLog": ["name", "typed_config", "filter"],

@@ -14,6 +14,7 @@ import { handledFields } from "./handled.ts";
 import { type CompiledFilters, compileHttpFilters } from "./http-filters.ts";
 import { type CompiledHttp2, compileHttp2Options } from "./http2-options.ts";
 import { type CompiledRouteConfig, compileRouteConfig } from "./route-config.ts";
+import { type CompiledTracing, compileTracing } from "./tracing.ts";
 
 export interface CompiledHcm extends CompiledFilters {
   readonly statPrefix: string;
@@ -51,6 +52,8 @@ export interface CompiledHcm extends CompiledFilters {
   readonly userAgent: boolean;
   readonly upgrades: ReadonlyMap<string, boolean>;
   readonly accessLogs: readonly AccessLogger[];
+  /** Undefined: requests are not traced. */
+  readonly tracing: CompiledTracing | undefined;
 }
 
 export function compileHcm(hcm: HttpConnectionManager, findings: Findings): CompiledHcm {
@@ -63,6 +66,7 @@ export function compileHcm(hcm: HttpConnectionManager, findings: Findings): Comp
   const common = hcm.commonHttpProtocolOptions;
   const http1 = hcm.httpProtocolOptions;
   const upgrades = new Map(hcm.upgradeConfigs.map((each) => [each.upgradeType.toLowerCase(), each.enabled ?? true]));
+  const filters = compileHttpFilters(hcm.httpFilters, findings);
   return {
     statPrefix: hcm.statPrefix,
     routes: compileRoutes(hcm, findings),
@@ -100,9 +104,10 @@ export function compileHcm(hcm: HttpConnectionManager, findings: Findings): Comp
       hcm.stripPortMode.case === "stripAnyHostPort" && hcm.stripPortMode.value ? "any" : hcm.stripMatchingHostPort ? "matching" : "none",
     stripTrailingDot: hcm.stripTrailingHostDot,
     userAgent: hcm.addUserAgent ?? false,
-    ...compileHttpFilters(hcm.httpFilters, findings),
+    ...filters,
     upgrades,
     accessLogs: compileAccessLogs(hcm.accessLog, findings),
+    tracing: compileTracing(hcm.tracing, findings.at("tracing"), filters.startsChildren),
   };
 }
 

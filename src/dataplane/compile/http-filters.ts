@@ -28,6 +28,8 @@ export interface CompiledFilter {
 
 export interface CompiledFilters {
   readonly envoyHeaders: boolean;
+  /** The router has spans of its own. */
+  readonly startsChildren: boolean;
   readonly filters: readonly CompiledFilter[];
   /** Those of them that have something to do where no route says anything. */
   readonly activeFilters: readonly CompiledFilter[];
@@ -35,6 +37,7 @@ export interface CompiledFilters {
 
 export function compileHttpFilters(filters: readonly HttpFilter[], findings: Findings): CompiledFilters {
   let envoyHeaders = true;
+  let startsChildren = false;
   const compiled: CompiledFilter[] = [];
   filters.forEach((filter, index) => {
     const place = findings.at(`http_filters[${index}]`);
@@ -53,6 +56,7 @@ export function compileHttpFilters(filters: readonly HttpFilter[], findings: Fin
     const router = anyUnpack(any, RouterSchema);
     if (router !== undefined) {
       envoyHeaders = !router.suppressEnvoyHeaders;
+      startsChildren = router.startChildSpan;
       for (const path of unhandledFields(RouterSchema, router, handledFields)) place.notExecuted(`typed_config.${path}`);
       return;
     }
@@ -70,7 +74,7 @@ export function compileHttpFilters(filters: readonly HttpFilter[], findings: Fin
     place.notExecuted(`typed_config (${filter.name})`);
   });
   const activeFilters = compiled.filter(({ config, isDisabled }) => config !== undefined && !isDisabled);
-  return { envoyHeaders, filters: compiled, activeFilters };
+  return { envoyHeaders, startsChildren, filters: compiled, activeFilters };
 }
 
 /** The filter behind a configuration, where it keeps requests out. */

@@ -9,12 +9,14 @@ import { compileHeaderMutations, type HeaderMutations } from "./header-mutations
 import { compileRedirect, type Redirect } from "./redirect.ts";
 import { compileFiltersOfRoute, type FiltersOfRoute } from "./route-filters.ts";
 import { compileRouteMatch } from "./route-match.ts";
+import { compileRouteTracing, type RouteTracing } from "./tracing.ts";
 
 export interface CompiledRoute extends Matchable, FiltersOfRoute {
   readonly action: Action;
   readonly requestMutations: HeaderMutations | undefined;
   readonly responseMutations: HeaderMutations | undefined;
   readonly metadata: MetadataView | undefined;
+  readonly tracing: RouteTracing | undefined;
   /** How much of a body is kept for retries. */
   readonly bufferLimit: number | undefined;
 }
@@ -48,6 +50,7 @@ export function compileRoute(route: Route, hostRetry: RetryPolicy | undefined, f
     responseMutations,
     ...compileFiltersOfRoute(route.typedPerFilterConfig, findings),
     metadata: route.metadata?.filterMetadata as MetadataView | undefined,
+    tracing: compileRouteTracing(route.tracing, route.decorator, findings),
     bufferLimit: limit === undefined ? undefined : Number(limit),
   };
 }

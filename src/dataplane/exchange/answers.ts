@@ -10,6 +10,7 @@ import { filterResponse } from "./filter-chain.ts";
 import { isGrpc, toTrailersOnly } from "./grpc.ts";
 import { mutateResponse, tellRequestId } from "./rewrite.ts";
 import { ToClient } from "./to-client.ts";
+import { tellOperation } from "./trace.ts";
 
 /** Envoy's words for an upstream that did not answer. */
 export function resetText(exchange: Exchange, reason: string): string {
@@ -160,6 +161,7 @@ function isRoutes({ route, isInFilters }: Exchange, ignoresRoute: boolean): bool
 function addOwnHeaders(exchange: Exchange, headers: Headers): void {
   sendHeaders(headers, exchange.hcm, true);
   if (exchange.hcm.requestIdInResponse) tellRequestId(exchange, headers);
+  tellOperation(exchange, headers);
 }
 
 /** An answer to what went wrong; when the answer has begun, the connection is cut instead. */

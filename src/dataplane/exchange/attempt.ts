@@ -14,6 +14,7 @@ import type { Exchange } from "./exchange.ts";
 import { pickContext } from "./pick-context.ts";
 import { flushRequest } from "./request-body.ts";
 import { setAuthority } from "./rewrite.ts";
+import { beginTry, endTry, injectTrace } from "./trace.ts";
 
 /** @param credentials that were fetched for it */
 export function attempt(exchange: Exchange, credentials?: AwsCredentials): void {
@@ -35,6 +36,7 @@ export function attempt(exchange: Exchange, credentials?: AwsCredentials): void 
     return;
   }
   exchange.pickedHost = host;
+  if (exchange.trace !== undefined) beginTry(exchange);
   const isHigh = exchange.forward?.isHighPriority ?? false;
   const limits = isHigh ? cluster.config.limits.high : cluster.config.limits.normal;
   if (cluster.requests >= limits.requests) {
@@ -83,6 +85,7 @@ export function onConnection(exchange: Exchange, upstream: UpstreamStream): void
 /** The request as this attempt sends it. */
 function prepared(exchange: Exchange): OutgoingRequest {
   const { headers } = exchange;
+  if (exchange.trace !== undefined) injectTrace(exchange);
   const filters = (exchange.cluster as ClusterRuntime).config.filters;
   if (filters.requestMutations !== undefined) mutateHeaders(headers, filters.requestMutations, exchange, exchange);
   if (exchange.virtualHost?.countsAttempts) setHeader(headers, "x-envoy-attempt-count", String(exchange.attempts));
@@ -95,6 +98,7 @@ function withoutFragment(request: Exchange): OutgoingRequest {
 }
 
 export function overflow(exchange: Exchange): void {
+  endTry(exchange, "overflow");
   exchange.release();
   fail(exchange, 503, resetText(exchange, "overflow"), "UO", "upstream_reset_before_response_started{overflow}", {
     headers: ["x-envoy-overloaded", "true"],

@@ -31,6 +31,7 @@ import { onResponseData, onResponseEnd, onResponseFlush, onResponseHead } from "
 import type { Tables } from "./tables.ts";
 import { onIdleTimeout, onRouteTimeout, onTryTimeout } from "./timeouts.ts";
 import type { LimitKind } from "./timers.ts";
+import { endTrace, endTry, type Trace } from "./trace.ts";
 
 /** What was found of where a request goes. */
 export interface RouteLevels {
@@ -102,6 +103,9 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   timeoutMs = Number.POSITIVE_INFINITY;
   streamMs = Number.POSITIVE_INFINITY;
   limitKind: LimitKind = "response";
+
+  /** Undefined: it is not traced. */
+  trace: Trace | undefined;
 
   // — the try under way —
   cluster: ClusterRuntime | undefined;
@@ -240,6 +244,10 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     const requestEnd = this.requestEndedAt === 0 && this.requestEnded ? 0 : since(this.requestEndedAt);
     return { requestEnd, upstreamRequestEnd: since(this.sentWholeAt), responseBegin: since(this.respondedAt) };
   }
+  /** Milliseconds from the beginning to the last try. */
+  get sentSince(): number {
+    return this.sentAt - this.#began;
+  }
   get isWebSocket(): boolean {
     return this.upgrade?.toLowerCase() === "websocket";
   }
@@ -326,6 +334,7 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
 
   /** Wants no more of the upstream. */
   dropUpstream(): void {
+    if (this.trace !== undefined) endTry(this);
     const { upstream } = this;
     this.upstream = undefined;
     upstream?.abandon();
@@ -349,6 +358,10 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     this.release();
     this.bodyParts = [];
     if (this.filters !== undefined) endFilters(this);
+    if (this.trace !== undefined) {
+      endTry(this);
+      endTrace(this);
+    }
     for (const log of this.hcm.accessLogs) if (log.accepts?.(this) !== false) this.client.log(log, this);
     this.client.onExchangeEnd(this, this.closesAfter);
   }

@@ -8,6 +8,7 @@ import { attempt, overflow } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import { reportFailure } from "./host-report.ts";
 import { scheduleRetry } from "./retries.ts";
+import { endTry, forgetTry } from "./trace.ts";
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
@@ -19,17 +20,19 @@ export function onNoConnection(exchange: Exchange, failure: UpstreamFailure, det
 export function onUpstreamFailure(exchange: Exchange, failure: UpstreamFailure, detail: string): void {
   const upstream = exchange.upstream;
   exchange.upstream = undefined;
-  if (exchange.headSent) breakOff(exchange);
+  if (exchange.headSent) breakOff(exchange, failure);
   else if (upstream !== undefined && wasStale(upstream, failure) && maySendAgain(exchange, failure)) {
     exchange.resendsLeft--;
     exchange.release();
     exchange.attempts--;
+    forgetTry(exchange);
     attempt(exchange);
   } else onFailure(exchange, failure, detail, true);
 }
 
 /** Half a response was sent: the client must see that it is not whole. */
-function breakOff(exchange: Exchange): void {
+function breakOff(exchange: Exchange, failure: UpstreamFailure): void {
+  endTry(exchange, failure);
   exchange.responseFlags = "UC";
   exchange.responseDetails = "upstream_reset_after_response_started";
   (exchange.cluster as ClusterRuntime).stats.upstream_rq_rx_reset++;
@@ -54,6 +57,7 @@ function onFailure(exchange: Exchange, failure: UpstreamFailure, detail: string,
     overflow(exchange);
     return;
   }
+  endTry(exchange, failure);
   (exchange.cluster as ClusterRuntime).stats.upstream_rq_rx_reset++;
   reportFailure(exchange, failure);
   if (exchange.retry !== undefined && shouldRetryFailure(exchange.retry, failure, wasSent) && scheduleRetry(exchange)) return;

@@ -9,6 +9,7 @@ import { redirect, redirectTo, reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { runFilters } from "./filter-chain.ts";
 import { chooseWeighted, forwardTo } from "./forward.ts";
+import { beginTrace } from "./trace.ts";
 
 export function receive(exchange: Exchange): void {
   if (makeReady(exchange)) takeRoute(exchange);
@@ -65,6 +66,7 @@ function normalizePath(exchange: Exchange): boolean {
 
 export function takeRoute(exchange: Exchange): void {
   findRoute(exchange);
+  if (exchange.hcm.tracing !== undefined) beginTrace(exchange, exchange.hcm.tracing);
   if (exchange.hcm.filters.length === 0) act(exchange);
   else runFilters(exchange, act);
 }

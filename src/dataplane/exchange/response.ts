@@ -13,12 +13,14 @@ import { scheduleRetry } from "./retries.ts";
 import { mutateResponse, tellRequestId } from "./rewrite.ts";
 import { streamIdleMs } from "./timers.ts";
 import { ToClient } from "./to-client.ts";
+import { onTryEnd, onTryHead, tellOperation } from "./trace.ts";
 import { acceptUpgrade } from "./upgrade.ts";
 
 export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
   const { stats, responses } = exchange.cluster as ClusterRuntime;
   responses.count(head.status);
   reportHead(exchange, head);
+  if (exchange.trace !== undefined) onTryHead(exchange, head);
   if (head.status === 101) {
     if (!acceptUpgrade(exchange, head)) return;
   } else if (exchange.retry !== undefined && shouldRetryResponse(exchange.retry, head, exchange.method) && scheduleRetry(exchange)) return;
@@ -72,6 +74,7 @@ function sendHead(exchange: Exchange, head: ResponseHead): void {
   for (const cookie of exchange.cookies) headers.push("set-cookie", cookie);
   sendHeaders(headers, hcm, false);
   if (hcm.requestIdInResponse) tellRequestId(exchange, headers);
+  tellOperation(exchange, headers);
   exchange.responseStatus = head.status;
   exchange.client.sendHead(exchange, head);
 }
@@ -98,6 +101,7 @@ export function onResponseEnd(exchange: Exchange, trailers: Headers | undefined)
     exchange.responseTrailers = trailers;
     reportTrailers(exchange, trailers);
   }
+  if (exchange.trace?.tried !== undefined) onTryEnd(exchange);
   exchange.cluster?.responses.time.observe(performance.now() - exchange.sentAt);
   if (exchange.isTunnel) exchange.closesAfter = true;
   else exchange.upstream = undefined;

@@ -7,6 +7,7 @@ import type { Exchange } from "./exchange.ts";
 import { deadlineExceeded } from "./grpc.ts";
 import { reportFailure } from "./host-report.ts";
 import { scheduleRetry } from "./retries.ts";
+import { onTryLate } from "./trace.ts";
 
 export function onRouteTimeout(exchange: Exchange): void {
   const stats = exchange.cluster?.stats;
@@ -29,6 +30,7 @@ export function onRouteTimeout(exchange: Exchange): void {
 export function onTryTimeout(exchange: Exchange): void {
   const cluster = exchange.cluster as ClusterRuntime;
   cluster.stats.upstream_rq_per_try_timeout++;
+  onTryLate(exchange);
   reportFailure(exchange, "timeout");
   if (
     exchange.retry !== undefined &&

@@ -1,0 +1,21 @@
+// The contract of a tracer: how it reads and writes the context of a trace in the headers of requests, and where its spans go.
+
+import type { Headers } from "../http1/headers.ts";
+import type { Sink } from "../telemetry.ts";
+import type { Span } from "./span.ts";
+
+export interface Beginning {
+  readonly headers: Headers;
+  readonly authority: string;
+  readonly startedAt: number;
+  /** As the sampling of this gateway has it: where the request says nothing of it. */
+  readonly isWanted: boolean;
+}
+
+export interface Tracer {
+  readonly sink: Sink<Span>;
+  /** Undefined: what the request says of its trace cannot be read. It goes on as it came, and is not traced. */
+  start(beginning: Beginning): Span | undefined;
+  /** Tells an upstream whose child it is. */
+  inject(span: Span, headers: Headers): void;
+}
