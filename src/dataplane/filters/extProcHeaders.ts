@@ -10,6 +10,7 @@ import { headerName } from "../http1/names.ts";
 import { regex } from "../regex.ts";
 import { breaksLines } from "../text.ts";
 import { isStructural } from "./authorization.ts";
+import type { MutationManner } from "./extProcContract.ts";
 import type { FilteredResponse } from "./http-filter.ts";
 
 /** The headers of one message. Pseudo headers and content-length are among them, wherever they are kept. */
@@ -209,15 +210,12 @@ export interface MutationCount {
   rejected(): void;
 }
 
-/**
- * Returns what is wrong with it, in Envoy's words, and undefined when nothing is.
- * @param isReplacing the message becomes another, so that its method may change
- */
+/** Returns what is wrong with it, in Envoy's words, and undefined when nothing is. */
 export function mutateView(
   view: HeaderView,
   mutation: HeaderMutation,
   rules: MutationRules,
-  { isReplacing = false, keepsNoLength = false }: { readonly isReplacing?: boolean; readonly keepsNoLength?: boolean },
+  { isReplacing = false, keepsNoLength = false }: MutationManner,
   count: MutationCount,
 ): string | undefined {
   for (const given of mutation.removeHeaders) {

@@ -3,8 +3,9 @@
 import type { Exchange } from "../exchange/exchange.ts";
 import { mostHeld, passBody } from "../exchange/request-body.ts";
 import type { Headers } from "../http1/headers.ts";
+import type { Port } from "./extProcContract.ts";
 import { RequestHeaders, ResponseHeaders } from "./extProcHeaders.ts";
-import type { Port, Side } from "./extProcSide.ts";
+import type { Side } from "./extProcSide.ts";
 import type { BodySink, FilteredResponse } from "./http-filter.ts";
 
 /** Envoy's default for what a connection may hold. */

@@ -1,13 +1,12 @@
 // The conversation with a processor about one request and its response: one call, opened when there is something to tell, closed when both are over.
 
-import { create, fromBinary, type JsonObject, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type Duration, durationMs as wktDurationMs } from "@bufbuild/protobuf/wkt";
+import { create, fromBinary, type JsonObject } from "@bufbuild/protobuf";
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import { ExternalProcessor_RouteCacheAction as RouteAction } from "../../gen/envoy/envoy/extensions/filters/http/ext_proc/v3/ext_proc_pb.js";
 import {
   type CommonResponse,
   CommonResponseSchema,
   type ImmediateResponse,
-  ProcessingRequestSchema,
   type ProcessingResponse,
   ProcessingResponseSchema,
 } from "../../gen/envoy/envoy/service/ext_proc/v3/external_processor_pb.js";
@@ -16,17 +15,18 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { findRouteAgain } from "../exchange/receive.ts";
 import type { Headers } from "../http1/headers.ts";
 import { GrpcStream, grpcStatus } from "../upstream/grpc-stream.ts";
+import { Clock } from "./extProcClock.ts";
 import type { Processing } from "./extProcConfig.ts";
+import { type Desk, type Fault, faults, type MutationManner } from "./extProcContract.ts";
 import { type HeaderView, mutateView, PlainHeaders, toldHeaders } from "./extProcHeaders.ts";
 import { isSameOverride, modesOf } from "./extProcModes.ts";
 import { RequestPort, ResponsePort } from "./extProcPorts.ts";
-import { type Desk, type Fault, Side } from "./extProcSide.ts";
+import { Side } from "./extProcSide.ts";
+import { Messages, type Part } from "./extProcTold.ts";
 import type { BodyChange, FilteredResponse, FilterRun, Verdict } from "./http-filter.ts";
 
 const path = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
-const namespace = "envoy.filters.http.ext_proc";
-
-type Told = MessageInitShape<typeof ProcessingRequestSchema>["request"];
+const timeoutStatus = 504;
 
 const noResponse = create(CommonResponseSchema);
 
@@ -36,13 +36,10 @@ export class ProcessingRun implements FilterRun, Desk {
   #stream: GrpcStream | undefined;
   #request: Side | undefined;
   #response: Side | undefined;
-  readonly #timers = new Map<Side, NodeJS.Timeout>();
-  /** Who was given more time for what it is asked now. */
-  readonly #extended = new Set<Side>();
-  readonly #toldAttributes = new Set<Side>();
+  readonly #messages: Messages;
+  readonly #clock = new Clock(() => this.#onTimeout());
   /** What a processor has said to show it instead. */
   #modes: Processing["modes"];
-  #hasTold = false;
   /** No more is told, and nobody listens. */
   #isOver = false;
   #linger: NodeJS.Timeout | undefined;
@@ -51,6 +48,7 @@ export class ProcessingRun implements FilterRun, Desk {
     this.#processing = processing;
     this.#exchange = exchange;
     this.#modes = processing.modes;
+    this.#messages = new Messages(processing, exchange);
   }
 
   // — what the exchange tells —
@@ -95,7 +93,7 @@ export class ProcessingRun implements FilterRun, Desk {
 
   onEnd(): void {
     this.#isOver = true;
-    this.#stopTimers();
+    this.#clock.stopAll();
     this.#request?.drop();
     this.#response?.drop();
     const stream = this.#stream;
@@ -127,7 +125,7 @@ export class ProcessingRun implements FilterRun, Desk {
     return this.#tell(side, { case: side.port.isRequest ? "requestTrailers" : "responseTrailers", value: { trailers } });
   }
 
-  mutate(view: HeaderView, { headerMutation }: Pick<CommonResponse, "headerMutation">, how: Parameters<Desk["mutate"]>[2]): Fault {
+  mutate(view: HeaderView, { headerMutation }: Pick<CommonResponse, "headerMutation">, how: MutationManner): Fault {
     if (headerMutation === undefined) return undefined;
     const details = mutateView(view, headerMutation, this.#processing.rules, how, {
       rejected: () => this.#count("rejected_header_mutations"),
@@ -155,45 +153,13 @@ export class ProcessingRun implements FilterRun, Desk {
     else this.#answer(500, "Internal Server Error", "response_payload_too_large");
   }
 
-  #tell(side: Side, request: Told): boolean {
+  #tell(side: Side, request: Part): boolean {
     if (this.#isOver || !this.#open()) return false;
-    const { forwardedMetadata, messageMs, onlyObserves, modes } = this.#processing;
-    const message = create(ProcessingRequestSchema, {
-      request,
-      observabilityMode: onlyObserves,
-      metadataContext: { filterMetadata: this.#metadata(forwardedMetadata) },
-      attributes: this.#attributes(side),
-      ...(!this.#hasTold &&
-        !onlyObserves && {
-          protocolConfig: {
-            requestBodyMode: modes.message?.requestBodyMode ?? 0,
-            responseBodyMode: modes.message?.responseBodyMode ?? 0,
-            sendBodyWithoutWaitingForHeaderResponse: this.sendsBodyEarly,
-          },
-        }),
-    } as MessageInitShape<typeof ProcessingRequestSchema>);
-    this.#hasTold = true;
     this.#count("stream_msgs_sent");
-    if (!onlyObserves) this.#startTimer(side, messageMs);
-    (this.#stream as GrpcStream).send(toBinary(ProcessingRequestSchema, message));
+    if (!this.onlyObserves) this.#clock.start(side, this.#processing.messageMs);
+    // A processor that does not keep up holds up who sends.
+    if (this.#stream?.send(this.#messages.about(side, request)) === false) side.port.pause();
     return !this.#isOver;
-  }
-
-  #attributes(side: Side): { [key: string]: JsonObject } {
-    const { requestAttributes, responseAttributes } = this.#processing;
-    const attributes = side.port.isRequest ? requestAttributes : responseAttributes;
-    if (attributes === undefined || this.#toldAttributes.has(side)) return {};
-    this.#toldAttributes.add(side);
-    return { [namespace]: attributes(this.#exchange) };
-  }
-
-  #metadata(namespaces: readonly string[]): { [key: string]: JsonObject } {
-    const found: { [key: string]: JsonObject } = {};
-    for (const name of namespaces) {
-      const { dynamicMetadata } = this.#exchange;
-      if (dynamicMetadata !== undefined && Object.hasOwn(dynamicMetadata, name)) found[name] = dynamicMetadata[name] as JsonObject;
-    }
-    return found;
   }
 
   /** False: there is no call, and what follows from that has happened. */
@@ -207,6 +173,9 @@ export class ProcessingRun implements FilterRun, Desk {
     const stream = new GrpcStream(this.#exchange.tables.cluster(target.cluster), target, path, {
       onMessage: (bytes) => this.#onMessage(bytes),
       onEnd: (status, why) => this.#onEnd(status, why),
+      onDrain: () => {
+        for (const side of [this.#request, this.#response]) side?.port.resume();
+      },
     });
     this.#stream = stream;
     stream.start();
@@ -255,22 +224,20 @@ export class ProcessingRun implements FilterRun, Desk {
       case "responseTrailers":
         return this.#answeredBy(this.#response, (side) => side.onTrailers(response.value));
       case "immediateResponse":
-        if (!this.#processing.takesAnswers) return { details: "unhandled_immediate_response_due_to_config_disabled_it", isSpurious: true };
+        if (!this.#processing.takesAnswers) return faults.noAnswers;
         this.#answerWith(response.value);
         return undefined;
       default:
-        return { details: "unhandled_message", isSpurious: true };
+        return faults.unhandled;
     }
   }
 
   #answeredBy(side: Side | undefined, take: (side: Side) => Fault): Fault {
-    if (side === undefined || !side.hasBegun) return { details: "spurious_message", isSpurious: true };
-    const waited = side.waits;
-    this.#stopTimer(side);
+    if (side === undefined || !side.hasBegun) return faults.spurious;
+    this.#clock.stop(side);
     const fault = take(side);
-    // More was shown than this was about.
-    if (fault === undefined && side.waits === waited && waited === "streamed" && !this.#isOver)
-      this.#startTimer(side, this.#processing.messageMs);
+    // Envoy waits for what is still owed as long as it takes.
+    if (fault === undefined && side.isOwed && !this.#isOver) this.#clock.start(side, this.#processing.messageMs);
     return fault;
   }
 
@@ -336,21 +303,15 @@ export class ProcessingRun implements FilterRun, Desk {
   }
 
   #extend(duration: Duration): void {
-    const ms = wktDurationMs(duration);
-    const side = [this.#request, this.#response].find((each) => each !== undefined && this.#timers.has(each));
-    if (side === undefined || this.#extended.has(side) || ms < 1 || ms > this.#processing.mostMessageMs) {
-      this.#count("override_message_timeout_ignored");
-      return;
-    }
-    this.#count("override_message_timeout_received");
-    this.#startTimer(side, ms);
-    this.#extended.add(side);
+    const ms = durationMs(duration);
+    const isTaken = ms >= 1 && ms <= this.#processing.mostMessageMs && this.#clock.extend(ms);
+    this.#count(isTaken ? "override_message_timeout_received" : "override_message_timeout_ignored");
   }
 
   /** Both go on without it. */
   #finish(): void {
     this.#isOver = true;
-    this.#stopTimers();
+    this.#clock.stopAll();
     this.#closeStream();
     for (const side of [this.#request, this.#response]) {
       side?.release();
@@ -378,7 +339,7 @@ export class ProcessingRun implements FilterRun, Desk {
     const response = this.#response;
     this.#count("immediate_responses_sent");
     this.#isOver = true;
-    this.#stopTimers();
+    this.#clock.stopAll();
     this.#closeStream();
     this.#request?.drop();
     response?.drop();
@@ -395,25 +356,7 @@ export class ProcessingRun implements FilterRun, Desk {
     }
   }
 
-  // — time, counters, the end —
-
-  #startTimer(side: Side, ms: number): void {
-    this.#stopTimer(side);
-    this.#timers.set(
-      side,
-      setTimeout(() => this.#onTimeout(), ms),
-    );
-  }
-
-  #stopTimer(side: Side): void {
-    clearTimeout(this.#timers.get(side));
-    this.#timers.delete(side);
-    this.#extended.delete(side);
-  }
-
-  #stopTimers(): void {
-    for (const side of this.#timers.keys()) this.#stopTimer(side);
-  }
+  // — counters, the end —
 
   #count(name: string): void {
     this.#exchange.client.count(`${this.#processing.prefix}${name}`);
@@ -428,5 +371,3 @@ export class ProcessingRun implements FilterRun, Desk {
     this.#count("streams_closed");
   }
 }
-
-const timeoutStatus = 504;

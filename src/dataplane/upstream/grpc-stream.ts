@@ -21,7 +21,12 @@ export interface GrpcStreamListener {
    * @param why in Envoy's words: who it is that says so
    */
   onEnd(status: number, why: string): void;
+  /** There is room again for what is sent. */
+  onDrain(): void;
 }
+
+/** Of what is sent, this much is kept for another connection, or until there is one. */
+const mostUnheard = 65_536;
 
 /** How long the other side may take to end a call that we have ended. */
 const lingerMs = 1_000;
@@ -37,7 +42,10 @@ export class GrpcStream implements Waiter, ResponseHandler {
   #head: ResponseHead | undefined;
   /** Until the other side has begun to answer: for another connection, if this one was stale. */
   #unheard: Buffer[] = [];
+  #unheardBytes = 0;
   #resendsLeft = 1;
+  /** Whoever sends was told to wait. */
+  #isFull = false;
   #startedAt = 0;
   #linger: NodeJS.Timeout | undefined;
   /** Ours: nothing more is sent, and nobody listens. */
@@ -77,12 +85,28 @@ export class GrpcStream implements Waiter, ResponseHandler {
     if (stream !== undefined) this.onConnection(stream);
   }
 
-  send(message: Uint8Array): void {
-    if (this.#isClosed || this.#isDone) return;
+  /** False: more should wait until there is room. */
+  send(message: Uint8Array): boolean {
+    if (this.#isClosed || this.#isDone) return true;
     const frame = framed(message);
-    if (this.#head === undefined) this.#unheard.push(frame);
-    this.#stream?.sendData(frame);
-    this.#stream?.flush();
+    const stream = this.#stream;
+    if (stream === undefined || (this.#head === undefined && this.#resendsLeft > 0)) this.#keep(frame);
+    stream?.sendData(frame);
+    this.#isFull = stream === undefined ? this.#unheardBytes > mostUnheard : !stream.flush();
+    return !this.#isFull;
+  }
+
+  #keep(frame: Buffer): void {
+    this.#unheard.push(frame);
+    this.#unheardBytes += frame.length;
+    if (this.#stream !== undefined && this.#unheardBytes > mostUnheard) this.#forget();
+  }
+
+  /** It is not said again. */
+  #forget(): void {
+    this.#resendsLeft = 0;
+    this.#unheard = [];
+    this.#unheardBytes = 0;
   }
 
   /** No more of it: the other side is told that we are through, and may end in peace. */
@@ -117,7 +141,8 @@ export class GrpcStream implements Waiter, ResponseHandler {
     };
     stream.begin(this, request);
     for (const frame of this.#unheard) stream.sendData(frame);
-    stream.flush();
+    if (this.#unheardBytes > mostUnheard) this.#forget();
+    if (stream.flush()) this.onUpstreamDrain();
   }
 
   onNoConnection(): void {
@@ -126,7 +151,7 @@ export class GrpcStream implements Waiter, ResponseHandler {
 
   onResponseHead(head: ResponseHead): void {
     this.#head = head;
-    this.#unheard = [];
+    this.#forget();
     this.#cluster?.responses.count(head.status);
     this.#cluster?.report(this.#host as Host, { kind: "status", status: head.status });
   }
@@ -147,7 +172,11 @@ export class GrpcStream implements Waiter, ResponseHandler {
   }
 
   onResponseFlush(): void {}
-  onUpstreamDrain(): void {}
+  onUpstreamDrain(): void {
+    if (!this.#isFull || this.#isClosed || this.#isDone) return;
+    this.#isFull = false;
+    this.#listener.onDrain();
+  }
 
   onUpstreamFailure(): void {
     const wasStale = this.#head === undefined && this.#stream?.mayHaveBeenStale === true;
