@@ -8,6 +8,7 @@ import { domainKey, type ModelVirtualHost } from "../model/virtual-host.ts";
 import type { World } from "../plugin/world.ts";
 import { claimedDomains, type DomainVerdict, judgeDomains } from "../routing/domains.ts";
 import { defaultGateway, isRead, partsOf, proxiesOf } from "../routing/gateways.ts";
+import { neverMatching } from "../routing/never-matches.ts";
 import { selectsInto } from "../routing/selection.ts";
 import { unreachableRoutes } from "../routing/unreachable.ts";
 import { virtualHostOf } from "../routing/virtual-host.ts";
@@ -66,12 +67,12 @@ export interface SiteHost extends Made<EncodedVirtualHost | undefined> {
   readonly attachment: Attachment;
   /** Discovered Upstreams that it leads to. */
   readonly uses: readonly ResourceKey[];
-  /** About routes of the newest version that no request reaches. */
-  readonly unreachable: readonly Problem[];
+  /** About what no request reaches or matches, of the newest version. */
+  readonly unmatched: readonly Problem[];
 }
 
 export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstreams: Upstreams, making: Making): Hosts {
-  const gateways = graph.value("gateways", (read) => gatewaysOf(read, known), { equals: sameGateways });
+  const gateways = graph.value("gateways", (read) => gatewaysOf(read, inputs, known), { equals: sameGateways });
   const gatewayOf = graph.deriveMany("gateways by key", gateways, (all) => all.map((each) => [each.key, each] as const));
   const attachments = graph.deriveMany(
     "attachments",
@@ -128,7 +129,12 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
             },
           ),
       });
-      return { attachment, uses: [...uses].sort(), unreachable: routed ? unreachableRoutes(routed) : [], ...made };
+      return {
+        attachment,
+        uses: [...uses].sort(),
+        unmatched: routed ? [...unreachableRoutes(routed), ...neverMatching(routed)] : [],
+        ...made,
+      };
     },
     { equals: sameHost },
   );
@@ -168,10 +174,17 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
   };
 }
 
-function gatewaysOf(read: Read, known: InService): readonly Resource<"Gateway">[] {
+/** One that cannot be read is one all the same: nobody asked for the default. */
+function gatewaysOf(read: Read, inputs: Inputs, known: InService): readonly Resource<"Gateway">[] {
   const settings = read.value(known.settings);
   const all = read.list(known.of.Gateway).map(([, gateway]) => gateway);
-  return all.length === 0 ? [defaultGateway(settings)] : all.filter((gateway) => isRead(gateway.ref, settings));
+  return all.length === 0 && !hasUnreadable(read, inputs)
+    ? [defaultGateway(settings)]
+    : all.filter((gateway) => isRead(gateway.ref, settings));
+}
+
+function hasUnreadable(read: Read, inputs: Inputs): boolean {
+  return read.list(inputs.given.Gateway).some(([, { spec }]) => spec === undefined);
 }
 
 function sameGateways(a: readonly Resource[], b: readonly Resource[]): boolean {
@@ -287,7 +300,7 @@ function sameHost(a: SiteHost, b: SiteHost): boolean {
     a.made?.usesFallback === b.made?.usesFallback &&
     sameJson(a.made?.configured, b.made?.configured) &&
     sameJson(a.made?.owners, b.made?.owners) &&
-    sameJson([a.attachment, a.uses, a.unreachable], [b.attachment, b.uses, b.unreachable]) &&
+    sameJson([a.attachment, a.uses, a.unmatched], [b.attachment, b.uses, b.unmatched]) &&
     sameJson([...a.reports], [...b.reports])
   );
 }

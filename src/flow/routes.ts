@@ -45,8 +45,8 @@ export function routesFlow(graph: Graph, inputs: Inputs, known: InService, upstr
       .lookup(hosts.hostsByOwner, resource.key)
       .flatMap(([, host]): Contribution[] => [
         { problems: host.reports.get(resource.key) ?? [], proxy: proxySubresource(host.attachment.proxy, read, known) },
-        ...(host.unreachable.length > 0 && !resource.isStale
-          ? [{ problems: host.unreachable.filter((each) => each.resource === resource.key), leavesStatus: true as const }]
+        ...(host.unmatched.length > 0 && !resource.isStale
+          ? [{ problems: host.unmatched.filter((each) => each.resource === resource.key), leavesStatus: true as const }]
           : []),
       ]);
   const aboutListeners: Contributor = (resource, read) =>

@@ -12,7 +12,7 @@ export interface LocalKeys {
 }
 
 type Jwk = JsonWebKey & { readonly kid?: unknown; readonly alg?: unknown; readonly use?: unknown };
-type Verdict = { readonly key: Record<string, unknown> } | { readonly fault: string };
+type CheckedKey = { readonly key: Record<string, unknown> } | { readonly fault: string };
 
 /** The fault: why none of it can verify a signature. */
 export function localKeys(text: string): LocalKeys | { readonly fault: string } {
@@ -60,7 +60,7 @@ function pemKeys(text: string): readonly Jwk[] | { readonly fault: string } {
 
 const curves: Readonly<Record<string, string>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512" };
 
-function usable(jwk: Jwk): Verdict {
+function usable(jwk: Jwk): CheckedKey {
   const { kty, crv, n, e, x, y, k } = jwk;
   if (jwk.use === "enc") return { fault: `a key (${nameOf(jwk)}) is for encryption` };
   switch (kty) {
@@ -84,7 +84,7 @@ function usable(jwk: Jwk): Verdict {
   }
 }
 
-function checked(jwk: Jwk, members: Record<string, unknown>, algorithms: RegExp): Verdict {
+function checked(jwk: Jwk, members: Record<string, unknown>, algorithms: RegExp): CheckedKey {
   const { alg, kid, use } = jwk;
   if (alg !== undefined && !(typeof alg === "string" && algorithms.test(alg)))
     return { fault: `a key (${nameOf(jwk)}) is for ${String(alg)}, which does not sign tokens with such a key` };

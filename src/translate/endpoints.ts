@@ -35,10 +35,10 @@ export function endpointsOf(
   addressesOf: AddressesOf = () => undefined,
 ): EndpointsTranslation {
   const report = new Report(resource.key);
-  // What is wrong with the Upstream itself is clusterOf's to say.
-  const typed = typedUpstream(resource, plugins, new Report(resource.key));
-  if (!typed?.type.assignment) return { problems: [] };
   try {
+    // What is wrong with the Upstream itself is clusterOf's to say.
+    const typed = typedUpstream(resource, plugins, new Report(resource.key));
+    if (!typed?.type.assignment) return { problems: [] };
     const endpoints = typed.type.assignment(typed.upstream, { world, report });
     return { endpoints: loadAssignmentOf(resource, endpoints, plugins.features, addressesOf), problems: report.problems };
   } catch (fault) {

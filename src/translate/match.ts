@@ -21,6 +21,7 @@ export interface MatchFault {
   /** Below the matcher: `headers[0].value`. */
   readonly field: string;
   readonly message: string;
+  readonly hint?: string;
   /** What Gloo's status says around it. */
   readonly gloo?: "virtualService" | "route";
 }
@@ -31,7 +32,8 @@ export function routeMatch(matcher: Matcher, maxProgramSize: number | undefined)
   const headers = matcher.headers.map((header, i) => headerMatcher(header, i, maxProgramSize, faults));
   if (matcher.methods.length > 0) {
     const fault = matcher.methods.includes("") ? "a method is empty" : regexFault(matcher.methods.join("|"), maxProgramSize);
-    if (fault) faults.push({ kind: "regex", field: "methods", message: fault });
+    const hint = matcher.methods.includes("*") ? { hint: "leave methods out to match all of them" } : {};
+    if (fault) faults.push({ kind: "regex", field: "methods", message: fault, ...hint });
     headers.push(methodMatcher(matcher.methods, maxProgramSize));
   }
   return {
@@ -54,7 +56,9 @@ function pathSpecifier(
     case "prefix":
     case "exact": {
       const fault = pathFault(path.value);
-      if (fault) faults.push({ kind: "path", field: path.case, message: `the path is invalid: ${fault}`, gloo: "route" });
+      const hint = path.value.includes("?") ? "a path has no query: match it by queryParameters" : undefined;
+      const message = `the path is invalid: ${fault}`;
+      if (fault) faults.push({ kind: "path", field: path.case, message, gloo: "route", ...(hint && { hint }) });
       return { case: path.case === "exact" ? "path" : "prefix", value: path.value };
     }
     case "regex": {

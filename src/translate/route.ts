@@ -258,13 +258,17 @@ class OneRoute implements RouteInMaking {
     });
   }
 
-  matchFault({ kind, field, message, gloo }: MatchFault, j: number, name: string): void {
+  matchFault({ kind, field, message, hint, gloo }: MatchFault, j: number, name: string): void {
     const { findings, policy } = this.context;
     const at = `matchers[${j}]${field ? `.${field}` : ""}`;
     switch (kind) {
       case "path": {
         const severity = policy.replaces ? "warning" : "error";
-        findings.onRoute(severity, this.model, at, "PathInvalid", message, { costs: "nothing", statusText: this.errorText(message, name) });
+        findings.onRoute(severity, this.model, at, "PathInvalid", message, {
+          costs: "nothing",
+          statusText: this.errorText(message, name),
+          ...(hint && { hint }),
+        });
         return;
       }
       case "missing":
@@ -277,7 +281,11 @@ class OneRoute implements RouteInMaking {
       case "regex": {
         const { ref } = parseResourceKey(findings.virtualService);
         const statusText = `virtual service [${formatRef(ref)}] has a regex matcher with invalid regex, ${message}`;
-        findings.onRoute("error", this.model, at, "RegexInvalid", message, { costs: "route", ...(gloo && { statusText }) });
+        findings.onRoute("error", this.model, at, "RegexInvalid", message, {
+          costs: "route",
+          ...(gloo && { statusText }),
+          ...(hint && { hint }),
+        });
       }
     }
   }

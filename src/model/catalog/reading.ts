@@ -94,7 +94,7 @@ export const reading = {
   LooseDuration: {
     code: "HW1018",
     title: "a duration in a loose form",
-    help: "Protobuf's JSON form of a duration is seconds: `90s`, `0.5s`. Forms such as `1m30s` and `500ms` are read, because Gloo reads them; strict parsers refuse them.",
+    help: "A duration is numbers with units: `90s`, `1m30s`, `500ms`. Forms such as `.5s`, `1.s`, `+5s` and `10µs` are read, because Gloo reads them; others may not.",
   },
   EnumByNumber: {
     code: "HW1019",

@@ -96,6 +96,12 @@ export const routing = {
     help: "Paths hold the characters of RFC 3986, `%` only before two hex digits, no `//`, `/./`, `/../`, `%2f` or `#`, and do not end in `/.` or `/..`. The route is served as written but will probably not match.",
     cure: "escape other characters, as %20 for a space",
   },
+  MatchesNothing: {
+    code: "HW2023",
+    title: "a value that no request has",
+    help: "Envoy takes the value, and compares requests with it as it is written: methods are in upper case, paths begin with `/` and have no query, names of headers have no colon or space. The status stays Accepted, as Gloo's does, but no request matches.",
+    cure: "write it as clients send it",
+  },
   UpstreamNotFound: {
     code: "HW2030",
     title: "a destination that does not exist",
