@@ -241,6 +241,28 @@ test("a WebSocket passes a processor of heads, and not one of bodies, which coul
   server.close();
 });
 
+test("what a processor wants to see and is not shown here is an error, and so is what is no answer", async () => {
+  await using upstream = await rawUpstream("a");
+  const modeOverride = { requestBodyMode: "GRPC" };
+  const script = { requestHeaders: { requestHeaders: { response: {} }, modeOverride } };
+  await using plane = await gateway(upstream.port, [processing({ allowModeOverride: true }, script)]);
+  expect((await rawRequest(plane.port, post("/", "hello")))?.status).toBe(500);
+  processor.garbles = true;
+  await using garbled = await gateway(upstream.port, [processing({})]);
+  expect((await rawRequest(garbled.port, post("/", "hello")))?.status).toBe(500);
+  processor.garbles = false;
+  await nothingOpen();
+});
+
+test("a length that a processor said before it went away is forgotten", async () => {
+  await using upstream = await rawUpstream("a");
+  const header = { key: "content-length", rawValue: Buffer.from("50").toString("base64") };
+  const script = { requestHeaders: { requestHeaders: { response: { headerMutation: { setHeaders: [{ header }] } } } }, requestBody: 0 };
+  await using plane = await gateway(upstream.port, [processing({ processingMode: { requestBodyMode: buffered } }, script)]);
+  const response = await rawRequest(plane.port, post("/", "hello"));
+  expect(JSON.parse(response?.body ?? "")).toMatchObject({ body: "hello", headers: expect.arrayContaining([["content-length", "5"]]) });
+});
+
 test("a length that a processor makes up does not break messages apart", async () => {
   await using upstream = await rawUpstream("a");
   const lying = {

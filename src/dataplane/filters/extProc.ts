@@ -3,7 +3,7 @@
 // extProcConfig.ts says what is executed; extProcRun.ts has the conversation about one request; extProcSide.ts knows what of a message may go on.
 
 import { compileProcessing, compileRouteProcessing, type Processing, processingOf, type RouteProcessing } from "./extProcConfig.ts";
-import { isIdle } from "./extProcModes.ts";
+import { isIdle, isTunnelHidden } from "./extProcModes.ts";
 import { ProcessingRun } from "./extProcRun.ts";
 import { ClosedRun } from "./guard.ts";
 import type { HttpFilter } from "./http-filter.ts";
@@ -17,13 +17,8 @@ export const extProc: HttpFilter<Processing, RouteProcessing> = {
   begin(config, routes, exchange) {
     const processing = processingOf(config, routes);
     if (processing === undefined || isIdle(processing.modes)) return undefined;
-    if (!processing.isClosed && !isTunnelOf(exchange.upgrade, processing)) return new ProcessingRun(processing, exchange);
+    if (!processing.isClosed && !isTunnelHidden(exchange.upgrade, processing.modes)) return new ProcessingRun(processing, exchange);
     // What a processor would have changed or refused is not known.
     return processing.allowsOnError || processing.onlyObserves ? undefined : new ClosedRun(processing.statusOnError);
   },
 };
-
-/** What goes through a tunnel is not shown. */
-function isTunnelOf(upgrade: string | undefined, { modes: { request, response } }: Processing): boolean {
-  return upgrade !== undefined && (request.body !== "none" || response.body !== "none");
-}

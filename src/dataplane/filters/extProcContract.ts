@@ -53,6 +53,7 @@ export const faults = {
   spurious: spuriousOf("spurious_message"),
   unhandled: spuriousOf("unhandled_message"),
   noAnswers: spuriousOf("unhandled_immediate_response_due_to_config_disabled_it"),
+  notExecuted: spuriousOf("mode_override_not_executed"),
   notDuplex: spuriousOf("spurious_message:_streamed_response_is_received_while_body_mode__is_not_FULL_DUPLEX_STREAMED"),
   notOfDuplex: spuriousOf("spurious_message:_Normal_body_mutation_response_is_received_while_body_mode__is_FULL_DUPLEX_STREAMED"),
   wrongLength: { details: "mismatch_between_content_length_and_the_length_of_the_mutated_body", isSpurious: false },

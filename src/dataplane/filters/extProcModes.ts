@@ -58,6 +58,11 @@ export function isIdle({ request, response }: Modes): boolean {
   return [request, response].every(({ headers, body, trailers }) => !headers && body === "none" && !trailers);
 }
 
+/** What goes through a tunnel is not shown, although it should be. */
+export function isTunnelHidden(upgrade: string | undefined, { request, response }: Modes): boolean {
+  return upgrade !== undefined && (request.body !== "none" || response.body !== "none");
+}
+
 /** A processor does not say whether it wants the head that it has seen already. */
 export function isSameOverride(a: ProcessingMode, b: ProcessingMode): boolean {
   return (

@@ -19,7 +19,7 @@ import { Clock } from "./extProcClock.ts";
 import type { Processing } from "./extProcConfig.ts";
 import { type Desk, type Fault, faults, type MutationManner } from "./extProcContract.ts";
 import { type HeaderView, mutateView, PlainHeaders, toldHeaders } from "./extProcHeaders.ts";
-import { isSameOverride, modesOf } from "./extProcModes.ts";
+import { isSameOverride, isTunnelHidden, modesOf, unknownMode } from "./extProcModes.ts";
 import { RequestPort, ResponsePort } from "./extProcPorts.ts";
 import { Side } from "./extProcSide.ts";
 import { Messages, type Part } from "./extProcTold.ts";
@@ -192,6 +192,7 @@ export class ProcessingRun implements FilterRun, Desk {
     try {
       response = fromBinary(ProcessingResponseSchema, bytes);
     } catch {
+      this.#stream?.close();
       this.#onEnd(grpcStatus.internal, "");
       return;
     }
@@ -200,8 +201,7 @@ export class ProcessingRun implements FilterRun, Desk {
       this.#extend(overrideMessageTimeout);
       return;
     }
-    this.#takeModes(response);
-    const fault = this.#dispatch(response);
+    const fault = this.#takeModes(response) ?? this.#dispatch(response);
     if (fault === undefined) this.#count("stream_msgs_received");
     else this.#onFault(fault);
     this.#request?.port.flush();
@@ -241,15 +241,19 @@ export class ProcessingRun implements FilterRun, Desk {
     return fault;
   }
 
-  #takeModes({ modeOverride, response }: ProcessingResponse): void {
+  /** Who is to see what is not shown here must not be passed by. */
+  #takeModes({ modeOverride, response }: ProcessingResponse): Fault {
     const { takesModes, allowedModes } = this.#processing;
-    if (modeOverride === undefined || !takesModes) return;
+    if (modeOverride === undefined || !takesModes) return undefined;
     const isAsked = this.#request?.waits === "headers" || this.#response?.waits === "headers";
-    if (!isAsked || (response.case !== "requestHeaders" && response.case !== "responseHeaders")) return;
-    if (allowedModes.length > 0 && !allowedModes.some((each) => isSameOverride(each, modeOverride))) return;
-    this.#modes = modesOf(modeOverride);
-    this.#request?.change(this.#modes.request);
-    this.#response?.change(this.#modes.response);
+    if (!isAsked || (response.case !== "requestHeaders" && response.case !== "responseHeaders")) return undefined;
+    if (allowedModes.length > 0 && !allowedModes.some((each) => isSameOverride(each, modeOverride))) return undefined;
+    const modes = modesOf(modeOverride);
+    if (unknownMode(modeOverride) !== undefined || isTunnelHidden(this.#exchange.upgrade, modes)) return faults.notExecuted;
+    this.#modes = modes;
+    this.#request?.change(modes.request);
+    this.#response?.change(modes.response);
+    return undefined;
   }
 
   #takeMetadata(metadata: JsonObject | undefined): void {

@@ -33,8 +33,8 @@ export interface Processor extends AsyncDisposable {
   readonly open: () => number;
   /** What it was told since the last time somebody looked. */
   take(): Told[];
-  /** Told each time that it is told something. */
-  onTold: (() => void) | undefined;
+  /** What it says is nothing that can be read. */
+  garbles: boolean;
 }
 
 export async function startProcessor(): Promise<Processor> {
@@ -59,8 +59,8 @@ export async function startProcessor(): Promise<Processor> {
         const header = request.value.headers?.headers.find(({ key }) => key === "x-script");
         script = scriptOf(header && Buffer.from(header.rawValue).toString()) ?? script;
       }
-      if (!message.observabilityMode) answer(stream, request.case ?? "", script);
-      processor.onTold?.();
+      if (processor.garbles) say(stream, Buffer.from([0xff, 0xff]));
+      else if (!message.observabilityMode) answer(stream, request.case ?? "", script);
     });
     stream.on("data", (data: Buffer) => reader.push(data));
   });
@@ -69,7 +69,7 @@ export async function startProcessor(): Promise<Processor> {
   const processor: Processor = {
     port: (server.address() as AddressInfo).port,
     open: () => calls.size,
-    onTold: undefined,
+    garbles: false,
     take() {
       const taken = told;
       told = [];
@@ -95,11 +95,13 @@ function answer(stream: ServerHttp2Stream, name: string, script: Script): void {
   for (const each of Array.isArray(said) ? (said as readonly Said[]) : [said as Said]) {
     if (each === null || stream.destroyed || stream.writableEnded) continue;
     if (typeof each === "number") finish(stream, each);
-    else {
-      if (!stream.headersSent) begin(stream, 0);
-      stream.write(framed(toBinary(ProcessingResponseSchema, fromJson(ProcessingResponseSchema, each))));
-    }
+    else say(stream, toBinary(ProcessingResponseSchema, fromJson(ProcessingResponseSchema, each)));
   }
+}
+
+function say(stream: ServerHttp2Stream, message: Uint8Array): void {
+  if (!stream.headersSent) begin(stream, 0);
+  stream.write(framed(message));
 }
 
 const head = { ":status": 200, "content-type": "application/grpc" };
