@@ -51,6 +51,8 @@ export function decodeWellKnown(decoder: Decoder, field: DescField | undefined, 
 
 const protobufDuration = /^(-?)([0-9]+)(?:\.([0-9]{1,9}))?s$/;
 const goDuration = /^[-+]?((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+$/;
+/** As Gloo's users write them, and as everybody reads them. */
+const usualDuration = /^-?([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$/;
 const goPart = /([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)/g;
 const nanosPer: Record<string, bigint> = {
   ns: 1n,
@@ -78,14 +80,14 @@ function decodeDuration(node: YamlNode, reader: Reader): unknown {
   }
   const nanos = scalar.kind === "text" ? nanosOf(node.text) : undefined;
   if (nanos === undefined) return badDuration(node, reader);
-  const strict = protobufDuration.test(node.text);
   const limit = 315_576_000_000n * 1_000_000_000n;
   if (nanos > limit || nanos < -limit) {
     reader.error("BadDuration", `${node.text} is longer than a duration can be (10,000 years)`, node);
     return undefined;
   }
   const duration = create(DurationSchema, { seconds: nanos / 1_000_000_000n, nanos: Number(nanos % 1_000_000_000n) });
-  if (!strict) reader.warn("LooseDuration", `${node.text} is read as ${formatNanos(nanos)}`, node, `write ${formatNanos(nanos)}`);
+  if (!usualDuration.test(node.text))
+    reader.warn("LooseDuration", `${node.text} is read as ${formatNanos(nanos)}`, node, `write ${formatNanos(nanos)}`);
   return duration;
 }
 

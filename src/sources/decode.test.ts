@@ -139,15 +139,22 @@ describe("durations", () => {
   });
 
   test.each([
-    ["1m30s", "90s", "90s"],
-    ["1.5h", "5400s", "5400s"],
-    ["500ms", "0.500s", "0.5s"],
-    ["1h0.5s", "3600.500s", "3600.5s"],
-    ["-1m", "-60s", "-60s"],
-    ["10us", "0.000010s", "0.00001s"],
+    ["1m30s", "90s"],
+    ["1.5h", "5400s"],
+    ["500ms", "0.500s"],
+    ["1h0.5s", "3600.500s"],
+    ["-1m", "-60s"],
+    ["10us", "0.000010s"],
+  ])("%s is a duration as Go writes it", (written, json) => {
+    accepts("Upstream", timeout(written), is(json));
+  });
+
+  test.each([
     ["10µs", "0.000010s", "0.00001s"],
     ["1.s", "1s", "1s"],
-  ])("%s is a duration as Go writes it", (written, json, understood) => {
+    [".5s", "0.500s", "0.5s"],
+    ["+5s", "5s", "5s"],
+  ])("%s is a duration, though few would write it so", (written, json, understood) => {
     accepts(
       "Upstream",
       timeout(written),
