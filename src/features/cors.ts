@@ -1,6 +1,7 @@
 // `cors` of a virtual host or route, and how the two combine.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { hasRouteAction, withFilterConfig } from "../envoy/drafts.ts";
+import { addedHeaderFault } from "../envoy/header-format.ts";
 import { regexFault, regexMatcher } from "../envoy/regex.ts";
 import { CorsPolicySchema } from "../gen/envoy/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import type { CorsPolicy } from "../gen/gloo/gloo/projects/gloo/api/v1/options/cors/cors_pb.js";
@@ -39,15 +40,23 @@ function notForwarded(route: RouteDraft, options: CorsPolicy, { refuse }: Option
     return route;
   }
   const origins = [...new Set([...options.allowOrigin, ...options.allowOriginRegex])];
-  const headers = {
-    "Access-Control-Allow-Origin": origins.join(","),
-    "Access-Control-Allow-Methods": options.allowMethods.join(","),
-    "Access-Control-Allow-Headers": options.allowHeaders.join(","),
-    "Access-Control-Expose-Headers": options.exposeHeaders.join(","),
-    "Access-Control-Max-Age": options.maxAge,
-    "Access-Control-Allow-Credentials": String(options.allowCredentials),
-  };
-  const added = Object.entries(headers).map(([key, value]) => ({ header: { key, value } }));
+  const headers = [
+    ["Access-Control-Allow-Origin", "allowOrigin", origins.join(",")],
+    ["Access-Control-Allow-Methods", "allowMethods", options.allowMethods.join(",")],
+    ["Access-Control-Allow-Headers", "allowHeaders", options.allowHeaders.join(",")],
+    ["Access-Control-Expose-Headers", "exposeHeaders", options.exposeHeaders.join(",")],
+    ["Access-Control-Max-Age", "maxAge", options.maxAge],
+    ["Access-Control-Allow-Credentials", "allowCredentials", String(options.allowCredentials)],
+  ] as const;
+  const added: { readonly header: { readonly key: string; readonly value: string } }[] = [];
+  for (const [key, field, text] of headers) {
+    // Here a percent sign would begin a command of Envoy.
+    const value = text.replaceAll("%", "%%");
+    const fault = addedHeaderFault(key, value);
+    if (fault) refuse(`cors.${field}`, fault.message, { hint: fault.hint });
+    else added.push({ header: { key, value } });
+  }
+  if (added.length < headers.length) return route;
   return { ...route, responseHeadersToAdd: [...(route.responseHeadersToAdd ?? []), ...added] };
 }
 

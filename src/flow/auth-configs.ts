@@ -1,6 +1,7 @@
 // AuthConfigs → the clusters of servers whose addresses they have. All proxies get them, as they get those of Upstreams.
 import type { Collection, Graph } from "../graph/mod.ts";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
+import { type Problem, problem } from "../model/problem.ts";
 import { type Inputs, sameJson } from "./inputs.ts";
 import type { Contributor } from "./judgements.ts";
 import { type Made, withLastGood } from "./last-good.ts";
@@ -16,7 +17,27 @@ export interface AuthConfigs {
   readonly contribute: Contributor;
 }
 
-export function authConfigsFlow(graph: Graph, inputs: Inputs, known: InService, making: Making): AuthConfigs {
+/** What is wrong with AuthConfigs by themselves. */
+export function badAuthConfigs(graph: Graph, inputs: Inputs, { features }: Making): Collection<readonly Problem[]> {
+  return graph.derive(
+    "bad auth configs",
+    inputs.given.AuthConfig,
+    ({ key, spec }) => {
+      const faults = spec ? features.flatMap((feature) => feature.authConfig?.fault(spec) ?? []) : [];
+      if (faults.length === 0) return undefined;
+      return faults.map(({ message, ...details }) => problem("error", key, "EnterpriseOnly", message, details));
+    },
+    { equals: sameJson },
+  );
+}
+
+export function authConfigsFlow(
+  graph: Graph,
+  inputs: Inputs,
+  known: InService,
+  bad: Collection<readonly Problem[]>,
+  making: Making,
+): AuthConfigs {
   const made = graph.derive(
     "servers of auth configs",
     known.of.AuthConfig,
@@ -27,7 +48,7 @@ export function authConfigsFlow(graph: Graph, inputs: Inputs, known: InService, 
         make: (world, inUse) => {
           const version = inUse(config);
           const context = { world, secretsApart: making.secretsApart };
-          const all = version ? making.features.flatMap((feature) => feature.authConfig?.(version, context) ?? []) : [];
+          const all = version ? making.features.flatMap((feature) => feature.authConfig?.resources(version, context) ?? []) : [];
           return { made: all, reports: new Map([[config.key, []]]) };
         },
         sent: (all) => all,
@@ -42,6 +63,9 @@ export function authConfigsFlow(graph: Graph, inputs: Inputs, known: InService, 
       ({ made: all }) => all.map((each) => [`${each.typeUrl} ${each.name}`, each] as const),
       { equals: sameEnvoyResource },
     ),
-    contribute: ({ kind, key }, read) => (kind === "AuthConfig" ? [{ problems: read.get(made, key)?.reports.get(key) ?? [] }] : []),
+    contribute({ kind, key }, read) {
+      if (kind !== "AuthConfig") return [];
+      return [{ problems: read.get(bad, key) ?? [] }, { problems: read.get(made, key)?.reports.get(key) ?? [] }];
+    },
   };
 }

@@ -17,7 +17,7 @@ import { statusOf } from "../status/status.ts";
 import { discoveredUpstreams, discoverySettings } from "../upstreams/kube/discovered.ts";
 import { inMemoryUpstreams } from "../upstreams/kube/service.ts";
 import { secretProblems } from "../validate/secret.ts";
-import { authConfigsFlow } from "./auth-configs.ts";
+import { authConfigsFlow, badAuthConfigs } from "./auth-configs.ts";
 import { discoveredInUse } from "./discovered.ts";
 import type { SiteHost } from "./hosts.ts";
 import { byKind, createInputs, type Inputs, sameJson, sameResource } from "./inputs.ts";
@@ -74,8 +74,10 @@ export class Flow {
       const problems = secretProblems(secret);
       return problems.length === 0 ? undefined : problems;
     });
+    const badConfigs = badAuthConfigs(graph, inputs, making);
+    const bad: Partial<Record<Kind, Collection<unknown>>> = { Secret: badSecrets, AuthConfig: badConfigs };
     const readable = byKind((kind) =>
-      kind === "Settings" ? allSettings : newestReadable(graph, inputs, kind, watched, kind === "Secret" ? badSecrets : undefined),
+      kind === "Settings" ? allSettings : newestReadable(graph, inputs, kind, watched, bad[kind]),
     ) as unknown as { [K in Kind]: Collection<Resource<K>> };
     const generated = graph.deriveMany(
       "upstreams of services",
@@ -110,7 +112,7 @@ export class Flow {
 
     const upstreams = upstreamsFlow(graph, inputs, known, making);
     const routes = routesFlow(graph, inputs, known, upstreams, making);
-    const authConfigs = authConfigsFlow(graph, inputs, known, making);
+    const authConfigs = authConfigsFlow(graph, inputs, known, badConfigs, making);
     const inUse = discoveredInUse(graph, inputs, known, making, routes.users);
 
     const aboutSecrets: Contributor = ({ kind, key }, read) => (kind === "Secret" ? [{ problems: read.get(badSecrets, key) ?? [] }] : []);

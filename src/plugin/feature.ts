@@ -11,6 +11,7 @@ import type {
 } from "../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import type { TcpProxySchema } from "../gen/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { DestinationSpec } from "../gen/gloo/gloo/projects/gloo/api/v1/destination_spec_pb.js";
+import type { AuthConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth_pb.js";
 import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import type { ListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/listener_options_pb.js";
 import type { PerRouteConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy_pb.js";
@@ -132,6 +133,12 @@ export interface PlacedFilter {
   readonly idle?: boolean;
 }
 
+export interface AuthConfigFault {
+  readonly path: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
 /** What the hook of AuthConfigs is given. */
 export interface AuthConfigContext {
   readonly world: World;
@@ -177,11 +184,13 @@ export interface Feature {
     options: WeightedDestinationOptions,
     context: OptionContext,
   ) => WeightedClusterDraft;
-  /**
-   * What an AuthConfig needs besides what virtual hosts and routes say that name it: clusters of the servers whose addresses it has. What is
-   * wrong with it, whoever names it is told.
-   */
-  readonly authConfig?: (config: Resource<"AuthConfig">, context: AuthConfigContext) => readonly EnvoyResource[];
+  /** What is to be said of an AuthConfig by itself, and made of it, besides what virtual hosts and routes make of it that name it. */
+  readonly authConfig?: {
+    /** What cannot be done. Then the last good version stays in service, if there is one. */
+    readonly fault: (config: AuthConfig) => AuthConfigFault | undefined;
+    /** Clusters of the servers whose addresses it has. */
+    readonly resources: (config: Resource<"AuthConfig">, context: AuthConfigContext) => readonly EnvoyResource[];
+  };
   /** Kinds of functions that `destination` can call: cases of a `destinationSpec`. */
   readonly calls?: readonly NonNullable<DestinationSpec["destinationType"]["case"]>[];
   /** What an Upstream wants of the routes and weighted clusters that lead to it. Runs on each that does. `field` is below the destination. */

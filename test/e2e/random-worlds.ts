@@ -212,6 +212,8 @@ function keyOf({ kind, metadata: { namespace, name } }: WorldObject): string {
 
 /** A path leads to something that is written, or to where something is missing. */
 function isThere(spec: unknown, path: string): boolean {
+  // What does not go together may be written on the routes of a virtual host.
+  if (path === "virtualHost.options.extauth") return true;
   const steps = path.match(/[^.[\]]+/g) ?? [];
   let here = spec;
   for (const [i, step] of steps.entries()) {

@@ -11,7 +11,7 @@ import type { AuthConfig } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterp
 import type { EnvoyResource } from "../../model/envoy-resource.ts";
 import { formatRef, type Ref } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
-import type { AuthConfigContext, OptionContext, PlacedFilter } from "../../plugin/feature.ts";
+import type { AuthConfigContext, AuthConfigFault, OptionContext, PlacedFilter } from "../../plugin/feature.ts";
 import { type Filter, ownServer } from "./check-kind.ts";
 import { below, type Check, checkOf } from "./kinds.ts";
 import { serverFault, serverResources } from "./servers.ts";
@@ -65,6 +65,16 @@ export function countOf(ref: Ref, context: Pick<OptionContext, "world">): number
 /** The headers by which an AuthConfig tells Upstreams who it is, in small letters. */
 export function headersToldBy(ref: Ref, context: Pick<OptionContext, "world">): readonly string[] {
   return knownChecks(ref, context).flatMap(({ check }) => check.tells.map((header) => header.toLowerCase()));
+}
+
+/** What of it cannot be done, whatever it refers to. */
+export function faultOf(spec: AuthConfig): AuthConfigFault | undefined {
+  const checks = checksOf(spec);
+  const fault = typeof checks === "string" ? checks : countFault(checks);
+  if (fault === undefined) return undefined;
+  const [, path = "configs", text = fault] = /^([\w.[\]]+): ([\s\S]*)$/.exec(fault) ?? [];
+  const [message = "", ...cure] = text.split("; ");
+  return { path, message, ...(cure.length > 0 && { hint: cure.join("; ") }) };
 }
 
 /** The clusters of the servers that it asks. */

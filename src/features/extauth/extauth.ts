@@ -19,7 +19,17 @@ import type {
 import { formatRef, type Ref } from "../../model/ref.ts";
 import type { Feature, FeatureContext, ListenerContext, OptionContext } from "../../plugin/feature.ts";
 import type { RouteDraft } from "../../plugin/upstream-type.ts";
-import { type ChainInit, chainFilter, chainOf, countOf, dormantChain, headersToldBy, mostFilters, resourcesOf } from "./authConfig.ts";
+import {
+  type ChainInit,
+  chainFilter,
+  chainOf,
+  countOf,
+  dormantChain,
+  faultOf,
+  headersToldBy,
+  mostFilters,
+  resourcesOf,
+} from "./authConfig.ts";
 import { leadsPast } from "./claimRouting.ts";
 
 const filter = "envoy.filters.http.ext_authz";
@@ -41,8 +51,9 @@ export const extauth: Feature = {
   },
   virtualHost(host, options, context) {
     const header = leadsPast(chainFilter, host.routes as readonly Route[], options, toldBy(options.extauth, context));
+    const written = options.extauth || options.jwtConfig.case === undefined ? "extauth" : options.jwtConfig.case;
     if (header !== undefined)
-      context.refuse("extauth", `claims choose the route here, by the header ${header}, and not all routes have the same AuthConfig`, {
+      context.refuse(written, `claims choose the route here, by the header ${header}, and not all routes have the same AuthConfig`, {
         hint: "name the AuthConfig on the virtual host, and on no route; say with rbac who may go where",
       });
     const own = said(options.extauth, 0, context);
@@ -61,7 +72,7 @@ export const extauth: Feature = {
     const own = options.extauth && said(options.extauth, mostFilters, closing(context));
     return own ? withSaid(cluster, own, true, context) : cluster;
   },
-  authConfig: resourcesOf,
+  authConfig: { fault: faultOf, resources: resourcesOf },
 };
 
 /** Headers by which Upstreams are told who it is: where another check is made, or none, clients must not be able to send them. */

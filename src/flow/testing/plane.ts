@@ -41,11 +41,12 @@ export interface PlaneOptions {
   readonly consumers?: readonly ResourceConsumer[];
   readonly store?: StateStore;
   readonly looksOutside?: boolean;
+  readonly secretsApart?: boolean;
 }
 
 export async function startPlane(
   resources: readonly Resource[],
-  { plugins = builtins, consumers = [], store, looksOutside = false }: PlaneOptions = {},
+  { plugins = builtins, consumers = [], store, looksOutside = false, secretsApart = false }: PlaneOptions = {},
 ) {
   const source = memorySource(resources);
   const client = new Client();
@@ -62,6 +63,7 @@ export async function startPlane(
     plugins,
     log,
     looksOutside,
+    secretsApart,
     ...(store && { store }),
   }).start();
   await plane.ready;

@@ -147,6 +147,25 @@ export const severalLevels: readonly OptionCase[] = [
     },
   },
   {
+    fact: "an answer of the gateway's own tells the policy as it is written",
+    options: ["route.cors"],
+    given: {
+      routes: [
+        route(
+          { options: { cors: { allowOrigin: ["https://app.test"], exposeHeaders: ["x-100%", "%NOPE%"], maxAge: "60" } } },
+          { directResponseAction: { status: 200, body: "here" } },
+        ),
+      ],
+    },
+    async observe({ ask }) {
+      const { headers } = await ask();
+      deepEqual(
+        [headers["access-control-allow-origin"], headers["access-control-expose-headers"], headers["access-control-max-age"]],
+        ["https://app.test", "x-100%,%NOPE%", "60"],
+      );
+    },
+  },
+  {
     fact: "exposed headers of both levels are joined",
     options: ["virtualHost.corsPolicyMergeSettings"],
     given: {
