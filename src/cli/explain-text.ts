@@ -59,7 +59,12 @@ export function explanationText(explanation: Explanation, options: TextOptions):
     ),
     ...routeLines(explanation.routes, options.all),
     ...explanation.options.map((option, i) => optionLine(option, i === 0, taken)),
-    ...explanation.filters.map(({ name, did }): Line => ({ label: "filter", text: `${name} ${filterDid[did]}` })),
+    ...explanation.filters.map(
+      ({ name, did }): Line => ({
+        label: "filter",
+        text: `${name} ${did === "waits" ? (waitsFor[name] ?? filterDid.waits) : filterDid[did]}`,
+      }),
+    ),
     ...rewriteLines(explanation),
     ...explanation.destinations.flatMap(destinationLines),
     ...(sends ? sendLines(sends) : []),
@@ -71,9 +76,19 @@ export function explanationText(explanation: Explanation, options: TextOptions):
 const matchedAs = { exact: "", suffix: "", prefix: "", every: " (takes every host)" } as const;
 const filterDid = {
   passed: "lets it pass",
-  waits: "waits, for another service or for a while, and is taken to let it pass",
+  waits: "waits, and is taken to let it pass",
   answered: "answers it",
 } as const;
+
+/** What a filter does that takes time, none of which is done for a request that is only tried. */
+const asksService = "asks another service, which is taken to let it pass";
+const waitsFor: Readonly<Record<string, string>> = {
+  "envoy.filters.http.ext_authz": asksService,
+  "envoy.filters.http.ext_proc": asksService,
+  "envoy.filters.http.ratelimit": asksService,
+  "envoy.filters.http.fault": "delays it, and lets it pass",
+  "envoy.filters.http.jwt_authn": "checks its token, which is taken to be good",
+};
 
 function nameOf(written: Written | undefined): string {
   return written === undefined ? "" : `${written.kind} ${written.namespace}/${written.name}`;

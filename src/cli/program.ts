@@ -241,13 +241,17 @@ function addSmall(root: Command): void {
   root.helpCommand(false);
   root.addCommand(
     command("help", "explain a command, or the code of a finding")
-      .argument("[topic]", "a command, or a code such as HW1003")
-      .action(async (topic: string | undefined) => {
-        const sub = root.commands.find((each) => each.name() === topic);
-        if (topic === undefined) return root.outputHelp();
-        if (sub) return sub.outputHelp();
+      .argument("[topic...]", "a command, as in crds diff, or a code such as HW1003")
+      .action(async (topics: readonly string[]) => {
+        const found = commandNamed(root, topics);
+        if (found) return found.outputHelp();
         const { helpCode } = await import("./help-code.ts");
-        return helpCode(topic);
+        return helpCode(topics.join(" "));
       }),
   );
+}
+
+/** `crds diff`: the command at the end of the names; undefined when one of them is none. */
+function commandNamed(root: Command, names: readonly string[]): Command | undefined {
+  return names.reduce<Command | undefined>((parent, name) => parent?.commands.find((each) => each.name() === name), root);
 }

@@ -231,6 +231,12 @@ describe("usage", () => {
     expect(run.stderr).toContain("client CA");
   });
 
+  test("help of a command below another prints its usage", async () => {
+    const run = await headworks(["help", "crds", "diff"]);
+    expect(run).toMatchObject({ code: 0, stderr: "" });
+    expect(run.stdout).toContain("Usage: headworks crds diff");
+  });
+
   test("help CODE prints the page of a finding", async () => {
     const run = await headworks(["help", "hw1003"]);
     expect(run).toMatchObject({ code: 0, stderr: "" });
