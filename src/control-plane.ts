@@ -16,6 +16,7 @@ import type { Provenance } from "./flow/provenance.ts";
 import { Publisher } from "./flow/publisher.ts";
 import { noteRefusal, releasedWith, unboundBy } from "./flow/refusals.ts";
 import { problemsOfTrial } from "./flow/trial.ts";
+import { UnknownAtStart } from "./flow/unknown-at-start.ts";
 import { judgedAnew, verdictsOf } from "./flow/verdicts.ts";
 import { viewOf } from "./flow/view.ts";
 import { type WriteDiscoveredOptions, writeDiscovered } from "./flow/written.ts";
@@ -85,6 +86,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #listeners = new Set<(report: BatchReport) => void>();
   readonly #judgedListeners = new Set<(keys: readonly ResourceKey[]) => void>();
   readonly #fileProblems = new FileProblems();
+  readonly #unknown: UnknownAtStart;
   readonly #sources: readonly Source[];
   readonly #edges: Edges;
   readonly #discovery: DiscoverySource | undefined;
@@ -109,6 +111,7 @@ export class ControlPlane implements AsyncDisposable {
     this.#publisher = new Publisher(this.#flow, options.consumers, (fault) =>
       this.#logFault(fault, "a consumer failed; it goes on with what it has"),
     );
+    this.#unknown = new UnknownAtStart(this.#flow, this.#fileProblems, options.consumers);
     this.#edges = new Edges({
       flow: this.#flow,
       plugins: options.plugins,
@@ -307,7 +310,10 @@ export class ControlPlane implements AsyncDisposable {
     // Nobody is served before every source has spoken: half of a configuration is a wrong one.
     if (this.#waitingFor.size > 0 || (isFirst && this.#names?.isWaiting)) return;
     this.#isServing = true;
+    if (isFirst) this.#noteUnknown();
     const published = carryOut(this.#publisher, this.#memory, isFirst ? undefined : result);
+    // When what was mended is published, which may be the very thing that clients kept.
+    if (!isFirst && this.#unknown.hasEnded()) this.#options.log.info({}, "all that could not be read at the start can be, or is gone");
     if (isFirst) this.#blame.note(this.#memory.editedWhileAway, published.sent);
     else this.#blame.note(changedVersions(this.#flow, result), published.sent);
     // The first time, also of sources that spoke before the others did.
@@ -315,6 +321,15 @@ export class ControlPlane implements AsyncDisposable {
     this.#tell({ result, published, fileProblems, milliseconds: performance.now() - noticedAt, isFirst });
     this.#tellJudged(result, isFirst);
     if (isFirst) this.#ready.resolve();
+  }
+
+  #noteUnknown(): void {
+    const unknown = this.#unknown.begin(this.#options.store);
+    if (unknown.length === 0 || this.#options.consumers.every(({ keepUnknown }) => keepUnknown === undefined)) return;
+    this.#options.log.warn(
+      { unknown: unknown.slice(0, 20), count: unknown.length },
+      "what cannot be read is not known from before either: nothing that proxies have from before this start is taken from them until it is mended",
+    );
   }
 
   #tell(batch: SettledBatch): void {

@@ -15,6 +15,12 @@ export class FileProblems {
     return [...this.#byFile.values()].flat();
   }
 
+  /** Files of which something cannot be read, so that nobody knows what is in it. */
+  get unreadable(): readonly string[] {
+    const isSo = ({ severity, reason }: Problem) => severity === "error" && reason !== "DuplicateResource";
+    return [...this.#byFile].flatMap(([file, problems]) => (problems.some(isSo) ? [file] : []));
+  }
+
   note(batches: readonly SourceBatch[]): FileProblemChanges {
     const has: Problem[] = [];
     const mended: Problem[] = [];

@@ -51,6 +51,11 @@ export interface ResourceConsumer {
   publish(proxy: ProxyKey, changes: ResourceChanges): void;
   /** The proxy no longer exists: its clients get an empty set of listeners and routes last. */
   retire(proxy: ProxyKey): void;
+  /**
+   * Some of what there was before we started cannot be read, and nobody knows what was made of it: what clients have from then and we do
+   * not know is not taken from them as long as that is so. Absent where nothing outlives us.
+   */
+  keepUnknown?(isSo: boolean): void;
 }
 
 /** Takes resources that come from elsewhere, over xDS, and says of each batch what could not be taken. What is refused stays as it was before. */

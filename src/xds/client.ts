@@ -111,6 +111,11 @@ export class Client implements Follower {
     this.#host.wake(this);
   }
 
+  reconsider(): void {
+    for (const subscription of this.#seats.keys()) subscription.reconsider();
+    this.#host.wake(this);
+  }
+
   /** A refused cluster will never ask for its endpoints; those beside it are sent, and owed, again. */
   nacked(subscription: Subscription): void {
     if (subscription.typeUrl === typeUrls.cluster) this.#owed.clear();

@@ -55,6 +55,7 @@ export class XdsHub implements ResourceConsumer {
   readonly #unknownTypes = new Set<string>();
   readonly #warnedRoles = new Set<string>();
   #isReady = false;
+  #keepsUnknown = false;
   #lastClientId = 0;
 
   constructor(settings: HubSettings) {
@@ -87,6 +88,23 @@ export class XdsHub implements ResourceConsumer {
   ready(): void {
     if (this.#isReady) return;
     this.#isReady = true;
+    this.#onCertain();
+  }
+
+  /** A Proxy may be one of those things, too: an unknown role is not answered either. */
+  keepUnknown(isSo: boolean): void {
+    if (this.#keepsUnknown === isSo) return;
+    this.#keepsUnknown = isSo;
+    for (const { resources } of this.#proxies.values()) resources.keepUnknown(isSo);
+    this.#onCertain();
+  }
+
+  get #knowsAllRoles(): boolean {
+    return this.#isReady && !this.#keepsUnknown;
+  }
+
+  #onCertain(): void {
+    if (!this.#knowsAllRoles) return;
     this.#wakeAll();
     if (this.#settings.unknownRole === "refuse") for (const stream of this.streams) this.#endUnknown(stream);
   }
@@ -133,13 +151,13 @@ export class XdsHub implements ResourceConsumer {
 
   #flush(client: Client): void {
     const proxy = this.#proxies.get(client.node.proxy);
-    if (proxy?.isPublished || this.#isReady) client.flush();
+    if (proxy?.isPublished || this.#knowsAllRoles) client.flush();
   }
 
   #proxy(key: ProxyKey, role: string): KnownProxy {
     let proxy = this.#proxies.get(key);
     if (proxy === undefined) {
-      proxy = { resources: new ProxyResources(), isPublished: false, role };
+      proxy = { resources: new ProxyResources(this.#keepsUnknown), isPublished: false, role };
       this.#proxies.set(key, proxy);
     }
     return proxy;
@@ -160,7 +178,7 @@ export class XdsHub implements ResourceConsumer {
   }
 
   #fallBack(proxy: KnownProxy): void {
-    if (!this.#isReady || this.#settings.unknownRole !== "fallback") return;
+    if (!this.#knowsAllRoles || this.#settings.unknownRole !== "fallback") return;
     const listener = fallbackListener(proxy.role, this.#publishedKeys(), this.#settings.fallbackPort);
     proxy.resources.publish({ upserts: [listener], removals: [] }, performance.now());
   }
@@ -189,7 +207,7 @@ export class XdsHub implements ResourceConsumer {
       return { refused: `this identity may not be an Envoy of ${node.proxy}` };
     }
     const isKnown = this.#proxies.get(node.proxy)?.isPublished ?? false;
-    if (!isKnown && this.#isReady) {
+    if (!isKnown && this.#knowsAllRoles) {
       const text = unknownRole(node.role, this.#publishedKeys());
       this.#warnOnce(node, peer, text);
       if (this.#settings.unknownRole === "refuse") return { refused: text };

@@ -27,6 +27,8 @@ export type ChangedNames = ReadonlyMap<string, ReadonlySet<string>>;
 /** Told of changes: the clients of a Proxy. */
 export interface Follower {
   changed(names: ChangedNames): void;
+  /** What was kept from before may go now. */
+  reconsider(): void;
 }
 
 /** Twice as long as Envoy waits for endpoints that it has asked for. */
@@ -40,7 +42,27 @@ export class ProxyResources {
   /** Which was published when, by count. */
   readonly #published = new WeakMap<EnvoyResource, number>();
   #publications = 0;
+  #keepsUnknown: boolean;
+  /** While it does: what went since we started, by type and name, which is known. */
+  readonly #gone = new Set<string>();
   readonly #departed = new Map<string, { readonly resource: EnvoyResource; readonly since: number }>();
+
+  constructor(keepsUnknown = false) {
+    this.#keepsUnknown = keepsUnknown;
+  }
+
+  /** See {@link ResourceConsumer.keepUnknown}. */
+  keepUnknown(isSo: boolean): void {
+    this.#keepsUnknown = isSo;
+    if (isSo) return;
+    this.#gone.clear();
+    for (const follower of this.followers) follower.reconsider();
+  }
+
+  /** Nobody knows whether it is to be there. */
+  isUnknown(typeUrl: string, name: string): boolean {
+    return this.#keepsUnknown && this.#entry(typeUrl, name) === undefined && !this.#gone.has(`${typeUrl} ${name}`);
+  }
 
   /**
    * The resource a client should have; undefined when there is none. A client that runs the newest version keeps it, also when
@@ -177,6 +199,7 @@ export class ProxyResources {
     if (entry === undefined) return false;
     const last = entry.isRefused ? entry.accepted : entry.current;
     this.#types.get(typeUrl)?.delete(name);
+    if (this.#keepsUnknown) this.#gone.add(`${typeUrl} ${name}`);
     this.#unlink(entry);
     if (typeUrl === typeUrls.endpoint && last !== undefined) {
       this.#departed.delete(name);

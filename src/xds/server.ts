@@ -92,6 +92,7 @@ export function createXdsServer(options: XdsServerOptions = {}): XdsServer {
   return {
     publish: (proxy, changes) => hub.publish(proxy, changes),
     retire: (proxy) => hub.retire(proxy),
+    keepUnknown: (isSo) => hub.keepUnknown(isSo),
     ready: () => hub.ready(),
     clients: () => hub.clients(),
     served: (proxy) => hub.served(proxy),

@@ -145,6 +145,11 @@ export abstract class Subscription {
     return passing > 0 || (passing === this.#upserts.size && !this.#removesLast && this.#removals.size > 0);
   }
 
+  /** All that the client has may have to go. */
+  reconsider(): void {
+    for (const name of [...this.#known.keys()]) this.compare(name);
+  }
+
   /** Resources of these names may have changed. */
   changed(names: ReadonlySet<string>): void {
     if (!this.isWildcard && this.names.size < names.size) {
@@ -182,6 +187,8 @@ export abstract class Subscription {
       // There will be something to say later.
     } else if (running !== undefined && running !== doubtful && this.resources.isWithoutSubstitute(this.typeUrl, name)) {
       // After a restart of ours we do not know what the client runs; it runs.
+    } else if (running !== undefined && running !== doubtful && this.saysRemovals && this.resources.isUnknown(this.typeUrl, name)) {
+      // Made, perhaps, from what cannot be read now.
     } else if (running !== undefined) {
       if (this.saysRemovals) this.#removals.add(name);
       else this.setKnown(name, undefined);
