@@ -9,7 +9,7 @@ import type { Feature, RouteContext } from "../plugin/feature.ts";
 export const rewrites: Feature = {
   name: "rewrites",
   glooName: "basicroute",
-  // appendXForwardedHost has a default in the Settings; it acts only beside a host rewrite, which is a field of the route.
+  // appendXForwardedHost acts only beside a host rewrite.
   fields: {
     route: [
       "prefixRewrite",
@@ -42,8 +42,8 @@ export const rewrites: Feature = {
 function hostRewrite({ hostRewriteType, appendXForwardedHost }: RouteOptions, programSize: number | undefined, context: RouteContext) {
   const specifier = hostSpecifier(hostRewriteType, programSize, context);
   if (specifier === undefined) return {};
-  const append = appendXForwardedHost ?? context.world.settings.gloo?.istioOptions?.appendXForwardedHost;
-  return { hostRewriteSpecifier: specifier, ...(append && { appendXForwardedHost: true }) };
+  // The setting of that name is about rewrites that Gloo makes itself where a sidecar of Istio's stands beside the proxy.
+  return { hostRewriteSpecifier: specifier, ...(appendXForwardedHost && { appendXForwardedHost }) };
 }
 
 function hostSpecifier(

@@ -466,7 +466,7 @@ class OneListener {
             ...rest,
             path: field ? `${options}.${field}` : options,
             ...(severity === "error" && { costs }),
-            statusText: `${level} ${severity === "error" ? "Error" : "Warning"}: ProcessingError. Reason: ${message}`,
+            statusText: `${level} ${severity === "error" ? "Error: ProcessingError" : "Warning: InvalidDestinationWarning"}. Reason: ${message}`,
           }),
         );
       };

@@ -342,3 +342,10 @@ spec: {kube: {serviceName: till, serviceNamespace: shop, servicePort: 80, subset
   expect(at(routes[0], "route", "cluster")).toBe("fallback_cluster_for_invalid_routes");
   expect(said).toEqual(["warning: route has a subset config, but none of the subsets in the upstream match it"]);
 });
+
+test("what the Settings say of Istio's sidecar is not about host rewrites of routes", () => {
+  const { routes } = served(`{${toCart}, options: {hostRewrite: inner.test}}`, {
+    settings: { gloo: { istioOptions: { appendXForwardedHost: true } } },
+  });
+  expect(at(routes[0], "route")).toEqual({ cluster: "cart_gloo-system", hostRewriteLiteral: "inner.test" });
+});
