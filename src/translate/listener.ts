@@ -454,7 +454,8 @@ class OneListener {
   }
 
   featureContext(path: string, http: HttpListenerOptions | undefined): ListenerContext {
-    const level = http || path.endsWith("httpGateway.options") ? "HttpListener" : "Listener";
+    const level =
+      http || path.endsWith("httpGateway.options") ? "HttpListener" : path.endsWith("tcpGateway.options") ? "TcpListener" : "Listener";
     const report =
       (severity: "error" | "warning") =>
       (field: string, message: string, details: OptionFinding = {}) => {
