@@ -1,13 +1,16 @@
 // An authorization server that speaks HTTP: it gets the head of the request, and its status decides.
 
+import { create } from "@bufbuild/protobuf";
+import { HeaderValueOption_HeaderAppendAction, HeaderValueOptionSchema } from "../../gen/envoy/envoy/config/core/v3/base_pb.js";
 import type { HttpService } from "../../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
 import type { ListStringMatcher } from "../../gen/envoy/envoy/type/matcher/v3/string_pb.js";
 import { timeoutMs } from "../compile/durations.ts";
 import type { Findings } from "../compile/findings.ts";
+import { compileHeaderMutations, type HeaderMutations, mutateHeaders } from "../compile/header-mutations.ts";
 import { compileStringMatcher } from "../compile/strings.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { type Headers, headerValue, setHeader } from "../http1/headers.ts";
-import { breaksLines, wireText } from "../text.ts";
+import { wireText } from "../text.ts";
 import { ask, type Question, type WholeAnswer } from "../upstream/ask.ts";
 import { type Authorization, type Authorizer, type HeaderChange, isStructural, sanitized } from "./authorization.ts";
 
@@ -33,11 +36,9 @@ export function compileHttpAuthorizer(
     return undefined;
   }
   if (service.retryPolicy !== undefined) findings.notExecuted("retry_policy");
-  const added: string[] = [];
-  for (const { key, value } of authorizationRequest?.headersToAdd ?? []) {
-    if (breaksLines(key) || breaksLines(value)) findings.refused("authorization_request.headers_to_add", "a control character");
-    else added.push(key.toLowerCase(), wireText(value));
-  }
+  const added = (authorizationRequest?.headersToAdd ?? []).map((header) =>
+    create(HeaderValueOptionSchema, { header, appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD }),
+  );
   const sent = allowed ?? compileNames(authorizationRequest?.allowedHeaders) ?? (() => false);
   const settings: Settings = {
     cluster: serverUri.httpUpstreamType.value,
@@ -45,7 +46,7 @@ export function compileHttpAuthorizer(
     pathPrefix: wireText(pathPrefix),
     pathOverride: wireText(service.pathOverride),
     isSent: (name) => (name === "authorization" || name === "x-envoy-auth-partial-body" || sent(name)) && disallowed?.(name) !== true,
-    added,
+    added: compileHeaderMutations(added, [], findings, "authorization_request.headers_to_add"),
     toUpstream: compileNames(authorizationResponse?.allowedUpstreamHeaders) ?? never,
     appendedUpstream: compileNames(authorizationResponse?.allowedUpstreamHeadersToAppend) ?? never,
     toClient: compileNames(authorizationResponse?.allowedClientHeaders),
@@ -67,7 +68,7 @@ interface Settings {
   /** In the place of the request's own. */
   readonly pathOverride: string;
   readonly isSent: NameTest;
-  readonly added: Headers;
+  readonly added: HeaderMutations | undefined;
   readonly toUpstream: NameTest;
   readonly appendedUpstream: NameTest;
   /** Undefined: all of them. */
@@ -90,7 +91,7 @@ function question(
     if (before === undefined) headers.push(name, value);
     else setHeader(headers, name, `${before},${value}`);
   }
-  for (let i = 0; i < added.length; i += 2) setHeader(headers, added[i] as string, added[i + 1] as string);
+  if (added !== undefined) mutateHeaders(headers, added, exchange);
   headers.push("x-envoy-internal", "true");
   if (timeoutMs !== Number.POSITIVE_INFINITY) headers.push("x-envoy-expected-rq-timeout-ms", String(timeoutMs));
   const { method, authority } = exchange;

@@ -3,6 +3,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { withFilterConfig } from "../../envoy/drafts.ts";
 import { packAny, sortedMap } from "../../envoy/encode.ts";
+import { addedHeaderFault } from "../../envoy/header-format.ts";
 import { clusterName } from "../../envoy/names.ts";
 import { regexFault, regexMatcher } from "../../envoy/regex.ts";
 import { ApiVersion } from "../../gen/envoy/envoy/config/core/v3/config_source_pb.js";
@@ -237,6 +238,10 @@ function httpService(
   for (const [i, regex] of (request?.allowedHeadersRegex ?? []).entries()) {
     const fault = regexFault(regex);
     if (fault) refuse(`extauth.httpService.request.allowedHeadersRegex[${i}]`, fault, { reason: "RegexInvalid" });
+  }
+  for (const [name, value] of Object.entries(request?.headersToAdd ?? {})) {
+    const fault = addedHeaderFault(name, value);
+    if (fault) refuse(`extauth.httpService.request.headersToAdd.${name}`, fault.message, { hint: fault.hint });
   }
   return {
     // The address counts only for the Host header, which the server does not look at.

@@ -1,6 +1,7 @@
 // A server of the user's own, by its address: Envoy itself asks it, as it asks the server of `customAuth`, with a filter and a cluster for each.
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { packAny, sortedMap } from "../../envoy/encode.ts";
+import { headerValueFault } from "../../envoy/header-format.ts";
 import { ApiVersion } from "../../gen/envoy/envoy/config/core/v3/config_source_pb.js";
 import { type ExtAuthzSchema, ExtAuthzSchema as Schema } from "../../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
 import { ConfigSchema as SetMetadataSchema } from "../../gen/envoy/envoy/extensions/filters/http/set_metadata/v3/set_metadata_pb.js";
@@ -97,6 +98,8 @@ function httpFault({ url, tlsConfig, request, response }: PassThroughHttp, confi
     const wrong = names.find((name) => !isHeaderName(name));
     if (wrong !== undefined) return `http.${field}: ${JSON.stringify(wrong)} is no name of a header; write one as in x-user`;
   }
+  const [broken] = Object.entries(request?.headersToAdd ?? {}).find(([, value]) => headerValueFault(value.replaceAll("%", "%%"))) ?? [];
+  if (broken !== undefined) return `http.request.headersToAdd: the value of ${broken} has a line break or NUL; write it on one line`;
   if (Object.keys(request?.headersToAdd ?? {}).some((name) => name.toLowerCase() === "host"))
     return "http.request.headersToAdd: the server gets the host of the request; leave host out";
   return undefined;
@@ -131,7 +134,11 @@ function askHttp({ url, request, response, connectionTimeout, responseHeaderTime
         pathOverride: urlOf(url)?.path ?? "/",
         authorizationRequest: {
           ...(allowedHeaders.length > 0 && { allowedHeaders: namesOf(allowedHeaders) }),
-          headersToAdd: Object.entries(sortedMap(headersToAdd)).map(([key, value]) => ({ key, value })),
+          headersToAdd: Object.entries(sortedMap(headersToAdd)).map(([key, value]) => ({
+            key,
+            // A percent sign would begin a command of Envoy.
+            value: value.replaceAll("%", "%%"),
+          })),
         },
         authorizationResponse: {
           ...(allowedUpstreamHeaders.length > 0 && { allowedUpstreamHeadersToAppend: namesOf(allowedUpstreamHeaders) }),

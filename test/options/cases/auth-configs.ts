@@ -115,7 +115,7 @@ export const authConfigs: readonly OptionCase[] = [
         objects: [
           config("allows", name, [
             httpServer(url, {
-              request: { allowedHeaders: ["X-Token", "x-case"], headersToAdd: { "x-asks": "gateway" } },
+              request: { allowedHeaders: ["X-Token", "x-case"], headersToAdd: { "x-asks": "100% gateway" } },
               response: {
                 allowedUpstreamHeadersToOverwrite: ["X-User"],
                 allowedUpstreamHeaders: ["x-tag"],
@@ -141,7 +141,7 @@ export const authConfigs: readonly OptionCase[] = [
       const asked = servers.other.received.find((each) => each.headers["x-case"] === name);
       deepEqual(
         [asked?.url, asked?.headers["x-token"], asked?.headers["x-asks"], asked?.headers["x-other"], asked?.headers.authorization],
-        ["/headers?x-user=ann&x-tag=server&x-seen=yes&x-hidden=1", "mine", "gateway", undefined, undefined],
+        ["/headers?x-user=ann&x-tag=server&x-seen=yes&x-hidden=1", "mine", "100% gateway", undefined, undefined],
       );
       const refused = await ask("/refused");
       deepEqual([refused.status, refused.headers["content-type"]], [401, "application/json"]);

@@ -142,7 +142,7 @@ export const services: readonly OptionCase[] = [
           requestTimeout: "5s",
           httpService: {
             pathPrefix: "/headers",
-            request: { allowedHeaders: ["x-token"], allowedHeadersRegex: ["^x-case$"], headersToAdd: { "x-asks": "envoy" } },
+            request: { allowedHeaders: ["x-token"], allowedHeadersRegex: ["^x-case$"], headersToAdd: { "x-asks": "envoy, for %REQ(x-token)%" } },
             response: { allowedUpstreamHeaders: ["x-user"] },
           },
         },
@@ -153,7 +153,7 @@ export const services: readonly OptionCase[] = [
       const { received } = await ask("/?x-user=me", { headers: { "x-token": "mine", "x-other": "1" } });
       equal(received.headers["x-user"], "me");
       const asked = servers.other.received.find(({ headers }) => headers["x-case"] === name);
-      deepEqual([asked?.headers["x-token"], asked?.headers["x-asks"], asked?.headers["x-other"]], ["mine", "envoy", undefined]);
+      deepEqual([asked?.headers["x-token"], asked?.headers["x-asks"], asked?.headers["x-other"]], ["mine", "envoy, for mine", undefined]);
     },
   },
   {

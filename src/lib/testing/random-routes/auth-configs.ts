@@ -46,7 +46,11 @@ export function authConfigs({ isWild, any, or, whole, texts, some, parts, durati
       connectionPool: parts({ maxConns: whole(0, 100, 4_294_967_295), idleTimeout: duration }),
       request: parts({
         allowedHeaders: some(header),
-        headersToAdd: any({ "x-asks": "gateway" }, ...(isWild ? [{ "a b": "c" }, { host: "a" }, { "x-a": "\n" }, { ":path": "/" }] : [])),
+        headersToAdd: any(
+          { "x-asks": "gateway" },
+          { "x-asks": "100% %REQ(x-b)%" },
+          ...(isWild ? [{ "a b": "c" }, { host: "a" }, { "x-a": "\n" }, { ":path": "/" }] : []),
+        ),
         ...(isWild && { passThroughBody: or(any(false), true) }),
       }),
       response: parts({

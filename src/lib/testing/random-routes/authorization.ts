@@ -1,9 +1,21 @@
 // The server that is asked who may pass.
+import type { JsonObject } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import type { Values } from "../flavours.ts";
 import { shop, type Words } from "./words.ts";
 
-export function authorization({ isWild, any, or, whole, texts, parts, toPlain, duration, path }: Words): Record<string, Values> {
+export function authorization({
+  isWild,
+  any,
+  or,
+  whole,
+  texts,
+  parts,
+  toPlain,
+  duration,
+  path,
+  headerValue,
+}: Words): Record<string, Values> {
   return {
     "enterprise.gloo.solo.io.ExtAuthExtension": any(
       { disable: true },
@@ -35,7 +47,9 @@ export function authorization({ isWild, any, or, whole, texts, parts, toPlain, d
         ? fc.constant(made)
         : parts({
             pathPrefix: path,
-            request: any({ allowedHeaders: ["x-a"], allowedHeadersRegex: ["x-.*"], headersToAdd: { "x-b": "c" } }),
+            request: headerValue.map(
+              (value): JsonObject => ({ allowedHeaders: ["x-a"], allowedHeadersRegex: ["x-.*"], headersToAdd: { "x-b": value } }),
+            ),
             response: any({ allowedUpstreamHeaders: ["x-a"], allowedClientHeaders: ["x-b"], allowedUpstreamHeadersToAppend: ["x-c"] }),
           }).map(({ ...httpService }) => {
             const { grpcService: _, ...rest } = made;
