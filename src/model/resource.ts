@@ -141,6 +141,8 @@ export interface Resource<K extends Kind = Kind> {
    */
   readonly spec: Spec<K> | undefined;
   readonly isStale?: boolean;
+  /** Without its mistakes, what there is of a message with mistakes: for further findings about it, and for nothing else. */
+  readonly readable?: Spec<K>;
   /** Of an Upstream whose type the user has added (headworks.config.ts): the field of `spec` with that kind's name, as it was written. */
   readonly custom?: { readonly kind: string; readonly config: JsonObject };
   /** Hash of what the user wrote: equal content, equal version. */

@@ -171,6 +171,7 @@ function readNamed(object: ObjectNode, kind: AnyKind, is: "api" | "kube", findin
     labels: metadata.labels,
     annotations: metadata.annotations,
     spec: reader.hasErrors ? undefined : (spec as Resource["spec"]),
+    ...(reader.hasErrors && !custom && { readable: spec as NonNullable<Resource["spec"]> }),
     ...(custom && !reader.hasErrors && { custom }),
     version: context.versionOf(node, statuses),
     problems: inOrder(withoutEchoes(reader.problems)),
