@@ -37,6 +37,10 @@ export interface FormatContext {
   readonly responseTrailers: readonly string[] | undefined;
   readonly responseFlags: string;
   readonly responseDetails: string;
+  /** Of the span that it has in a trace. */
+  readonly traceIds?: { readonly traceId: string; readonly id: string } | undefined;
+  /** What the client calls its request. */
+  readonly streamId?: string;
   /** Undefined: `DownstreamEnd`, a request that is over. */
   readonly accessLogType?: string;
   /** A load balancer asks whether it may send more. */

@@ -108,6 +108,53 @@ export async function otlpGrpcCollector(): Promise<Collector> {
   };
 }
 
+export interface LogCollector extends AsyncDisposable {
+  readonly port: number;
+  /** What it was sent since the last time somebody looked, by the path of the method. */
+  take(): (readonly [path: string, message: Buffer])[];
+}
+
+/** Any method of gRPC, also of streams that stay open: it keeps what comes, and answers when the client ends. */
+export async function logCollector(): Promise<LogCollector> {
+  let taken: (readonly [string, Buffer])[] = [];
+  const server = createHttp2Server();
+  const sessions = new Set<{ destroy(): void }>();
+  server.on("session", (session) => sessions.add(session));
+  server.on("stream", (stream, headers) => {
+    let rest = Buffer.alloc(0);
+    stream.on("error", () => undefined);
+    stream.on("data", (part: Buffer) => {
+      rest = Buffer.concat([rest, part]);
+      while (rest.length >= 5 && rest.length >= 5 + rest.readUInt32BE(1)) {
+        const end = 5 + rest.readUInt32BE(1);
+        taken.push([String(headers[":path"]), rest.subarray(5, end)]);
+        rest = rest.subarray(end);
+      }
+    });
+    stream.on("end", () => {
+      if (stream.destroyed) return;
+      stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+      stream.end(Buffer.alloc(5));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    take() {
+      const all = taken;
+      taken = [];
+      return all;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const session of sessions) session.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
 interface ZipkinSpan {
   readonly traceId: string;
   readonly id: string;
@@ -137,9 +184,9 @@ function ofZipkin({
 
 // — OTLP: opentelemetry/proto/collector/trace/v1/trace_service.proto, by field numbers —
 
-type Fields = ReadonlyMap<number, readonly (Uint8Array | bigint | number)[]>;
+export type Fields = ReadonlyMap<number, readonly (Uint8Array | bigint | number)[]>;
 
-function fieldsOf(bytes: Uint8Array): Fields {
+export function fieldsOf(bytes: Uint8Array): Fields {
   const reader = new BinaryReader(bytes);
   const fields = new Map<number, (Uint8Array | bigint | number)[]>();
   while (reader.pos < reader.len) {
@@ -157,9 +204,9 @@ function fieldsOf(bytes: Uint8Array): Fields {
   return fields;
 }
 
-const messages = (fields: Fields, no: number): Fields[] => (fields.get(no) ?? []).map((each) => fieldsOf(each as Uint8Array));
-const text = (fields: Fields, no: number): string => Buffer.from((fields.get(no)?.[0] as Uint8Array) ?? []).toString();
-const hex = (fields: Fields, no: number): string => Buffer.from((fields.get(no)?.[0] as Uint8Array) ?? []).toString("hex");
+export const messages = (fields: Fields, no: number): Fields[] => (fields.get(no) ?? []).map((each) => fieldsOf(each as Uint8Array));
+export const text = (fields: Fields, no: number): string => Buffer.from((fields.get(no)?.[0] as Uint8Array) ?? []).toString();
+export const hex = (fields: Fields, no: number): string => Buffer.from((fields.get(no)?.[0] as Uint8Array) ?? []).toString("hex");
 const kinds = ["", "internal", "server", "client"];
 
 function attributes(fields: Fields, no: number): Record<string, string> {

@@ -2,6 +2,11 @@
 
 import { OpenTelemetryConfigSchema } from "../../src/gen/envoy/envoy/config/trace/v3/opentelemetry_pb.js";
 import { ZipkinConfigSchema } from "../../src/gen/envoy/envoy/config/trace/v3/zipkin_pb.js";
+import {
+  HttpGrpcAccessLogConfigSchema,
+  TcpGrpcAccessLogConfigSchema,
+} from "../../src/gen/envoy/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
+import { OpenTelemetryAccessLogConfigSchema } from "../../src/gen/envoy/envoy/extensions/access_loggers/open_telemetry/v3/logs_service_pb.js";
 import { BrotliSchema } from "../../src/gen/envoy/envoy/extensions/compression/brotli/compressor/v3/brotli_pb.js";
 import { GzipSchema } from "../../src/gen/envoy/envoy/extensions/compression/gzip/compressor/v3/gzip_pb.js";
 import { ZstdSchema } from "../../src/gen/envoy/envoy/extensions/compression/zstd/compressor/v3/zstd_pb.js";
@@ -63,17 +68,20 @@ export const filterSchemas = [
   GzipSchema,
   HTTPFaultSchema,
   HealthCheckSchema,
+  HttpGrpcAccessLogConfigSchema,
   JwtAuthenticationSchema,
   JwtPerRouteSchema,
   LocalRateLimitSchema,
   LuaPerRouteSchema,
   LuaSchema,
   NetworkLocalRateLimitSchema,
+  OpenTelemetryAccessLogConfigSchema,
   OpenTelemetryConfigSchema,
   RateLimitPerRouteSchema,
   RateLimitSchema,
   SetFilterStateSchema,
   SniClusterSchema,
+  TcpGrpcAccessLogConfigSchema,
   TcpProxySchema,
   RBACPerRouteSchema,
   RBACSchema,

@@ -1,7 +1,7 @@
-// Access logs: files and the standard streams, with text or JSON formats.
+// Access logs: files and the standard streams, with text or JSON formats; servers are in remote-logs.ts.
 
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { type AccessLog, AccessLogSchema } from "../../gen/envoy/envoy/config/accesslog/v3/accesslog_pb.js";
 import type { SubstitutionFormatString } from "../../gen/envoy/envoy/config/core/v3/substitution_format_string_pb.js";
 import { FileAccessLogSchema } from "../../gen/envoy/envoy/extensions/access_loggers/file/v3/file_pb.js";
@@ -12,14 +12,21 @@ import { wireText } from "../text.ts";
 import { compileLogFilter, type LogFilter } from "./access-log-filter.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
+import { compileRemoteLog, type RemoteLog } from "./remote-logs.ts";
 
-export interface AccessLogger {
+export interface TextLog {
+  readonly kind: "text";
   /** `/dev/stdout`, `/dev/stderr` or a file. */
   readonly path: string;
-  /** Undefined: every request is logged. */
-  readonly accepts: LogFilter | undefined;
   readonly line: (context: FormatContext) => string;
 }
+
+type Destination = TextLog | ({ readonly kind: "remote" } & RemoteLog);
+
+export type AccessLogger = Destination & {
+  /** Undefined: every request is logged. */
+  readonly accepts: LogFilter | undefined;
+};
 
 const defaultFormat =
   '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% ' +
@@ -32,15 +39,24 @@ export function compileAccessLogs(logs: readonly AccessLog[], findings: Findings
     const place = findings.at(`access_log[${index}]`);
     for (const path of unhandledFields(AccessLogSchema, log, handledFields)) place.notExecuted(path);
     const destination = compileDestination(log, place);
+    if (destination === "refused") return;
     if (destination === undefined) place.notExecuted(`typed_config (${log.name})`);
     else compiled.push({ ...destination, accepts: log.filter && compileLogFilter(log.filter, place.at("filter")) });
   });
   return compiled;
 }
 
-function compileDestination(log: AccessLog, findings: Findings): Omit<AccessLogger, "accepts"> | undefined {
+/** Undefined: of a kind that is not executed. */
+function compileDestination(log: AccessLog, findings: Findings): Destination | "refused" | undefined {
   if (log.configType.case !== "typedConfig") return undefined;
   const any = log.configType.value;
+  const remote = compileRemoteLog(any, findings.at("typed_config"));
+  if (remote !== undefined) return remote === "refused" ? remote : { kind: "remote", ...remote };
+  const written = compileWritten(any, findings);
+  return written && { kind: "text", ...written };
+}
+
+function compileWritten(any: Any, findings: Findings): Omit<TextLog, "kind"> | undefined {
   const file = anyUnpack(any, FileAccessLogSchema);
   if (file !== undefined) {
     for (const path of unhandledFields(FileAccessLogSchema, file, handledFields)) findings.notExecuted(`typed_config.${path}`);

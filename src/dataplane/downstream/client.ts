@@ -1,7 +1,7 @@
 // The client's side of an exchange: a connection of HTTP/1.1, or a stream of HTTP/2. And what either needs of its listener.
 
 import type { Socket } from "node:net";
-import type { AccessLogger } from "../compile/access-log.ts";
+import type { TextLog } from "../compile/access-log.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
 import type { Deadline } from "../deadline.ts";
 import type { Exchange } from "../exchange/exchange.ts";
@@ -51,7 +51,7 @@ export interface ClientStream extends Peer {
   beginTunnel(): void;
   /** Ends the response so that the client sees that it is not whole. */
   abort(): void;
-  log(logger: AccessLogger, exchange: Exchange): void;
+  log(logger: TextLog, exchange: Exchange): void;
   /** One more in a counter of its listener, under Envoy's name: `rbac.denied`. */
   count(name: string): void;
   onExchangeEnd(exchange: Exchange, closes: boolean): void;

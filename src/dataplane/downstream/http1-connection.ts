@@ -1,7 +1,7 @@
 // One connection from a client that speaks HTTP/1.1: hands each request to an exchange, writes its response, and ends as HTTP/1.1 says.
 
 import type { Socket } from "node:net";
-import type { AccessLogger } from "../compile/access-log.ts";
+import type { TextLog } from "../compile/access-log.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
 import { Deadline } from "../deadline.ts";
 import { Exchange } from "../exchange/exchange.ts";
@@ -236,7 +236,7 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
     else this.#socket.resetAndDestroy();
   }
 
-  log(logger: AccessLogger, exchange: Exchange): void {
+  log(logger: TextLog, exchange: Exchange): void {
     this.#owner.writeLog(logger.path, logger.line(exchange));
   }
 

@@ -1,7 +1,7 @@
 // One request of a client on a stream of HTTP/2, and its response.
 
 import type { ServerHttp2Stream } from "node:http2";
-import type { AccessLogger } from "../compile/access-log.ts";
+import type { TextLog } from "../compile/access-log.ts";
 import type { CompiledHcm } from "../compile/hcm.ts";
 import type { Deadline } from "../deadline.ts";
 import { sendHeaders } from "../edge.ts";
@@ -271,7 +271,7 @@ export class Http2ClientStream implements ClientStream {
     if (!this.#stream.closed) this.#stream.close(errorCodes.internalError);
   }
 
-  log(logger: AccessLogger, exchange: Exchange): void {
+  log(logger: TextLog, exchange: Exchange): void {
     this.#connection.owner.writeLog(logger.path, logger.line(exchange));
   }
 

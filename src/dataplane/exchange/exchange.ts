@@ -12,7 +12,7 @@ import type { CompiledRouteConfig, CompiledVirtualHost } from "../compile/route-
 import type { ClientStream } from "../downstream/client.ts";
 import type { BodySink, FilterRun } from "../filters/http-filter.ts";
 import type { AddressView, FormatContext, MetadataView, TimesView, TlsView } from "../formatter.ts";
-import type { Headers } from "../http1/headers.ts";
+import { type Headers, headerValue } from "../http1/headers.ts";
 import type { Protocol, RequestHead } from "../http1/request-head.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import type { RequestView } from "../match.ts";
@@ -244,6 +244,12 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
     const requestEnd = this.requestEndedAt === 0 && this.requestEnded ? 0 : since(this.requestEndedAt);
     return { requestEnd, upstreamRequestEnd: since(this.sentWholeAt), responseBegin: since(this.respondedAt) };
   }
+  get traceIds(): { readonly traceId: string; readonly id: string } | undefined {
+    return this.trace?.span;
+  }
+  get streamId(): string {
+    return this.isReceived ? (headerValue(this.headers, "x-request-id") ?? "") : "";
+  }
   /** Milliseconds from the beginning to the last try. */
   get sentSince(): number {
     return this.sentAt - this.#began;
@@ -362,7 +368,11 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
       endTry(this);
       endTrace(this);
     }
-    for (const log of this.hcm.accessLogs) if (log.accepts?.(this) !== false) this.client.log(log, this);
+    for (const log of this.hcm.accessLogs) {
+      if (log.accepts?.(this) === false) continue;
+      if (log.kind === "text") this.client.log(log, this);
+      else this.tables.telemetry?.add(log.sink, log.entry(this));
+    }
     this.client.onExchangeEnd(this, this.closesAfter);
   }
 }

@@ -204,6 +204,10 @@ export class TcpConnection implements ClientConnection, RelayListener {
   #log(type: TcpLogType): void {
     const view = this.#view;
     view.accessLogType = type;
-    for (const log of this.#seat.proxy.accessLogs) if (log.accepts?.(view) !== false) this.#seat.writeLog(log.path, log.line(view));
+    for (const log of this.#seat.proxy.accessLogs) {
+      if (log.accepts?.(view) === false) continue;
+      if (log.kind === "text") this.#seat.writeLog(log.path, log.line(view));
+      else this.#seat.tables.telemetry?.add(log.sink, log.entry(view));
+    }
   }
 }
