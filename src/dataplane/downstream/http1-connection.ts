@@ -10,6 +10,7 @@ import type { Headers } from "../http1/headers.ts";
 import { HeadFault, type RequestHead } from "../http1/request-head.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import { MessageWriter } from "../http1/writer.ts";
+import { countPassing } from "../passing-bytes.ts";
 import { type ClientConnection, type ClientStream, type ConnectionOwner, plainAddress } from "./client.ts";
 import { tellClosed } from "./closing.ts";
 import { answerText, type Closing, framing, headText, refusalText, tunnelFraming } from "./http1-response.ts";
@@ -118,6 +119,7 @@ export class Http1Connection implements ClientStream, ClientConnection, Closing,
   }
 
   onBodyData(data: Buffer): void {
+    countPassing(data.length);
     this.#body.add(data.length);
     this.#exchange?.onBodyData(data);
   }

@@ -13,6 +13,7 @@ import type { ResponseHead } from "../http1/response-head.ts";
 import { responseList, trailerList, trailerObject } from "../http2/heads.ts";
 import { endStreamFlag, errorCodes } from "../http2/node-http2.ts";
 import { parseRequestList } from "../http2/request.ts";
+import { countPassing } from "../passing-bytes.ts";
 import type { ClientStream } from "./client.ts";
 import { refusalPhrase } from "./http1-response.ts";
 import type { Http2Connection } from "./http2-connection.ts";
@@ -132,6 +133,7 @@ export class Http2ClientStream implements ClientStream {
   }
 
   onData(data: Buffer): void {
+    countPassing(data.length);
     this.#body?.add(data.length);
     this.#isReading = true;
     this.#exchange?.onBodyData(data);

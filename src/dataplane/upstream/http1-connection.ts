@@ -6,6 +6,7 @@ import { HeadFault } from "../http1/request-head.ts";
 import { requestText } from "../http1/request-text.ts";
 import { parseResponseHead } from "../http1/response-head.ts";
 import { MessageWriter } from "../http1/writer.ts";
+import { countPassing } from "../passing-bytes.ts";
 import type { OutgoingRequest, ResponseHandler, UpstreamFailure, UpstreamStream } from "./stream.ts";
 
 export interface ConnectionOwner {
@@ -119,6 +120,7 @@ export class Http1Upstream implements UpstreamStream {
       return;
     }
     this.#responseBegan = true;
+    countPassing(chunk.length);
     const handler = this.#handler;
     let data = chunk;
     if (this.#stash !== undefined) {

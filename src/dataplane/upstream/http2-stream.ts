@@ -5,6 +5,7 @@ import { type Headers, headerValue } from "../http1/headers.ts";
 import { acceptOf } from "../http1/websocket.ts";
 import { requestList, responseHead, trailerList, trailerObject } from "../http2/heads.ts";
 import { endStreamFlag, errorCodes } from "../http2/node-http2.ts";
+import { countPassing } from "../passing-bytes.ts";
 import type { Http2Session } from "./http2-session.ts";
 import type { OutgoingRequest, ResponseHandler, UpstreamStream } from "./stream.ts";
 
@@ -117,6 +118,7 @@ export class Http2Upstream implements UpstreamStream {
   #onData(data: Buffer): void {
     const handler = this.#handler;
     if (handler === undefined) return;
+    countPassing(data.length);
     handler.onResponseData(data);
     handler.onResponseFlush();
   }
