@@ -79,3 +79,11 @@ test("what is no key is said, without a word of it", () => {
     "a key (RSA) has 512 bits; 2048 to 8192 are what protects and can be computed",
   ]);
 });
+
+test.each([
+  ["{}", "a key (without a name) has no type (kty); RSA, EC, OKP and oct can be used"],
+  ['{"kty":"EC"}', "a key (EC) is on no curve (crv); Envoy knows P-256, P-384, P-521"],
+  ['{"kty":{"a":1},"kid":"k"}', 'a key (kid "k") is of the type {"a":1}; RSA, EC, OKP and oct can be used'],
+])("what a key does not say is said: %s", (text, fault) => {
+  expect(localKeys(text)).toEqual({ fault });
+});

@@ -69,25 +69,27 @@ function usable(jwk: Jwk): CheckedKey {
     case "EC": {
       const algorithm = curves[crv ?? ""];
       if (algorithm === undefined)
-        return { fault: `a key (${nameOf(jwk)}) is on the curve ${crv}; Envoy knows ${Object.keys(curves).join(", ")}` };
+        return { fault: `a key (${nameOf(jwk)}) is on ${curveOf(crv)}; Envoy knows ${Object.keys(curves).join(", ")}` };
       return checked(jwk, { kty, crv, x, y }, new RegExp(`^${algorithm}$`));
     }
     case "OKP":
-      if (crv !== "Ed25519") return { fault: `a key (${nameOf(jwk)}) is on the curve ${crv}; Envoy knows Ed25519` };
+      if (crv !== "Ed25519") return { fault: `a key (${nameOf(jwk)}) is on ${curveOf(crv)}; Envoy knows Ed25519` };
       return checked(jwk, { kty, crv, x }, /^EdDSA$/);
     case "oct":
       if (typeof k !== "string" || !/^[A-Za-z0-9_-]+=*$/.test(k) || k.replace(/=+$/, "").length % 4 === 1)
         return { fault: `a key (${nameOf(jwk)}) has no usable k` };
       return checked(jwk, { kty, k }, /^HS(256|384|512)$/);
     default:
-      return { fault: `a key (${nameOf(jwk)}) is of the type ${String(kty)}; RSA, EC, OKP and oct can be used` };
+      return {
+        fault: `a key (${nameOf(jwk)}) ${kty === undefined ? "has no type (kty)" : `is of the type ${textOf(kty)}`}; RSA, EC, OKP and oct can be used`,
+      };
   }
 }
 
 function checked(jwk: Jwk, members: Record<string, unknown>, algorithms: RegExp): CheckedKey {
   const { alg, kid, use } = jwk;
   if (alg !== undefined && !(typeof alg === "string" && algorithms.test(alg)))
-    return { fault: `a key (${nameOf(jwk)}) is for ${String(alg)}, which does not sign tokens with such a key` };
+    return { fault: `a key (${nameOf(jwk)}) is for ${textOf(alg)}, which does not sign tokens with such a key` };
   if (jwk.kty !== "oct") {
     const read = publicKey(members);
     if (read === undefined) return { fault: `a key (${nameOf(jwk)}) cannot be read` };
@@ -114,5 +116,13 @@ function publicKey(members: Record<string, unknown>): KeyObject | undefined {
 }
 
 function nameOf({ kid, kty }: Jwk): string {
-  return typeof kid === "string" ? `kid ${JSON.stringify(kid)}` : String(kty);
+  return typeof kid === "string" ? `kid ${JSON.stringify(kid)}` : typeof kty === "string" ? kty : "without a name";
+}
+
+function curveOf(crv: unknown): string {
+  return crv === undefined ? "no curve (crv)" : `the curve ${textOf(crv)}`;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
