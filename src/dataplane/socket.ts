@@ -8,6 +8,7 @@ import type { DownstreamTls } from "./compile/downstream-tls.ts";
 import type { CompiledChain, FilterChains } from "./compile/filter-chains.ts";
 import type { ListenAddress } from "./compile/listener.ts";
 import { type ClientConnection, plainAddress } from "./downstream/client.ts";
+import { ConnectionLog } from "./downstream/connection-log.ts";
 import { Http1Connection } from "./downstream/http1-connection.ts";
 import { Http2Connection } from "./downstream/http2-connection.ts";
 import { ListenerStats } from "./downstream/listener-stats.ts";
@@ -70,6 +71,8 @@ export class ListeningSocket {
   readonly #encrypted = new Set<Socket>();
   /** Whom connections are for whose other end said so. */
   readonly #proxied = new WeakMap<Socket, Proxied>();
+  /** Where the listener has an access log. */
+  readonly #logged = new WeakMap<Socket, ConnectionLog>();
   readonly #terminators = new WeakMap<DownstreamTls, Terminator>();
   readonly #backlog: number | undefined;
   readonly #listen: Listen;
@@ -153,6 +156,7 @@ export class ListeningSocket {
       socket.destroy();
       return;
     }
+    if (chains.accessLogs.length > 0) this.#logWhenClosed(socket);
     // The usual case of a gateway without TLS: nothing to look at, nothing to wait for.
     if (chains.only !== undefined) {
       this.#enter(socket, chains.only, plainHello);
@@ -170,10 +174,17 @@ export class ListeningSocket {
       });
   }
 
+  #logWhenClosed(socket: Socket): void {
+    const log = new ConnectionLog(socket);
+    this.#logged.set(socket, log);
+    socket.once("close", () => log.write(this.#chains?.accessLogs ?? [], this.writeLog, this.tables.telemetry));
+  }
+
   /** From here on the connection is that of another. */
   #standIn(socket: Socket, ends: ProxiedEnds): void {
     this.#proxied.set(socket, { ends, directAddress: plainAddress(socket.remoteAddress) });
     wear(socket, ends);
+    this.#logged.get(socket)?.standIn(ends);
   }
 
   /** What the client says first tells whom it is for, where anybody asks. */
@@ -189,6 +200,9 @@ export class ListeningSocket {
 
   /** As Envoy, without a word to those whom no chain takes. */
   #admit(socket: Socket, chain: CompiledChain | undefined, hello: Hello): void {
+    const log = this.#logged.get(socket);
+    log?.said(hello.serverName);
+    if (chain === undefined) log?.refused();
     if (chain === undefined || chain.tls === "unusable" || chain.serves.kind === "closed") socket.destroy();
     else if (chain.tls === undefined) {
       this.#enter(socket, chain, hello);
@@ -232,12 +246,15 @@ export class ListeningSocket {
     if (chain.gate !== undefined && !this.#isLetIn(socket, chain.gate)) return;
     if (chain.serves.kind === "tcp") {
       const seat = new TcpSeat(this, chain, chain.serves.proxy, hello);
-      this.#connections.set(new TcpConnection(socket, seat), seat);
+      const connection = new TcpConnection(socket, seat);
+      this.#logged.get(under(socket as TLSSocket) ?? socket)?.served(socket, "", connection.view);
+      this.#connections.set(connection, seat);
       return;
     }
     const { hcm } = chain.serves;
     const seat = new Seat(this, chain, hcm, hello);
     const isHttp2 = hcm.codec === "http2" || (hcm.codec === "auto" && (socket as TLSSocket).alpnProtocol === "h2");
+    this.#logged.get(under(socket as TLSSocket) ?? socket)?.served(socket, isHttp2 ? "HTTP/2" : "HTTP/1.1", undefined);
     this.#connections.set(isHttp2 ? new Http2Connection(socket, seat) : new Http1Connection(socket, seat), seat);
   }
 
@@ -259,6 +276,7 @@ export class ListeningSocket {
   /** A connection that began as HTTP/1.1 is HTTP/2. */
   onHttp2(connection: ClientConnection, socket: Socket, seat: Seat): void {
     this.#connections.delete(connection);
+    this.#logged.get(under(socket as TLSSocket) ?? socket)?.served(socket, "HTTP/2", undefined);
     this.#connections.set(new Http2Connection(socket, seat), seat);
   }
 

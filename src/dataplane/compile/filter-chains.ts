@@ -5,6 +5,7 @@ import type { FilterChain, ListenerFilter } from "../../gen/envoy/envoy/config/l
 import type { Listener } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { HttpConnectionManagerSchema } from "../../gen/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { ConfigSchema as TcpStatsSchema } from "../../gen/envoy/envoy/extensions/transport_sockets/tcp_stats/v3/tcp_stats_pb.js";
+import { type AccessLogger, compileAccessLogs } from "./access-log.ts";
 import { byDestination, type ChainMatch, compileChainMatch, type Destination, everything, matchKey } from "./chain-match.ts";
 import { type ConnectionGate, closedGate, compileGate, inSeries } from "./connection-gate.ts";
 import { compileDownstreamTls, type DownstreamTls } from "./downstream-tls.ts";
@@ -22,6 +23,8 @@ export interface FilterChains {
   readonly areInspected: boolean;
   /** Connections begin with the address of the client. */
   readonly proxyProtocol: ProxyProtocol | undefined;
+  /** Of connections, when they are closed. */
+  readonly accessLogs: readonly AccessLogger[];
   /** The plain chain that takes every connection; undefined when the first bytes of a connection decide. */
   readonly only: CompiledChain | undefined;
 }
@@ -63,6 +66,7 @@ export function compileFilterChains(listener: Listener, findings: Findings, prev
     fallback,
     areInspected: listener.listenerFilters.some(isTlsInspector),
     proxyProtocol,
+    accessLogs: compileAccessLogs(listener.accessLog, findings),
     only: proxyProtocol === undefined ? onlyChain(matched, fallback) : undefined,
   };
 }

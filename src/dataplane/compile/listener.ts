@@ -51,7 +51,6 @@ export function compileListener(bytes: Uint8Array, previous: CompiledListener | 
   listener.listenerFilters.forEach((filter, index) => {
     if (!isTlsInspector(filter) && !isProxyProtocol(filter)) findings.notExecuted(`listener_filters[${index}] (${filter.name})`);
   });
-  listener.accessLog.forEach((_, index) => void findings.notExecuted(`access_log[${index}]`));
   const chains = compileFilterChains(listener, findings, previous?.chains);
   return {
     name: listener.name,

@@ -19,7 +19,7 @@ const drainMs = 600_000;
 export class TcpConnection implements ClientConnection, RelayListener {
   readonly #socket: Socket;
   readonly #seat: TcpSeat;
-  readonly #view: TcpLogView;
+  readonly view: TcpLogView;
   readonly #idle = new Deadline(() => this.#onIdle());
   readonly #longest = new Deadline(() => this.#onLongest());
   #logTimer: NodeJS.Timeout | undefined;
@@ -33,7 +33,7 @@ export class TcpConnection implements ClientConnection, RelayListener {
   constructor(socket: Socket, seat: TcpSeat) {
     this.#socket = socket;
     this.#seat = seat;
-    this.#view = new TcpLogView(socket, seat.hello.serverName);
+    this.view = new TcpLogView(socket, seat.hello.serverName);
     socket.allowHalfOpen = true;
     socket.pause();
     socket.on("error", () => undefined); // `close` follows
@@ -48,7 +48,7 @@ export class TcpConnection implements ClientConnection, RelayListener {
 
   #connect(): void {
     const { proxy, hello, tables, stats } = this.#seat;
-    const view = this.#view;
+    const view = this.view;
     const destination = proxy.destination(hello.serverName);
     const cluster = tables.cluster(destination.cluster);
     view.upstreamCluster = cluster === undefined ? "" : destination.cluster;
@@ -89,18 +89,18 @@ export class TcpConnection implements ClientConnection, RelayListener {
 
   /** As Envoy, without a word. */
   #refuse(flag: string): void {
-    this.#view.flag(flag);
+    this.view.flag(flag);
     this.#socket.destroy();
   }
 
   #onNotConnected(cluster: ClusterRuntime, host: Host, failure: UpstreamFailure, detail: string): void {
     this.#dial = undefined;
     cluster.report(host, { kind: "local" });
-    this.#view.flag("UF");
-    this.#view.upstreamFailure = failure === "connectTimeout" ? "connection timeout" : detail;
+    this.view.flag("UF");
+    this.view.upstreamFailure = failure === "connectTimeout" ? "connection timeout" : detail;
     if (this.#socket.destroyed) return;
     const { baseMs, maxMs } = this.#seat.proxy.backoff;
-    const wait = Math.random() * Math.min(baseMs * 2 ** this.#view.attempts, maxMs);
+    const wait = Math.random() * Math.min(baseMs * 2 ** this.view.attempts, maxMs);
     this.#retryTimer = setTimeout(() => this.#connect(), wait);
   }
 
@@ -110,7 +110,7 @@ export class TcpConnection implements ClientConnection, RelayListener {
     // Of a TCP connection nothing better is ever known.
     if (cluster.config.outliers?.splitsLocalErrors === false) cluster.report(host, { kind: "status", status: 200 });
     this.#upstream = upstream;
-    this.#view.upstreamLocal = { address: upstream.localAddress ?? "", port: upstream.localPort ?? 0 };
+    this.view.upstreamLocal = { address: upstream.localAddress ?? "", port: upstream.localPort ?? 0 };
     this.#idle.set(this.#seat.proxy.idleTimeoutMs);
     if (this.#seat.proxy.logsConnected) this.#log("TcpUpstreamConnected");
     relay(this.#socket, upstream, this);
@@ -123,13 +123,13 @@ export class TcpConnection implements ClientConnection, RelayListener {
   }
 
   onClientData(size: number): void {
-    this.#view.bytesReceived += size;
+    this.view.bytesReceived += size;
     this.#seat.stats.downstream_cx_rx_bytes_total += size;
     if (this.#cluster !== undefined) this.#cluster.tcpStats.upstream_cx_tx_bytes_total += size;
   }
 
   onUpstreamData(size: number): void {
-    this.#view.bytesSent += size;
+    this.view.bytesSent += size;
     this.#seat.stats.downstream_cx_tx_bytes_total += size;
     if (this.#cluster !== undefined) this.#cluster.tcpStats.upstream_cx_rx_bytes_total += size;
   }
@@ -155,7 +155,7 @@ export class TcpConnection implements ClientConnection, RelayListener {
 
   #onLongest(): void {
     this.#seat.stats.max_downstream_connection_duration++;
-    this.#view.flag("DT");
+    this.view.flag("DT");
     this.destroy();
   }
 
@@ -202,7 +202,7 @@ export class TcpConnection implements ClientConnection, RelayListener {
   }
 
   #log(type: TcpLogType): void {
-    const view = this.#view;
+    const view = this.view;
     view.accessLogType = type;
     for (const log of this.#seat.proxy.accessLogs) {
       if (log.accepts?.(view) === false) continue;
