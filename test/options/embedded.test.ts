@@ -2,13 +2,16 @@
 // pass.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { withEnvoy } from "../conformance/xds/envoy.ts";
+import { authConfigs } from "./cases/auth-configs.ts";
 import { services, unasked, uncounted } from "./cases/services.ts";
 import { tokens } from "./cases/tokens.ts";
 import { type Served, serve } from "./harness.ts";
 
 const keys = services.filter(({ fact }) => fact.includes("API key"));
 const processing = services.filter(({ options }) => options.some((each) => each.includes("extProc")));
-const cases = [...tokens, ...keys, ...processing, ...unasked, ...uncounted];
+// Of those that are refused, one of a kind is enough.
+const checks = authConfigs.filter(({ options }) => options.length > 0);
+const cases = [...tokens, ...checks, ...keys, ...processing, ...unasked, ...uncounted];
 
 withEnvoy("through the embedded data plane", () => {
   let served: Served;
