@@ -96,7 +96,8 @@ async function startOnFreePorts(
   const resources = (plane: "envoy" | "embedded") =>
     listeners.map((listener, index) => {
       const name = `listener-${index}`;
-      const message = { ...listener((pairs[index] as { envoy: number; embedded: number })[plane]), name };
+      // Otherwise an Envoy of another test that was given the same port would share it, and nobody would notice.
+      const message = { ...listener((pairs[index] as { envoy: number; embedded: number })[plane]), name, enableReusePort: false };
       return envoyResource(ListenerSchema, name, message as MessageInitShape<typeof ListenerSchema>, []);
     });
   const envoy = await startEnvoy(
