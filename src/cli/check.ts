@@ -1,11 +1,10 @@
 // `headworks check`: all findings about folders or a cluster, and an exit code for scripts.
 import { translateOnce } from "../control-plane.ts";
 import { withoutEchoes } from "../flow/echoes.ts";
-import { byPlace } from "../flow/view.ts";
 import { findingsOfFolder } from "./awaited-functions.ts";
 import { exitCodes } from "./exit.ts";
 import { countOf, countsOf, type Format, formatFindings } from "./findings.ts";
-import { findingsBehind } from "./findings-behind.ts";
+import { withFindingsBehind } from "./findings-behind.ts";
 import { loadPlugins } from "./plugins.ts";
 import { scopeOf, scopeText } from "./scope.ts";
 import { painter, print, say } from "./terminal.ts";
@@ -24,8 +23,8 @@ export async function check(where: Where, options: CheckOptions): Promise<number
   using opened = await openOnce(where, plugins);
   const translation = await translateOnce({ source: opened.source, plugins });
   const { resources } = translation;
-  const behind = await findingsBehind(translation, opened.source, plugins);
-  const findings = withoutEchoes([...findingsOfFolder(translation), ...behind].sort(byPlace));
+  const all = await withFindingsBehind(findingsOfFolder(translation), translation, opened.source, plugins);
+  const findings = withoutEchoes(all);
   const scope = scopeOf(resources.values(), findings);
   const paint = painter(process.stdout);
   const text = await formatFindings(options.output, { findings, textOf: (file) => translation.textOf(file) }, scope, paint);

@@ -39,7 +39,7 @@ spec: {kube: {serviceName: ${serviceName}, serviceNamespace: ${serviceNamespace}
 test.each([
   ["till", "depot", "there is one in namespace shop"],
   ["tilll", "shop", "did you mean till?"],
-  ["depot", "shop", undefined],
+  ["depot", "shop", "correct serviceName and serviceNamespace; a folder knows only the Services that are in it, or use static with hosts"],
 ])("a Service %s in %s that is not there: %s", async (name, namespace, hint) => {
   await using running = await startPlane(read(service(name, namespace)));
   const [finding] = running.plane.current.findings;
@@ -58,4 +58,20 @@ spec: {virtualHost: {routes: [{matchers: [{prefix: /}], routeAction: ${destinati
   await using running = await startPlane(read(service("till", "shop") + route));
   const [finding] = running.plane.current.findings;
   expect(finding?.problem).toMatchObject({ reason: "UpstreamNotFound", hint: "did you mean till?" });
+});
+
+test("a RouteTable that is not there may be another", async () => {
+  const site = `
+apiVersion: gateway.solo.io/v1
+kind: RouteTable
+metadata: {name: carts, namespace: shop}
+spec: {routes: [{matchers: [{prefix: /}], directResponseAction: {status: 200}}]}
+---
+apiVersion: gateway.solo.io/v1
+kind: VirtualService
+metadata: {name: b, namespace: shop}
+spec: {virtualHost: {routes: [{matchers: [{prefix: /}], delegateAction: {ref: {name: cart, namespace: shop}}}]}}`;
+  await using running = await startPlane(read(site));
+  const hints = running.plane.current.findings.map(({ problem }) => problem.hint);
+  expect(hints).toContain("did you mean carts?");
 });

@@ -19,11 +19,15 @@ export function nearNames(keysOf: (kind: Kind) => Iterable<string>): (found: Pro
   };
   let searches = 0;
   return (found) => {
+    const unplaced = /(?:did not find \w+ |\{ )\.([^\s}]+)/.exec(found.message)?.[1];
+    if (unplaced !== undefined) return { ...found, hint: `name its namespace, too: {name: ${unplaced}, namespace: …}` };
     const missing = found.hint === undefined ? missingIn(found) : undefined;
     if (missing === undefined) return found;
     const { kind, namespace, name } = missing;
     const known = namesakes(kind);
     const elsewhere = known.get(name) ?? [];
+    if (elsewhere.includes(namespace))
+      return { ...found, hint: `${kind} ${namespace}/${name} is there, and cannot be used: mend what is said of it` };
     if (elsewhere.length > 0) return { ...found, hint: `there is one in namespace ${elsewhere.slice(0, 3).join(", ")}` };
     if (known.size > mostNames || ++searches > mostSearches) return found;
     const near = closest(
@@ -49,6 +53,10 @@ function missingIn({ reason, message }: Problem): Missing | undefined {
     return isOfService
       ? { kind: "Service", namespace, name: name.slice(`kube-svc:${namespace}-`.length).replace(/-\d+$/, "") }
       : { kind: kind as Kind, namespace, name };
+  }
+  if (reason === "DelegateTargetUnknown") {
+    const [, namespace, name] = /^route table ([^.\s]+)\.(\S+) missing$/.exec(message) ?? [];
+    return namespace === undefined || name === undefined ? undefined : { kind: "RouteTable", namespace, name };
   }
   if (reason !== "KubeServiceNotFound") return undefined;
   const [, name, namespace] = / references the service '(.*)' which does not exist in namespace '(.*)'$/.exec(message) ?? [];

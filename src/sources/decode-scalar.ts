@@ -147,7 +147,9 @@ export function decodeEnum(desc: DescEnum, node: YamlNode, reader: Reader): numb
     const number = Number(scalar.value);
     const value = desc.value[number];
     const message = value ? `${number} is read as ${value.name}` : `${number} is kept, though no value has this number`;
-    reader.warn("EnumByNumber", message, node, value ? `write ${value.name}` : `the values are ${names(desc)}`);
+    const status = desc.values.find(({ name }) => name === redirects[number]);
+    const meant = value ?? status;
+    reader.warn("EnumByNumber", message, node, meant ? `write ${meant.name}` : `the values are ${names(desc)}`);
     return number;
   }
   const near = closest(
@@ -208,3 +210,12 @@ export function wrongType(reader: Reader, wanted: string, node: YamlNode, hint?:
   const name = reader.path.findLast((each) => typeof each === "string");
   reader.error("WrongType", `${name === undefined ? "this" : `"${name}"`} takes ${wanted}, not ${describe(node)}`, node, hint);
 }
+
+/** Names that people know as numbers. */
+const redirects: Readonly<Record<number, string>> = {
+  301: "MOVED_PERMANENTLY",
+  302: "FOUND",
+  303: "SEE_OTHER",
+  307: "TEMPORARY_REDIRECT",
+  308: "PERMANENT_REDIRECT",
+};

@@ -49,7 +49,7 @@ export class Decoder {
     for (const entry of node.entries) {
       const known = names.get(entry.key);
       if (!known) {
-        reportUnknownField(this.reader, desc, entry, this.#parents);
+        reportUnknownField(this.reader, desc, entry, this.#parents, node.entries);
         continue;
       }
       const { field, isCamelCase } = known;
@@ -156,6 +156,11 @@ export class Decoder {
     const map: Writable = {};
     for (const entry of node.entries) {
       this.reader.path.push(entry.key);
+      if (entry.key === "matchLabels" && entry.value.kind === "map" && !field.message) {
+        this.reader.error("WrongType", "the labels stand here by themselves, without matchLabels", entry.value, "move them one level up");
+        this.reader.path.pop();
+        continue;
+      }
       const key = decodeMapKey(field.mapKey, entry, this.reader);
       const value = isNull(entry.value) && !takesNull(field) ? this.#nullItem(field, entry.value) : this.#element(field, entry.value);
       if (key !== undefined && value !== undefined) setOwn(map, key, value);

@@ -34,7 +34,8 @@ const notOurs = new Set(["DirectResponse", "GatewayParameters", "GraphQLApi", "F
 
 export function kindOf(apiVersion: string, kind: string): KindAnswer {
   const slash = apiVersion.indexOf("/");
-  const group = slash === -1 ? "" : apiVersion.slice(0, slash);
+  // Without a slash it is a version of Kubernetes' own group, or a slip of the pen: `gateway.solo.io.v1`.
+  const group = slash !== -1 ? apiVersion.slice(0, slash) : /\.solo\.io\b/.test(apiVersion) ? "solo.io" : "";
   if (kubeVersions[kind] === apiVersion && Object.hasOwn(kubeVersions, kind)) {
     return { is: "kube", kind: kind as KubeKind | "Secret" | "ConfigMap" };
   }

@@ -35,3 +35,15 @@ test("what only follows from the field is not told", async () => {
   const matcher = "  virtualHost: {domains: [a.test], routes: [{matchers: [{prefx: /}], directResponseAction: {status: 200}}]}\n";
   expect(await check(matcher)).toEqual(["HW1003 virtualHost.routes[0].matchers[0].prefx"]);
 });
+
+test("nothing is said of others that goes away with the field", async () => {
+  const broken =
+    "---\napiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata: {name: b, namespace: shop}\nspec: {circutBreakers: {}, pipe: {path: /a}}\n";
+  const route = "{matchers: [{prefix: /}], routeAction: {single: {upstream: {name: b, namespace: shop}}}}";
+  expect(await check(`  virtualHost: {domains: [a.test], routes: [${route}]}\n${broken}`)).toEqual(["HW1003 circutBreakers"]);
+  const gateway =
+    "---\napiVersion: gateway.solo.io/v1\nkind: Gateway\nmetadata: {name: a, namespace: gloo-system}\nspec: {bindAddress: '::', bindPort: 8080, httpGateway: {}, ssl: maybe}\n";
+  expect(
+    await check(`  virtualHost: {domains: [a.test], routes: [{matchers: [{exact: x}], directResponseAction: {status: 200}}]}\n${gateway}`),
+  ).toEqual(["HW2023 virtualHost.routes[0].matchers[0].exact", "HW1004 ssl"]);
+});

@@ -48,6 +48,7 @@ export const upstreams = {
     code: "HW3021",
     title: "a Service that is not there",
     help: "`kube.serviceName` and `kube.serviceNamespace` name a Service of Kubernetes that does not exist, or is not in a watched namespace. Routes to this Upstream answer 503 until it is there.",
+    cure: "correct serviceName and serviceNamespace; a folder knows only the Services that are in it, or use static with hosts",
   },
   KubePortNotFound: {
     code: "HW3022",
