@@ -106,7 +106,8 @@ function principalOf(
 ): PrincipalInit | undefined {
   const claims = Object.entries(principal?.claims ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   if (principal === undefined || claims.length === 0) {
-    context.refuse(`${field}.claims`, "no claim is asked for, so nobody is meant", { hint: "claims: {sub: somebody}" });
+    const hint = "jwtPrincipal: {claims: {sub: somebody}}";
+    context.refuse(principal ? `${field}.claims` : field, "no claim is asked for, so nobody is meant", { hint });
     return undefined;
   }
   const asked = claims.map(([claim, value]) => {
