@@ -3,7 +3,7 @@ import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { packAny, sortedMap } from "../../envoy/encode.ts";
 import { headerValueFault } from "../../envoy/header-format.ts";
 import { ApiVersion } from "../../gen/envoy/envoy/config/core/v3/config_source_pb.js";
-import { type ExtAuthzSchema, ExtAuthzSchema as Schema } from "../../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
+import { ExtAuthzSchema } from "../../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
 import { ConfigSchema as SetMetadataSchema } from "../../gen/envoy/envoy/extensions/filters/http/set_metadata/v3/set_metadata_pb.js";
 import type {
   PassThroughAuth,
@@ -48,7 +48,7 @@ export const passThrough: CheckKind<PassThroughAuth> = {
       transportApiVersion: ApiVersion.V3,
       ...(protocol.case === "grpc" && { metadataContextNamespaces: [tokenNamespace, ...(config ? [configNamespace] : [])] }),
     };
-    const asked = packAny(Schema, authz);
+    const asked = packAny(ExtAuthzSchema, authz);
     return protocol.case === "grpc" && config ? [withConfig(config), asked] : [asked];
   },
   server({ protocol }) {

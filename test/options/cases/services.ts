@@ -142,7 +142,11 @@ export const services: readonly OptionCase[] = [
           requestTimeout: "5s",
           httpService: {
             pathPrefix: "/headers",
-            request: { allowedHeaders: ["x-token"], allowedHeadersRegex: ["^x-case$"], headersToAdd: { "x-asks": "envoy, for %REQ(x-token)%" } },
+            request: {
+              allowedHeaders: ["x-token"],
+              allowedHeadersRegex: ["^x-case$"],
+              headersToAdd: { "x-asks": "envoy, for %REQ(x-token)%" },
+            },
             response: { allowedUpstreamHeaders: ["x-user"] },
           },
         },
