@@ -336,10 +336,15 @@ export class Intake {
       const areClustersIn = this.#answered.has(typeUrls.cluster) && !waits(typeUrls.cluster);
       this.#mayAskForListeners = areClustersIn || now - this.#begunAt >= this.#patienceMs;
     }
-    if (this.#isReady && this.#unbound.size === 0) this.#wasComplete = true;
+    this.#lookWhetherComplete();
     if (this.#isReady || !this.#answered.has(typeUrls.listener) || waits(typeUrls.listener)) return;
     this.#isReady = true;
+    this.#lookWhetherComplete();
     this.#ready.resolve();
+  }
+
+  #lookWhetherComplete(): void {
+    if (this.#isReady && this.#unbound.size === 0) this.#wasComplete = true;
   }
 
   /** Says what is new in what is wanted. */

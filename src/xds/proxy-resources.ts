@@ -54,8 +54,8 @@ export class ProxyResources {
   /** See {@link ResourceConsumer.keepUnknown}. */
   keepUnknown(isSo: boolean): void {
     this.#keepsUnknown = isSo;
-    if (isSo) return;
     this.#gone.clear();
+    // Also those who came before anything was read: they were taken for others who have what they should not.
     for (const follower of this.followers) follower.reconsider();
   }
 

@@ -37,6 +37,9 @@ export interface SubscriptionEvents {
  */
 const mostUnanswered = 32;
 
+/** How long listeners that are to go stay after others were refused: whoever hears of that may want them again. */
+const secondThoughtsMs = 1_000;
+
 /** What a response needs besides its content. */
 export interface Sending {
   readonly nonce: string;
@@ -73,6 +76,8 @@ export abstract class Subscription {
   readonly #refusedHere = new Map<string, string>();
   /** What the client had of the names that are in doubt, before it was sent the version that they are in doubt for. */
   readonly #beforeDoubt = new Map<string, { readonly version: string; readonly before: string | undefined }>();
+  /** Since a refusal that may be answered by taking back what was to go. */
+  #refusedAt: number | undefined;
   /** After a NACK that names nobody: what to try next, in ever smaller parts. */
   #trials: (readonly string[])[] = [];
 
@@ -130,8 +135,19 @@ export abstract class Subscription {
   }
 
   hasWork(phase: Phase): boolean {
-    if (phase === "break") return this.#removals.size > 0;
-    return this.owesAnswer || this.#upserts.size > 0 || this.#absent.size > 0 || (!this.#removesLast && this.#removals.size > 0);
+    if (phase === "break") return this.#mayRemove;
+    return this.owesAnswer || this.#upserts.size > 0 || this.#absent.size > 0 || (!this.#removesLast && this.#mayRemove);
+  }
+
+  get #mayRemove(): boolean {
+    return this.#removals.size > 0 && this.#refusedAt === undefined;
+  }
+
+  /** What was held back for second thoughts may go. */
+  isOverRefusal(now: number): boolean {
+    if (this.#refusedAt === undefined || now - this.#refusedAt < secondThoughtsMs) return false;
+    this.#refusedAt = undefined;
+    return this.#removals.size > 0;
   }
 
   /**
@@ -142,7 +158,7 @@ export abstract class Subscription {
     if (this.#absent.size > 0) return true;
     let passing = 0;
     for (const name of this.#upserts) passing += Number(this.#passes(name, passes));
-    return passing > 0 || (passing === this.#upserts.size && !this.#removesLast && this.#removals.size > 0);
+    return passing > 0 || (passing === this.#upserts.size && !this.#removesLast && this.#mayRemove);
   }
 
   /** All that the client has may have to go. */
@@ -291,6 +307,7 @@ export abstract class Subscription {
     if (culprits.length === 0 && !suspects.some((suspect) => this.#isRefusedHere(suspect))) {
       this.#trials.unshift(...halves(suspects.map(({ name }) => name)));
     }
+    if (this.typeUrl === typeUrls.listener && culprits.length > 0) this.#refusedAt = performance.now();
     for (const culprit of culprits) this.#refuse(culprit, message, refused.changed.find(({ resource }) => resource === culprit)?.before);
     for (const { name } of sent) this.compare(name);
     for (const { name } of refused.removed) this.compare(name);
@@ -344,8 +361,19 @@ export abstract class Subscription {
     const removed = [...this.#absent].map((name) => ({ name, before: undefined }));
     for (const name of this.#absent) this.#due.delete(name);
     this.#absent.clear();
-    const mayRemove = !this.#removesLast && (passes === undefined || this.#upserts.size === 0);
+    const mayRemove =
+      !this.#removesLast && this.#refusedAt === undefined && (passes === undefined || this.#upserts.size === 0) && !this.#isMove(changed);
     return { changed, removed: mayRemove ? [...removed, ...this.#takeRemovals()] : removed };
+  }
+
+  /**
+   * Listeners take the place of others that are on other ports: those go when these are taken. Envoy removes before it adds, and a port that
+   * it cannot bind would cost the one before. On the same port they would be in each other's way.
+   */
+  #isMove(changed: readonly Change[]): boolean {
+    if (this.typeUrl !== typeUrls.listener || changed.length === 0) return false;
+    const ports = new Set(changed.map(({ resource }) => portIn(resource.name)));
+    return ![...this.#removals].some((name) => portIn(name) === undefined || ports.has(portIn(name)));
   }
 
   #passes(name: string, passes: (resource: EnvoyResource) => boolean): boolean {
@@ -376,6 +404,11 @@ export abstract class Subscription {
     const version = this.nacks === 0 ? `${this.#knownVersion}` : `${this.#knownVersion}.${this.nacks}`;
     return this.unanswered.length === 0 ? version : `${version}+${nonce}`;
   }
+}
+
+/** Listeners are named after their address. */
+function portIn(name: string): string | undefined {
+  return /-(\d+)$/.exec(name)?.[1];
 }
 
 function halves(names: readonly string[]): (readonly string[])[] {

@@ -27,12 +27,23 @@ describe.each(proxies)("--proxy %s", (proxy) => {
     config.write("a.yaml", virtualService("a", "one"));
     await using running = await run(config, "--proxy", proxy);
     await untilAnswers(config.port, "a.test", "one /");
+    const failures: number[] = [];
+    const isOver = new AbortController();
+    const asking = (async () => {
+      while (!isOver.signal.aborted) {
+        const answer = await ask(config.port, "a.test");
+        if (answer?.status !== 200) failures.push(answer?.status ?? 0);
+      }
+    })();
     moveTo(config, taken.port);
     const why = proxy === "embedded" ? /HW5002 .*cannot listen on 127\.0\.0\.1:\d+: EADDRINUSE/ : /HW4001 .*Address already in use/;
     await running.said(new RegExp(`gateway\\.yaml:\\d+:\\d+ {2}${why.source}`));
     await untilAnswers(config.port, "a.test", "one /");
     config.write("a.yaml", virtualService("a", "two"));
     await untilAnswers(config.port, "a.test", "two /");
+    isOver.abort();
+    await asking;
+    expect(failures).toEqual([]);
     expect(running.stderr()).not.toContain("no Gateway has a VirtualService");
     if (proxy !== "embedded") return;
 

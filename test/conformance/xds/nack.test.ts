@@ -192,3 +192,51 @@ test("a client that comes back with an older version keeps it when it refuses th
   expect(await client.rest()).toEqual([]);
   expect(xds.refusals).toMatchObject([{ keepsEarlier: true, isTaken: false }]);
 });
+
+describe("a listener on another port takes the place of one (delta)", () => {
+  const moved = async () => {
+    const xds = await serve([listen("l-80")]);
+    const client = xds.client({ variant: "delta" });
+    client.subscribe(LDS);
+    await client.take(LDS);
+    xds.publish([listen("l-81")], [[LDS, "l-80"]]);
+    const first = await client.next();
+    expect([first.names, first.removed]).toEqual([["l-81"], []]);
+    return { xds, client, first };
+  };
+
+  test("which goes when that is taken", async () => {
+    const { xds: fixture, client, first } = await moved();
+    await using _xds = fixture;
+    client.ack(first);
+    expect((await client.take(LDS)).removed).toEqual(["l-80"]);
+  });
+
+  test("which stays when that is refused, and whoever hears of it wants the old one again", async () => {
+    const { xds: fixture, client, first } = await moved();
+    await using xds = fixture;
+    client.nack(first, "Error adding/updating listener(s) l-81: cannot bind '0.0.0.0:81': Address already in use");
+    await client.rest();
+    expect(xds.refusals).toHaveLength(1);
+    xds.publish([listen("l-80")], [[LDS, "l-81"]]);
+    await client.rest();
+    expect(client.answers.flatMap(({ removed }) => removed)).not.toContain("l-80");
+  });
+
+  test("which goes in the end when that is refused and nobody wants it again", async () => {
+    const { xds: fixture, client, first } = await moved();
+    await using _xds = fixture;
+    client.nack(first, "Error adding/updating listener(s) l-81: cannot bind '0.0.0.0:81': Address already in use");
+    expect((await client.take(LDS)).removed).toEqual(["l-80"]);
+  });
+
+  test("in one step on the same port, where two would be in each other's way", async () => {
+    await using xds = await serve([listen("l-::-80")]);
+    const client = xds.client({ variant: "delta" });
+    client.subscribe(LDS);
+    await client.take(LDS);
+    xds.publish([listen("l-0.0.0.0-80")], [[LDS, "l-::-80"]]);
+    const answer = await client.take(LDS);
+    expect([answer.names, answer.removed]).toEqual([["l-0.0.0.0-80"], ["l-::-80"]]);
+  });
+});

@@ -1,0 +1,25 @@
+// What clients bring from before a start at which not all could be read.
+import { expect, test } from "vitest";
+import { eventually } from "../../../src/lib/testing/eventually.ts";
+import { createXdsServer } from "../../../src/xds/server.ts";
+import { TestClient } from "./client.ts";
+import { LDS, listen } from "./fixture.ts";
+
+test("what a client has from before is not taken from it while not all is known, though it came before anything was read", async () => {
+  await using server = createXdsServer({ patienceMs: 60_000 });
+  const address = await server.listen({ host: "127.0.0.1", port: 0 });
+  await using client = new TestClient(address, { variant: "delta" });
+  client.delta({ typeUrl: LDS, initialResourceVersions: { "l-80": "of before" } });
+  await eventually(() => server.clients()[0]?.types.length, 1);
+  const removed = () => client.answers.filter(({ typeUrl }) => typeUrl === LDS).flatMap((answer) => answer.removed);
+  server.keepUnknown?.(true);
+  server.publish("ns~proxy", { upserts: [listen("l-81"), listen("l-82")], removals: [] });
+  server.ready();
+  await client.take(LDS);
+  server.publish("ns~proxy", { upserts: [], removals: [{ typeUrl: LDS, name: "l-82" }] });
+  expect((await client.take(LDS)).removed).toEqual(["l-82"]);
+  await client.rest();
+  expect(removed()).toEqual(["l-82"]);
+  server.keepUnknown?.(false);
+  expect((await client.take(LDS)).removed).toEqual(["l-80"]);
+});
