@@ -39,6 +39,8 @@ export interface FormatContext {
   readonly responseDetails: string;
   /** Of the span that it has in a trace. */
   readonly traceIds?: { readonly traceId: string; readonly id: string } | undefined;
+  /** It is among those that are traced, whether or not anybody is told of it. */
+  readonly isTraced?: boolean;
   /** What the client calls its request. */
   readonly streamId?: string;
   /** Undefined: `DownstreamEnd`, a request that is over. */

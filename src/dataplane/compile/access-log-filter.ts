@@ -20,6 +20,8 @@ export function compileLogFilter({ filterSpecifier: filter }: AccessLogFilter, f
       return comparing(filter.value.comparison, (context) => Math.floor(context.durationMs));
     case "notHealthCheckFilter":
       return ({ isHealthCheck = false }) => !isHealthCheck;
+    case "traceableFilter":
+      return ({ isTraced = false, isHealthCheck = false }) => isTraced && !isHealthCheck;
     case "runtimeFilter": {
       const { percentSampled } = filter.value;
       const share = percentSampled === undefined ? 0 : fractionOf(percentSampled);

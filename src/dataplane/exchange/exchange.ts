@@ -247,6 +247,9 @@ export class Exchange implements RequestView, FormatContext, ResponseHandler, Wa
   get traceIds(): { readonly traceId: string; readonly id: string } | undefined {
     return this.trace?.span;
   }
+  get isTraced(): boolean {
+    return this.trace?.isChosen ?? false;
+  }
   get streamId(): string {
     return this.isReceived ? (headerValue(this.headers, "x-request-id") ?? "") : "";
   }

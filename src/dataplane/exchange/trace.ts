@@ -11,6 +11,7 @@ import type { Exchange } from "./exchange.ts";
 
 export interface Trace {
   readonly tracing: CompiledTracing;
+  readonly isChosen: boolean;
   /** Undefined: nobody is told of it. */
   readonly span: Span | undefined;
   /** The name that a route gives it, which its client is told. */
@@ -47,7 +48,13 @@ export function beginTrace(exchange: Exchange, tracing: CompiledTracing): void {
     }
     removeHeader(headers, "x-envoy-decorator-operation");
   }
-  exchange.trace = { tracing, span, operation: decorator?.propagates ? operation : undefined, tried: undefined };
+  exchange.trace = {
+    tracing,
+    isChosen: reason !== undefined,
+    span,
+    operation: decorator?.propagates ? operation : undefined,
+    tried: undefined,
+  };
 }
 
 const counters = { sampled: "random_sampling", forced: "service_forced", client: "client_enabled", none: "not_traceable" } as const;
