@@ -1,6 +1,8 @@
 // `npm run bench`: everything we measure, as a table and JSON, with the goals beside the numbers.
 //
-//   npm run bench -- [--quick] [--only translation,live,memory,start,check,dataplane,xds,consul,graph] [--json FILE]
+//   npm run bench -- [--quick] [--only translation,live,memory,start,check,dataplane,workers,xds,consul,graph] [--json FILE]
+//
+// The data plane alone, beside some only, with more pairs: BENCH_PEERS=Envoy,nginx BENCH_PAIRS=12 npm run bench -- --only dataplane
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -17,6 +19,7 @@ const parts: Record<string, (quick: boolean) => Rows | Promise<Rows>> = {
   live: async (quick) => (await import("./live.ts")).benchLive(quick ? [10, 1_000] : undefined, quick ? 10 : 30),
   memory: async (quick) => (await import("./processes.ts")).benchMemory(quick ? [10_000] : undefined),
   dataplane: async (quick) => dataplaneRows(quick),
+  workers: async (quick) => (await import("./workers.ts")).benchWorkers(quick ? 1 : undefined),
   xds: async (quick) => xdsRows(quick),
   consul: async (quick) => (await import("./consul.ts")).benchConsul(quick ? 500 : undefined, quick ? 8 : undefined),
   graph: async (quick) => (quick ? [] : graphRows()),
