@@ -60,7 +60,10 @@ export interface FieldPlace {
 export type Cost = "nothing" | "option" | "route" | "domain" | "virtualHost" | "filterChain" | "listener";
 
 /** What a problem may carry besides its reason and message. */
-export type ProblemDetails = Pick<Problem, "path" | "at" | "hint" | "costs" | "elsewhere" | "withholds" | "repeats" | "statusText" | "others">;
+export type ProblemDetails = Pick<
+  Problem,
+  "path" | "at" | "hint" | "costs" | "elsewhere" | "withholds" | "repeats" | "statusText" | "others"
+>;
 
 /** True when the newest version of a resource is not put in service: its last good version is, where there is one. */
 export function rejects(problems: readonly Problem[]): boolean {
