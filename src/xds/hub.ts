@@ -42,6 +42,8 @@ interface KnownProxy {
   readonly resources: ProxyResources;
   /** Published, and not retired since. Otherwise it is there because a node asked for it. */
   isPublished: boolean;
+  /** Since the start: then it is known to be gone when it is not published. */
+  wasPublished: boolean;
   readonly role: string;
 }
 
@@ -69,6 +71,7 @@ export class XdsHub implements ResourceConsumer {
       return;
     }
     proxy.isPublished = true;
+    proxy.wasPublished = true;
     // What it had until now was the fallback: gone in the same moment.
     proxy.resources.publish({ upserts: changes.upserts, removals: [...proxy.resources.all(), ...changes.removals] }, performance.now());
     this.#wakeAll(); // those who waited for this proxy, and those whose fallback names the known ones
@@ -91,11 +94,14 @@ export class XdsHub implements ResourceConsumer {
     this.#onCertain();
   }
 
-  /** A Proxy may be one of those things, too: an unknown role is not answered either. */
+  /** A Proxy may be one of those things, too: an unknown role is not answered either, unless it is of one that went since the start. */
   keepUnknown(isSo: boolean): void {
     if (this.#keepsUnknown === isSo) return;
     this.#keepsUnknown = isSo;
-    for (const { resources } of this.#proxies.values()) resources.keepUnknown(isSo);
+    for (const [key, proxy] of this.#proxies) {
+      proxy.resources.keepUnknown(isSo);
+      this.#forgetUnused(key, proxy);
+    }
     this.#onCertain();
   }
 
@@ -151,20 +157,21 @@ export class XdsHub implements ResourceConsumer {
 
   #flush(client: Client): void {
     const proxy = this.#proxies.get(client.node.proxy);
-    if (proxy?.isPublished || this.#knowsAllRoles) client.flush();
+    if (proxy?.wasPublished || this.#knowsAllRoles) client.flush();
   }
 
   #proxy(key: ProxyKey, role: string): KnownProxy {
     let proxy = this.#proxies.get(key);
     if (proxy === undefined) {
-      proxy = { resources: new ProxyResources(this.#keepsUnknown), isPublished: false, role };
+      proxy = { resources: new ProxyResources(this.#keepsUnknown), isPublished: false, wasPublished: false, role };
       this.#proxies.set(key, proxy);
     }
     return proxy;
   }
 
   #forgetUnused(key: ProxyKey, proxy: KnownProxy): void {
-    if (!proxy.isPublished && proxy.resources.followers.size === 0) this.#proxies.delete(key);
+    const isRemembered = this.#keepsUnknown && proxy.wasPublished;
+    if (!proxy.isPublished && !isRemembered && proxy.resources.followers.size === 0) this.#proxies.delete(key);
   }
 
   #publishedKeys(): ProxyKey[] {

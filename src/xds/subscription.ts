@@ -361,19 +361,20 @@ export abstract class Subscription {
     const removed = [...this.#absent].map((name) => ({ name, before: undefined }));
     for (const name of this.#absent) this.#due.delete(name);
     this.#absent.clear();
-    const mayRemove =
-      !this.#removesLast && this.#refusedAt === undefined && (passes === undefined || this.#upserts.size === 0) && !this.#isMove(changed);
-    return { changed, removed: mayRemove ? [...removed, ...this.#takeRemovals()] : removed };
+    const mayRemove = !this.#removesLast && this.#refusedAt === undefined && (passes === undefined || this.#upserts.size === 0);
+    return { changed, removed: mayRemove ? [...removed, ...this.#takeRemovals(changed)] : removed };
   }
 
   /**
-   * Listeners take the place of others that are on other ports: those go when these are taken. Envoy removes before it adds, and a port that
-   * it cannot bind would cost the one before. On the same port they would be in each other's way.
+   * New listeners take the place of others that are on other ports: those go when these are taken. Envoy removes before it adds, and a port
+   * that it cannot bind would cost the one before. On the same port they would be in each other's way. Those that only change have their
+   * port: behind them nothing waits, or a client that is slow to answer could keep for ever what is gone.
    */
-  #isMove(changed: readonly Change[]): boolean {
-    if (this.typeUrl !== typeUrls.listener || changed.length === 0) return false;
-    const ports = new Set(changed.map(({ resource }) => portIn(resource.name)));
-    return ![...this.#removals].some((name) => portIn(name) === undefined || ports.has(portIn(name)));
+  #replacedBy(changed: readonly Change[]): (name: string) => boolean {
+    const isMade = this.typeUrl === typeUrls.listener ? changed.filter(({ before }) => isNew(before)) : [];
+    const ports = new Set(isMade.map(({ resource }) => portIn(resource.name)));
+    if (ports.size === 0 || ports.has(undefined)) return () => false;
+    return (name) => portIn(name) !== undefined && !ports.has(portIn(name));
   }
 
   #passes(name: string, passes: (resource: EnvoyResource) => boolean): boolean {
@@ -381,10 +382,13 @@ export abstract class Subscription {
     return resource === undefined || passes(resource);
   }
 
-  #takeRemovals(): Unanswered["removed"] {
-    const removed = [...this.#removals].map((name) => ({ name, before: this.#known.get(name) }));
-    this.#removals.clear();
-    for (const { name } of removed) this.setKnown(name, undefined);
+  #takeRemovals(changed: readonly Change[] = []): Unanswered["removed"] {
+    const isReplaced = this.#replacedBy(changed);
+    const removed = [...this.#removals].flatMap((name) => (isReplaced(name) ? [] : [{ name, before: this.#known.get(name) }]));
+    for (const { name } of removed) {
+      this.#removals.delete(name);
+      this.setKnown(name, undefined);
+    }
     return removed;
   }
 

@@ -239,4 +239,31 @@ describe("a listener on another port takes the place of one (delta)", () => {
     const answer = await client.take(LDS);
     expect([answer.names, answer.removed]).toEqual([["l-0.0.0.0-80"], ["l-::-80"]]);
   });
+
+  test("and one that only changed holds nothing back", async () => {
+    await using xds = await serve([listen("l-80"), listen("l-81")]);
+    const client = xds.client({ variant: "delta" });
+    client.subscribe(LDS);
+    await client.take(LDS);
+    xds.publish([listen("l-81", "other")], [[LDS, "l-80"]]);
+    const answer = await client.take(LDS);
+    expect([answer.names, answer.removed]).toEqual([["l-81"], ["l-80"]]);
+  });
+
+  test("each by itself: what moves to another port waits, what stays on its port does not", async () => {
+    await using xds = await serve([listen("l-::-80"), listen("l-81")]);
+    const client = xds.client({ variant: "delta" });
+    client.subscribe(LDS);
+    await client.take(LDS);
+    xds.publish(
+      [listen("l-0.0.0.0-80"), listen("l-82")],
+      [
+        [LDS, "l-::-80"],
+        [LDS, "l-81"],
+      ],
+    );
+    const first = await client.take(LDS);
+    expect([[...first.names].sort(), first.removed]).toEqual([["l-0.0.0.0-80", "l-82"], ["l-::-80"]]);
+    expect((await client.take(LDS)).removed).toEqual(["l-81"]);
+  });
 });

@@ -23,3 +23,29 @@ test("what a client has from before is not taken from it while not all is known,
   server.keepUnknown?.(false);
   expect((await client.take(LDS)).removed).toEqual(["l-80"]);
 });
+
+test.each(["connected", "away"])(
+  "a proxy that is gone since the start goes although not all is known, also from a client that was %s meanwhile",
+  async (was) => {
+    await using server = createXdsServer({ patienceMs: 60_000 });
+    const address = await server.listen({ host: "127.0.0.1", port: 0 });
+    server.keepUnknown?.(true);
+    server.publish("ns~proxy", { upserts: [listen("l-80")], removals: [] });
+    server.publish("ns~other", { upserts: [listen("l-81")], removals: [] });
+    server.ready();
+    const connect = () => {
+      const client = new TestClient(address, { variant: "delta" });
+      client.delta({ typeUrl: LDS, initialResourceVersions: { "l-80": "of before", "l-90": "of before" } });
+      return client;
+    };
+    await using connected = was === "connected" ? connect() : undefined;
+    if (connected) expect((await connected.take(LDS)).names).toEqual(["l-80"]);
+    server.retire("ns~proxy");
+    await using client = connected ?? connect();
+    // It may have more, of which nobody knows.
+    expect((await client.take(LDS)).removed).toEqual(["l-80"]);
+    server.keepUnknown?.(false);
+    const answer = await client.take(LDS);
+    expect([answer.names, answer.removed]).toEqual([["fallback-unknown-role"], ["l-90"]]);
+  },
+);
