@@ -2,15 +2,18 @@
 // between two of them can be read by itself.
 import { limits } from "./yaml.ts";
 
+/** What it does inside of a document depends, to the parser, on what follows. */
+const byteOrderMark = "\ufeff";
+
 /** A part of a text: usually one document, seldom none (comments in front of the first) or several (after `...`). */
 export interface Part {
   readonly start: number;
   readonly end: number;
 }
 
-/** Undefined where parts mean nothing by themselves (directives), or are more than are read. */
+/** Undefined where parts mean nothing by themselves (directives, the marks of files that were joined), or are more than are read. */
 export function partsOf(text: string): readonly Part[] | undefined {
-  if (text.startsWith("%") || text.includes("\n%")) return undefined;
+  if (text.startsWith("%") || text.includes("\n%") || text.includes(byteOrderMark, 1)) return undefined;
   const parts: Part[] = [];
   let start = 0;
   for (let at = text.indexOf("\n---"); at !== -1; at = text.indexOf("\n---", at + 1)) {

@@ -65,11 +65,12 @@ export function locateInText(text: string, file: string, resource: Resource, pat
   return placeOf(text, file, asked.lines, { start: found.from + span.start, end: found.from + span.end });
 }
 
-/** Nearly always a part is a document, or there are comments in front of the first. */
+/** Nearly always a part is a document, or there are comments in front of the first. The next one may hold the same object once more. */
 function findInPart(asked: Asked, resource: Resource, layout: Layout | undefined): Found | undefined {
   const { document } = resource.origin;
   if (asked.parts === undefined || document === undefined) return undefined;
-  for (const index of [document, document + 1]) {
+  const isFirstEmpty = documentsOf(asked, 0).length === 0;
+  for (const index of isFirstEmpty ? [document + 1, document] : [document, document + 1]) {
     const part = asked.parts[index];
     const object = part && findObject(documentsOf(asked, index), resource, undefined, layout);
     if (object) return { object, from: part.start };

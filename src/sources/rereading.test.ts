@@ -24,6 +24,7 @@ const pieces: readonly ((random: Random) => string)[] = [
   (random) => upstream(`u${random(30)}`, random(3)),
   (random) => upstream(`u${random(30)}`, random(3)),
   (random) => upstream(`u${random(30)}`, random(3), "# a comment\n\n"),
+  (random) => upstream(`u${random(30)}`, random(3)).replaceAll("\n", "\r\n"),
   (random) => upstream(`u${random(30)}`, 1, "surprise: true\n"),
   (random) => upstream(`u${random(30)}`, 1, "kind: Upstream\n"),
   () => "",
@@ -32,6 +33,10 @@ const pieces: readonly ((random: Random) => string)[] = [
   (random) => `${upstream(`u${random(30)}`, 1)}...\n${random(2) ? "# end\n" : ""}`,
   () => "a: |\n  ---\n  text\nb: '---'\n",
   () => `${upstream("anchored", 1)}x: &a [1]\ny: *a\n`,
+  () => `${upstream("elsewhere", 1)}y: *a\n`,
+  ...["|\n", "|+\n", "|-\n", ">\n", "", '"'].map(
+    (open) => () => `${upstream("text", 1)}x: ${open}  one\n  two${open === '"' ? open : ""}\n\n\n`,
+  ),
 ];
 
 const oddities: readonly ((random: Random) => string)[] = [
@@ -40,6 +45,7 @@ const oddities: readonly ((random: Random) => string)[] = [
   () => "kind: Upstream\nspec: {}\n",
   () => "a: 'open\n",
   () => "%YAML 1.2\n---\na: 1\n",
+  () => "\ufeff# of a file that was joined\n",
 ];
 
 function textOf(documents: readonly string[], random: Random): string {
@@ -98,5 +104,15 @@ test("places in a long text are those of the whole text", () => {
     const line = lines.findIndex((each) => each.includes(`name: ${resource.ref.name},`)) + 1;
     expect(locateInText(text, "a.yaml", resource, "metadata.name")).toMatchObject({ line, column: 12 });
     expect(locateInText(text, "a.yaml", resource, "static.hosts[0].port")).toMatchObject({ line: line + 1, column: 35 });
+  }
+});
+
+test("an object that is there twice in a long text is found where it was read, also behind comments", () => {
+  const objects = Array.from({ length: 400 }, (_, i) => upstream(i === 6 ? "u5" : `u${i}`, i)).join("---\n");
+  for (const head of ["", "# of this file\n---\n"]) {
+    const text = head + objects;
+    const places = readText(text, "a.yaml").resources.map((resource) => locateInText(text, "a.yaml", resource, "static.hosts[0].port"));
+    const lines = text.split("\n").flatMap((line, i) => (line.includes("port: ") ? [i + 1] : []));
+    expect(places.map((place) => place?.line)).toEqual(lines);
   }
 });
