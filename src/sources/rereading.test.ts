@@ -72,6 +72,11 @@ test.each([1, 2, 3, 4])("after any edits a text is read as if for the first time
   }
 });
 
+test("files that were joined with their byte-order marks are read as a whole", () => {
+  const text = [upstream("a", 1), "\ufeff# of another file\n", upstream("b", 1)].join("---\n");
+  expect(new Rereading(() => ({}), 0).read(text, "a.yaml")).toEqual(readText(text, "a.yaml"));
+});
+
 test("objects that an edit does not touch are the very same; those behind a new one know their document", () => {
   const documents = Array.from({ length: 50 }, (_, i) => upstream(`u${i}`, i));
   const reading = new Rereading(() => ({}), 0);
