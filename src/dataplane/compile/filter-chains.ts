@@ -44,20 +44,24 @@ export type ServedBy =
   | { readonly kind: "tcp"; readonly proxy: CompiledTcpProxy }
   | { readonly kind: "closed" };
 
+/** What a connection holds where the listener does not say. */
+const defaultBufferLimit = 1_048_576;
+
 /** Undefined when there is no chain that is served. */
 export function compileFilterChains(listener: Listener, findings: Findings, previous: FilterChains | undefined): FilterChains | undefined {
   const matched: CompiledChain[] = [];
   const taken = new Set<string>();
+  const limit = bufferLimitOf(listener);
   const before = new Map(previous?.matched.map((chain) => [matchKey(chain.match), chain]));
   listener.filterChains.forEach((chain, index) => {
     const place = findings.at(`filter_chains[${index}]`);
-    const compiled = compileChain(chain, place, before);
+    const compiled = compileChain(chain, place, before, limit);
     const key = matchKey(compiled.match);
     if (taken.has(key)) place.notExecuted("filter_chain_match", "; an earlier filter chain takes the connections");
     else matched.push(compiled);
     taken.add(key);
   });
-  const fallback = listener.defaultFilterChain && compileFallback(listener.defaultFilterChain, findings, previous);
+  const fallback = listener.defaultFilterChain && compileFallback(listener.defaultFilterChain, findings, previous, limit);
   if (![...matched, fallback].some((chain) => chain !== undefined && isServed(chain))) return undefined;
   const proxyProtocol = compileListenerProxyProtocol(listener, findings);
   return {
@@ -71,9 +75,14 @@ export function compileFilterChains(listener: Listener, findings: Findings, prev
   };
 }
 
-function compileFallback(chain: FilterChain, findings: Findings, previous: FilterChains | undefined): CompiledChain {
+/** 0: no limit. */
+function bufferLimitOf({ perConnectionBufferLimitBytes: said = defaultBufferLimit }: Listener): number {
+  return said === 0 ? Number.POSITIVE_INFINITY : said;
+}
+
+function compileFallback(chain: FilterChain, findings: Findings, previous: FilterChains | undefined, bufferLimit: number): CompiledChain {
   const before = new Map(previous?.fallback && [[matchKey(previous.fallback.match), previous.fallback]]);
-  return compileChain(chain, findings.at("default_filter_chain"), before);
+  return compileChain(chain, findings.at("default_filter_chain"), before, bufferLimit);
 }
 
 function isServed({ tls, serves }: CompiledChain): boolean {
@@ -103,10 +112,15 @@ function onlyChain([first, ...others]: readonly CompiledChain[], fallback: Compi
   return chain?.tls === undefined && others.length === 0 && takesAll ? chain : undefined;
 }
 
-function compileChain(written: FilterChain, findings: Findings, before: ReadonlyMap<string, CompiledChain>): CompiledChain {
+function compileChain(
+  written: FilterChain,
+  findings: Findings,
+  before: ReadonlyMap<string, CompiledChain>,
+  bufferLimit: number,
+): CompiledChain {
   const chain = withoutTcpStats(written, findings);
   const match = compileChainMatch(chain);
-  const { serves, gate } = compileNetworkFilters(chain, findings);
+  const { serves, gate } = compileNetworkFilters(chain, findings, bufferLimit);
   if (serves === undefined) return { match, tls: undefined, serves: { kind: "closed" }, gate: undefined };
   const previous = before.get(matchKey(match));
   const earlier = previous?.tls;
@@ -131,7 +145,7 @@ function isRaw(chain: FilterChain): boolean {
   return config?.case === "typedConfig" && config.value.typeUrl.endsWith(".RawBuffer");
 }
 
-function compileNetworkFilters(chain: FilterChain, findings: Findings) {
+function compileNetworkFilters(chain: FilterChain, findings: Findings, bufferLimit: number) {
   let serves: ServedBy | undefined;
   let takesServerName = false;
   const gates: ConnectionGate[] = [];
@@ -142,7 +156,7 @@ function compileNetworkFilters(chain: FilterChain, findings: Findings) {
     if (gate !== undefined) gates.push(gate);
     else if (any !== undefined && isSniCluster(any)) takesServerName = true;
     else {
-      const terminal = any && compileTerminal(any, place.at("typed_config"), takesServerName);
+      const terminal = any && compileTerminal(any, place.at("typed_config"), takesServerName, bufferLimit);
       if (terminal === "not known" || terminal === undefined) {
         // It may be there to keep connections out, whatever comes after it.
         gates.push(closedGate);
@@ -154,9 +168,9 @@ function compileNetworkFilters(chain: FilterChain, findings: Findings) {
 }
 
 /** The last filter of a chain. */
-function compileTerminal(any: Any, findings: Findings, takesServerName: boolean): ServedBy | "not known" | "refused" {
+function compileTerminal(any: Any, findings: Findings, takesServerName: boolean, bufferLimit: number): ServedBy | "not known" | "refused" {
   const manager = anyUnpack(any, HttpConnectionManagerSchema);
-  if (manager !== undefined) return { kind: "http", hcm: compileHcm(manager, findings) };
+  if (manager !== undefined) return { kind: "http", hcm: compileHcm(manager, findings, bufferLimit) };
   const message = unpackTcpProxy(any);
   if (message === undefined) return "not known";
   const proxy = compileTcpProxy(message, findings, takesServerName);

@@ -359,10 +359,10 @@ export const handledFields: HandledFields = {
     "tcp_backlog_size",
     "bind_to_port",
     "access_log",
+    "per_connection_buffer_limit_bytes",
     // no effect here
     "stat_prefix",
     "stats_matcher",
-    "per_connection_buffer_limit_bytes",
     "metadata",
     "drain_type",
     "listener_filters_timeout",

@@ -24,6 +24,8 @@ export interface CompiledHcm extends CompiledFilters {
   readonly http2: CompiledHttp2;
   readonly limits: RequestHeadLimits;
   readonly maxHeadBytes: number;
+  /** How much of a body is held on a connection of HTTP/1.1. */
+  readonly bufferLimit: number;
   readonly headTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -56,7 +58,8 @@ export interface CompiledHcm extends CompiledFilters {
   readonly tracing: CompiledTracing | undefined;
 }
 
-export function compileHcm(hcm: HttpConnectionManager, findings: Findings): CompiledHcm {
+/** @param bufferLimit of the listener's connections, in bytes */
+export function compileHcm(hcm: HttpConnectionManager, findings: Findings, bufferLimit: number): CompiledHcm {
   const { routeSpecifier, ...rest } = hcm;
   const shallow = routeSpecifier.case === "routeConfig" ? { ...rest, routeSpecifier: { case: undefined } } : hcm;
   for (const path of unhandledFields(HttpConnectionManagerSchema, shallow as HttpConnectionManager, handledFields))
@@ -78,6 +81,7 @@ export function compileHcm(hcm: HttpConnectionManager, findings: Findings): Comp
       underscores: (["allow", "reject", "drop"] as const)[common?.headersWithUnderscoresAction ?? 0] ?? "allow",
     },
     maxHeadBytes: (hcm.maxRequestHeadersKb ?? 60) * 1_024,
+    bufferLimit,
     headTimeoutMs: timeoutMs(hcm.requestHeadersTimeout, 10_000),
     idleTimeoutMs: timeoutMs(common?.idleTimeout, 3_600_000),
     requestTimeoutMs: timeoutMs(hcm.requestTimeout, Number.POSITIVE_INFINITY),

@@ -5,6 +5,7 @@ import { headerValue } from "../http1/headers.ts";
 import { reply } from "./answers.ts";
 import { attempt } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
+import { mostKept } from "./request-body.ts";
 import { rewriteRequest } from "./rewrite.ts";
 import { settleLimits, startRouteTimer, startStreamTimer } from "./timers.ts";
 import { mayUpgrade } from "./upgrade.ts";
@@ -26,7 +27,7 @@ export function forwardTo(exchange: Exchange, forward: Forward): void {
     return;
   }
   exchange.retry = forward.retry;
-  exchange.keepsBody = forward.retry !== undefined;
+  exchange.keepsBody = forward.retry !== undefined && exchange.bodySize <= mostKept(exchange);
   settleLimits(exchange, forward);
   rewriteRequest(exchange, forward);
   if (exchange.requestEnded || exchange.upgrade !== undefined) startRouteTimer(exchange);

@@ -4,9 +4,7 @@ import type { BodyChange, BodySink, FilteredResponse } from "../filters/http-fil
 import type { Headers } from "../http1/headers.ts";
 import { reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
-
-/** Envoy's default for what a connection may hold. */
-const mostBytes = 1_048_576;
+import { mostHeldBack } from "./request-body.ts";
 
 export class HeldBody implements BodySink {
   readonly #exchange: Exchange;
@@ -32,7 +30,7 @@ export class HeldBody implements BodySink {
     if (this.#exchange.isDone) return;
     this.#parts.push(data);
     this.#size += data.length;
-    if (this.#size <= mostBytes) return;
+    if (this.#size <= mostHeldBack(this.#exchange)) return;
     this.#parts = [];
     // Nothing of it was sent: this is the answer instead, and no filter's.
     this.#exchange.headSent = false;

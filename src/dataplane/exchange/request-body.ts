@@ -6,15 +6,12 @@ import { fail, reply } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { startRouteTimer, streamIdleMs } from "./timers.ts";
 
-/** A body that is to be sent again must be kept; beyond this it is sent once. */
-const defaultBufferLimit = 1_048_576;
-
 /** While there is no connection, how much is read before the client has to wait. */
 const heldLimit = 65_536;
 
 /**
  * Keeps the whole body before the request goes on. True when it is here; otherwise `again` is called when it is, or the client gets 413 because it is
- * larger than `limit` (the route's buffer limit where there is none).
+ * larger than `limit` (see `mostHeld` where there is none).
  */
 export function holdBody(exchange: Exchange, again: () => void, limit?: number): boolean {
   exchange.keepsBody = true;
@@ -39,9 +36,28 @@ export function holdPart(exchange: Exchange, bytes: number, again: () => void): 
   return false;
 }
 
-/** How much of a body may be kept. */
-export function mostHeld({ holdLimit, route, virtualHost }: Exchange): number {
-  return holdLimit ?? route?.bufferLimit ?? virtualHost?.bufferLimit ?? defaultBufferLimit;
+/** How much of a request may be held: as in Envoy, a route may say more than the listener, but not less. */
+export function mostHeld(exchange: Exchange): number {
+  return exchange.holdLimit ?? Math.max(connectionLimit(exchange), routeLimit(exchange) ?? 0);
+}
+
+/** And of its response: by now the route may say more than the filter, too. */
+export function mostHeldBack(exchange: Exchange): number {
+  return Math.max(exchange.holdLimit ?? connectionLimit(exchange), routeLimit(exchange) ?? 0);
+}
+
+/** A body that is to be sent again must be kept; beyond this it is sent once. */
+export function mostKept(exchange: Exchange): number {
+  return routeLimit(exchange) ?? exchange.holdLimit ?? connectionLimit(exchange);
+}
+
+/** With HTTP/2, a stream holds what its client may send ahead. */
+function connectionLimit({ protocol, hcm }: Exchange): number {
+  return protocol === "HTTP/2" ? hcm.http2.streamWindow : hcm.bufferLimit;
+}
+
+function routeLimit({ route, virtualHost }: Exchange): number | undefined {
+  return route?.bufferLimit ?? virtualHost?.bufferLimit;
 }
 
 function refuseLarge(exchange: Exchange): void {
@@ -192,7 +208,8 @@ function onArrivedData(exchange: Exchange, data: Buffer): void {
   if (exchange.upstream === undefined || exchange.keepsBody) {
     exchange.bodyParts.push(data);
     exchange.bodySize += data.length;
-    if (exchange.keepsBody && exchange.bodySize > mostHeld(exchange)) exchange.keepsBody = false;
+    const most = exchange.whenWhole === undefined ? mostKept : mostHeld;
+    if (exchange.keepsBody && exchange.bodySize > most(exchange)) exchange.keepsBody = false;
   }
   if (exchange.upstream === undefined) {
     if (exchange.whenWhole !== undefined) {

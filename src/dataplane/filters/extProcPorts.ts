@@ -1,15 +1,12 @@
 // The request and the response of an exchange, as a processor's sides of them: where heads wait, and where bodies come from and go to.
 
 import type { Exchange } from "../exchange/exchange.ts";
-import { mostHeld, passBody } from "../exchange/request-body.ts";
+import { mostHeld, mostHeldBack, passBody } from "../exchange/request-body.ts";
 import type { Headers } from "../http1/headers.ts";
 import type { Port } from "./extProcContract.ts";
 import { RequestHeaders, ResponseHeaders } from "./extProcHeaders.ts";
 import type { Side } from "./extProcSide.ts";
 import type { BodySink, FilteredResponse } from "./http-filter.ts";
-
-/** Envoy's default for what a connection may hold. */
-const mostOfResponse = 1_048_576;
 
 export class RequestPort implements Port {
   readonly isRequest = true;
@@ -79,7 +76,6 @@ export class RequestPort implements Port {
 export class ResponsePort implements Port {
   readonly isRequest = false;
   readonly view: ResponseHeaders;
-  readonly limit = mostOfResponse;
   readonly #exchange: Exchange;
   readonly #response: FilteredResponse;
   readonly #goOn: () => BodySink;
@@ -90,6 +86,10 @@ export class ResponsePort implements Port {
     this.#response = response;
     this.#goOn = goOn;
     this.view = new ResponseHeaders(response);
+  }
+
+  get limit(): number {
+    return mostHeldBack(this.#exchange);
   }
 
   passHead(): void {

@@ -224,7 +224,7 @@ export class Side {
   #hold(data: Buffer): void {
     this.#held.push(data);
     if (this.#held.bytes <= this.port.limit) return;
-    if (this.#waits === "headers") this.port.pause();
+    if (this.#waits === "headers" && this.#mode.body !== "buffered") this.port.pause();
     else this.#desk.tooLarge(this);
   }
 
@@ -348,7 +348,9 @@ export class Side {
   #goOnWithBody(): void {
     switch (this.#mode.body) {
       case "buffered":
-        this.port.resume();
+        // Not what it was to be when its head was shown.
+        if (this.#held.bytes > this.port.limit) this.#desk.tooLarge(this);
+        else this.port.resume();
         return;
       case "partial":
         for (const { data } of this.#held.takeAll()) this.#queue.push(data);
