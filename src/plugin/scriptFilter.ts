@@ -1,5 +1,6 @@
 // The Lua filters that stand in the place of Gloo's transformation filter, one for each stage. They stand dormant in every listener: nothing
 // is run for routes without a program, and the first route with one does not replace the listener, which would drain its connections.
+import type { Any } from "@bufbuild/protobuf/wkt";
 import { withFilterConfig } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
 import { LuaPerRouteSchema, LuaSchema } from "../gen/envoy/envoy/extensions/filters/http/lua/v3/lua_pb.js";
@@ -61,6 +62,16 @@ export function withStage<D extends DestinationDraft>(draft: D, stage: Transform
 /** Without what a less specific level says about the stage. */
 export function withoutStage<D extends DestinationDraft>(draft: D, stage: TransformationStage): D {
   return withFilterConfig(draft, scriptFilters[stage].name, LuaPerRouteSchema, { override: { case: "disabled", value: true } });
+}
+
+/** What the early stage does to the route of a request, which is before anybody has checked anything. */
+export function earlyStage(configs: Readonly<Record<string, Any>>): "chooses anew" | "changes" | undefined {
+  const config = configs[scriptFilters.early.name];
+  if (config === undefined || !config.typeUrl.endsWith(`/${LuaPerRouteSchema.typeName}`)) return undefined;
+  // The program stands in it as JSON, where quotes of a text are escaped; the script, which is large, has none.
+  return Buffer.from(config.value.buffer, config.value.byteOffset, config.value.byteLength).includes(`"clearsRoute":true`)
+    ? "chooses anew"
+    : "changes";
 }
 
 /** The draft with a change of requests and responses that a function asks for; without, and a word to the user, where that cannot be. */

@@ -173,7 +173,9 @@ function applyOptions(
         if (severity === "error" && costs === "virtualHost") isWithheld = true;
         const plugin = feature.glooName ?? feature.name;
         const statusText = `VirtualHost Error: ProcessingError. Reason: invalid virtual host [${name}] while processing plugin ${plugin}: ${message}`;
-        findings.add(severity, optionAt(own, model.optionsAt, field), "virtualHost", reason, message, {
+        // Without a field it is about all of it: options need not be written.
+        const at = field === "" ? { resource: model.resource, path: "virtualHost" } : optionAt(own, model.optionsAt, field);
+        findings.add(severity, at, "virtualHost", reason, message, {
           ...rest,
           ...(severity === "error" && { costs, statusText }),
         });

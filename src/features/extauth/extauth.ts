@@ -7,7 +7,7 @@ import { addedHeaderFault } from "../../envoy/header-format.ts";
 import { clusterName } from "../../envoy/names.ts";
 import { regexFault, regexMatcher } from "../../envoy/regex.ts";
 import { ApiVersion } from "../../gen/envoy/envoy/config/core/v3/config_source_pb.js";
-import { FilterConfigSchema, type Route } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
+import { FilterConfigSchema } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
 import { FilterChainConfigPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
 import type { ListStringMatcherSchema } from "../../gen/envoy/envoy/type/matcher/v3/string_pb.js";
@@ -17,6 +17,7 @@ import type {
   HttpService,
   Settings,
 } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth_pb.js";
+import type { VirtualHostOptions } from "../../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import { formatRef, type Ref } from "../../model/ref.ts";
 import type { Feature, FeatureContext, ListenerContext, OptionContext } from "../../plugin/feature.ts";
 import type { RouteDraft } from "../../plugin/upstream-type.ts";
@@ -51,10 +52,9 @@ export const extauth: Feature = {
     return [dormantChain, { place: { stage: "authn" }, filter: { name: filter, configType: typed } }];
   },
   virtualHost(host, options, context) {
-    const header = leadsPast(chainFilter, host.routes as readonly Route[], options, toldBy(options.extauth, context));
-    const written = options.extauth || options.jwtConfig.case === undefined ? "extauth" : options.jwtConfig.case;
-    if (header !== undefined)
-      context.refuse(written, `claims choose the route here, by the header ${header}, and not all routes have the same AuthConfig`, {
+    const leads = leadsPast(chainFilter, host, options, toldBy(options.extauth, context));
+    if (leads !== undefined)
+      context.refuse(leadingField(options), `${leads}, and not all routes have the same AuthConfig`, {
         hint: "name the AuthConfig on the virtual host, and on no route; say with rbac who may go where",
       });
     const own = said(options.extauth, 0, context);
@@ -75,6 +75,12 @@ export const extauth: Feature = {
   },
   authConfig: { fault: faultOf, resources: resourcesOf },
 };
+
+/** Where it is best mended of what is written on the virtual host; the whole of it where the routes alone do it. */
+function leadingField({ extauth, jwtConfig, stagedTransformations }: VirtualHostOptions): string {
+  if (extauth) return "extauth";
+  return jwtConfig.case ?? (stagedTransformations ? "stagedTransformations" : "");
+}
 
 /** Headers by which Upstreams are told who it is: where another check is made, or none, clients must not be able to send them. */
 function withoutHeaders(

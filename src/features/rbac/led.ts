@@ -1,7 +1,7 @@
 // Claims of a good token may become headers, and then a request is led to the route that they match; so is one whose headers were taken away.
-// Its checks were those of the route that it had first, by what the client sent: Envoy chooses the filters of a request once. Access rules are
-// asked afterwards, and of the route that it has then. So where claims choose among routes that ask for tokens of several kinds, access rules
-// ask for a good token of the route's own.
+// Early transformations and authorization servers may have the route chosen anew, too. Its checks were those of the route that it had first, by
+// what the client sent: Envoy chooses the filters of a request once. Access rules are asked afterwards, and of the route that it has then. So
+// where one of these chooses among routes that ask for tokens of several kinds, access rules ask for a good token of the route's own.
 import { create, fromBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { packAny, sortedMap } from "../../envoy/encode.ts";
@@ -15,12 +15,12 @@ import {
 } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import { RBACPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import type { VirtualHostDraft } from "../../plugin/feature.ts";
+import { earlyStage } from "../../plugin/scriptFilter.ts";
 import { type TokenStage, tokenFilters, tokenStages } from "../../plugin/tokenChecks.ts";
 import { allOf, anyOf, marked, type PrincipalInit } from "./policies.ts";
 
 /** What a route asks for, or lets pass, in a stage. */
 interface Check {
-  readonly bytes: Uint8Array;
   /** One of these a request has that has passed it; none: it passes without a token, too. */
   readonly marks: readonly string[];
   /** In small letters: these it sets and takes away, and then the route is chosen anew. */
@@ -30,22 +30,29 @@ interface Check {
 type Checks = Readonly<Partial<Record<TokenStage, Check>>>;
 type Configs = Readonly<Record<string, Any>>;
 
-/** @param filter the name of that which access rules are for */
-export function guarded(host: VirtualHostDraft, filter: string): VirtualHostDraft {
+/**
+ * @param filter the name of that which access rules are for
+ * @param isRerouted whether the route of any request may be chosen anew
+ */
+export function guarded(host: VirtualHostDraft, filter: string, isRerouted: boolean): VirtualHostDraft {
   const routes = (host.routes ?? []) as readonly Route[];
   const ofHost = (host.typedPerFilterConfig ?? {}) as Configs;
   if (![ofHost, ...routes.map((route) => route.typedPerFilterConfig)].some(hasTokens)) return host;
   const read = reader();
   const checks = routes.map((route) => checksOf(route.typedPerFilterConfig, ofHost, read));
-  const leading = checks.filter((each) => headersOf(each).length > 0);
+  const early = [ofHost, ...routes.map((route) => route.typedPerFilterConfig)].map(earlyStage);
+  const isAny = isRerouted || early.includes("chooses anew");
+  const leading = isAny ? checks : checks.filter((each) => headersOf(each).length > 0);
   const headers = new Set(leading.flatMap(headersOf));
-  if (!routes.some(({ match }) => match?.headers.some(({ name }) => headers.has(name.toLowerCase())))) return host;
+  const isMatched = routes.some(({ match }) => match?.headers.some(({ name }) => headers.has(name.toLowerCase())));
+  if (!isAny && !isMatched && !(leading.length > 0 && early.includes("changes"))) return host;
+  const kinds = distinct(leading);
   return {
     ...host,
     routes: routes.map((route, i) => {
       const own = checks[i] as Checks;
       const asked = tokenStages.flatMap((stage) => own[stage] ?? []).filter(({ marks }) => marks.length > 0);
-      const isLedTo = leading.some((first) => tokenStages.some((stage) => differs(first[stage], own[stage])));
+      const isLedTo = kinds.some((first) => tokenStages.some((stage) => differs(first[stage], own[stage])));
       return asked.length > 0 && isLedTo ? withGuard(route, asked, ofHost, filter) : route;
     }),
   };
@@ -60,8 +67,18 @@ function headersOf(checks: Checks): string[] {
 }
 
 function differs(first: Check | undefined, own: Check | undefined): boolean {
-  if (own === undefined || own.marks.length === 0) return false;
-  return first === undefined || (first.bytes !== own.bytes && Buffer.compare(first.bytes, own.bytes) !== 0);
+  return own !== undefined && own.marks.length > 0 && first !== own;
+}
+
+/** Of thousands of routes most have the same. */
+function distinct(all: readonly Checks[]): readonly Checks[] {
+  const known = new Map<Check | undefined, Map<Check | undefined, Checks>>();
+  for (const each of all) {
+    const { beforeExtAuth, afterExtAuth } = each;
+    const after = known.get(beforeExtAuth) ?? new Map<Check | undefined, Checks>();
+    known.set(beforeExtAuth, after.set(afterExtAuth, each));
+  }
+  return [...known.values()].flatMap((after) => [...after.values()]);
 }
 
 function checksOf(own: Configs, ofHost: Configs, read: (config: Any) => Check | undefined): Checks {
@@ -73,12 +90,16 @@ function checksOf(own: Configs, ofHost: Configs, read: (config: Any) => Check | 
   return Object.fromEntries(found);
 }
 
-/** Most routes have the check of their virtual host: it is read once. */
+/** Most routes have the check of their virtual host, or one like it: it is read once, and the same is one object. */
 function reader(): (config: Any) => Check | undefined {
-  const known = new Map<Any, Check | undefined>();
+  const known = new Map<Any | string, Check | undefined>();
   return (config) => {
-    if (!known.has(config)) known.set(config, checkIn(config));
-    return known.get(config);
+    if (known.has(config)) return known.get(config);
+    const key = `${config.typeUrl} ${Buffer.from(config.value).toString("latin1")}`;
+    if (!known.has(key)) known.set(key, checkIn(config));
+    const check = known.get(key);
+    known.set(config, check);
+    return check;
   };
 }
 
@@ -91,7 +112,6 @@ function checkIn({ typeUrl, value }: Any): Check | undefined {
   const authentication = fromBinary(JwtAuthenticationSchema, token.value);
   const providers = Object.values(authentication.providers);
   return {
-    bytes: value,
     marks: passesWithout(authentication) ? [] : providers.map(({ headerInMetadata }) => headerInMetadata),
     headers: providers.flatMap(({ claimToHeaders }) => claimToHeaders.map(({ headerName }) => headerName.toLowerCase())),
   };

@@ -15,6 +15,27 @@ const policy = (claims: object, more: object = {}, policyMore: object = {}) => (
   ...policyMore,
 });
 
+/** Early, a header becomes another one, and the route is chosen anew. */
+const ledBy = (header: string) => ({
+  stagedTransformations: {
+    early: {
+      requestTransforms: [
+        {
+          clearRouteCache: true,
+          requestTransformation: {
+            transformationTemplate: {
+              passthrough: {},
+              headers: {
+                "x-led": { text: `{% if header("${header}") != "" %}{{ header("${header}") }}{% else %}{{ header("x-led") }}{% endif %}` },
+              },
+            },
+          },
+        },
+      ],
+    },
+  },
+});
+
 export const tokens: readonly OptionCase[] = [
   {
     fact: "only requests with a good token pass; the endpoint does not get it",
@@ -392,6 +413,45 @@ export const tokens: readonly OptionCase[] = [
       deepEqual(await all("/missing"), [200, 200, 401, 200, 403]);
       deepEqual(await all("/open"), [200, 200, 200, 200, 200]);
     },
+  },
+  {
+    fact: "an early transformation that has the route chosen anew leads nobody past tokens",
+    options: ["virtualHost.stagedTransformations", "route.jwtProvidersStaged"],
+    given: {
+      virtualHost: ledBy("x-in"),
+      routes: [
+        {
+          ...route({ options: { jwtProvidersStaged: { beforeExtAuth: { providers: { shop } } } } }),
+          matchers: [{ prefix: "/", headers: [{ name: "x-led", value: "yes" }] }],
+        },
+        route(),
+      ],
+    },
+    async observe({ ask }) {
+      const status = async (headers: object) => (await ask("/", { headers: { ...headers } })).status;
+      const { headers } = bearer(ofShop());
+      deepEqual(
+        [await status({}), await status({ "x-in": "yes" }), await status({ "x-led": "yes" }), await status({ "x-led": "yes", ...headers })],
+        [200, 403, 401, 200],
+      );
+    },
+  },
+  {
+    fact: "an early transformation that has the route chosen anew leads nobody past an AuthConfig",
+    options: ["virtualHost.stagedTransformations", "route.extauth"],
+    says: /error virtualHost\.options\.stagedTransformations: an early transformation has the route chosen anew here \(clearRouteCache\), and not all/,
+    given: ({ name }) => ({
+      objects: [authConfig("keys", name, {})],
+      virtualHost: ledBy("x-in"),
+      routes: [
+        {
+          ...route({ options: { extauth: { configRef: { name: "keys", namespace: name } } } }),
+          matchers: [{ prefix: "/", headers: [{ name: "x-led", value: "yes" }] }],
+        },
+        route(),
+      ],
+    }),
+    observe: async ({ ask }) => equal((await ask("/", { headers: { "x-in": "yes" } })).status, 404),
   },
   {
     fact: "claims do not lead past API keys: where they choose the route, all routes have the same",
