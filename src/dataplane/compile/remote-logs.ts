@@ -96,6 +96,7 @@ function grpcSink(
     statPrefix: undefined,
     cluster: target.cluster,
     mostItems: 100,
+    sizeOf: (entry) => entry.length,
     mostWaitMs: waitMs || 1_000,
     question: (entries) => ({
       method: "POST",

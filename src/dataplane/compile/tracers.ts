@@ -13,7 +13,7 @@ import type { Sink } from "../telemetry.ts";
 import { breaksLines, wireText } from "../text.ts";
 import { openTelemetryTracer } from "../tracing/opentelemetry.ts";
 import { type Attributes, otlpSpans } from "../tracing/otlp.ts";
-import type { Span } from "../tracing/span.ts";
+import { type Span, sizeOf } from "../tracing/span.ts";
 import type { Tracer } from "../tracing/tracer.ts";
 import { zipkinJson, zipkinTracer } from "../tracing/zipkin.ts";
 import { timeoutMs } from "./durations.ts";
@@ -149,7 +149,7 @@ function compileZipkin(config: ZipkinConfig, findings: Findings): Tracer | undef
 const zipkinAnswerMs = 5_000;
 
 /** What names a sink are the settings that make it. */
-function common(kind: string, settings: unknown): Pick<Sink<Span>, "key" | "statPrefix" | "mostItems" | "mostWaitMs"> {
+function common(kind: string, settings: unknown): Pick<Sink<Span>, "key" | "statPrefix" | "mostItems" | "mostWaitMs" | "sizeOf"> {
   const key = JSON.stringify([kind, settings], (_, value) => (typeof value === "bigint" ? String(value) : value));
-  return { key, statPrefix: `tracing.${kind}`, mostItems: mostSpans, mostWaitMs };
+  return { key, statPrefix: `tracing.${kind}`, mostItems: mostSpans, mostWaitMs, sizeOf };
 }

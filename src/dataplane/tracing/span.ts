@@ -60,6 +60,13 @@ export class Span implements SpanContext {
   }
 }
 
+/** About how many bytes it is when it is written. */
+export function sizeOf({ name, state, tags, events }: Span): number {
+  let size = 200 + name.length + state.length + events.length * 60;
+  for (const [tag, value] of tags) size += tag.length + value.length + 10;
+  return size;
+}
+
 /** 16 hexadecimal digits. */
 export function newId(): string {
   return randomBytes(8).toString("hex");

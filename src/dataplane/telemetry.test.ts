@@ -1,0 +1,65 @@
+// What is reported to collectors, where clients would have it be too much.
+
+import { expect, test } from "vitest";
+import { packAny } from "../envoy/encode.ts";
+import { HttpGrpcAccessLogConfigSchema } from "../gen/envoy/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
+import { Telemetry } from "./telemetry.ts";
+import { http2Upstream } from "./testing/http2.ts";
+import { rawRequest, rawUpstream } from "./testing/raw.ts";
+import { allTo, type HcmInit, listener, routeConfig, serve, staticCluster } from "./testing/resources.ts";
+
+test("large requests do not make reports that servers of gRPC refuse", async () => {
+  await using upstream = await rawUpstream("a");
+  await using collector = await http2Upstream("collector");
+  const sizes: number[] = [];
+  collector.onStream = (stream, _, whole) => {
+    void whole().then((request) => {
+      sizes.push(request.body.length);
+      stream.respond({ ":status": 200, "content-type": "application/grpc", "grpc-status": "0" }, { endStream: true });
+    });
+  };
+  const accessLog = {
+    name: "log",
+    configType: {
+      case: "typedConfig",
+      value: packAny(HttpGrpcAccessLogConfigSchema, {
+        commonConfig: {
+          logName: "all",
+          grpcService: { targetSpecifier: { case: "envoyGrpc", value: { clusterName: "collector" } } },
+          bufferFlushInterval: { nanos: 500_000_000 },
+        },
+      }),
+    },
+  };
+  const paths = 90;
+  const path = `/${"p".repeat(50_000)}`;
+  await using plane = await serve([
+    staticCluster("a", [upstream.port]),
+    staticCluster("collector", [collector.port], { http2ProtocolOptions: {} } as never),
+    routeConfig([allTo("a")]),
+    listener(0, { accessLog: [accessLog] } as unknown as HcmInit),
+  ]);
+  upstream.answer = () => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  for (let i = 0; i < paths; i++) await rawRequest(plane.port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await expect.poll(() => sizes.reduce((sum, size) => sum + size, 0), { timeout: 20_000 }).toBeGreaterThan(paths * path.length);
+  expect(Math.max(...sizes)).toBeLessThan(2 * 1_048_576);
+});
+
+test("what would be too much for a report goes with the next", () => {
+  const telemetry = new Telemetry(() => undefined);
+  const sink = (key: string, mostItems: number) => ({
+    key,
+    statPrefix: "tracing.test",
+    cluster: "nobody",
+    mostItems,
+    mostWaitMs: 60_000,
+    sizeOf: (item: number) => item,
+    question: () => {
+      throw new Error("nobody is asked");
+    },
+    isTaken: () => true,
+  });
+  for (let i = 0; i < 100; i++) telemetry.add(sink("large", 1_000), 700_000);
+  // Each but the last has left when the next came.
+  expect(telemetry.stats()).toEqual({ "tracing.test.reports_skipped_no_cluster": 99 });
+});
