@@ -1,6 +1,7 @@
 // Access tokens that are JSON Web Tokens: Envoy verifies their signature, and asks for scopes by its access rules.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../../envoy/encode.ts";
+import { uriFault, uriHint } from "../../envoy/uri.ts";
 import type { PrincipalSchema } from "../../gen/envoy/envoy/config/rbac/v3/rbac_pb.js";
 import { MetadataSource } from "../../gen/envoy/envoy/config/rbac/v3/rbac_pb.js";
 import { JwtAuthenticationSchema, type JwtProviderSchema } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
@@ -113,8 +114,8 @@ function keyFault({ jwksSourceSpecifier: source }: JwtValidation): string | unde
     }
     case "remoteJwks": {
       const { url, refreshInterval } = source.value;
-      if (urlOf(url) === undefined)
-        return `jwt.remoteJwks.url: ${JSON.stringify(url)} is no URL; write where the keys are, as in https://issuer.example.com/jwks.json`;
+      const fault = uriFault(url);
+      if (fault !== undefined) return `jwt.remoteJwks.url: ${fault}; ${uriHint}`;
       if (refreshInterval && refreshInterval.seconds <= 0n)
         return "jwt.remoteJwks.refreshInterval: keys are read again after one second at the earliest; write 300s";
       return undefined;

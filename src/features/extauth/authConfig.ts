@@ -36,17 +36,16 @@ export const mostFilters = 16;
 export function chainOf(ref: Ref, above: number, context: OptionContext): ChainInit | undefined {
   const found = context.world.get("AuthConfig", ref);
   if (found?.spec === undefined) {
-    refuse(
-      `auth config not found: name:"${ref.name}" namespace:"${ref.namespace}"`,
-      "create it, or correct the name and the namespace",
-      context,
-    );
+    context.refuse("extauth.configRef", `auth config not found: name:"${ref.name}" namespace:"${ref.namespace}"`, {
+      reason: "AuthConfigNotFound",
+      hint: "create it, or correct the name and the namespace",
+    });
     return undefined;
   }
   const checks = checksOf(found.spec);
   const fault = typeof checks === "string" ? checks : (countFault(checks) ?? unreachable(checks, context));
   if (typeof checks === "string" || fault !== undefined) {
-    refuse(enterpriseOnly, `AuthConfig ${formatRef(ref)} ${fault}`, context);
+    context.refuse("extauth.configRef", enterpriseOnly, { reason: "EnterpriseOnly", hint: `AuthConfig ${formatRef(ref)} ${fault}` });
     return undefined;
   }
   const filters = checks.flatMap(({ check, at }) => check.filters({ ref, at }, context));
@@ -88,10 +87,6 @@ export function resourcesOf(config: Resource<"AuthConfig">, context: AuthConfigC
 
 const enterpriseOnly = "The Gloo Advanced Extauth API is an enterprise-only feature, please upgrade or use the Envoy Extauth API instead";
 
-function refuse(message: string, hint: string, context: OptionContext): void {
-  context.refuse("extauth.configRef", message, { reason: "EnterpriseOnly", hint });
-}
-
 interface PlacedCheck {
   readonly check: Check;
   /** Among the configs. */
@@ -112,6 +107,8 @@ function checksOf({ configs, booleanExpr }: AuthConfig): readonly PlacedCheck[] 
   if (!booleanExpr) return checks;
   const names = namesIn(booleanExpr);
   if (names === undefined) return `booleanExpr: here checks are joined with && alone, as in a && b; for more, ${ownServer}`;
+  const twice = names.find((name) => configs.filter((each) => each.name === name).length > 1);
+  if (twice !== undefined) return `booleanExpr: several configs have the name ${twice}; give each a name of its own`;
   const named = names.map((name) => checks.find(({ at }) => configs[at]?.name === name));
   const missing = names.find((_, i) => named[i] === undefined);
   if (missing !== undefined) return `booleanExpr: no config has the name ${missing}; write it in name of one of them`;

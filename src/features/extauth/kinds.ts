@@ -58,18 +58,20 @@ function checkWith<C>(kind: CheckKind<C>, config: C, field: string): Check {
   };
 }
 
-const ofLogins = `run a server for logins (oauth2-proxy, Authelia, Keycloak's gatekeeper), and ${ownServer}; access tokens are verified by accessTokenValidation.jwt`;
+const loginServer = `run a server for logins (oauth2-proxy, Authelia, Keycloak's gatekeeper), and ${ownServer}; access tokens are verified by accessTokenValidation.jwt`;
+const ofLogins = `Envoy is told too little here to log users in; ${loginServer}`;
+const ofPolicies = "Envoy runs no policies of Open Policy Agent; run OPA with its Envoy plug-in, and name it in passThroughAuth.grpc";
 
 const alternatives = {
   basicAuth: `Envoy knows no salted passwords; ${ownServer}`,
-  oauth: `deprecated for oauth2; ${ofLogins}`,
-  opaAuth: "run OPA with its Envoy plug-in, and name it in passThroughAuth.grpc",
-  opaServerAuth: "run OPA with its Envoy plug-in, and name it in passThroughAuth.grpc",
+  oauth: `deprecated for oauth2; ${loginServer}`,
+  opaAuth: ofPolicies,
+  opaServerAuth: ofPolicies,
   ldap: `Envoy asks no directory; ${ownServer}`,
   hmacAuth: `Envoy verifies no signatures of requests; ${ownServer}`,
   portalAuth: `keys of a portal are its own; ${ownServer}, or put them into Secrets, for apiKeyAuth`,
   pluginAuth: `Go plug-ins run in a server of Solo's; ${ownServer}`,
-  jwt: "verify tokens with the option jwtStaged, or with oauth2.accessTokenValidation.jwt",
+  jwt: "it names no keys that could verify a token; verify tokens with the option jwtStaged, or with oauth2.accessTokenValidation.jwt",
 } as const satisfies Record<
   Exclude<AuthConfig_Config["authConfig"]["case"], "apiKeyAuth" | "passThroughAuth" | "oauth2" | undefined>,
   string

@@ -51,7 +51,8 @@ export interface Url extends Address {
 }
 
 export function urlOf(text: string): Url | undefined {
-  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined;
+  // What would be taken as something else than it says: spaces at the ends are left out, line breaks anywhere, and \ is a slash.
+  if (!/^https?:\/\/[^\s\\/]/i.test(text) || /[\s\\\p{Cc}]/u.test(text) || !URL.canParse(text)) return undefined;
   const { protocol, hostname, port, pathname, search, host } = new URL(text);
   const isTls = protocol === "https:";
   return {
@@ -64,7 +65,7 @@ export function urlOf(text: string): Url | undefined {
 }
 
 export function addressOf(text: string): Address | undefined {
-  const [, inBrackets, plain, digits] = /^(?:\[([^\]]+)\]|([^:\s/]+)):(\d{1,5})$/.exec(text) ?? [];
+  const [, inBrackets, plain, digits] = /^(?:\[([\da-f:.]+)\]|([^:\s/\p{Cc}]+)):(\d{1,5})$/iu.exec(text) ?? [];
   const port = Number(digits);
   return port > 0 && port < 65_536 ? { host: (inBrackets ?? plain) as string, port } : undefined;
 }

@@ -2,6 +2,7 @@
 import { create, type Message, type MessageInitShape } from "@bufbuild/protobuf";
 import { violationsOf } from "../../envoy/constraints.ts";
 import { clusterName } from "../../envoy/names.ts";
+import { uriFault, uriHint } from "../../envoy/uri.ts";
 import { JwtProviderSchema } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import type { Jwks, Provider, RemoteJwks, TokenSource } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/jwt/jwt_pb.js";
 import { formatRef } from "../../model/ref.ts";
@@ -76,9 +77,8 @@ function remoteSource(
   field: string,
   context: OptionContext,
 ): KeySource | undefined {
-  const fault = urlFault(url);
-  if (fault !== undefined)
-    context.refuse(`${field}.url`, fault, { hint: "write where the keys are, as in https://issuer.example.com/.well-known/jwks.json" });
+  const fault = uriFault(url);
+  if (fault !== undefined) context.refuse(`${field}.url`, fault, { hint: uriHint });
   if (upstreamRef === undefined) {
     context.refuse(`${field}.upstreamRef`, "no Upstream is named through which the keys are fetched", {
       hint: "create an Upstream for the host of the url, with sslConfig for https, and name it here",
@@ -100,13 +100,6 @@ function remoteSource(
       ...(asyncFetch && { asyncFetch: { fastListener: true } }),
     },
   };
-}
-
-function urlFault(url: string): string | undefined {
-  if (url === "") return "no url is written";
-  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
-  const protocol = URL.canParse(whole) ? new URL(whole).protocol : undefined;
-  return protocol === "http:" || protocol === "https:" ? undefined : `${JSON.stringify(url)} is no URL of HTTP`;
 }
 
 function sourcesOf(

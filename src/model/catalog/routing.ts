@@ -162,6 +162,12 @@ export const routing = {
     help: "Nothing can be read from a secret that is not there. What needs it is left out until it exists; neighbours stay in service.",
     cure: "create the Secret, or correct the name and the namespace",
   },
+  AuthConfigNotFound: {
+    code: "HW2046",
+    title: "an AuthConfig that does not exist",
+    help: "`extauth.configRef` names an AuthConfig by its name and namespace. Who may pass is unknown without it, so nobody passes: a virtual host is withheld, or stays as it was last good, and a route answers as `gloo.invalidConfigPolicy` of the Settings says (404 by default).",
+    cure: "create the AuthConfig, or correct the name and the namespace",
+  },
   TemplateInvalid: {
     code: "HW2045",
     title: "a transformation that cannot be used",
