@@ -7,7 +7,6 @@ import { violationsOf } from "../envoy/constraints.ts";
 import { envoyResource, packAny, versionOf } from "../envoy/encode.ts";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { TlsInspectorSchema } from "../gen/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
-import { SecretSchema } from "../gen/envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { type Matcher, MatcherSchema } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
 import { type HttpListenerOptions, HttpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import { ListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/listener_options_pb.js";
@@ -17,22 +16,14 @@ import { ipVersion } from "../lib/ip.ts";
 import type { EnvoyResource } from "../model/envoy-resource.ts";
 import type { GatewayPart, HttpPart, TcpPart } from "../model/gateway-part.ts";
 import { type Problem, problem, Report } from "../model/problem.ts";
-import { formatRef, parseResourceKey, type Ref, type ResourceKey, resourceKey } from "../model/ref.ts";
+import type { Ref, ResourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import type { ListenerContext, ListenerDraft, OptionFinding } from "../plugin/feature.ts";
 import type { Plugins } from "../plugin/plugins.ts";
-import type { SendSecret } from "../plugin/tlsContext.ts";
 import type { World } from "../plugin/world.ts";
-import {
-  type ChainDraft,
-  chainMatch,
-  downstreamTls,
-  groupSsl,
-  isUsableServerName,
-  type PlacedSsl,
-  type SslGroup,
-  withDefaults,
-} from "./filter-chains.ts";
+import { type PlacedChain, withoutConflicts, withUsableRanges } from "./chain-conflicts.ts";
+import { defaultSsl, placedSsl, tlsChain, tlsOf, type UsableSsl, withUsableNames } from "./chain-tls.ts";
+import { type ChainDraft, chainMatch, groupSsl, type PlacedSsl, type SslGroup, withDefaults } from "./filter-chains.ts";
 import { httpChainFilters, sorted } from "./http-chain.ts";
 import { listenerOrigin } from "./listener-origin.ts";
 import { useOf, withoutEffect } from "./options.ts";
@@ -132,7 +123,9 @@ class OneListener {
     const chains = parts.flatMap(({ part, hosts, configures }, i) =>
       part.kind === "http" ? this.httpChains(part, hosts, i, configures) : this.tcpChains(part),
     );
-    const distinct = this.withoutConflicts(this.withUsableRanges(chains));
+    const inRange = withUsableRanges(chains, this.gateway.key);
+    const { chains: distinct, problems } = withoutConflicts(inRange.chains, this.gateway.key);
+    this.problems.push(...inRange.problems, ...problems);
     let draft: ListenerDraft = { name: this.name, address, filterChains: distinct.map(({ chain }) => chain) };
     const options = spec?.options;
     const use = useOf(ListenerOptionsSchema, "listener", options, this.context.plugins.features);
@@ -225,7 +218,9 @@ class OneListener {
       return [{ chain: { ...(match && { filterChainMatch: match }), filters: filters(shared) ?? [] }, by: [], part: part.path }];
     }
     if (!this.isIsolated) plan(shared, hosts);
-    return withDefaults(groupSsl(this.placedSsl(hosts)), this.defaultSsl(part)).flatMap((group) => {
+    const own = this.usable(placedSsl(hosts, world));
+    const [defaults] = this.usable(defaultSsl(part, this.gateway.key));
+    return withDefaults(groupSsl(own), defaults).flatMap((group) => {
       const mine = hosts.filter(({ resource }) => group.members.some((each) => each.resource === resource));
       const name = this.isIsolated ? routeConfigurationName(this.name, part.matcher, group) : shared;
       const socket = this.tls(group);
@@ -235,95 +230,22 @@ class OneListener {
     });
   }
 
-  /** What a part of a hybrid Gateway says about TLS, for what its VirtualServices or hosts leave out; its names are checked. */
-  defaultSsl(part: GatewayPart): PlacedSsl | undefined {
-    const ssl = part.matcher?.sslConfig;
-    if (ssl === undefined) return undefined;
-    const own = { ssl, resource: this.gateway.key, path: part.path.replace(/\b(http|tcp)Gateway$/, "matcher.sslConfig") };
-    const [usable = { ...own, ssl: { ...ssl, sniDomains: [] } }] = this.withUsableNames(own);
+  usable({ usable, problems }: UsableSsl): readonly PlacedSsl[] {
+    this.problems.push(...problems);
     return usable;
   }
 
-  placedSsl(hosts: readonly AttachedHost[]): PlacedSsl[] {
-    const oneWayTls = this.context.world.settings.gateway?.virtualServiceOptions?.oneWayTls;
-    return hosts.flatMap(({ resource, ssl }) => {
-      if (ssl === undefined) return [];
-      const own = ssl.oneWayTls === undefined && oneWayTls !== undefined ? { ...ssl, oneWayTls } : ssl;
-      return this.withUsableNames({ ssl: own, resource, path: "sslConfig" });
-    });
-  }
-
-  /** Without the server names that Envoy would refuse; nothing where it names only such: without names it would take everybody's. */
-  withUsableNames(placed: PlacedSsl): PlacedSsl[] {
-    const { ssl, resource, path } = placed;
-    const usable = ssl.sniDomains.filter(isUsableServerName);
-    if (usable.length === ssl.sniDomains.length) return [placed];
-    for (const [i, name] of ssl.sniDomains.entries()) {
-      if (isUsableServerName(name)) continue;
-      const message = `the SNI domain ${JSON.stringify(name)} cannot be used: a star stands for the whole first label, as in *.example.com`;
-      this.problems.push(
-        problem("error", resource, "SniDomainUnusable", message, {
-          path: `${path}.sniDomains[${i}]`,
-          costs: usable.length === 0 ? "filterChain" : "nothing",
-          hint: name === "*" ? "leave sniDomains out to take every name" : "write out the names, or use *. and a domain",
-          statusText: `Listener Error: SSLConfigError. Reason: ${message}`,
-        }),
-      );
-    }
-    return usable.length === 0 ? [] : [{ ...placed, ssl: { ...ssl, sniDomains: usable } }];
-  }
-
-  tlsChain(
-    { serverNames, members }: SslGroup,
-    matcher: Matcher | undefined,
-    socket: ChainDraft["transportSocket"],
-    filters: NonNullable<ChainDraft["filters"]>,
-  ): ChainDraft {
+  tlsChain(...of: Parameters<typeof tlsChain>): ChainDraft {
     this.needsTlsInspector = true;
-    const timeout = members[0]?.ssl.transportSocketConnectTimeout;
-    const match = chainMatch(serverNames, matcher);
-    return {
-      ...(match && { filterChainMatch: match }),
-      filters,
-      ...(socket && { transportSocket: socket }),
-      ...(timeout && { transportSocketConnectTimeout: timeout }),
-    };
+    return tlsChain(...of);
   }
 
   /** Undefined after the findings have been given to everybody who shares the settings. */
-  tls(group: SslGroup): ChainDraft["transportSocket"] | undefined {
-    const [member] = group.members;
-    const first = member?.secrets ? { ...member, resource: member.secrets.resource, path: member.secrets.path } : member;
-    const made = first && downstreamTls(first, this.context.world, this.context.secretsApart ? this.sender(first) : undefined);
-    if (made?.socket) {
-      this.problems.push(...made.problems);
-      return made.socket;
-    }
-    for (const found of made?.problems ?? []) {
-      for (const { resource, path } of member?.secrets && first ? [first] : group.members) {
-        const where = `${path}${found.path?.slice(first?.path.length ?? 0) ?? ""}`;
-        const statusText = `Listener Error: SSLConfigError. Reason: ${found.message}`;
-        this.problems.push({ ...found, resource, path: where, costs: "filterChain", elsewhere: isOfAnother(found), statusText });
-      }
-      if (first?.resource === this.gateway.key) continue;
-      this.problems.push(
-        problem("warning", this.gateway.key, "TlsInvalid", `a filter chain is left out: ${found.message}${ofWhom(first?.resource)}`, {
-          hint: "the others are served",
-          statusText: `Listener Warning: SSLConfigWarning. Reason: ${found.message}`,
-          ...(first && { repeats: first.resource }),
-        }),
-      );
-    }
-    return undefined;
-  }
-
-  /** What a Secret is made into is as much its own as that of whoever names it. */
-  sender({ resource, ssl }: PlacedSsl): SendSecret {
-    const { sslSecrets } = ssl;
-    const secret = sslSecrets.case === "secretRef" ? [resourceKey("Secret", sslSecrets.value)] : [];
-    return (name, message) => {
-      this.extras.push(envoyResource(SecretSchema, name, message, [resource, ...secret]));
-    };
+  tls(group: SslGroup): ChainDraft["transportSocket"] {
+    const { socket, secrets, problems } = tlsOf(group, this.gateway.key, this.context.world, this.context.secretsApart === true);
+    this.extras.push(...secrets);
+    this.problems.push(...problems);
+    return socket;
   }
 
   tcpChains(part: TcpPart): PlacedChain[] {
@@ -333,7 +255,7 @@ class OneListener {
     for (const feature of plugins.features) this.extras.push(...(feature.clusters?.(undefined, context) ?? []));
     const use = useOf(TcpListenerOptionsSchema, "tcp", options, plugins.features);
     this.reportUnsupported(use.unsupported, `${part.path}.options`);
-    const defaults = this.defaultSsl(part);
+    const [defaults] = this.usable(defaultSsl(part, this.gateway.key));
     // The names of the part are those of hosts without any.
     const namesOf = (own: readonly string[]) => (own.length > 0 ? own : (defaults?.ssl.sniDomains ?? []));
     if (defaults) this.needsTlsInspector = true;
@@ -366,7 +288,7 @@ class OneListener {
         const match = chainMatch(defaults && namesOf([]), part.matcher);
         return [{ chain: { ...(match && { filterChainMatch: match }), filters }, by, part: part.path }];
       }
-      const [own] = groupSsl(this.withUsableNames({ ssl, resource: this.gateway.key, path: `${path}.sslConfig` }));
+      const [own] = groupSsl(this.usable(withUsableNames({ ssl, resource: this.gateway.key, path: `${path}.sslConfig` })));
       if (own === undefined) return [];
       const group = { ...own, serverNames: namesOf(own.serverNames) };
       if (isPassthrough(ssl)) return [{ chain: this.tlsChain(group, part.matcher, undefined, filters), by, part: part.path }];
@@ -390,67 +312,6 @@ class OneListener {
         hint: `the matcher takes ${taken.join(", ")}`,
       }),
     );
-  }
-
-  /** Envoy refuses ranges that are none. */
-  withUsableRanges(chains: readonly PlacedChain[]): PlacedChain[] {
-    return chains.filter(({ chain }) => {
-      const wrong = chain.filterChainMatch?.sourcePrefixRanges?.find(({ addressPrefix = "", prefixLen }) => {
-        const version = ipVersion(addressPrefix);
-        return version === 0 || Number(prefixLen ?? 0) > (version === 4 ? 32 : 128);
-      });
-      if (wrong === undefined) return true;
-      const message = `malformed IP address range: ${wrong.addressPrefix}/${wrong.prefixLen ?? 0}`;
-      this.problems.push(
-        problem("error", this.gateway.key, "ListenerRefusedByEnvoy", message, {
-          path: "hybridGateway.matchedGateways",
-          costs: "filterChain",
-        }),
-      );
-      return false;
-    });
-  }
-
-  /** Envoy refuses chains that match the same connections: the first keeps them. */
-  withoutConflicts(chains: readonly PlacedChain[]): PlacedChain[] {
-    const taken = new Set<string>();
-    return chains.flatMap((placed) => {
-      const match = placed.chain.filterChainMatch;
-      const ranges = (match?.sourcePrefixRanges ?? []).map((range) => `${range.addressPrefix}/${range.prefixLen}`).sort();
-      const names = match?.serverNames?.length ? match.serverNames : [""];
-      const clashing = names.filter((name) => taken.has(`${name.toLowerCase()} ${ranges}`));
-      for (const name of names) taken.add(`${name.toLowerCase()} ${ranges}`);
-      if (clashing.length === 0) return [placed];
-      this.conflict(placed, clashing, names.length);
-      const kept = names.filter((name) => !clashing.includes(name));
-      if (kept.length === 0) return [];
-      return [{ ...placed, chain: { ...placed.chain, filterChainMatch: { ...match, serverNames: kept } } }];
-    });
-  }
-
-  conflict(placed: PlacedChain, names: readonly string[], of: number): void {
-    const shown =
-      names[0] === ""
-        ? placed.chain.filterChainMatch
-          ? "{}"
-          : "{<nil>}"
-        : `{server_names:[${names.map((name) => `"${name}"`).join(" ")}]}`;
-    const message = `Tried to apply multiple filter chains with the same FilterChainMatch ${shown}. This is usually caused by overlapping sniDomains or multiple empty sniDomains in virtual services`;
-    const statusText = `Listener Error: SSLConfigError. Reason: ${message}`;
-    const culprits = placed.by.length > 0 ? placed.by : [{ resource: this.gateway.key, path: "" }];
-    for (const { resource, path } of culprits)
-      this.problems.push(
-        problem("error", resource, "FilterChainConflict", message, {
-          path: resource === this.gateway.key ? path : `${path}.sniDomains`,
-          costs: names.length === of ? "filterChain" : "nothing",
-          elsewhere: resource !== this.gateway.key,
-          statusText,
-        }),
-      );
-    if (culprits.every(({ resource }) => resource !== this.gateway.key))
-      this.problems.push(
-        problem("error", this.gateway.key, "FilterChainConflict", message, { costs: "nothing", elsewhere: true, statusText }),
-      );
   }
 
   featureContext(path: string, http: HttpListenerOptions | undefined): ListenerContext {
@@ -498,14 +359,6 @@ class OneListener {
   }
 }
 
-interface PlacedChain {
-  /** The path of the part of the Gateway that made it. */
-  readonly part: string;
-  readonly chain: ChainDraft;
-  /** Whose settings it follows. */
-  readonly by: readonly { readonly resource: ResourceKey; readonly path: string }[];
-}
-
 /** `::`, however it is written, and IPv4 addresses as IPv6 ones. */
 const isOfBothVersions = /^[0:]+$|^::ffff:\d+\./i;
 
@@ -518,15 +371,4 @@ function goBool(text: string | undefined): boolean | undefined {
 /** Only server names: the connection is chosen by them and passed on unread. */
 function isPassthrough(ssl: SslConfig): boolean {
   return ssl.sslSecrets.case === undefined && ssl.sniDomains.length > 0;
-}
-
-function ofWhom(resource: ResourceKey | undefined): string {
-  if (resource === undefined) return "";
-  const { kind, ref } = parseResourceKey(resource);
-  return ` (${kind} ${formatRef(ref)})`;
-}
-
-/** The secret is at fault, not the settings that name it. */
-function isOfAnother({ reason }: Problem): boolean {
-  return reason.startsWith("TlsSecret");
 }
