@@ -71,6 +71,7 @@ const send = 1;
 
 const raw = (text: string) => Buffer.from(text).toString("base64");
 const header = (key: string, value: string, more: object = {}) => ({ header: { key, rawValue: raw(value) }, ...more });
+const many = (count: number, name?: string) => Array.from({ length: count }, (_, index) => header(name ?? `x-${index}`, "1"));
 const body = (text: string) => ({ body: raw(text) });
 
 /** What the processor answers to the head of the request, and so on. */
@@ -151,6 +152,17 @@ const cases: readonly (readonly [string, HcmInit, readonly string[]])[] = [
       }),
       get("/ok", toHead(routing)),
       get("/ok", toHead({ headerMutation: { removeHeaders: [":method", ":authority", ":scheme", ":path"] } })),
+      get("/ok", toHead(setting(...many(80)))),
+      get("/ok", toHead(setting(...many(100)))),
+      get("/ok", toHead(setting(...many(101, "x-same")))),
+      get("/ok", toHead({ headerMutation: { removeHeaders: many(100).map((each) => each.header.key) } })),
+      get("/ok", toHead({ headerMutation: { removeHeaders: many(101).map((each) => each.header.key) } })),
+      get("/ok", toHead(setting(header("x-large", "v".repeat(25_000))))),
+      get("/lenient", toHead(setting(...many(101)))),
+      get("/ok", toResponse(setting(...many(80)))),
+      get("/ok", toResponse(setting(...many(100)))),
+      get("/direct", toResponse(setting(...many(101)))),
+      get("/ok", { requestHeaders: answering({ status: { code: 403 }, headers: { setHeaders: many(101) } }) }),
       get("/ok", toHead(setting(header("x y", "1")))),
       get("/ok", toHead(setting(header("x-y", "a\nb")))),
       get("/ok", toHead({ headerMutation: { removeHeaders: ["x y"] } })),

@@ -17,6 +17,8 @@ import type { FilteredResponse } from "./http-filter.ts";
 export interface HeaderView {
   /** Of the body, as the head tells it; -1: it does not. */
   length: number;
+  /** How much of them there may be; undefined: nobody says. */
+  readonly most: HeaderLimits | undefined;
   list(): Iterable<readonly [name: string, value: string]>;
   has(name: string): boolean;
   set(name: string, value: string): void;
@@ -24,11 +26,17 @@ export interface HeaderView {
   remove(name: string): void;
 }
 
+export interface HeaderLimits {
+  readonly count: number;
+  readonly bytes: number;
+}
+
 abstract class View implements HeaderView {
   readonly headers: Headers;
 
-  constructor(headers: Headers) {
+  constructor(headers: Headers, most: HeaderLimits | undefined) {
     this.headers = headers;
+    this.most = most;
   }
 
   abstract list(): Iterable<readonly [name: string, value: string]>;
@@ -36,6 +44,7 @@ abstract class View implements HeaderView {
   protected abstract own(name: string): boolean;
   protected abstract setOwn(name: string, value: string): void;
   abstract length: number;
+  readonly most: HeaderLimits | undefined;
 
   protected *rest(): Iterable<readonly [string, string]> {
     if (this.length >= 0) yield ["content-length", String(this.length)];
@@ -74,7 +83,7 @@ export class RequestHeaders extends View {
   readonly #hasBody: boolean;
 
   constructor(exchange: Exchange) {
-    super(exchange.headers);
+    super(exchange.headers, { count: exchange.hcm.limits.maxHeaders, bytes: exchange.hcm.maxHeadBytes });
     this.#exchange = exchange;
     this.#hasBody = exchange.isChunked || exchange.contentLength > 0;
   }
@@ -111,8 +120,8 @@ export class RequestHeaders extends View {
 export class ResponseHeaders extends View {
   readonly #response: FilteredResponse;
 
-  constructor(response: FilteredResponse) {
-    super(response.headers);
+  constructor(response: FilteredResponse, most: HeaderLimits | undefined) {
+    super(response.headers, most);
     this.#response = response;
   }
 
@@ -141,6 +150,10 @@ export class ResponseHeaders extends View {
 /** Trailers, and the headers of an answer that is being made. */
 export class PlainHeaders extends View {
   length = -1;
+
+  constructor(headers: Headers) {
+    super(headers, undefined);
+  }
 
   *list(): Iterable<readonly [string, string]> {
     yield* this.rest();
@@ -198,7 +211,8 @@ function isPossible(name: string, value: string): boolean {
     case ":scheme":
       return value === "http" || value === "https";
     case ":method":
-      return headerName(value) !== undefined;
+      // What comes back on CONNECT would be a tunnel to the upstream, and is none for the client.
+      return headerName(value) !== undefined && value !== "CONNECT";
     case ":path":
       return /^\/[\x21-\x7e\x80-\xff]*$/.test(value);
     default:
@@ -218,6 +232,11 @@ export function mutateView(
   { isReplacing = false, keepsNoLength = false }: MutationManner,
   count: MutationCount,
 ): string | undefined {
+  const most = view.most?.count ?? Number.POSITIVE_INFINITY;
+  if (mutation.removeHeaders.length > most || mutation.setHeaders.length > most) {
+    count.rejected();
+    return "header_mutation_operation_count_exceeds_limit";
+  }
   for (const given of mutation.removeHeaders) {
     const name = nameOf(given);
     if (name === undefined) {
@@ -249,7 +268,19 @@ export function mutateView(
     count.rejected();
     if (rules.isStrict) return "header_mutation_set_headers_failed";
   }
-  return undefined;
+  if (!isTooMuch(view)) return undefined;
+  count.rejected();
+  return "header_mutation_result_exceeds_limit";
+}
+
+function isTooMuch(view: HeaderView): boolean {
+  if (view.most === undefined) return false;
+  let [count, bytes] = [0, 0];
+  for (const [name, value] of view.list()) {
+    count++;
+    bytes += name.length + value.length;
+  }
+  return count > view.most.count || bytes > view.most.bytes;
 }
 
 /** In lower case; undefined for what is no name of a header. */

@@ -4,7 +4,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { mostHeld, mostHeldBack, passBody } from "../exchange/request-body.ts";
 import type { Headers } from "../http1/headers.ts";
 import type { Port } from "./extProcContract.ts";
-import { RequestHeaders, ResponseHeaders } from "./extProcHeaders.ts";
+import { type HeaderLimits, RequestHeaders, ResponseHeaders } from "./extProcHeaders.ts";
 import type { Side } from "./extProcSide.ts";
 import type { BodySink, FilteredResponse } from "./http-filter.ts";
 
@@ -85,7 +85,7 @@ export class ResponsePort implements Port {
     this.#exchange = exchange;
     this.#response = response;
     this.#goOn = goOn;
-    this.view = new ResponseHeaders(response);
+    this.view = new ResponseHeaders(response, limitsOf(exchange));
   }
 
   get limit(): number {
@@ -128,6 +128,12 @@ export class ResponsePort implements Port {
       end: (trailers) => side.end(trailers),
     };
   }
+}
+
+/** Of what an upstream may send; answers of our own have none. */
+function limitsOf({ upstream, cluster }: Exchange): HeaderLimits | undefined {
+  if (upstream === undefined || cluster === undefined) return undefined;
+  return { count: cluster.config.maxResponseHeaders, bytes: cluster.config.maxResponseHeadBytes };
 }
 
 /** Each is to be asked, whatever the other says. */
