@@ -211,8 +211,17 @@ describe("a folder is read", () => {
     expect(findings.sort()).toEqual([
       "error SyntaxError: the file is UTF-16, not UTF-8",
       "error SyntaxError: the file is not UTF-8 at this place",
-      "error TooLarge: the file has 50.0 MiB; at most 4 MiB are read",
+      "error TooLarge: the file is too large: at most 4 MiB are read",
     ]);
+  });
+
+  test("a file that is too large and still grows is one finding, not one for each size", async () => {
+    write("large.yaml", `# ${"x".repeat(5 * 1024 * 1024)}`);
+    const first = await readAll();
+    write("large.yaml", `# ${"x".repeat(6 * 1024 * 1024)}`);
+    const second = await readAll();
+    expect(first.findings).toHaveLength(1);
+    expect(second.findings).toEqual(first.findings);
   });
 
   test("5,000 documents in one file are read", async () => {

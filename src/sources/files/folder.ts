@@ -238,9 +238,9 @@ export function readFile(path: string): FileText {
     const stats = fstatSync(descriptor);
     const signature = signatureOf(stats);
     if (!stats.isFile()) return { is: "refused", problem: skipped(path, "it is not a regular file"), signature };
-    if (stats.size > limits.fileBytes) return { is: "refused", problem: tooLarge(path, stats.size), signature };
+    if (stats.size > limits.fileBytes) return { is: "refused", problem: tooLarge(path), signature };
     const bytes = contentOf(descriptor, stats.size);
-    if (bytes.length > limits.fileBytes) return { is: "refused", problem: tooLarge(path, bytes.length), signature };
+    if (bytes.length > limits.fileBytes) return { is: "refused", problem: tooLarge(path), signature };
     if (!isUtf8(bytes)) return { is: "refused", problem: notUtf8(path, bytes), signature };
     const text = bytes.toString("utf8");
     return { is: "text", text: text.charCodeAt(0) === 0xfeff ? text.slice(1) : text, signature };
@@ -267,8 +267,9 @@ function contentOf(descriptor: number, size: number): Buffer {
   return scratch.subarray(0, length);
 }
 
-function tooLarge(path: string, size: number): Problem {
-  const message = `the file has ${(size / 1024 / 1024).toFixed(1)} MiB; at most 4 MiB are read`;
+/** Without its size: a file that is still being written would be another finding with each look, and told a hundred times. */
+function tooLarge(path: string): Problem {
+  const message = `the file is too large: at most ${limits.fileBytes / 1024 / 1024} MiB are read`;
   return problem("error", undefined, "TooLarge", message, { at: { file: path, line: 1, column: 1 }, hint: "split the file" });
 }
 
