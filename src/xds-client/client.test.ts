@@ -1,4 +1,5 @@
 // The client against a server that does what it is told, and against ours.
+import { type AddressInfo, createServer } from "node:net";
 import { expect, test } from "vitest";
 import { edsCluster, endpoints, listener, routes, staticCluster } from "../../test/conformance/xds/resources.ts";
 import { eventually } from "../lib/testing/eventually.ts";
@@ -375,6 +376,23 @@ test("a server that does not serve the protocol is not connected", async () => {
   await eventually(() => connected.said[0], "the xDS server cannot be reached; trying again");
   expect(connected.client.state().isConnected).toBe(false);
   expect(connected.said).toHaveLength(1);
+});
+
+test("what listens there and speaks no gRPC is said once, whenever it is tried, with what it may be", async () => {
+  let attempts = 0;
+  const web = createServer((socket) => {
+    attempts++;
+    socket.on("error", () => {}).end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+  });
+  await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+  const reasons: unknown[] = [];
+  const nothing = () => {};
+  const warn = (fields: { readonly reason?: unknown }) => void reasons.push(fields.reason);
+  const log: Logger = { debug: nothing, info: nothing, warn, error: nothing };
+  await using _connected = connect((web.address() as AddressInfo).port, { log });
+  await eventually(() => attempts >= 4, true);
+  web.close();
+  expect(reasons).toEqual([expect.stringMatching(/Protocol error: what listens there does not speak gRPC/)]);
 });
 
 test("waits between attempts grow to two seconds, and are by chance", () => {

@@ -119,7 +119,8 @@ export class AdsClient implements AsyncDisposable {
   }
 
   /** Said once for as long as the reason is the same. */
-  #onLost(reason: string): void {
+  #onLost(cause: string): void {
+    const reason = steady(cause);
     if (reason === this.#failure) return;
     this.#failure = reason;
     const consequence = this.#intake.state().isReady ? "; what it sent is served on" : "";
@@ -144,4 +145,10 @@ export class AdsClient implements AsyncDisposable {
     this.#begun.hasSaidNode = true;
     stream.send(encodeRequest({ node: hasSaidNode ? undefined : this.#options.node, ...request }));
   }
+}
+
+/** gRPC puts the time of some faults into their text, and the name of what it has not got to say: the same fault would be told each time. */
+function steady(cause: string): string {
+  const text = cause.replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, "").replace(/\.? Resolution note: *$/, "");
+  return text.endsWith("Protocol error") ? `${text}: what listens there does not speak gRPC; is it the port that serves xDS?` : text;
 }
