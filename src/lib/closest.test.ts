@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { closest, editDistance } from "./closest.ts";
+import { closest, closestAlone, editDistance } from "./closest.ts";
 
 test.each([
   ["upstrem", "upstream"],
@@ -21,4 +21,11 @@ test("a swap of neighbours is one edit", () => {
   expect(editDistance("", "abc")).toBe(3);
   expect(editDistance("kitten", "sitting")).toBe(3);
   expect(editDistance("kitten", "sitting", 2)).toBe(2);
+});
+
+test("of several that are as near, none is a suggestion", () => {
+  const versions = ["TLS_AUTO", "TLSv1_0", "TLSv1_1", "TLSv1_2", "TLSv1_3"];
+  expect(closestAlone("TLSv1_9", versions)).toBeUndefined();
+  expect(closestAlone("tlsv1.2", versions)).toBe("TLSv1_2");
+  expect(closestAlone("TLSAUT", versions)).toBe("TLS_AUTO");
 });

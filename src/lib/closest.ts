@@ -17,6 +17,15 @@ export function closest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
+/** The nearest candidate, unless another is just as near: of TLSv1_0 to TLSv1_3, none is what `TLSv1_9` was meant to be. */
+export function closestAlone(word: string, candidates: readonly string[]): string | undefined {
+  const best = closest(word, candidates);
+  if (best === undefined) return undefined;
+  const distanceTo = (candidate: string) => editDistance(fold(word), fold(candidate));
+  const distance = distanceTo(best);
+  return candidates.some((candidate) => candidate !== best && distanceTo(candidate) === distance) ? undefined : best;
+}
+
 /** Case and separators are what people get wrong most; they do not count. */
 function fold(word: string): string {
   return word.toLowerCase().replaceAll(/[-_\s]/g, "");

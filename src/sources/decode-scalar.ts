@@ -1,6 +1,6 @@
 // Single values: text, numbers, booleans, bytes, enums.
 import { type DescEnum, ScalarType } from "@bufbuild/protobuf";
-import { closest } from "../lib/closest.ts";
+import { closestAlone } from "../lib/closest.ts";
 import { describe } from "./describe.ts";
 import type { Reader } from "./reader.ts";
 import type { MapEntry, ScalarNode, YamlNode } from "./yaml-node.ts";
@@ -152,7 +152,7 @@ export function decodeEnum(desc: DescEnum, node: YamlNode, reader: Reader): numb
     reader.warn("EnumByNumber", message, node, meant ? `write ${meant.name}` : `the values are ${names(desc)}`);
     return number;
   }
-  const near = closest(
+  const near = closestAlone(
     node.text,
     desc.values.map((value) => value.name),
   );
