@@ -165,7 +165,12 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
         "name a folder of .yaml, .yml and .json files, or one of them",
       );
     const gateways = openGateways();
-    if (failures().length > 0 && gateways.length === 0) throw new CommandError(`the gateway cannot listen on ${failures().join("; ")}`);
+    if (failures().length > 0 && gateways.length === 0)
+      throw new CommandError(
+        `the gateway cannot listen on ${failures().join("; ")}`,
+        exitCodes.usage,
+        "end what listens there (another headworks, the demo?), or write another bindPort into the Gateway",
+      );
     // Reading is done, and nobody has been told yet that there is a gateway.
     releaseMemory();
     // Written now, and not when this ends: whoever is killed would compile all of it again the next time.

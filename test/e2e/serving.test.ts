@@ -186,6 +186,7 @@ describe("run", () => {
     const second = await headworks(["run", first.folder, "--admin", "none"]);
     expect(second.code).toBe(2);
     expect(second.stderr).toMatch(/error: the gateway cannot listen on 127\.0\.0\.1:\d+: something else listens there already/);
+    expect(second.stderr).toContain("write another bindPort into the Gateway");
     const third = await headworks(["run", first.folder, "--admin", first.admin.replace("http://", "")]);
     expect(third.code).toBe(2);
     expect(third.stderr).toContain("choose another with --admin");
