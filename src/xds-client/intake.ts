@@ -3,8 +3,7 @@
 // As in Envoy: clusters come first, and listeners when those are ready; a listener or cluster waits for its routes, endpoints and secrets, but not
 // for ever, and the version before serves on while it does; what is referred to by name is kept though the server takes it away.
 //
-// Beyond Envoy: a listener that goes stays until those that come are in force. One whose port is taken is refused, and asked for by name
-// when the port is free: nobody else can know when that is.
+// Beyond Envoy: a listener that goes stays until those that come are in force. One whose port is taken is refused, and asked for later (unbound.ts).
 import { versionOf } from "../envoy/encode.ts";
 import {
   type EnvoyResource,
@@ -21,6 +20,7 @@ import { type Holding, Holdings } from "./holdings.ts";
 import { type Reference, referencesOf } from "./references.ts";
 import { refusalMessage } from "./refusal-message.ts";
 import { type Answer, Subscription } from "./subscription.ts";
+import { UnboundListeners } from "./unbound.ts";
 import type { DeltaRequest, DeltaResponse, ReceivedResource } from "./wire.ts";
 
 export interface IntakeOptions {
@@ -54,22 +54,6 @@ export interface IntakeState {
   readonly unbound: readonly string[];
 }
 
-/** A listener that was refused for its port. */
-interface Unbound {
-  readonly resource: EnvoyResource;
-  readonly reason: string;
-  tryAt: number;
-  waitMs: number;
-  /** Others were served before it came, or the server has spoken of listeners since, and not of this one. */
-  isBeside: boolean;
-}
-
-const firstTryMs = 250;
-const lastTryMs = 5_000;
-
-/** How long a listener that goes stays after another was refused: a server that hears of that may want it after all. */
-const secondThoughtsMs = 2_000;
-
 interface Arrival {
   readonly resource: EnvoyResource;
   readonly version: string;
@@ -91,9 +75,7 @@ export class Intake {
   readonly #answered = new Set<string>();
   /** Listeners that the server has taken away and that stay for a moment. */
   readonly #leaving = new Set<string>();
-  /** By name. */
-  readonly #unbound = new Map<string, Unbound>();
-  #lastUnboundAt = Number.NEGATIVE_INFINITY;
+  readonly #unbound = new UnboundListeners();
   /** All that the server wanted was in force, once. */
   #wasComplete = false;
   #begunAt = 0;
@@ -117,14 +99,8 @@ export class Intake {
       resources: Object.fromEntries([...this.#subscriptions.values()].map(({ typeUrl, size }) => [kindOf(typeUrl), size])),
       waiting: this.#holdings.waiting().map((each) => `${label(each.resource)} waits for ${this.#missingOf(each).map(label).join(", ")}`),
       refused: this.#refused,
-      unbound: this.#unboundReasons(),
+      unbound: this.#unbound.reasons(this.#holdings.currentOf(typeUrls.listener).length === 0),
     };
-  }
-
-  /** Of those that came later only where nothing is served in their place: the server knows of them, and goes on with what there is. */
-  #unboundReasons(): string[] {
-    const isIdle = this.#holdings.currentOf(typeUrls.listener).length === 0;
-    return [...this.#unbound.values()].filter(({ isBeside }) => !isBeside || isIdle).map(({ reason }) => reason);
   }
 
   inForce(typeUrl: TypeUrl): readonly EnvoyResource[] {
@@ -170,15 +146,7 @@ export class Intake {
   }
 
   async #tryPorts(now: number): Promise<void> {
-    for (const [name, unbound] of this.#unbound) {
-      if (now < unbound.tryAt) continue;
-      const isFree = (await this.#options.taker.check(unbound.resource)) === undefined;
-      if (!isFree) {
-        unbound.waitMs = Math.min(unbound.waitMs * 2, lastTryMs);
-        unbound.tryAt = now + unbound.waitMs;
-        continue;
-      }
-      this.#unbound.delete(name);
+    for (const name of await this.#unbound.takeFree((listener) => this.#options.taker.check(listener), now)) {
       this.#options.log.info({}, `the port of Listener ${name} is free; asking for it again`);
       this.#subscriptions.get(typeUrls.listener)?.askAgain(name);
     }
@@ -186,7 +154,7 @@ export class Intake {
 
   async #takeHolders(subscription: Subscription, arrivals: readonly Arrival[], removed: readonly string[], answer: Answer): Promise<void> {
     const now = performance.now();
-    if (subscription.typeUrl === typeUrls.listener) for (const unbound of this.#unbound.values()) unbound.isBeside = true;
+    if (subscription.typeUrl === typeUrls.listener) this.#unbound.allBeside();
     for (const arrival of arrivals) this.#hold(subscription, arrival, answer, now);
     const gone = removed.map((name) => ({ typeUrl: subscription.typeUrl, name }));
     for (const { name } of gone) subscription.gone(name);
@@ -205,7 +173,7 @@ export class Intake {
   /** Those that may go now: nothing waits to take their place, nor was refused a moment ago. */
   #takeLeaving(comes: readonly Holding[], now: number): Reference[] {
     const isAwaited = this.#holdings.waiting().some((each) => each.resource.typeUrl === typeUrls.listener && !comes.includes(each));
-    if (isAwaited || now - this.#lastUnboundAt < secondThoughtsMs) return [];
+    if (isAwaited || this.#unbound.isRecent(now)) return [];
     const leaving = [...this.#leaving].map((name) => ({ typeUrl: typeUrls.listener, name }));
     this.#leaving.clear();
     return leaving.filter((each) => this.#holdings.remove(each, now));
@@ -214,7 +182,7 @@ export class Intake {
   #hold(subscription: Subscription, { resource, version }: Arrival, answer: Answer, now: number): void {
     if (resource.typeUrl === typeUrls.listener) {
       this.#leaving.delete(resource.name);
-      this.#unbound.delete(resource.name);
+      this.#unbound.forget(resource.name);
     }
     if (this.#holdings.current(resource)?.resource.version === resource.version) {
       this.#holdings.discard(resource, now);
@@ -299,9 +267,8 @@ export class Intake {
   #refuse(holding: Holding, reason: string, now: number): void {
     const { resource, answer } = holding;
     this.#holdings.discard(resource, now);
-    if (resource.typeUrl === typeUrls.listener && reason.startsWith("cannot bind")) {
-      this.#lastUnboundAt = now;
-      this.#unbound.set(resource.name, { resource, reason, tryAt: now + firstTryMs, waitMs: firstTryMs, isBeside: this.#wasComplete });
+    if (resource.typeUrl === typeUrls.listener && UnboundListeners.isFor(reason)) {
+      this.#unbound.note(resource, reason, this.#wasComplete, now);
     }
     if (answer.isSent) this.#noteRefused(resource, reason);
     else answer.refused.push({ name: resource.name, reason });
