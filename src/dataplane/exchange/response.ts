@@ -16,7 +16,8 @@ import { ToClient } from "./to-client.ts";
 import { onTryEnd, onTryHead, tellOperation } from "./trace.ts";
 import { acceptUpgrade } from "./upgrade.ts";
 
-export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
+export function onResponseHead(exchange: Exchange, received: ResponseHead): void {
+  const head = exchange.method === "HEAD" && !exchange.isHead ? withoutBody(received) : received;
   const { stats, responses } = exchange.cluster as ClusterRuntime;
   responses.count(head.status);
   reportHead(exchange, head);
@@ -42,6 +43,11 @@ export function onResponseHead(exchange: Exchange, head: ResponseHead): void {
   }
   exchange.headSent = true;
   if (exchange.isTunnel) exchange.client.idle.set(streamIdleMs(exchange));
+}
+
+/** The client has not asked for the head alone: with the length of a body that does not come, it would take the next response for it. */
+function withoutBody(head: ResponseHead): ResponseHead {
+  return { ...head, contentLength: 0, isChunked: false, isWhole: true };
 }
 
 function filtered(exchange: Exchange, { status, headers, contentLength, isChunked, isWhole }: ResponseHead): FilteredResponse {

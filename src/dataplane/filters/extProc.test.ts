@@ -132,6 +132,18 @@ test("several processors in a row see what the one before them made of a body", 
   expect(bodies.filter((each) => each !== "")).toEqual(["client", "first", "second"]);
 });
 
+test("what became a HEAD on its way does not leave its client waiting for a body", async () => {
+  await using upstream = await rawUpstream("a");
+  upstream.answer = () => "HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n";
+  const method = { header: { key: ":method", rawValue: Buffer.from("HEAD").toString("base64") } };
+  const script = { requestHeaders: { requestHeaders: { response: { headerMutation: { setHeaders: [method] } } } } };
+  await using plane = await gateway(upstream.port, [processing({ mutationRules: { allowAllRouting: true } }, script)]);
+  // With a length but without a body, the next response would be taken for it.
+  const response = await rawRequest(plane.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", { waitMs: 5_000 });
+  expect(response).toMatchObject({ status: 200, body: "", isWhole: true });
+  expect(upstream.requests.at(-1)).toMatch(/^HEAD /);
+});
+
 test("a filter behind it that wants the whole body gets what the processor made of it", async () => {
   await using upstream = await rawUpstream("a");
   const script = { requestBody: { requestBody: { response: { bodyMutation: { body: Buffer.from("processed").toString("base64") } } } } };
