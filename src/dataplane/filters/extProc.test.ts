@@ -112,6 +112,23 @@ test("a body that is wanted whole and too large for that is refused, and so is a
   await nothingOpen();
 });
 
+test("where more may be held, a processor sees and sends more", async () => {
+  await using upstream = await rawUpstream("a");
+  upstream.answer = () => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  const size = 6 * 1_048_576;
+  const changed = Buffer.alloc(size, "y").toString("base64");
+  await using plane = await gateway(upstream.port, [processing({ processingMode: { requestBodyMode: buffered } })], {
+    requestBodyBufferLimit: BigInt(2 * size),
+  });
+  processor.says = { requestBody: { requestBody: { response: { bodyMutation: { body: changed } } } } };
+  try {
+    expect((await rawRequest(plane.port, post("/", "x".repeat(size))))?.status).toBe(200);
+    expect(upstream.requests.at(-1)?.endsWith("y".repeat(size))).toBe(true);
+  } finally {
+    processor.says = {};
+  }
+});
+
 test("several processors in a row see what the one before them made of a body", async () => {
   await using upstream = await rawUpstream("a");
   const modes = [streamed, buffered, partial].map((requestBodyMode) => ({ processingMode: { requestBodyMode, responseHeaderMode: 2 } }));

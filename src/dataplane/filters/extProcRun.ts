@@ -13,7 +13,9 @@ import {
 import { fail, reply } from "../exchange/answers.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { findRouteAgain } from "../exchange/receive.ts";
+import { mostHeld, mostHeldBack } from "../exchange/request-body.ts";
 import type { Headers } from "../http1/headers.ts";
+import { usualMessageBytes } from "../sds/message-reader.ts";
 import { GrpcStream, grpcStatus } from "../upstream/grpc-stream.ts";
 import { Clock } from "./extProcClock.ts";
 import type { Processing } from "./extProcConfig.ts";
@@ -170,13 +172,16 @@ export class ProcessingRun implements FilterRun, Desk {
       this.#onError("none");
       return false;
     }
-    const stream = new GrpcStream(this.#exchange.tables.cluster(target.cluster), target, path, {
-      onMessage: (bytes) => this.#onMessage(bytes),
-      onEnd: (status, why) => this.#onEnd(status, why),
+    const listener = {
+      onMessage: (bytes: Uint8Array) => this.#onMessage(bytes),
+      onEnd: (status: number, why: string) => this.#onEnd(status, why),
       onDrain: () => {
         for (const side of [this.#request, this.#response]) side?.port.resume();
       },
-    });
+    };
+    // Bodies that may be held may come back whole.
+    const mostBytes = usualMessageBytes + Math.max(mostHeld(this.#exchange), mostHeldBack(this.#exchange));
+    const stream = new GrpcStream(this.#exchange.tables.cluster(target.cluster), target, path, listener, mostBytes);
     this.#stream = stream;
     stream.start();
     if (this.#isOver) return false;

@@ -35,6 +35,8 @@ export interface Processor extends AsyncDisposable {
   take(): Told[];
   /** What it says is nothing that can be read. */
   garbles: boolean;
+  /** Instead of what scripts say: what is too large for them. */
+  says: Script;
 }
 
 export async function startProcessor(): Promise<Processor> {
@@ -60,8 +62,8 @@ export async function startProcessor(): Promise<Processor> {
         script = scriptOf(header && Buffer.from(header.rawValue).toString()) ?? script;
       }
       if (processor.garbles) say(stream, Buffer.from([0xff, 0xff]));
-      else if (!message.observabilityMode) answer(stream, request.case ?? "", script);
-    });
+      else if (!message.observabilityMode) answer(stream, request.case ?? "", { ...script, ...processor.says });
+    }, mostBytes);
     stream.on("data", (data: Buffer) => reader.push(data));
   });
   server.listen(0, "127.0.0.1");
@@ -70,6 +72,7 @@ export async function startProcessor(): Promise<Processor> {
     port: (server.address() as AddressInfo).port,
     open: () => calls.size,
     garbles: false,
+    says: {},
     take() {
       const taken = told;
       told = [];
@@ -87,6 +90,9 @@ export async function startProcessor(): Promise<Processor> {
 function scriptOf(text: string | undefined): Record<string, Said | Said[]> | undefined {
   return text === undefined ? undefined : (JSON.parse(Buffer.from(text, "base64").toString()) as Record<string, Said | Said[]>);
 }
+
+/** Larger than what tests send. */
+const mostBytes = 64 * 1_048_576;
 
 const header = (name: string) => (name.endsWith("Trailers") ? {} : { response: {} });
 

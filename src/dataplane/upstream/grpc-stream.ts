@@ -52,15 +52,18 @@ export class GrpcStream implements Waiter, ResponseHandler {
   #isClosed = false;
   #isDone = false;
 
-  /** @param path `/package.Service/Method` */
-  constructor(cluster: ClusterRuntime | undefined, target: GrpcTarget, path: string, listener: GrpcStreamListener) {
+  /**
+   * @param path `/package.Service/Method`
+   * @param mostBytes of a message that comes
+   */
+  constructor(cluster: ClusterRuntime | undefined, target: GrpcTarget, path: string, listener: GrpcStreamListener, mostBytes?: number) {
     this.#cluster = cluster;
     this.#target = target;
     this.#path = path;
     this.#listener = listener;
     this.#reader = new MessageReader((message) => {
       if (!this.#isClosed && !this.#isDone) this.#listener.onMessage(message);
-    });
+    }, mostBytes);
   }
 
   /** Where nobody can be asked, the end comes before this returns. */
