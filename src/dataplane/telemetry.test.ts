@@ -1,12 +1,51 @@
 // What is reported to collectors, where clients would have it be too much.
 
+import { fromBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { packAny } from "../envoy/encode.ts";
+import { RequestMethod } from "../gen/envoy/envoy/config/core/v3/base_pb.js";
+import { HTTPAccessLogEntrySchema } from "../gen/envoy/envoy/data/accesslog/v3/accesslog_pb.js";
 import { HttpGrpcAccessLogConfigSchema } from "../gen/envoy/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
+import type { FormatContext } from "./formatter.ts";
+import { httpEntry } from "./logs/entries.ts";
 import { Telemetry } from "./telemetry.ts";
 import { http2Upstream } from "./testing/http2.ts";
 import { rawRequest, rawUpstream } from "./testing/raw.ts";
 import { allTo, type HcmInit, listener, routeConfig, serve, staticCluster } from "./testing/resources.ts";
+
+const emptyContext: FormatContext = {
+  request: { method: "GET", path: "/", authority: "a", scheme: "http", headers: [], random: 0 },
+  startedAt: 0,
+  durationMs: 0,
+  remoteAddress: "",
+  remotePort: 0,
+  directRemoteAddress: "",
+  directRemotePort: 0,
+  localAddress: "",
+  localPort: 0,
+  protocol: "HTTP/1.1",
+  serverName: "",
+  tls: undefined,
+  routeName: "",
+  virtualHostName: "",
+  responseStatus: 200,
+  responseHeaders: undefined,
+  responseTrailers: undefined,
+  responseFlags: "",
+  responseDetails: "",
+  bytesReceived: 0,
+  bytesSent: 0,
+  upstreamCluster: "",
+  upstreamHost: "",
+  upstreamHostName: "",
+  upstreamLocal: undefined,
+  upstreamProtocol: "",
+  upstreamFailure: "",
+  attempts: 0,
+  dynamicMetadata: undefined,
+  routeMetadata: undefined,
+  times: { requestEnd: undefined, upstreamRequestEnd: undefined, responseBegin: undefined },
+};
 
 test("large requests do not make reports that servers of gRPC refuse", async () => {
   await using upstream = await rawUpstream("a");
@@ -43,6 +82,14 @@ test("large requests do not make reports that servers of gRPC refuse", async () 
   for (let i = 0; i < paths; i++) await rawRequest(plane.port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
   await expect.poll(() => sizes.reduce((sum, size) => sum + size, 0), { timeout: 20_000 }).toBeGreaterThan(paths * path.length);
   expect(Math.max(...sizes)).toBeLessThan(2 * 1_048_576);
+});
+
+test("a method that is no method of HTTP is logged as one that is not known", () => {
+  for (const method of ["constructor", "toString", "1", "FOO"]) {
+    const context = { ...emptyContext, request: { ...emptyContext.request, method } };
+    const entry = fromBinary(HTTPAccessLogEntrySchema, httpEntry(context, { request: [], response: [], trailers: [] }));
+    expect(entry.request?.requestMethod).toBe(RequestMethod.METHOD_UNSPECIFIED);
+  }
 });
 
 test("what would be too much for a report goes with the next", () => {

@@ -34,7 +34,7 @@ export function httpEntry(context: FormatContext, logged: LoggedHeaders): Uint8A
       commonProperties: commonOf(context),
       protocolVersion: versions[context.protocol] ?? HttpVersion.PROTOCOL_UNSPECIFIED,
       request: {
-        requestMethod: RequestMethod[request.method as keyof typeof RequestMethod] ?? RequestMethod.METHOD_UNSPECIFIED,
+        requestMethod: methods.get(request.method) ?? RequestMethod.METHOD_UNSPECIFIED,
         scheme: unicodeText(request.scheme),
         authority: unicodeText(request.authority),
         path: unicodeText(request.path),
@@ -67,6 +67,11 @@ export function tcpEntry(context: FormatContext): Uint8Array {
   );
 }
 
+/** By name. Clients choose it: not every name that an object has is one of these. */
+const methods = new Map(
+  Object.entries(RequestMethod).flatMap(([name, value]) => (typeof value === "number" ? [[name, value] as const] : [])),
+);
+
 const versions: Readonly<Record<string, HttpVersion>> = {
   "HTTP/1.0": HttpVersion.HTTP10,
   "HTTP/1.1": HttpVersion.HTTP11,
@@ -86,7 +91,7 @@ function commonOf(context: FormatContext): MessageInitShape<typeof AccessLogComm
   const { times, durationMs, upstreamLocal, tls } = context;
   const isOver = context.responseStatus !== 0;
   const flags = flagFields(context.responseFlags);
-  const [upstreamAddress = "", upstreamPort = "0"] = /^(.*):(\d+)$/.exec(context.upstreamHost)?.slice(1) ?? [context.upstreamHost];
+  const [upstreamAddress = "", upstreamPort = "0"] = /^(.*):(\d{1,5})$/.exec(context.upstreamHost)?.slice(1) ?? [context.upstreamHost];
   return {
     downstreamRemoteAddress: addressOf(context.remoteAddress, context.remotePort),
     downstreamLocalAddress: addressOf(context.localAddress, context.localPort),
