@@ -33,6 +33,7 @@ import {
   resourcesOf,
 } from "./authConfig.ts";
 import { leadsPast } from "./claimRouting.ts";
+import { withGuardedDestinations } from "./guardedDestinations.ts";
 
 const filter = "envoy.filters.http.ext_authz";
 
@@ -62,11 +63,14 @@ export const extauth: Feature = {
     return withSaid(host, own ?? off, false, context);
   },
   route(route, options, inherited, context) {
-    if (options.extauth === undefined) return route;
+    const applies = options.extauth ?? inherited?.extauth;
+    if (applies === undefined) return route;
+    const guarded = withGuardedDestinations(route, chainFilter, () => toldBy(applies, context));
+    if (options.extauth === undefined) return guarded;
     const ofHost = inherited?.extauth?.spec;
     const above = ofHost?.case === "configRef" ? countOf(ofHost.value, context) : 0;
     const own = said(options.extauth, above, closing(context));
-    return own ? withoutHeaders(withSaid(route, own, above > 0, context), options.extauth, inherited?.extauth, context) : route;
+    return own ? withoutHeaders(withSaid(guarded, own, above > 0, context), options.extauth, inherited?.extauth, context) : guarded;
   },
   weightedDestination(cluster, options, context) {
     // What its route and virtual host say is not known here.

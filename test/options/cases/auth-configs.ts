@@ -333,6 +333,35 @@ export const authConfigs: readonly OptionCase[] = [
     },
   },
   {
+    fact: "who an AuthConfig tells it is, clients do not say themselves where a weighted destination has no check, or another",
+    options: ["virtualHost.extauth", "weighted.extauth"],
+    given: ({ name }) => {
+      const weighted = (options: object) => ({
+        multi: { destinations: [{ weight: 1, destination: { upstream: { name: "echo", namespace: shared } }, options }] },
+      });
+      const claims = (header: string) => [tokens({ ...localKeys, claimsToHeaders: [{ claim: "sub", header }] })];
+      return {
+        objects: [config("told", name, claims("X-User")), config("other", name, claims("x-who"))],
+        virtualHost: ref("told", name),
+        routes: [
+          { matchers: [{ prefix: "/open" }], routeAction: weighted({ extauth: { disable: true } }) },
+          { matchers: [{ prefix: "/other" }], routeAction: weighted(ref("other", name)) },
+          { matchers: [{ prefix: "/same" }], routeAction: weighted(ref("told", name)) },
+        ],
+      };
+    },
+    async observe({ ask }) {
+      const headers = { ...bearer(ofShop({ sub: "ann" })).headers, "x-user": "root", "x-who": "root" };
+      const who = async (path: string) => {
+        const { status, received } = await ask(path, { headers });
+        return [status, received.headers["x-user"], received.headers["x-who"]];
+      };
+      deepEqual(await who("/open"), [200, undefined, "root"]);
+      deepEqual(await who("/other"), [200, undefined, "ann"]);
+      deepEqual(await who("/same"), [200, "ann", "root"]);
+    },
+  },
+  {
     fact: "what an AuthConfig tells does not lead past another, where tokens have the route chosen anew",
     options: ["virtualHost.extauth", "route.extauth"],
     says: /claims choose the route here, by the header x-user, and not all routes have the same AuthConfig/,
