@@ -164,7 +164,9 @@ function isShorter(a: Time, b: Time): boolean {
 
 /** Servers read it from the metadata that they are told with the request. */
 function withConfig(config: JsonObject): Filter {
-  return packAny(SetMetadataSchema, { metadata: [{ metadataNamespace: configNamespace, value: { config }, allowOverwrite: true }] });
+  // Objects are merged with what an earlier server was told; another type takes its place.
+  const set = (value: JsonObject) => ({ metadataNamespace: configNamespace, value, allowOverwrite: true });
+  return packAny(SetMetadataSchema, { metadata: [set({ config: null }), set({ config })] });
 }
 
 function told(what: string, { ref, at }: Written, { warn }: Pick<OptionContext, "warn">): void {

@@ -333,6 +333,24 @@ export const authConfigs: readonly OptionCase[] = [
     },
   },
   {
+    fact: "of several servers each is told what is written for it, and nothing that is for another",
+    options: ["virtualHost.extauth"],
+    given: (place) => ({
+      objects: [
+        config("both", place.name, [
+          grpcServer(place, { config: { first: `first-of-${place.name}` } }),
+          grpcServer(place, { config: { second: `second-of-${place.name}` } }),
+        ]),
+      ],
+      virtualHost: ref("both", place.name),
+    }),
+    async observe({ ask, servers, name }) {
+      equal((await ask("/", { headers: { "x-token": "let-me-in" } })).status, 200);
+      const asked = servers.grpc.received.find(({ text }) => text.includes(`second-of-${name}`))?.text;
+      equal(asked?.includes(`first-of-${name}`), false);
+    },
+  },
+  {
     fact: "who an AuthConfig tells it is, clients do not say themselves where a weighted destination has no check, or another",
     options: ["virtualHost.extauth", "weighted.extauth"],
     given: ({ name }) => {
