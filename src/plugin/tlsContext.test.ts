@@ -65,6 +65,20 @@ test.each([
 });
 
 describe("a TLS secret", () => {
+  test("that is there and cannot be read is not looked for in vain", () => {
+    const unread: Resource<"Secret"> = { ...secret({}), spec: undefined };
+    const hints = [[unread], []].map((secrets) => {
+      const report = new Report(undefined);
+      const world = worldOf(secrets);
+      commonTlsContext(fromJson(UpstreamSslConfigSchema, secretRef), { needsCertificate: false, path: "sslConfig" }, world, report);
+      return report.problems.map(({ reason, hint }) => [reason, hint]);
+    });
+    expect(hints).toEqual([
+      [["TlsSecretNotFound", expect.stringMatching(/^the Secret is there, and cannot be used as it is written/)]],
+      [["TlsSecretNotFound", undefined]],
+    ]);
+  });
+
   test("is sent with its key, and Envoy takes it", () => {
     const { json, problems } = context(secretRef, { certChain: pem("till.crt"), privateKey: pem("till.key"), rootCa: pem("till.crt") });
     expect(problems).toEqual([]);

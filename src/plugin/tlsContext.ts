@@ -187,9 +187,12 @@ function materialOf(settings: TlsSettings, options: TlsOptions, world: World, re
 
 function secretMaterial(ref: Ref, options: TlsOptions, world: World, report: Report): TlsMaterial | undefined {
   const path = `${options.path}.secretRef`;
-  const kind = world.get("Secret", ref)?.spec?.kind;
+  const secret = world.get("Secret", ref);
+  const kind = secret?.spec?.kind;
   if (!kind) {
-    report.error("TlsSecretNotFound", `SSL secret not found: list did not find secret ${ref.namespace}.${ref.name}`, { path });
+    // Gloo's words for both; whoever looks for a Secret that is there looks in vain, unless told.
+    const hint = secret && { hint: "the Secret is there, and cannot be used as it is written: mend that; this heals by itself then" };
+    report.error("TlsSecretNotFound", `SSL secret not found: list did not find secret ${ref.namespace}.${ref.name}`, { path, ...hint });
     return undefined;
   }
   const printed = `name:"${ref.name}" namespace:"${ref.namespace}"`;
