@@ -5,6 +5,7 @@ import type { Hono } from "hono";
 import { formatListenAddress, type ListenAddress } from "../lib/listen-address.ts";
 import { type AdminOptions, adminApp } from "./app.ts";
 import type { GuardOptions } from "./guard.ts";
+import { needsToken } from "./needs-token.ts";
 
 export interface AdminServer extends AsyncDisposable {
   /** `http://127.0.0.1:9091` */
@@ -30,10 +31,8 @@ export async function serveApp(
   appOn: (hosts: readonly string[]) => Hono,
   onEnd: () => void = () => {},
 ): Promise<AdminServer> {
-  if (address.kind === "tcp" && !address.isLoopback && token === undefined)
-    throw new AdminAddressError(
-      `the admin server shows the whole configuration; on ${formatListenAddress(address)} it needs a token (--admin-token-file FILE), or give it a loopback address`,
-    );
+  const missing = needsToken(address, token);
+  if (missing !== undefined) throw new AdminAddressError(missing);
   const app = appOn(address.kind === "tcp" && address.isLoopback ? [hostHeader(address.host)] : []);
   const server = createAdaptorServer({ fetch: app.fetch });
   await new Promise<void>((resolve, reject) => {

@@ -1,8 +1,10 @@
 // Serving a folder or a cluster: the control plane, what carries the traffic and the admin server, from their start to their drained end.
+
 import { statSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
 import type { SourceView } from "../admin/contract.ts";
+import { needsToken } from "../admin/needs-token.ts";
 import type { AdminServer } from "../admin/server.ts";
 import { ControlPlane, type Finding } from "../control-plane.ts";
 import type { BatchReport } from "../flow/batch-report.ts";
@@ -254,12 +256,16 @@ interface Settings {
 
 /** Everything that can be wrong with the options, found before anything starts. */
 function parseSettings(options: ServeOptions): Settings {
+  const admin = options.admin === "none" ? undefined : addressOf("--admin", options.admin);
+  const token = options.adminTokenFile === undefined ? undefined : readToken(options.adminTokenFile);
+  const missing = admin && needsToken(admin, token);
+  if (missing !== undefined) throw new CommandError(missing);
   return {
     proxyKey: proxyKeyOf(options.proxyName),
     xds: options.xds === undefined ? undefined : addressOf("--xds", options.xds),
     xdsSecurity: securityOf(options),
-    admin: options.admin === "none" ? undefined : addressOf("--admin", options.admin),
-    token: options.adminTokenFile === undefined ? undefined : readToken(options.adminTokenFile),
+    admin,
+    token,
   };
 }
 

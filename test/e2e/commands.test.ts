@@ -223,6 +223,8 @@ describe("usage", () => {
     const run = await headworks(["run", good, "--proxy", "none", "--xds", `unix:${join(folder, "x.sock")}`, "--admin", "0.0.0.0:0"]);
     expect(run.code).toBe(2);
     expect(run.stderr).toContain("it needs a token");
+    const early = await headworks(["run", join(folder, "nowhere"), "--admin", "0.0.0.0:0"]);
+    expect(early.stderr, "before the folder is looked at, and a port opened").toContain("it needs a token");
   });
 
   test("xDS off loopback needs TLS with a client CA", async () => {
