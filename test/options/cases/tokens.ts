@@ -430,10 +430,9 @@ export const tokens: readonly OptionCase[] = [
     async observe({ ask }) {
       const status = async (headers: object) => (await ask("/", { headers: { ...headers } })).status;
       const { headers } = bearer(ofShop());
-      deepEqual(
-        [await status({}), await status({ "x-in": "yes" }), await status({ "x-led": "yes" }), await status({ "x-led": "yes", ...headers })],
-        [200, 403, 401, 200],
-      );
+      deepEqual([await status({}), await status({ "x-led": "yes" }), await status({ "x-led": "yes", ...headers })], [200, 401, 200]);
+      // Envoy's access rules refuse it; the embedded data plane asks for the token of the new route.
+      ok([401, 403].includes(await status({ "x-in": "yes" })));
     },
   },
   {
