@@ -93,10 +93,12 @@ export function envoyVirtualHost(model: ModelVirtualHost, context: HostContext):
   if (refined === undefined) return done();
   const message = create(VirtualHostSchema, {
     ...refined,
+    routes: [],
     ...(refined.typedPerFilterConfig && { typedPerFilterConfig: sortedMap(refined.typedPerFilterConfig as Record<string, never>) }),
   });
-  // The routes have been checked one by one.
-  const [violation] = violationsOf(VirtualHostSchema, { ...message, routes: [] } as typeof message);
+  // The routes are messages already, and have been checked one by one.
+  const [violation] = violationsOf(VirtualHostSchema, message);
+  message.routes = refined.routes as Route[];
   if (violation) {
     const at = { resource: model.resource, path: "virtualHost" };
     findings.add("error", at, at.path, "RouteRefusedByEnvoy", `Envoy would refuse ${violation.path}: ${violation.message}`, {
