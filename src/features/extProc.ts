@@ -1,7 +1,6 @@
 // `extProc`, `extProcEarly`, `extProcLate`: a gRPC server of the user's sees requests and responses, and changes them. The server is named in the
 // Settings or on the listener, which can turn it off; virtual hosts and routes turn it off for themselves or say more.
 import { fromJson, type JsonObject, type MessageInitShape, toJson } from "@bufbuild/protobuf";
-import type { BoolValue } from "@bufbuild/protobuf/wkt";
 import { withFilterConfig } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
 import { clusterName } from "../envoy/names.ts";
@@ -17,16 +16,14 @@ import {
   type ListStringMatcher,
 } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/type/matcher/v3/string_pb.js";
 import type { GrpcService, RouteSettings, Settings } from "../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extproc/extproc_pb.js";
-import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import { type FilterPlace, filterStages } from "../model/filter-stages.ts";
 import { formatRef } from "../model/ref.ts";
 import type { Feature, ListenerContext, OptionContext } from "../plugin/feature.ts";
+import { type ProcessorField as Field, processorFilters, processorSettings } from "../plugin/leading.ts";
 
 type ProcessorInit = MessageInitShape<typeof ExternalProcessorSchema>;
 type PerRouteInit = MessageInitShape<typeof ExtProcPerRouteSchema>;
 type GrpcInit = MessageInitShape<typeof GrpcServiceSchema>;
-
-type Field = "extProcEarly" | "extProc" | "extProcLate";
 
 /** Up to three servers see a request, one after the other. */
 export const extProcEarly: Feature = processing("extProcEarly", { stage: "fault", position: "before" });
@@ -34,8 +31,7 @@ export const extProc: Feature = processing("extProc", { stage: "authz", position
 export const extProcLate: Feature = processing("extProcLate", { stage: "route" });
 
 function processing(field: Field, place: FilterPlace): Feature {
-  // Each has a name of its own, by which routes find theirs.
-  const filter = field === "extProc" ? "envoy.filters.http.ext_proc" : `envoy.filters.http.ext_proc.${field.slice(7).toLowerCase()}`;
+  const filter = processorFilters[field];
   const off = `disableE${field.slice(1)}`;
   const perRoute = <D extends { readonly typedPerFilterConfig?: unknown }>(
     draft: D,
@@ -57,7 +53,7 @@ function processing(field: Field, place: FilterPlace): Feature {
     glooName: "extproc",
     fields: { http: [field, off], virtualHost: [field], route: [field] },
     httpFilters(options, context) {
-      const settings = settingsOf(field, options, context);
+      const settings = processorSettings(field, options, context);
       const config = settings && processor(settings, field, context);
       if (!config) return [];
       const typedConfig = packAny(ExternalProcessorSchema, config);
@@ -70,15 +66,8 @@ function processing(field: Field, place: FilterPlace): Feature {
   };
 }
 
-/** Those of the listener replace those of the Settings, all of them; the listener can turn them off. */
-function settingsOf(field: Field, options: HttpListenerOptions | undefined, { world }: OptionContext): Settings | undefined {
-  const own = options?.[`${field}Config`];
-  if (own?.case === field) return own.value as Settings;
-  return own?.case !== undefined && (own.value as BoolValue).value ? undefined : world.settings[field];
-}
-
 function hasServer(field: Field, context: OptionContext): boolean {
-  const ref = settingsOf(field, context.http, context)?.grpcService?.extProcServerRef;
+  const ref = processorSettings(field, context.http, context)?.grpcService?.extProcServerRef;
   return ref !== undefined && context.world.get("Upstream", ref) !== undefined;
 }
 

@@ -2,6 +2,7 @@
 import { authConfigs } from "./cases/auth-configs.ts";
 import { connectionManager } from "./cases/connection-manager.ts";
 import { destinations } from "./cases/destinations.ts";
+import { leading } from "./cases/leading.ts";
 import { listeners } from "./cases/listener.ts";
 import { routeOptions } from "./cases/route.ts";
 import { services } from "./cases/services.ts";
@@ -19,5 +20,6 @@ export const cases: readonly OptionCase[] = [
   ...services,
   ...tokens,
   ...authConfigs,
+  ...leading,
   ...withoutEffect,
 ];

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { withEnvoy } from "../conformance/xds/envoy.ts";
 import { authConfigs } from "./cases/auth-configs.ts";
+import { leading } from "./cases/leading.ts";
 import { services, unasked, uncounted } from "./cases/services.ts";
 import { tokens } from "./cases/tokens.ts";
 import { type Served, serve } from "./harness.ts";
@@ -11,7 +12,7 @@ const keys = services.filter(({ fact }) => fact.includes("API key"));
 const processing = services.filter(({ options }) => options.some((each) => each.includes("extProc")));
 // Of those that are refused, one of a kind is enough.
 const checks = authConfigs.filter(({ options }) => options.length > 0);
-const cases = [...tokens, ...checks, ...keys, ...processing, ...unasked, ...uncounted];
+const cases = [...tokens, ...leading, ...checks, ...keys, ...processing, ...unasked, ...uncounted];
 
 withEnvoy("through the embedded data plane", () => {
   let served: Served;

@@ -99,17 +99,21 @@ function tillDescriptors(): string {
   return Buffer.from(toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file }))).toString("base64");
 }
 
-/** A header more on requests (field 2 of what is asked, 1 of the answer) and on responses (3, 2). */
+/**
+ * A header more on requests (field 2 of what is asked, 1 of the answer) and on responses (3, 2). Who says `lead-me` in a request has `x-led`, and
+ * the route chosen anew.
+ */
 function processed(asked: Buffer): Buffer {
   const field = new BinaryReader(asked).tag()[0] - 1;
-  const name = field === 1 ? "x-processed-request" : "x-processed-response";
+  const leads = field === 1 && asked.includes("lead-me");
+  const name = leads ? "x-led" : field === 1 ? "x-processed-request" : "x-processed-response";
   const header = new BinaryWriter().tag(1, WireType.LengthDelimited).string(name).tag(3, WireType.LengthDelimited).string("yes").finish();
-  // HeadersResponse.response.header_mutation.set_headers[].header
-  const nested = [field, 1, 2, 1, 1];
-  return Buffer.from(
-    nested.reduceRight<Uint8Array>(
-      (inner, number) => new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(inner).finish(),
-      header,
-    ),
-  );
+  // HeaderMutation.set_headers[].header, in CommonResponse beside clear_route_cache
+  const mutation = within(header, 2, 1, 1);
+  const common = leads ? Buffer.concat([mutation, new BinaryWriter().tag(5, WireType.Varint).bool(true).finish()]) : mutation;
+  return Buffer.from(within(common, field, 1));
+}
+
+function within(inner: Uint8Array, ...fields: readonly number[]): Uint8Array {
+  return fields.reduceRight((bytes, field) => new BinaryWriter().tag(field, WireType.LengthDelimited).bytes(bytes).finish(), inner);
 }

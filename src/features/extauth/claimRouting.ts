@@ -1,15 +1,21 @@
-// Claims of a good token may become headers, and then a request is led to the route that they match; an early transformation may have the
-// route chosen anew, too. The checks of an AuthConfig stay those of the route that it had first: Envoy chooses the filters of a request once.
-// So whoever is led would be let past the API keys of the route it is led to.
+// Claims of a good token may become headers, and then a request is led to the route that they match; an early transformation, a processor and
+// the server of `customAuth` may have the route chosen anew, too. The checks of an AuthConfig stay those of the route that it had first: Envoy
+// chooses the filters of a request once. So whoever is led would be let past the API keys of the route it is led to.
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { Route } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import { FilterChainConfigPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
 import { JwtAuthenticationSchema } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import type { VirtualHostOptions } from "../../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
-import type { VirtualHostDraft } from "../../plugin/feature.ts";
+import type { OptionContext, VirtualHostDraft } from "../../plugin/feature.ts";
+import { asksOwnServer, asksServer, earlyProcessor, isProcessedEarly } from "../../plugin/leading.ts";
 import { earlyStage } from "../../plugin/scriptFilter.ts";
 import { checksOfHost, tokenFilters, tokenStages } from "../../plugin/tokenChecks.ts";
+
+export interface Leading {
+  readonly message: string;
+  readonly hint: string;
+}
 
 /**
  * What chooses among routes that do not all have the same checks of `filter`; undefined where all is well.
@@ -17,14 +23,53 @@ import { checksOfHost, tokenFilters, tokenStages } from "../../plugin/tokenCheck
  */
 export function leadsPast(
   filter: string,
-  { routes, typedPerFilterConfig }: VirtualHostDraft,
+  host: VirtualHostDraft,
   options: VirtualHostOptions,
   told: readonly string[],
-): string | undefined {
-  const all = (routes ?? []) as readonly Route[];
-  if (!all.some((route) => configsOf(route).some(([name]) => name === filter))) return undefined;
-  const early = [(typedPerFilterConfig ?? {}) as Configs, ...all.flatMap(levelsOf)].map(earlyStage);
-  if (early.includes("chooses anew")) return "an early transformation has the route chosen anew here (clearRouteCache)";
+  context: Pick<OptionContext, "world" | "http">,
+): Leading | undefined {
+  const all = (host.routes ?? []) as readonly Route[];
+  const isMixed = all.some((route) => configsOf(route).some(([name]) => name === filter));
+  const processor = earlyProcessor(context);
+  if (processor?.choosesAnew && processor.changesHost && (isMixed || options.extauth?.spec.case === "configRef"))
+    return {
+      message:
+        "extProcEarly may lead requests here that came for another virtual host, whose checks they have (mutationRules.allowAllRouting or allowExpression)",
+      hint: "write disableClearRouteCache: true in extProcEarly of the Settings or of the Gateway, or let it change no hosts",
+    };
+  if (!isMixed) return undefined;
+  const led = leader(filter, all, (host.typedPerFilterConfig ?? {}) as Configs, options, told, context);
+  return (
+    led && { message: `${led.what}, and not all routes have the same AuthConfig`, hint: led.cure ? `${led.cure}; or ${always}` : always }
+  );
+}
+
+const always = "name the AuthConfig on the virtual host, and on no route; say with rbac who may go where";
+
+function leader(
+  filter: string,
+  all: readonly Route[],
+  ofHost: Configs,
+  options: VirtualHostOptions,
+  told: readonly string[],
+  context: Pick<OptionContext, "world" | "http">,
+): { readonly what: string; readonly cure?: string } | undefined {
+  const early = [ofHost, ...all.flatMap(levelsOf)].map(earlyStage);
+  if (early.includes("chooses anew")) return { what: "an early transformation has the route chosen anew here (clearRouteCache)" };
+  const processor = earlyProcessor(context);
+  const isProcessed = processor !== undefined && all.some((route) => isProcessedEarly(ofHost, route.typedPerFilterConfig));
+  if (isProcessed && processor.choosesAnew)
+    return {
+      what: "extProcEarly may have the route chosen anew here",
+      cure: "write disableClearRouteCache: true in extProcEarly of the Settings or of the Gateway, or extProcEarly: {disabled: true} on the virtual host",
+    };
+  const server = context.http?.extauth ?? context.world.settings.extauth;
+  const isAsked = options.extauth?.spec.case === "customAuth" || all.flatMap(levelsOf).some(asksOwnServer);
+  if (isAsked && server?.clearRouteCache)
+    return {
+      what: "the server of extauth may have the route chosen anew here (clearRouteCache)",
+      cure: "leave clearRouteCache out of extauth of the Settings or of the Gateway",
+    };
   // Without these the route stays as it was chosen first.
   const leading = [...claimHeadersOfHost(options), ...all.flatMap((route) => claimHeadersOfRoute(route, isOfTokens))];
   if (leading.length === 0) return undefined;
@@ -35,8 +80,21 @@ export function leadsPast(
   );
   const matched = all.flatMap(({ match }) => match?.headers.map(({ name }) => name.toLowerCase()) ?? []);
   const header = matched.find((each) => claims.has(each));
-  if (header !== undefined) return `claims choose the route here, by the header ${header}`;
-  return early.includes("changes") ? "claims have the route chosen anew here, by what an early transformation has changed" : undefined;
+  if (header !== undefined) return { what: `claims choose the route here, by the header ${header}` };
+  const changer = early.includes("changes")
+    ? "an early transformation has changed"
+    : isProcessed
+      ? "extProcEarly may have changed"
+      : isAsked || asksServerOfHost(options, context) || all.flatMap(levelsOf).some(asksServer)
+        ? "an authorization server may have changed"
+        : undefined;
+  return changer === undefined ? undefined : { what: `claims have the route chosen anew here, by what ${changer}` };
+}
+
+/** Its own chain is not made yet. */
+function asksServerOfHost({ extauth }: VirtualHostOptions, { world }: Pick<OptionContext, "world">): boolean {
+  const spec = extauth?.spec.case === "configRef" ? world.get("AuthConfig", extauth.spec.value)?.spec : undefined;
+  return spec?.configs.some(({ authConfig }) => authConfig.case === "passThroughAuth") ?? false;
 }
 
 type Configs = Readonly<Record<string, Any>>;

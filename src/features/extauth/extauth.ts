@@ -20,6 +20,7 @@ import type {
 import type { VirtualHostOptions } from "../../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import { formatRef, type Ref } from "../../model/ref.ts";
 import type { Feature, FeatureContext, ListenerContext, OptionContext } from "../../plugin/feature.ts";
+import { authzFilter as filter } from "../../plugin/leading.ts";
 import type { RouteDraft } from "../../plugin/upstream-type.ts";
 import {
   type ChainInit,
@@ -34,8 +35,6 @@ import {
 } from "./authConfig.ts";
 import { leadsPast } from "./claimRouting.ts";
 import { withGuardedDestinations } from "./guardedDestinations.ts";
-
-const filter = "envoy.filters.http.ext_authz";
 
 type AuthzInit = MessageInitShape<typeof ExtAuthzSchema>;
 type PerRouteInit = MessageInitShape<typeof ExtAuthzPerRouteSchema>;
@@ -53,11 +52,8 @@ export const extauth: Feature = {
     return [dormantChain, { place: { stage: "authn" }, filter: { name: filter, configType: typed } }];
   },
   virtualHost(host, options, context) {
-    const leads = leadsPast(chainFilter, host, options, toldBy(options.extauth, context));
-    if (leads !== undefined)
-      context.refuse(leadingField(options), `${leads}, and not all routes have the same AuthConfig`, {
-        hint: "name the AuthConfig on the virtual host, and on no route; say with rbac who may go where",
-      });
+    const leads = leadsPast(chainFilter, host, options, toldBy(options.extauth, context), context);
+    if (leads !== undefined) context.refuse(leadingField(options), leads.message, { hint: leads.hint });
     const own = said(options.extauth, 0, context);
     // A virtual host that does not ask for it is open: the filter is there for others.
     return withSaid(host, own ?? off, false, context);

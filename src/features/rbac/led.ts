@@ -1,5 +1,5 @@
 // Claims of a good token may become headers, and then a request is led to the route that they match; so is one whose headers were taken away.
-// Early transformations and authorization servers may have the route chosen anew, too. Its checks were those of the route that it had first, by
+// Early transformations, processors and authorization servers may have the route chosen anew, too. Its checks were those of the route that it had first, by
 // what the client sent: Envoy chooses the filters of a request once. Access rules are asked afterwards, and of the route that it has then. So
 // where one of these chooses among routes that ask for tokens of several kinds, access rules ask for a good token of the route's own.
 import { create, fromBinary } from "@bufbuild/protobuf";
@@ -14,7 +14,8 @@ import {
   type JwtRequirement,
 } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import { RBACPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
-import type { VirtualHostDraft } from "../../plugin/feature.ts";
+import type { OptionContext, VirtualHostDraft } from "../../plugin/feature.ts";
+import { asksServer, earlyProcessor, isProcessedEarly } from "../../plugin/leading.ts";
 import { earlyStage } from "../../plugin/scriptFilter.ts";
 import { type TokenStage, tokenFilters, tokenStages } from "../../plugin/tokenChecks.ts";
 import { allOf, anyOf, marked, type PrincipalInit } from "./policies.ts";
@@ -30,23 +31,27 @@ interface Check {
 type Checks = Readonly<Partial<Record<TokenStage, Check>>>;
 type Configs = Readonly<Record<string, Any>>;
 
-/**
- * @param filter the name of that which access rules are for
- * @param isRerouted whether the route of any request may be chosen anew
- */
-export function guarded(host: VirtualHostDraft, filter: string, isRerouted: boolean): VirtualHostDraft {
+/** @param filter the name of that which access rules are for */
+export function guarded(host: VirtualHostDraft, filter: string, context: Pick<OptionContext, "world" | "http">): VirtualHostDraft {
   const routes = (host.routes ?? []) as readonly Route[];
   const ofHost = (host.typedPerFilterConfig ?? {}) as Configs;
-  if (![ofHost, ...routes.map((route) => route.typedPerFilterConfig)].some(hasTokens)) return host;
+  const ofRoutes = routes.map((route) => route.typedPerFilterConfig);
+  if (![ofHost, ...ofRoutes].some(hasTokens)) return host;
   const read = reader();
-  const checks = routes.map((route) => checksOf(route.typedPerFilterConfig, ofHost, read));
-  const early = [ofHost, ...routes.map((route) => route.typedPerFilterConfig)].map(earlyStage);
-  const isAny = isRerouted || early.includes("chooses anew");
+  const checks = ofRoutes.map((each) => checksOf(each, ofHost, read));
+  const early = [ofHost, ...ofRoutes].map(earlyStage);
+  const processor = earlyProcessor(context);
+  const isProcessed = processor !== undefined && ofRoutes.some((each) => isProcessedEarly(ofHost, each));
+  const server = context.http?.extauth ?? context.world.settings.extauth;
+  const isFromElsewhere = processor?.choosesAnew === true && processor.changesHost;
+  const isAny =
+    isFromElsewhere || (isProcessed && processor.choosesAnew) || (server?.clearRouteCache ?? false) || early.includes("chooses anew");
   const leading = isAny ? checks : checks.filter((each) => headersOf(each).length > 0);
   const headers = new Set(leading.flatMap(headersOf));
   const isMatched = routes.some(({ match }) => match?.headers.some(({ name }) => headers.has(name.toLowerCase())));
-  if (!isAny && !isMatched && !(leading.length > 0 && early.includes("changes"))) return host;
-  const kinds = distinct(leading);
+  const isChanged = () => isProcessed || early.includes("changes") || [ofHost, ...ofRoutes].some(asksServer);
+  if (!isAny && !isMatched && !(leading.length > 0 && isChanged())) return host;
+  const kinds = [...distinct(leading), ...(isFromElsewhere ? [unchecked] : [])];
   return {
     ...host,
     routes: routes.map((route, i) => {
@@ -57,6 +62,9 @@ export function guarded(host: VirtualHostDraft, filter: string, isRerouted: bool
     }),
   };
 }
+
+/** As a route of another virtual host may be. */
+const unchecked: Checks = {};
 
 function hasTokens(configs: Configs): boolean {
   return tokenStages.some((stage) => configs[tokenFilters[stage]] !== undefined);

@@ -33,9 +33,7 @@ export const rbac: Feature = {
   httpFilters: () => empty,
   virtualHost(host, options, context) {
     const config = options.rbac ? perRoute(options.rbac, checksOfHost(options), context) : required(context);
-    const server = context.http?.extauth ?? context.world.settings.extauth;
-    const isRerouted = server?.clearRouteCache ?? false;
-    return guarded(config ? withFilterConfig(host, filter, RBACPerRouteSchema, config) : host, filter, isRerouted);
+    return guarded(config ? withFilterConfig(host, filter, RBACPerRouteSchema, config) : host, filter, context);
   },
   route(route, options, inherited, context) {
     // Nearly all routes say nothing of it.
