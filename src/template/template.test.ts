@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { plainTransformation as plain } from "../lib/testing/transformations.ts";
 import { TemplateFault } from "./ast.ts";
 import { bytesOf, dumpJson, isUtf8, parseJson, textOfBytes } from "./json.ts";
 import { formatFloat } from "./numbers.ts";
@@ -199,17 +200,6 @@ test("bytes are valid UTF-8 or not", () => {
     { numRuns: 2_000 },
   );
 });
-
-const plain: Transformation = {
-  extractors: [],
-  headers: [],
-  append: [],
-  remove: [],
-  body: { kind: "keep" },
-  parsesBody: true,
-  ignoresBadBody: false,
-  advanced: false,
-};
 
 test("a fault names the part of the plan that it is in", () => {
   const fieldOf = (change: Partial<Transformation>) => {

@@ -3,22 +3,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RawUpstream, rawRequest, rawUpstream } from "../../src/dataplane/testing/raw.ts";
 import { type RouteInit, staticCluster } from "../../src/dataplane/testing/resources.ts";
+import { plainTransformation as plain } from "../../src/lib/testing/transformations.ts";
 import { dormantScripts, type TransformationStage, withoutStage, withStage } from "../../src/plugin/scriptFilter.ts";
 import type { Change, Entry, StagePlan, Transformation } from "../../src/template/transformation.ts";
 import { differencesOf, directRoute, everythingFrom, hasNoEnvoy, type ListedFilter, managerWith, toRoute } from "./filters.ts";
 import { type Planes, startPlanes } from "./planes.ts";
 import { answeredWith, request } from "./requests.ts";
 
-const plain: Transformation = {
-  extractors: [],
-  headers: [],
-  append: [],
-  remove: [],
-  body: { kind: "keep" },
-  parsesBody: true,
-  ignoresBadBody: false,
-  advanced: false,
-};
 const passing: Transformation = { ...plain, body: { kind: "passthrough" } };
 const bodyOf = (template: string): Change => ({ ...plain, body: { kind: "template", template } });
 const one = (entry: Entry): StagePlan => ({ entries: [entry] });

@@ -3,24 +3,15 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { plainTransformation as plain } from "../../src/lib/testing/transformations.ts";
 import { luaRuntime } from "../../src/template/lua/runtime.ts";
 import { stageProgram } from "../../src/template/program.ts";
-import type { Change, StagePlan, Transformation } from "../../src/template/transformation.ts";
+import type { Change, StagePlan } from "../../src/template/transformation.ts";
 import { findEnvoy, type RunningEnvoy, startEnvoy } from "../servers/envoy.ts";
 import { freePorts } from "../servers/ports.ts";
 
 const here = test.skipIf(findEnvoy() === undefined);
 
-const plain: Transformation = {
-  extractors: [],
-  headers: [],
-  append: [],
-  remove: [],
-  body: { kind: "keep" },
-  parsesBody: true,
-  ignoresBadBody: false,
-  advanced: false,
-};
 const bodyOf = (template: string): Change => ({ ...plain, body: { kind: "template", template } });
 const plans: Readonly<Record<string, StagePlan>> = {
   "/request": {

@@ -1,5 +1,6 @@
 // The template language, case by case: what closures make of it, and Lua in a real Envoy makes the same.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { plainTransformation as plain } from "../../src/lib/testing/transformations.ts";
 import { bytesOf } from "../../src/template/json.ts";
 import { changeProgram } from "../../src/template/program.ts";
 import type { Transformation } from "../../src/template/transformation.ts";
@@ -28,17 +29,6 @@ const body = JSON.stringify({
   yes: true,
   quote: 'say "hi"\n',
 }).replace('"big":1', '"big":12345678901234567890');
-
-const plain: Transformation = {
-  extractors: [],
-  headers: [],
-  append: [],
-  remove: [],
-  body: { kind: "keep" },
-  parsesBody: true,
-  ignoresBadBody: false,
-  advanced: false,
-};
 
 function sampleOf(template: string, more: Partial<Transformation> = {}, other: Partial<Sample> = {}): Sample {
   const change = changeProgram({ ...plain, body: { kind: "template", template }, ...more }, other.requestHeaders ? "response" : "request");
