@@ -171,6 +171,11 @@ export class ControlPlane implements AsyncDisposable {
     return this.#ready.promise;
   }
 
+  /** Resolves when all that it was told until now is in {@link current}. */
+  async caughtUp(): Promise<void> {
+    while (this.#isScheduled) await nextTurn();
+  }
+
   /** What the configuration comes to right now. Computed when asked. */
   get current(): Translation & Provenance {
     return viewOf(this.#flow, this.#sources, () => this.#fileProblems.all);

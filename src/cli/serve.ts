@@ -26,6 +26,7 @@ import { type Narrator, narrator as newNarrator } from "./narrator.ts";
 import { addressOf, readNamed, readToken } from "./option-values.ts";
 import { loadPlugins } from "./plugins.ts";
 import { type StopSignal, stopSignal } from "./stop-signal.ts";
+import { isUnbound, unboundPlaces } from "./unbound.ts";
 
 export interface ServeOptions {
   readonly proxy: "embedded" | "envoy" | "none";
@@ -157,6 +158,8 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
   await Promise.race([served, stop.first]);
   if (!stop.isAsked) {
     state.isRead = true;
+    // What could not be bound has just been reported.
+    await plane.caughtUp();
     const { findings, resources } = plane.current;
     const isEmpty = path !== undefined && holdsNothing(path, source, resources.values(), findings);
     // Files may come into a folder; a file of something else is a mistake in the command line.
@@ -169,7 +172,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
     const gateways = openGateways();
     if (failures().length > 0 && gateways.length === 0)
       throw new CommandError(
-        `the gateway cannot listen on ${failures().join("; ")}`,
+        `the gateway cannot listen on ${failures().join("; ")}${unboundPlaces(findings)}`,
         exitCodes.usage,
         "end what listens there (another headworks, the demo?), or write another bindPort into the Gateway",
       );
@@ -204,8 +207,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
     plane.onBatch((report) => {
       if (report.isFirst) return;
       narrator.batch(report);
-      const isOfPort = ({ problem }: Finding) => problem.reason === "ListenerNotBound";
-      if (report.touchesListeners || report.resolved.some(isOfPort) || report.appeared.some(isOfPort))
+      if (report.touchesListeners || report.resolved.some(isUnbound) || report.appeared.some(isUnbound))
         tellMoves().catch((fault: unknown) => log.error({ error: String(fault) }, "where requests are taken could not be told"));
     });
   }

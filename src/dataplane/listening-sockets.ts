@@ -140,7 +140,6 @@ export class ListeningSockets {
       const message = `listener ${entry?.compiled.name}: cannot listen on ${labelOf(socket.address)}: ${socket.error?.code ?? socket.error?.message}`;
       const meanwhile = this.#meanwhile.get(key);
       const stays = meanwhile === undefined ? "" : `; requests are taken on ${labelOf(meanwhile.address)} as before until then`;
-      if (isNew) log("warn", `${message}${stays}`);
       const hint = `${bindHint(socket.error?.code)}${stays}`;
       const path = socket.error?.code === "EADDRNOTAVAIL" ? "bindAddress" : "bindPort";
       problems.set(

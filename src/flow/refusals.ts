@@ -97,8 +97,15 @@ export function refusalProblem(key: ResourceKey, { mayBe, message }: Refused): P
       hint: "the list of clients shows which one; is it of another version?",
     });
   return problem("error", key, "RefusedByEnvoy", `Envoy refused what this was translated to: ${message}`, {
+    ...addressPath(key, message),
     hint: message.includes("cannot bind")
       ? "choose another port, or free this one: headworks proxy then takes it by itself, an Envoy when it or we start again"
       : "this version is not sent again; correct the resource",
   });
+}
+
+/** The field that says where a Gateway listens, where that is what was refused. */
+function addressPath(key: ResourceKey, message: string): { readonly path?: string } {
+  if (!key.startsWith("Gateway ") || !message.includes("cannot bind")) return {};
+  return { path: message.includes("Cannot assign requested address") ? "bindAddress" : "bindPort" };
 }

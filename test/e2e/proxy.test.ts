@@ -318,7 +318,8 @@ test("a port that is taken is said, to the control plane too, and bound when it 
   await using plane = await again();
   await using proxy = await proxyOn(xds, "--workers", "2");
   expect(proxy.running.stderr()).toContain(`ready  no listener yet: cannot bind '127.0.0.1:${taken.port}': Address already in use`);
-  await plane.said(/gateway\.yaml:\d+:\d+ {2}HW4001 .*cannot bind '127\.0\.0\.1:\d+': Address already in use/);
+  // Where its bindPort is written.
+  await plane.said(/gateway\.yaml:10:3 {2}HW4001 .*cannot bind '127\.0\.0\.1:\d+': Address already in use/);
   await until("it is not ready", async () => /\[-\] all ports bound not yet/.test(await proxy.admin("/readyz?verbose")));
   expect(await proxy.admin("/metrics")).toMatch(/^headworks_ready 0$/m);
   await taken[Symbol.asyncDispose]();

@@ -185,7 +185,11 @@ describe("run", () => {
     await using first = await gateway();
     const second = await headworks(["run", first.folder, "--admin", "none"]);
     expect(second.code).toBe(2);
-    expect(second.stderr).toMatch(/error: the gateway cannot listen on 127\.0\.0\.1:\d+: something else listens there already/);
+    expect(second.stderr).toMatch(
+      /^error: the gateway cannot listen on 127\.0\.0\.1:\d+: something else listens there already \(\S+:\d+:\d+\)$/m,
+    );
+    // Once: the error, and its cure.
+    expect(second.stderr.trim().split("\n")).toHaveLength(2);
     expect(second.stderr).toContain("write another bindPort into the Gateway");
     const third = await headworks(["run", first.folder, "--admin", first.admin.replace("http://", "")]);
     expect(third.code).toBe(2);
@@ -202,7 +206,9 @@ describe("run", () => {
       config.write("vs.yaml", virtualService("a", "nobody"));
       const run = await headworks(["run", config.path, "--admin", "none", "--proxy", "envoy"]);
       expect(run.code).toBe(2);
-      expect(run.stderr).toContain(`error: the gateway cannot listen on 127.0.0.1:${taken.port}: Address already in use`);
+      expect(run.stderr).toContain(
+        `error: the gateway cannot listen on 127.0.0.1:${taken.port}: Address already in use (${config.path}/gateway.yaml:10:3)`,
+      );
 
       config.write("gateway.yaml", [at(taken.port), at(config.port)]);
       await using running = await runFolder(config, "--proxy", "envoy");
