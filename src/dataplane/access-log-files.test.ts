@@ -21,7 +21,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 test("a file that was moved away is left alone, and lines go to a new one", async () => {
   const path = join(folder, "log");
-  const logs = new AccessLogFiles((message) => expect.fail(message), soon);
+  const logs = new AccessLogFiles((path, failure) => expect.fail(`${path}: ${failure}`), soon);
   logs.write(path, "one\n");
   await until(() => textOf(path) === "one\n");
   renameSync(path, `${path}.1`);
@@ -38,8 +38,8 @@ test("a file that was moved away is left alone, and lines go to a new one", asyn
 
 test("a file that cannot be written is tried again, and it is said once", async () => {
   const path = join(folder, "later", "log");
-  const said: string[] = [];
-  const logs = new AccessLogFiles((message) => said.push(message), soon);
+  const said: unknown[] = [];
+  const logs = new AccessLogFiles((...file) => said.push(file), soon);
   logs.write(path, "lost\n");
   await until(() => said.length > 0);
   logs.write(path, "lost, too\n");
@@ -50,12 +50,39 @@ test("a file that cannot be written is tried again, and it is said once", async 
     return textOf(path).endsWith("kept\n");
   });
   await logs.close();
-  expect(said).toEqual([expect.stringContaining(`access log ${path}: ENOENT`)]);
+  expect(said).toEqual([
+    [path, expect.stringContaining("ENOENT")],
+    [path, undefined],
+  ]);
+});
+
+test("that a file cannot be opened is known before the first line, and that it can be again without one", async () => {
+  const path = join(folder, "later", "log");
+  const said: unknown[] = [];
+  const logs = new AccessLogFiles((...file) => said.push(file), soon);
+  logs.follow(new Set([path]));
+  await until(() => said.length === 1);
+  mkdirSync(join(folder, "later"));
+  await until(() => said.length === 2);
+  expect(existsSync(path)).toBe(true);
+  // What is not asked for is not tried; what is asked for again is told again.
+  rmSync(join(folder, "later"), { recursive: true });
+  logs.follow(new Set());
+  logs.write(path, "nobody cares\n");
+  await logs.close();
+  const again = new AccessLogFiles((...file) => said.push(file), soon);
+  again.follow(new Set([path]));
+  await until(() => said.length >= 3);
+  again.follow(new Set());
+  again.follow(new Set([path]));
+  await until(() => said.length >= 4);
+  expect(said.at(-1)).toEqual([path, expect.stringContaining("ENOENT")]);
+  await again.close();
 });
 
 test("a file that nobody writes to is closed", async () => {
   const path = join(folder, "log");
-  const logs = new AccessLogFiles((message) => expect.fail(message), { ...soon, idleMs: 500 });
+  const logs = new AccessLogFiles((path, failure) => expect.fail(`${path}: ${failure}`), { ...soon, idleMs: 500 });
   const isOpen = () =>
     readdirSync("/proc/self/fd").some((each) => {
       try {

@@ -1,6 +1,6 @@
 // Where access logs go: the standard streams and files. Lines are gathered and written together: a write for each line would cost more than the
 // line. Text is that of the wire, a character for each byte, and leaves as those bytes. A file that was moved or removed is opened anew, as who rotates
-// logs expects; one that cannot be written is tried again; one that nobody writes to is closed.
+// logs expects; one that cannot be written is tried again, whether there are lines or not; one that nobody writes to is closed.
 
 import { createWriteStream, fstatSync, stat, type WriteStream } from "node:fs";
 
@@ -23,29 +23,47 @@ export interface AccessLogTimes {
 const usual: AccessLogTimes = { retryMs: 1_000, checkMs: 1_000, idleMs: 60_000 };
 
 interface Output {
+  open(): void;
+  /** One that cannot be opened is not tried again before there is something to write. */
+  giveUp(): void;
   write(text: string): void;
   /** All of it is written. */
   close(): Promise<void>;
 }
 
+/** Called when a file cannot be written, and without a reason when it can be again. */
+export type OnLogFile = (path: string, failure: string | undefined) => void;
+
 export class AccessLogFiles {
   readonly #outputs = new Map<string, GatheredLines>();
-  readonly #onError: (message: string) => void;
+  readonly #onFile: OnLogFile;
   readonly #times: AccessLogTimes;
+  #followed: ReadonlySet<string> = new Set();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(onError: (message: string) => void, times = usual) {
-    this.#onError = onError;
+  constructor(onFile: OnLogFile, times = usual) {
+    this.#onFile = onFile;
     this.#times = times;
   }
 
+  /** Opens those that are not open yet, as Envoy does when it gets a listener: what is wrong with one is known before the first request. */
+  follow(paths: ReadonlySet<string>): void {
+    const before = this.#followed;
+    this.#followed = paths;
+    for (const path of before) if (!paths.has(path)) this.#outputs.get(path)?.output.giveUp();
+    for (const path of paths) if (!before.has(path)) this.#linesOf(path).output.open();
+  }
+
   write(path: string, line: string): void {
-    let lines = this.#outputs.get(path);
-    if (lines === undefined) {
-      lines = new GatheredLines(this.#outputOf(path));
-      this.#outputs.set(path, lines);
-    }
-    if (!lines.add(line)) this.#timer ??= setTimeout(this.#flushAll, flushMs).unref();
+    if (!this.#linesOf(path).add(line)) this.#timer ??= setTimeout(this.#flushAll, flushMs).unref();
+  }
+
+  #linesOf(path: string): GatheredLines {
+    const known = this.#outputs.get(path);
+    if (known !== undefined) return known;
+    const lines = new GatheredLines(this.#outputOf(path));
+    this.#outputs.set(path, lines);
+    return lines;
   }
 
   readonly #flushAll = (): void => {
@@ -56,7 +74,7 @@ export class AccessLogFiles {
   #outputOf(path: string): Output {
     if (path === "/dev/stdout") return new StreamOutput(process.stdout);
     if (path === "/dev/stderr") return new StreamOutput(process.stderr);
-    return new FileOutput(path, this.#times, this.#onError);
+    return new FileOutput(path, this.#times, (failure) => this.#onFile(path, failure));
   }
 
   /** All that was written is on the disk. */
@@ -99,6 +117,9 @@ class StreamOutput implements Output {
     this.#stream = stream;
   }
 
+  open(): void {}
+  giveUp(): void {}
+
   write(text: string): void {
     if (this.#stream.writableLength < mostUnwritten) this.#stream.write(Buffer.from(text, "latin1"));
   }
@@ -109,8 +130,9 @@ class StreamOutput implements Output {
 class FileOutput implements Output {
   readonly #path: string;
   readonly #times: AccessLogTimes;
-  readonly #onError: (message: string) => void;
+  readonly #onState: (failure: string | undefined) => void;
   readonly #idle: NodeJS.Timeout;
+  #retry: NodeJS.Timeout | undefined;
   #stream: WriteStream | undefined;
   /** Of the open file; undefined while it is being opened. */
   #file: { readonly dev: number; readonly ino: number } | undefined;
@@ -119,14 +141,27 @@ class FileOutput implements Output {
   #isChecking = false;
   #checkedAt = 0;
   #failedAt = Number.NEGATIVE_INFINITY;
-  #isFailing = false;
+  /** Until the very thing succeeds that failed: a full disk opens files. */
+  #failing: "open" | "write" | undefined;
+  #isGivenUp = false;
   readonly #ending = new Set<Promise<void>>();
 
-  constructor(path: string, times: AccessLogTimes, onError: (message: string) => void) {
+  constructor(path: string, times: AccessLogTimes, onState: (failure: string | undefined) => void) {
     this.#path = path;
     this.#times = times;
-    this.#onError = onError;
+    this.#onState = onState;
     this.#idle = setTimeout(() => this.#end(), times.idleMs).unref();
+  }
+
+  open(): void {
+    this.#isGivenUp = false;
+    this.#stream ??= this.#opened();
+  }
+
+  giveUp(): void {
+    this.#isGivenUp = true;
+    this.#failing = undefined;
+    clearTimeout(this.#retry);
   }
 
   write(text: string): void {
@@ -154,24 +189,40 @@ class FileOutput implements Output {
     const text = this.#waiting;
     if (text === "") return;
     this.#waiting = "";
-    this.#stream ??= this.#open();
-    this.#stream.write(Buffer.from(text, "latin1"));
+    this.#stream ??= this.#opened();
+    this.#stream.write(Buffer.from(text, "latin1"), (error) => {
+      if (!error) this.#succeeded("write");
+    });
   }
 
-  #open(): WriteStream {
+  #opened(): WriteStream {
     const stream = createWriteStream(this.#path, { flags: "a" });
     stream.on("open", (descriptor) => {
-      this.#isFailing = false;
+      this.#succeeded("open");
       this.#checkedAt = performance.now();
       if (this.#stream === stream) this.#file = fstatSync(descriptor);
     });
     stream.on("error", (error) => {
       if (this.#stream === stream) this.#forget();
-      this.#failedAt = performance.now();
-      if (!this.#isFailing) this.#onError(`access log ${this.#path}: ${error.message}; it is tried again, and lines are lost until then`);
-      this.#isFailing = true;
+      this.#failed(error);
     });
     return stream;
+  }
+
+  #failed(error: NodeJS.ErrnoException): void {
+    this.#failedAt = performance.now();
+    const isNew = this.#failing === undefined;
+    this.#failing = error.syscall === "open" ? "open" : "write";
+    if (isNew) this.#onState(error.message);
+    clearTimeout(this.#retry);
+    if (!this.#isGivenUp) this.#retry = setTimeout(() => this.open(), this.#times.retryMs).unref();
+  }
+
+  /** What is written has been opened. */
+  #succeeded(what: "open" | "write"): void {
+    if (this.#failing === undefined || (what === "open" && this.#failing === "write")) return;
+    this.#failing = undefined;
+    this.#onState(undefined);
   }
 
   #forget(): void {
@@ -193,6 +244,7 @@ class FileOutput implements Output {
 
   async close(): Promise<void> {
     clearTimeout(this.#idle);
+    this.giveUp();
     this.#writeWaiting();
     this.#end();
     await Promise.all(this.#ending);

@@ -15,7 +15,7 @@ import type { SecretSource } from "./compile/secret-source.ts";
 import { type CompilationListener, CompiledResources } from "./compiled-resources.ts";
 import type { Tables } from "./exchange/tables.ts";
 import { type ListenerInfo, ListeningSockets } from "./listening-sockets.ts";
-import { ProblemBook } from "./problems.ts";
+import { ownersOfListener, ProblemBook } from "./problems.ts";
 import { SdsSecrets } from "./sds/sds-secrets.ts";
 import { compileSecret, type PublishedSecret } from "./secrets.ts";
 import type { Listen } from "./socket.ts";
@@ -82,8 +82,13 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
   readonly #runtimes = new Map<string, ClusterRuntime>();
   /** By the name that endpoints come under. */
   readonly #clustersOfService = new Map<string, Set<string>>();
-  readonly #logs = new AccessLogFiles((message) => this.#log("warn", message));
-  readonly telemetry = new Telemetry((name) => this.cluster(name));
+  readonly #logs = new AccessLogFiles((path, failure) => this.#onLogFile(path, failure));
+  /** By path, why. */
+  readonly #failedLogs = new Map<string, string>();
+  readonly telemetry = new Telemetry(
+    (name) => this.cluster(name),
+    (level, message) => this.#log(level, message),
+  );
   readonly #sockets: ListeningSockets;
   readonly #startedAt = Date.now();
   #isDraining = false;
@@ -112,6 +117,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     if (touched.isListener || touched.clusters.size > 0) this.#followSecrets();
     this.#applyClusters(touched);
     if (touched.isListener) this.#sockets.apply([...this.#listeners.entries()]);
+    if (touched.isListener) this.#followLogs();
     if (before !== this.#problems.count || changes.upserts.length > 0) this.#tellProblems();
   }
 
@@ -189,6 +195,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
     this.#followSecrets();
     this.#problems.clear();
     this.#sockets.apply([]);
+    this.#followLogs();
     this.#applyClusters({ clusters, endpoints: new Set(), isListener: false });
     this.#options.onProblems?.([]);
   }
@@ -289,6 +296,34 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
       this.#problems.set(key, problemsOn([...owners], "SecretNotReceived", failure));
     }
     this.#tellProblems();
+  }
+
+  // — access logs —
+
+  #followLogs(): void {
+    const paths = new Set([...this.#listeners.entries()].flatMap(({ compiled }) => compiled.logPaths));
+    for (const path of this.#failedLogs.keys()) if (!paths.has(path)) this.#failedLogs.delete(path);
+    this.#logs.follow(paths);
+    this.#noteLogs();
+  }
+
+  #onLogFile(path: string, failure: string | undefined): void {
+    if (failure === undefined) this.#failedLogs.delete(path);
+    else this.#failedLogs.set(path, failure);
+    this.#noteLogs();
+    this.#tellProblems();
+  }
+
+  /** Each is told to those who write it now. */
+  #noteLogs(): void {
+    const listeners = [...this.#listeners.entries()];
+    const problems = [...this.#failedLogs].flatMap(([path, failure]) => {
+      const writers = listeners.filter(({ compiled }) => compiled.logPaths.includes(path));
+      const owners = new Set(writers.flatMap(({ resource }) => ownersOfListener(resource)));
+      const message = `access log ${path}: ${failure}; its lines are lost`;
+      return [...owners].map((owner) => problem("warning", owner, "AccessLogNotWritten", message));
+    });
+    this.#problems.set("access logs", problems);
   }
 
   // — what requests ask —

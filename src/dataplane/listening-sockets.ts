@@ -3,12 +3,11 @@
 // A Gateway that moves to another address is served at the one before until the new one is bound, which may be never: somebody else
 // may have it. What is served there is the newest, not what was there before.
 
-import type { EnvoyResource } from "../model/envoy-resource.ts";
 import { problem } from "../model/problem.ts";
 import type { ResourceKey } from "../model/ref.ts";
 import { addressKey, type CompiledListener, type ListenAddress } from "./compile/listener.ts";
 import type { Entry } from "./compiled-resources.ts";
-import type { ProblemBook } from "./problems.ts";
+import { ownersOfListener, type ProblemBook } from "./problems.ts";
 import { ListeningSocket, type SocketEnvironment } from "./socket.ts";
 import { AllTcpStats } from "./tcp/tcp-stats.ts";
 
@@ -144,7 +143,7 @@ export class ListeningSockets {
       const path = socket.error?.code === "EADDRNOTAVAIL" ? "bindAddress" : "bindPort";
       problems.set(
         problemKey,
-        ownersOf(entry?.resource).map((owner) =>
+        ownersOfListener(entry?.resource).map((owner) =>
           problem("error", owner, "ListenerNotBound", message, { hint, ...(owner?.startsWith("Gateway ") && { path }) }),
         ),
       );
@@ -229,14 +228,6 @@ export class ListeningSockets {
 function httpPrefix({ chains }: ListeningSocket): string | undefined {
   for (const chain of [...(chains?.matched ?? []), chains?.fallback]) if (chain?.serves.kind === "http") return chain.serves.hcm.statPrefix;
   return chains === undefined ? "" : undefined;
-}
-
-/** An address is the Gateway's, whoever else has a part in the listener. */
-function ownersOf(resource: EnvoyResource | undefined): readonly (ResourceKey | undefined)[] {
-  const owners = resource?.owners ?? [];
-  const gateways = owners.filter((owner) => owner.startsWith("Gateway "));
-  if (gateways.length > 0) return gateways;
-  return owners.length > 0 ? owners : [undefined];
 }
 
 function labelOf(address: ListenAddress): string {

@@ -44,6 +44,14 @@ export class ProblemBook {
   }
 }
 
+/** The address of a listener and its logs are the Gateway's, whoever else has a part in the listener. */
+export function ownersOfListener(resource: EnvoyResource | undefined): readonly (ResourceKey | undefined)[] {
+  const owners = resource?.owners ?? [];
+  const gateways = owners.filter((owner) => owner.startsWith("Gateway "));
+  if (gateways.length > 0) return gateways;
+  return owners.length > 0 ? owners : [undefined];
+}
+
 function problemsOf(resource: EnvoyResource, findings: readonly Finding[]): Problem[] {
   const problems: Problem[] = [];
   for (const finding of findings) {

@@ -20,6 +20,8 @@ export function fieldsMeant(found: Problem, known: Known): readonly FieldPlace[]
       return own(...hostsNamed(found.message, known.get(resource)));
     case "ListenerNotBound":
       return own("bindPort");
+    case "AccessLogNotWritten":
+      return own(...logPaths(found.message, known.get(resource)));
     case "TlsInvalid":
       return own("ssl", "hybridGateway", "tcpGateway");
     case "TlsSecretInvalid":
@@ -35,6 +37,15 @@ function hostsNamed(message: string, resource: Resource | undefined): string[] {
   const type = resource?.kind === "Upstream" ? (resource as Resource<"Upstream">).spec?.upstreamType : undefined;
   const hosts = type?.case === "static" ? type.value.hosts : [];
   return hosts.flatMap(({ addr }, i) => (addr !== "" && message.includes(addr) ? [`static.hosts[${i}].addr`] : []));
+}
+
+function logPaths(message: string, resource: Resource | undefined): string[] {
+  const options = resource?.kind === "Gateway" ? (resource as Resource<"Gateway">).spec?.options : undefined;
+  return (["accessLoggingService", "listenerAccessLoggingService"] as const).flatMap((service) =>
+    (options?.[service]?.accessLog ?? []).flatMap(({ OutputDestination: { case: kind, value } }, i) =>
+      kind === "fileSink" && message.includes(` ${value.path}:`) ? [`options.${service}.accessLog[${i}].fileSink.path`] : [],
+    ),
+  );
 }
 
 /** Of a Secret of Kubernetes, then of our own form. */

@@ -1,5 +1,6 @@
 // What a person is told while `run` runs: what went, what is mended, and where requests are taken.
 import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { freePorts } from "../servers/ports.ts";
@@ -59,6 +60,26 @@ test("a Gateway that the embedded data plane cannot serve is not called ready", 
   await using running = await run(config);
   await running.said(/HW5002/);
   expect(running.stderr()).toContain(`ready  http://127.0.0.1:${config.port} (embedded`);
+});
+
+test("an access log that cannot be opened is a finding where its path is written, until it can be", async () => {
+  await using one = await backend("one");
+  using config = await folder();
+  config.write("upstreams.yaml", upstream("one", one.port));
+  config.write("a.yaml", virtualService("a", "one"));
+  const log = join(config.path, "logs", "access.log");
+  const options = { accessLoggingService: { accessLog: [{ fileSink: { path: log } }] } };
+  const spec = { bindAddress: "127.0.0.1", bindPort: config.port, httpGateway: {}, options };
+  config.write("gateway.yaml", object("Gateway", "gateway-proxy", spec));
+  const line = JSON.stringify(object("Gateway", "gateway-proxy", spec), undefined, 1)
+    .slice(0, -1)
+    .split('"path"')[0]
+    ?.split("\n").length;
+  await using running = await run(config);
+  await running.said(new RegExp(`gateway\\.yaml:${line}:\\d+ {2}HW5008 access log ${log}: ENOENT`));
+  expect(running.stderr().match(/ENOENT/g)).toHaveLength(1);
+  mkdirSync(join(config.path, "logs"));
+  await running.said(/HW5008 is resolved/);
 });
 
 test("a signal ends a start that waits for something", async () => {

@@ -3,7 +3,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { ListenerSchema } from "../../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { unhandledFields } from "../fields.ts";
-import { compileFilterChains, type FilterChains, isProxyProtocol, isTlsInspector } from "./filter-chains.ts";
+import type { AccessLogger } from "./access-log.ts";
+import { type CompiledChain, compileFilterChains, type FilterChains, isProxyProtocol, isTlsInspector } from "./filter-chains.ts";
 import { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
 import type { SecretSource } from "./secret-source.ts";
@@ -16,6 +17,8 @@ export interface CompiledListener {
   readonly chains: FilterChains | undefined;
   /** The secrets that it needs and that come from servers of the user's own. */
   readonly secretSources: readonly SecretSource[];
+  /** Where its access logs are written: files and standard streams. */
+  readonly logPaths: readonly string[];
   readonly findings: Findings["all"];
 }
 
@@ -58,12 +61,31 @@ export function compileListener(bytes: Uint8Array, previous: CompiledListener | 
     backlog: listener.tcpBacklogSize,
     chains,
     secretSources: secretSourcesOf(chains),
+    logPaths: logPathsOf(chains),
     findings: findings.all,
   };
 }
 
 function secretSourcesOf(chains: FilterChains | undefined): SecretSource[] {
-  return [...(chains?.matched ?? []), chains?.fallback].flatMap((chain) =>
-    chain?.tls === undefined || chain.tls === "unusable" ? [] : chain.tls.secretSources,
-  );
+  return allOf(chains).flatMap(({ tls }) => (tls === undefined || tls === "unusable" ? [] : tls.secretSources));
+}
+
+function logPathsOf(chains: FilterChains | undefined): string[] {
+  const loggers = [...(chains?.accessLogs ?? []), ...allOf(chains).flatMap(loggersOf)];
+  return [...new Set(loggers.flatMap((logger) => (logger.kind === "text" ? [logger.path] : [])))];
+}
+
+function loggersOf({ serves }: CompiledChain): readonly AccessLogger[] {
+  switch (serves.kind) {
+    case "http":
+      return serves.hcm.accessLogs;
+    case "tcp":
+      return serves.proxy.accessLogs;
+    case "closed":
+      return [];
+  }
+}
+
+function allOf(chains: FilterChains | undefined): CompiledChain[] {
+  return [...(chains?.matched ?? []), ...(chains?.fallback ? [chains.fallback] : [])];
 }

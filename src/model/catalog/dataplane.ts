@@ -37,4 +37,10 @@ export const dataplane = {
     title: "a secret of an SDS server has not come",
     help: "`sslConfig.sds` names an SDS server of yours, and the embedded data plane did not get the secret from it that the message names: the server cannot be reached, refuses, or sends what is no certificate. Connections that need the secret are not made, rather than made without it; where an earlier one is there, it serves on. It is asked again every few seconds. Check `targetUri`, the names of the secrets and what the server logs.",
   },
+  AccessLogNotWritten: {
+    code: "HW5008",
+    title: "an access log cannot be written",
+    help: "The embedded data plane could not open the file of an access log, or write to it. Requests are answered as ever; their lines are lost. `ENOENT`: the folder is not there, it is not made for you. `EACCES`: the user that Headworks runs as may not write there. `ENOSPC`: the disk is full. It is tried again every second, so nothing needs to be restarted. Envoy would refuse a listener whose log it cannot open.",
+    cure: "make its folder, let this user write there, or write another path; it is tried again",
+  },
 } as const satisfies Record<string, CatalogEntry>;
