@@ -13,9 +13,10 @@ import type {
 } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth_pb.js";
 import { formatRef } from "../../model/ref.ts";
 import { claimHeaders } from "../../plugin/claimHeaders.ts";
+import type { AuthConfigFault } from "../../plugin/feature.ts";
 import { tokenNamespace } from "../../plugin/tokenChecks.ts";
 import { localKeys } from "../../plugin/tokenKeys.ts";
-import type { CheckKind, Filter, Written } from "./check-kind.ts";
+import { type CheckKind, type Filter, faultAt, type Written } from "./check-kind.ts";
 import { serverName, urlOf } from "./servers.ts";
 
 type KeySource = NonNullable<Exclude<MessageInitShape<typeof JwtProviderSchema>["jwksSourceSpecifier"], undefined>>;
@@ -25,21 +26,21 @@ type ValueInit = MessageInitShape<typeof ValueMatcherSchema>;
 export const accessTokens: CheckKind<AccessTokenValidation> = {
   fault({ validationType, userinfoUrl, Provider, claimsToHeaders, scopeValidation }) {
     if (validationType.case !== "jwt") {
-      const field = validationType.case === undefined ? "" : `${validationType.case}: Envoy asks no provider about a token`;
-      return `${field || ": no kind of validation is written"}; verify tokens by jwt, or ask a server of your own in passThroughAuth`;
+      const what = validationType.case === undefined ? "no kind of validation is written" : "Envoy asks no provider about a token";
+      return faultAt(validationType.case ?? "", what, "verify tokens by jwt, or ask a server of your own in passThroughAuth");
     }
-    if (userinfoUrl !== "") return "userinfoUrl: Envoy asks no provider about a user; leave it out: the token says who it is";
+    if (userinfoUrl !== "") return faultAt("userinfoUrl", "Envoy asks no provider about a user", "leave it out: the token says who it is");
     if (Provider.case === "azure")
-      return "azure: Envoy asks no directory; leave it out: Entra ID writes groups into the token if it is told to";
+      return faultAt("azure", "Envoy asks no directory", "leave it out: Entra ID writes groups into the token if it is told to");
     if (
       scopeValidation.case === "requiredScopes" &&
       scopeValidation.value.scope.some((scope) => !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))
     )
-      return "requiredScopes: a scope is a word; write one for each";
-    let wrong: string | undefined;
+      return faultAt("requiredScopes", "a scope is a word", "write one for each");
+    let wrong: AuthConfigFault | undefined;
     claimHeaders(claimsToHeaders, "claimsToHeaders", {
       refuse: (field, message, more) => {
-        wrong ??= `${field}: ${message}; ${more?.hint}`;
+        wrong ??= faultAt(field, message, more?.hint);
       },
       warn: () => {},
     });
@@ -106,22 +107,22 @@ function claimsKey(at: number): string {
   return `accessToken.${at}`;
 }
 
-function keyFault({ jwksSourceSpecifier: source }: JwtValidation): string | undefined {
+function keyFault({ jwksSourceSpecifier: source }: JwtValidation): AuthConfigFault | undefined {
   switch (source.case) {
     case "localJwks": {
       const read = localKeys(source.value.inlineString);
-      return "fault" in read ? `jwt.localJwks.inlineString: ${read.fault}; write a JSON Web Key Set` : undefined;
+      return "fault" in read ? faultAt("jwt.localJwks.inlineString", read.fault, "write a JSON Web Key Set") : undefined;
     }
     case "remoteJwks": {
       const { url, refreshInterval } = source.value;
       const fault = uriFault(url);
-      if (fault !== undefined) return `jwt.remoteJwks.url: ${fault}; ${uriHint}`;
+      if (fault !== undefined) return faultAt("jwt.remoteJwks.url", fault, uriHint);
       if (refreshInterval && refreshInterval.seconds <= 0n)
-        return "jwt.remoteJwks.refreshInterval: keys are read again after one second at the earliest; write 300s";
+        return faultAt("jwt.remoteJwks.refreshInterval", "keys are read again after one second at the earliest", "write 300s");
       return undefined;
     }
     default:
-      return "jwt: no keys are named; add remoteJwks: {url: …} or localJwks: {inlineString: …}";
+      return faultAt("jwt", "no keys are named", "add remoteJwks: {url: …} or localJwks: {inlineString: …}");
   }
 }
 

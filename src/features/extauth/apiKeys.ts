@@ -4,26 +4,41 @@ import { ApiKeyAuthSchema } from "../../gen/envoy/envoy/extensions/filters/http/
 import type { ApiKeyAuth } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth_pb.js";
 import { formatRef, type Ref } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
+import { isHeaderName } from "../../plugin/claimHeaders.ts";
 import type { OptionContext } from "../../plugin/feature.ts";
-import { type CheckKind, type Filter, ownServer } from "./check-kind.ts";
+import { type CheckKind, type Filter, faultAt, ownServer } from "./check-kind.ts";
 
 type Context = Pick<OptionContext, "world" | "warn">;
 
 export const apiKeys: CheckKind<ApiKeyAuth> = {
-  fault({ storageBackend, hmac, digest, match, headersFromMetadata, headersFromMetadataEntry }) {
-    const at = (field: string) => `${field}: keys are compared with those of Secrets as they are; ${ownServer}`;
-    if (storageBackend.case === "aerospikeApikeyStorage") return at(storageBackend.case);
-    if (hmac) return at("hmac");
-    if (digest) return at("digest");
-    if (match) return at("match");
-    if (Object.keys(headersFromMetadata).length + Object.keys(headersFromMetadataEntry).length > 1)
-      return `headersFromMetadataEntry: one header can be told, not several; ${ownServer}`;
-    return undefined;
+  fault({ storageBackend, hmac, digest, match, headerName, headersFromMetadata, headersFromMetadataEntry }) {
+    const other =
+      storageBackend.case === "aerospikeApikeyStorage" ? storageBackend.case : hmac ? "hmac" : digest ? "digest" : match && "match";
+    if (other) return faultAt(other, "keys are compared with those of Secrets as they are", ownServer);
+    if (headerName !== "" && !isOwn(headerName))
+      return faultAt(
+        "headerName",
+        `${JSON.stringify(headerName)} is no name of a header that keys could be in`,
+        "write one as in x-api-key",
+      );
+    const told = [...Object.keys(headersFromMetadata), ...Object.keys(headersFromMetadataEntry)];
+    if (told.length > 1) return faultAt("headersFromMetadataEntry", "one header can be told, not several", ownServer);
+    const wrong = told.find((name) => !isOwn(name));
+    if (wrong === undefined) return undefined;
+    const field = wrong in headersFromMetadata ? "headersFromMetadata" : "headersFromMetadataEntry";
+    return faultAt(field, `${JSON.stringify(wrong)} is no name of a header that may be set`, "write one as in x-user");
   },
   count: () => 1,
   filters: (spec, { ref }, context) => [keyFilter(spec, ref, context)],
   tells: ({ headersFromMetadata, headersFromMetadataEntry }) => Object.keys({ ...headersFromMetadata, ...headersFromMetadataEntry }),
 };
+
+/** By these a request is sent, and which host it is for. */
+const ofTheConnection = new Set(["host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "keep-alive"]);
+
+function isOwn(name: string): boolean {
+  return isHeaderName(name) && !ofTheConnection.has(name.toLowerCase());
+}
 
 function keyFilter(spec: ApiKeyAuth, ref: Ref, context: Context): Filter {
   const [told] = [...Object.entries(spec.headersFromMetadata), ...Object.entries(spec.headersFromMetadataEntry)];

@@ -1,9 +1,8 @@
 // AuthConfigs, as far as Envoy itself can. They are for a server of Solo's, which reads them; here each check becomes filters in a chain of
 // the virtual host or route that names them, one after the other, and all must let a request pass.
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { packAny } from "../../envoy/encode.ts";
 import {
-  type FilterChainConfigPerRouteSchema,
+  FilterChainConfigPerRouteSchema,
   FilterChainConfigSchema,
 } from "../../gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
 import { ConfigSchema as SetFilterStateSchema } from "../../gen/envoy/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.js";
@@ -12,11 +11,10 @@ import type { EnvoyResource } from "../../model/envoy-resource.ts";
 import { formatRef, type Ref } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { AuthConfigContext, AuthConfigFault, OptionContext, PlacedFilter } from "../../plugin/feature.ts";
-import { type Filter, ownServer } from "./check-kind.ts";
-import { below, type Check, checkOf } from "./kinds.ts";
+import type { World } from "../../plugin/world.ts";
+import { below, type Filter, faultAt, ownServer, textOf } from "./check-kind.ts";
+import { type Check, checkOf } from "./kinds.ts";
 import { serverFault, serverResources } from "./servers.ts";
-
-export type ChainInit = MessageInitShape<typeof FilterChainConfigPerRouteSchema>;
 
 export const chainFilter = "io.solo.filters.http.auth_config";
 
@@ -33,7 +31,39 @@ export const mostFilters = 16;
  * Undefined, and a finding, where a part of it is not for Envoy: half of a protection is none.
  * @param above how many filters a less specific level may have, which these take the place of
  */
-export function chainOf(ref: Ref, above: number, context: OptionContext): ChainInit | undefined {
+export function chainOf(ref: Ref, above: number, context: OptionContext): Filter | undefined {
+  const { chain, findings } = chainOnce(ref, above, context);
+  for (const [severity, ...finding] of findings) context[severity](...finding);
+  return chain;
+}
+
+/** What is made of it, and said, for each route that names it. */
+interface MadeChain {
+  readonly chain: Filter | undefined;
+  readonly findings: readonly (readonly ["refuse" | "warn", ...Parameters<OptionContext["warn"]>])[];
+}
+
+/** Thousands of routes of a virtual host name the same: it is made once for all that are made from one view of the world. */
+const made = new WeakMap<World, Map<string, MadeChain>>();
+
+function chainOnce(ref: Ref, above: number, context: OptionContext): MadeChain {
+  const known = made.get(context.world) ?? new Map<string, MadeChain>();
+  made.set(context.world, known);
+  const key = `${formatRef(ref)} ${above}`;
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const findings: MadeChain["findings"][number][] = [];
+  const chain = makeChain(ref, above, {
+    world: context.world,
+    refuse: (...finding) => findings.push(["refuse", ...finding]),
+    warn: (...finding) => findings.push(["warn", ...finding]),
+  });
+  const result = { chain, findings };
+  known.set(key, result);
+  return result;
+}
+
+function makeChain(ref: Ref, above: number, context: Pick<OptionContext, "world" | "refuse" | "warn">): Filter | undefined {
   const found = context.world.get("AuthConfig", ref);
   if (found?.spec === undefined) {
     context.refuse("extauth.configRef", `auth config not found: name:"${ref.name}" namespace:"${ref.namespace}"`, {
@@ -43,15 +73,17 @@ export function chainOf(ref: Ref, above: number, context: OptionContext): ChainI
     return undefined;
   }
   const checks = checksOf(found.spec);
-  const fault = typeof checks === "string" ? checks : (countFault(checks) ?? unreachable(checks, context));
-  if (typeof checks === "string" || fault !== undefined) {
-    context.refuse("extauth.configRef", enterpriseOnly, { reason: "EnterpriseOnly", hint: `AuthConfig ${formatRef(ref)} ${fault}` });
+  const fault = isFault(checks) ? checks : unreachable(checks, context);
+  if (fault !== undefined || isFault(checks)) {
+    const hint = `AuthConfig ${formatRef(ref)} ${fault ? textOf(fault) : ""}`;
+    context.refuse("extauth.configRef", enterpriseOnly, { reason: "EnterpriseOnly", hint });
     return undefined;
   }
   const filters = checks.flatMap(({ check, at }) => check.filters({ ref, at }, context));
   // Of filters with one name only that of the most specific level runs, and no chain may be in a chain.
   const instead = Array.from({ length: Math.max(0, above - filters.length) }, () => nothing);
-  return { filterChain: { filters: [...filters, ...instead].map((typedConfig, i) => ({ name: `check ${i + 1}`, typedConfig })) } };
+  const all = [...filters, ...instead].map((typedConfig, i) => ({ name: `check ${i + 1}`, typedConfig }));
+  return packAny(FilterChainConfigPerRouteSchema, { filterChain: { filters: all } });
 }
 
 const nothing: Filter = packAny(SetFilterStateSchema, {});
@@ -69,20 +101,14 @@ export function headersToldBy(ref: Ref, context: Pick<OptionContext, "world">): 
 /** What of it cannot be done, whatever it refers to. */
 export function faultOf(spec: AuthConfig): AuthConfigFault | undefined {
   const checks = checksOf(spec);
-  const fault = typeof checks === "string" ? checks : countFault(checks);
-  if (fault === undefined) return undefined;
-  const [, path = "configs", text = fault] = /^([\w.[\]]+): ([\s\S]*)$/.exec(fault) ?? [];
-  const [message = "", ...cure] = text.split("; ");
-  return { path, message, ...(cure.length > 0 && { hint: cure.join("; ") }) };
+  return isFault(checks) ? checks : undefined;
 }
 
 /** The clusters of the servers that it asks. */
 export function resourcesOf(config: Resource<"AuthConfig">, context: AuthConfigContext): readonly EnvoyResource[] {
-  const checks = config.spec === undefined ? "nothing is written" : checksOf(config.spec);
-  if (typeof checks === "string") return [];
-  return checks.flatMap(({ check, at }) => {
-    return check.server ? serverResources(check.server, at, config, context) : [];
-  });
+  const checks = config.spec === undefined ? [] : checksOf(config.spec);
+  if (isFault(checks)) return [];
+  return checks.flatMap(({ check, at }) => (check.server ? serverResources(check.server, at, config, context) : []));
 }
 
 const enterpriseOnly = "The Gloo Advanced Extauth API is an enterprise-only feature, please upgrade or use the Envoy Extauth API instead";
@@ -93,25 +119,46 @@ interface PlacedCheck {
   readonly at: number;
 }
 
-/** In their order. A text: which field cannot be done, and what to do instead. */
-function checksOf({ configs, booleanExpr }: AuthConfig): readonly PlacedCheck[] | string {
+type Checks = readonly PlacedCheck[] | AuthConfigFault;
+
+function isFault(checks: Checks): checks is AuthConfigFault {
+  return !Array.isArray(checks);
+}
+
+const read = new WeakMap<AuthConfig, Checks>();
+
+/** In their order. Read once, whoever names it. */
+function checksOf(spec: AuthConfig): Checks {
+  let checks = read.get(spec);
+  if (checks === undefined) {
+    checks = readChecks(spec);
+    if (!isFault(checks)) checks = countFault(checks) ?? checks;
+    read.set(spec, checks);
+  }
+  return checks;
+}
+
+function readChecks({ configs, booleanExpr }: AuthConfig): Checks {
   if (configs.length === 0)
-    return "has no configs, and says nothing of who may pass; add apiKeyAuth, or passThroughAuth with a server of your own";
+    return faultAt(
+      "configs",
+      "it has no configs, and says nothing of who may pass",
+      "add apiKeyAuth, or passThroughAuth with a server of your own",
+    );
   const checks: PlacedCheck[] = [];
   for (const [at, config] of configs.entries()) {
     const check = checkOf(config);
-    if (typeof check === "string") return below(`configs[${at}]`, check);
-    if (check.fault !== undefined) return below(`configs[${at}]`, check.fault);
+    if ("fault" in check) return below(`configs[${at}]`, check.fault);
     checks.push({ check, at });
   }
   if (!booleanExpr) return checks;
   const names = namesIn(booleanExpr);
-  if (names === undefined) return `booleanExpr: here checks are joined with && alone, as in a && b; for more, ${ownServer}`;
+  if (names === undefined) return faultAt("booleanExpr", "here checks are joined with && alone, as in a && b", `for more, ${ownServer}`);
   const twice = names.find((name) => configs.filter((each) => each.name === name).length > 1);
-  if (twice !== undefined) return `booleanExpr: several configs have the name ${twice}; give each a name of its own`;
+  if (twice !== undefined) return faultAt("booleanExpr", `several configs have the name ${twice}`, "give each a name of its own");
   const named = names.map((name) => checks.find(({ at }) => configs[at]?.name === name));
   const missing = names.find((_, i) => named[i] === undefined);
-  if (missing !== undefined) return `booleanExpr: no config has the name ${missing}; write it in name of one of them`;
+  if (missing !== undefined) return faultAt("booleanExpr", `no config has the name ${missing}`, "write it in name of one of them");
   return [...new Set(named as PlacedCheck[])];
 }
 
@@ -128,16 +175,16 @@ function filterCount(checks: readonly PlacedCheck[]): number {
   return checks.reduce((sum, { check }) => sum + check.count, 0);
 }
 
-function countFault(checks: readonly PlacedCheck[]): string | undefined {
+function countFault(checks: readonly PlacedCheck[]): AuthConfigFault | undefined {
   const count = filterCount(checks);
-  return count > mostFilters ? `configs: ${count} checks are more than the ${mostFilters} that can be; ${ownServer}` : undefined;
+  return count > mostFilters ? faultAt("configs", `${count} checks are more than the ${mostFilters} that can be`, ownServer) : undefined;
 }
 
 /** What is wrong with how a server is reached. */
-function unreachable(checks: readonly PlacedCheck[], { world }: OptionContext): string | undefined {
+function unreachable(checks: readonly PlacedCheck[], { world }: Pick<OptionContext, "world">): AuthConfigFault | undefined {
   for (const { check, at } of checks) {
     const fault = check.server && serverFault(check.server, world);
-    if (fault !== undefined) return `configs[${at}]: its server cannot be asked: ${fault}`;
+    if (fault !== undefined) return faultAt(`configs[${at}]`, `its server cannot be asked: ${fault}`);
   }
   return undefined;
 }
@@ -145,5 +192,5 @@ function unreachable(checks: readonly PlacedCheck[], { world }: OptionContext): 
 function knownChecks(ref: Ref, { world }: Pick<OptionContext, "world">): readonly PlacedCheck[] {
   const spec = world.get("AuthConfig", ref)?.spec;
   const checks = spec ? checksOf(spec) : [];
-  return typeof checks === "string" ? [] : checks;
+  return isFault(checks) ? [] : checks;
 }

@@ -1,7 +1,7 @@
 // The contract of a kind of check of an AuthConfig.
 import type { packAny } from "../../envoy/encode.ts";
 import type { Ref } from "../../model/ref.ts";
-import type { OptionContext } from "../../plugin/feature.ts";
+import type { AuthConfigFault, OptionContext } from "../../plugin/feature.ts";
 import type { Server } from "./servers.ts";
 
 /** A filter of Envoy, for a chain. */
@@ -15,8 +15,8 @@ export interface Written {
 }
 
 export interface CheckKind<C> {
-  /** A field that cannot be done, and what to do instead; undefined where all of it can. */
-  readonly fault: (config: C) => string | undefined;
+  /** A field that cannot be done, and what to do instead; undefined where all of it can. Its path is below the kind. */
+  readonly fault: (config: C) => AuthConfigFault | undefined;
   /** How many filters there will be. */
   readonly count: (config: C) => number;
   readonly filters: (config: C, written: Written, context: Pick<OptionContext, "world" | "warn">) => readonly Filter[];
@@ -27,3 +27,16 @@ export interface CheckKind<C> {
 }
 
 export const ownServer = "name a server of your own in passThroughAuth";
+
+/** @param path "": the whole of it */
+export function faultAt(path: string, message: string, hint?: string): AuthConfigFault {
+  return { path, message, ...(hint !== undefined && { hint }) };
+}
+
+export function below(field: string, fault: AuthConfigFault): AuthConfigFault {
+  return { ...fault, path: fault.path === "" ? field : `${field}.${fault.path}` };
+}
+
+export function textOf({ path, message, hint }: AuthConfigFault): string {
+  return `${path}: ${message}${hint === undefined ? "" : `; ${hint}`}`;
+}

@@ -9,7 +9,6 @@ import { regexFault, regexMatcher } from "../../envoy/regex.ts";
 import { ApiVersion } from "../../gen/envoy/envoy/config/core/v3/config_source_pb.js";
 import { FilterConfigSchema } from "../../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
-import { FilterChainConfigPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
 import type { ListStringMatcherSchema } from "../../gen/envoy/envoy/type/matcher/v3/string_pb.js";
 import { StatusCode } from "../../gen/envoy/envoy/type/v3/http_status_pb.js";
 import type {
@@ -22,17 +21,8 @@ import { formatRef, type Ref } from "../../model/ref.ts";
 import type { Feature, FeatureContext, ListenerContext, OptionContext } from "../../plugin/feature.ts";
 import { authzFilter as filter } from "../../plugin/leading.ts";
 import type { RouteDraft } from "../../plugin/upstream-type.ts";
-import {
-  type ChainInit,
-  chainFilter,
-  chainOf,
-  countOf,
-  dormantChain,
-  faultOf,
-  headersToldBy,
-  mostFilters,
-  resourcesOf,
-} from "./authConfig.ts";
+import { chainFilter, chainOf, countOf, dormantChain, faultOf, headersToldBy, mostFilters, resourcesOf } from "./authConfig.ts";
+import type { Filter } from "./check-kind.ts";
 import { leadsPast } from "./claimRouting.ts";
 import { withGuardedDestinations } from "./guardedDestinations.ts";
 
@@ -107,7 +97,7 @@ function closing(context: OptionContext): OptionContext {
 /** What a level says: of the server, and of checks that Envoy makes itself. */
 interface Said {
   readonly server: PerRouteInit;
-  readonly checks?: ChainInit;
+  readonly checks?: Filter;
 }
 
 const disabled: PerRouteInit = { override: { case: "disabled", value: true } };
@@ -121,7 +111,7 @@ function withSaid<D extends { readonly typedPerFilterConfig?: unknown }>(
   context: OptionContext,
 ): D {
   const asked = hasServer(context) ? withFilterConfig(draft, filter, ExtAuthzPerRouteSchema, server) : draft;
-  if (checks) return withFilterConfig(asked, chainFilter, FilterChainConfigPerRouteSchema, checks);
+  if (checks) return { ...asked, typedPerFilterConfig: { ...(asked.typedPerFilterConfig as object | undefined), [chainFilter]: checks } };
   return hasAbove ? withFilterConfig(asked, chainFilter, FilterConfigSchema, { disabled: true }) : asked;
 }
 

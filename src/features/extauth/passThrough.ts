@@ -12,9 +12,9 @@ import type {
 } from "../../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extauth/v1/extauth_pb.js";
 import { formatRef } from "../../model/ref.ts";
 import { isHeaderName } from "../../plugin/claimHeaders.ts";
-import type { OptionContext } from "../../plugin/feature.ts";
+import type { AuthConfigFault, OptionContext } from "../../plugin/feature.ts";
 import { tokenNamespace } from "../../plugin/tokenChecks.ts";
-import type { CheckKind, Filter, Written } from "./check-kind.ts";
+import { type CheckKind, type Filter, faultAt, type Written } from "./check-kind.ts";
 import { addressOf, serverName, urlOf } from "./servers.ts";
 
 type AuthzInit = MessageInitShape<typeof ExtAuthzSchema>;
@@ -28,11 +28,11 @@ export const passThrough: CheckKind<PassThroughAuth> = {
     switch (protocol.case) {
       case "grpc":
         if (addressOf(protocol.value.address)) return undefined;
-        return `grpc.address: ${JSON.stringify(protocol.value.address)} is no address; write host:port`;
+        return faultAt("grpc.address", `${JSON.stringify(protocol.value.address)} is no address`, "write host:port");
       case "http":
         return httpFault(protocol.value, config);
       default:
-        return ": no server is named; add grpc: {address: host:port} or http: {url: …}";
+        return faultAt("", "no server is named", "add grpc: {address: host:port} or http: {url: …}");
     }
   },
   count: ({ protocol, config }) => (protocol.case === "grpc" && config ? 2 : 1),
@@ -74,18 +74,30 @@ export const passThrough: CheckKind<PassThroughAuth> = {
   tells: () => [],
 };
 
-function httpFault({ url, tlsConfig, request, response }: PassThroughHttp, config: JsonObject | undefined): string | undefined {
+function httpFault({ url, tlsConfig, request, response }: PassThroughHttp, config: JsonObject | undefined): AuthConfigFault | undefined {
   const found = urlOf(url);
-  if (found === undefined) return `http.url: ${JSON.stringify(url)} is no URL; write http://host:port/path or https://…`;
-  if (tlsConfig && !found.isTls) return "http.tlsConfig: the url is one of http; write https";
-  if (config) return "config: it is told to servers of grpc only; put it into http.request.headersToAdd";
-  const told = "it is not known to Envoy; name the server in extauthzServerRef, and use customAuth";
-  if (request?.passThroughState) return `http.request.passThroughState: ${told}`;
+  if (found === undefined) return faultAt("http.url", `${JSON.stringify(url)} is no URL`, "write http://host:port/path or https://…");
+  if (tlsConfig && !found.isTls) return faultAt("http.tlsConfig", "the url is one of http", "write https");
+  if (config) return faultAt("config", "it is told to servers of grpc only", "put it into http.request.headersToAdd");
+  const unknown = (field: string) => faultAt(field, "it is not known to Envoy", "name the server in extauthzServerRef, and use customAuth");
+  if (request?.passThroughState) return unknown("http.request.passThroughState");
   if (request?.passThroughFilterMetadata)
-    return "http.request.passThroughFilterMetadata: servers of http are told headers; ask by grpc, or add claims as headers with claimsToHeaders";
+    return faultAt(
+      "http.request.passThroughFilterMetadata",
+      "servers of http are told headers",
+      "ask by grpc, or add claims as headers with claimsToHeaders",
+    );
   if (request?.passThroughBody)
-    return "http.request.passThroughBody: bodies are told to the one server of a listener; name it in extauthzServerRef with requestBody, and use customAuth";
-  if (response?.readStateFromResponse) return `http.response.readStateFromResponse: ${told}`;
+    return faultAt(
+      "http.request.passThroughBody",
+      "bodies are told to the one server of a listener",
+      "name it in extauthzServerRef with requestBody, and use customAuth",
+    );
+  if (response?.readStateFromResponse) return unknown("http.response.readStateFromResponse");
+  return headerFault(request, response);
+}
+
+function headerFault(request: PassThroughHttp["request"], response: PassThroughHttp["response"]): AuthConfigFault | undefined {
   const lists: Readonly<Record<string, readonly string[]>> = {
     "request.allowedHeaders": request?.allowedHeaders ?? [],
     "request.headersToAdd": Object.keys(request?.headersToAdd ?? {}),
@@ -96,12 +108,14 @@ function httpFault({ url, tlsConfig, request, response }: PassThroughHttp, confi
   };
   for (const [field, names] of Object.entries(lists)) {
     const wrong = names.find((name) => !isHeaderName(name));
-    if (wrong !== undefined) return `http.${field}: ${JSON.stringify(wrong)} is no name of a header; write one as in x-user`;
+    if (wrong !== undefined) return faultAt(`http.${field}`, `${JSON.stringify(wrong)} is no name of a header`, "write one as in x-user");
   }
-  const [broken] = Object.entries(request?.headersToAdd ?? {}).find(([, value]) => headerValueFault(value.replaceAll("%", "%%"))) ?? [];
-  if (broken !== undefined) return `http.request.headersToAdd: the value of ${broken} has a line break or NUL; write it on one line`;
-  if (Object.keys(request?.headersToAdd ?? {}).some((name) => name.toLowerCase() === "host"))
-    return "http.request.headersToAdd: the server gets the host of the request; leave host out";
+  const added = Object.entries(request?.headersToAdd ?? {});
+  const [broken] = added.find(([, value]) => headerValueFault(value.replaceAll("%", "%%"))) ?? [];
+  if (broken !== undefined)
+    return faultAt("http.request.headersToAdd", `the value of ${broken} has a line break or NUL`, "write it on one line");
+  if (added.some(([name]) => name.toLowerCase() === "host"))
+    return faultAt("http.request.headersToAdd", "the server gets the host of the request", "leave host out");
   return undefined;
 }
 

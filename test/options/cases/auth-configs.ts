@@ -70,6 +70,16 @@ const notForEnvoy: readonly (readonly [what: string, says: RegExp, configs: read
     /headersFromMetadataEntry: one header can be told/,
     [{ apiKeyAuth: { headersFromMetadataEntry: { "x-a": { name: "a" }, "x-b": { name: "b" } } } }],
   ],
+  [
+    "of keys in no header",
+    /configs\[0\]\.apiKeyAuth\.headerName: "api key" is no name of a header that keys could be in; write one as in/,
+    [{ apiKeyAuth: { headerName: "api key" } }],
+  ],
+  [
+    "that tells a host",
+    /apiKeyAuth\.headersFromMetadataEntry: "Host" is no name of a header that may be set/,
+    [{ apiKeyAuth: { headersFromMetadataEntry: { Host: { name: "a" } } } }],
+  ],
   ["of no server", /configs\[0\]\.passThroughAuth: no server is named; add grpc/, [{ passThroughAuth: {} }]],
   ["of no address", /passThroughAuth\.grpc\.address: "auth" is no address/, [{ passThroughAuth: { grpc: { address: "auth" } } }]],
   ["of no URL", /passThroughAuth\.http\.url: "auth\/x" is no URL/, [httpServer("auth/x")]],
