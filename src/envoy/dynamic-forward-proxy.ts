@@ -1,12 +1,11 @@
-// Names of what dynamic forward proxying needs; one of each for every distinct configuration of a listener. The hashes are ours:
-// Gloo's are those of Go structs.
-import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+// Names of what dynamic forward proxying needs, as Gloo has them; one of each for every distinct configuration of a listener.
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import {
   DnsCacheConfigSchema,
   type FilterConfig,
   FilterConfigSchema,
 } from "../gen/gloo/gloo/projects/gloo/api/v1/options/dynamic_forward_proxy/dynamic_forward_proxy_pb.js";
-import { versionOf } from "./encode.ts";
+import { glooHash } from "./gloo-hash.ts";
 
 /** The cluster that routes lead to: `solo_io_generated_dfp:<hash>`; 0 on a listener without the option. */
 export function dynamicForwardProxyCluster(config: FilterConfig | undefined): string {
@@ -19,6 +18,5 @@ export function dynamicForwardProxyCache(config: FilterConfig): string {
 }
 
 function name<S extends DescMessage>(schema: S, message: MessageShape<S> | undefined): string {
-  const hash = message === undefined ? 0n : BigInt(`0x${versionOf(toBinary(schema, message))}`);
-  return `solo_io_generated_dfp:${hash}`;
+  return `solo_io_generated_dfp:${message === undefined ? 0n : glooHash(schema, message)}`;
 }

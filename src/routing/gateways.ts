@@ -1,6 +1,6 @@
 // Which Gateways there are, which proxies they feed, and what in them takes VirtualServices.
 import { create } from "@bufbuild/protobuf";
-import { type Gateway, GatewaySchema } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
+import { type Gateway, GatewaySchema, MatcherSchema } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
 import { HttpGatewaySchema } from "../gen/gloo/gloo/projects/gateway/api/v1/http_gateway_pb.js";
 import type { GatewayPart } from "../model/gateway-part.ts";
 import { Report } from "../model/problem.ts";
@@ -61,20 +61,20 @@ export function partsOf(gateway: Resource<"Gateway">, world: World): { readonly 
     case "hybridGateway": {
       const parts = type.value.matchedGateways.flatMap((matched, i): GatewayPart[] => {
         const path = `hybridGateway.matchedGateways[${i}]`;
-        const matcher = matched.matcher;
+        const matcher = matched.matcher ?? create(MatcherSchema);
         switch (matched.GatewayType.case) {
           case "httpGateway":
             return [
               {
                 kind: "http",
                 http: matched.GatewayType.value,
-                takesTls: matcher?.sslConfig !== undefined,
-                ...(matcher && { matcher }),
+                takesTls: matcher.sslConfig !== undefined,
+                matcher,
                 path: `${path}.httpGateway`,
               },
             ];
           case "tcpGateway":
-            return [{ kind: "tcp", tcp: matched.GatewayType.value, ...(matcher && { matcher }), path: `${path}.tcpGateway` }];
+            return [{ kind: "tcp", tcp: matched.GatewayType.value, matcher, path: `${path}.tcpGateway` }];
           default:
             report.error("GatewayTypeMissing", "invalid gateway: matched gateway must contain gatewayType", { path });
             return [];

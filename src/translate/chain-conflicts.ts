@@ -10,6 +10,8 @@ export interface PlacedChain {
   readonly chain: ChainDraft;
   /** Whose settings it follows. */
   readonly by: readonly { readonly resource: ResourceKey; readonly path: string }[];
+  /** Its place among the chains of its part, where that is not the order they are made in. */
+  readonly rank?: string;
 }
 
 export interface UsableChains {

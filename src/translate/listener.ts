@@ -4,10 +4,9 @@
 // unusable option of the Gateway withholds the listener, since it may protect something.
 import { create } from "@bufbuild/protobuf";
 import { violationsOf } from "../envoy/constraints.ts";
-import { envoyResource, packAny, versionOf } from "../envoy/encode.ts";
+import { envoyResource, packAny } from "../envoy/encode.ts";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { TlsInspectorSchema } from "../gen/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
-import { type Matcher, MatcherSchema } from "../gen/gloo/gloo/projects/gateway/api/v1/gateway_pb.js";
 import { type HttpListenerOptions, HttpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
 import { ListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/listener_options_pb.js";
 import type { SslConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
@@ -27,6 +26,7 @@ import { type ChainDraft, chainMatch, groupSsl, type PlacedSsl, type SslGroup, w
 import { httpChainFilters, sorted } from "./http-chain.ts";
 import { listenerOrigin } from "./listener-origin.ts";
 import { useOf, withoutEffect } from "./options.ts";
+import { RouteConfigurationNames, rankOfGroup, sslOfGroup } from "./route-configuration-names.ts";
 import { tcpHostFilters } from "./tcp-chain.ts";
 
 /** A VirtualService on a listener. */
@@ -77,19 +77,6 @@ export function listenerName({ spec }: Resource<"Gateway">): string {
   return `listener-${spec?.bindAddress ?? ""}-${spec?.bindPort ?? 0}`;
 }
 
-/** Of the one part of a plain Gateway `<listener>-routes`; of several, with a hash of what they match. */
-export function routeConfigurationName(listener: string, matcher: Matcher | undefined, group?: SslGroup): string {
-  if (matcher === undefined && group === undefined) return `${listener}-routes`;
-  const key = [matcher && new TextDecoder("latin1").decode(bytesOf(matcher)), ...(group?.serverNames ?? [])].join("\n");
-  return `${listener}-routes-${BigInt(`0x${versionOf(new TextEncoder().encode(key))}`)}`;
-}
-
-function bytesOf(matcher: Matcher): Uint8Array {
-  return new TextEncoder().encode(
-    JSON.stringify(create(MatcherSchema, matcher), (_, value) => (typeof value === "bigint" ? String(value) : value)),
-  );
-}
-
 export function listenerOf(
   gateway: Resource<"Gateway">,
   parts: readonly AttachedPart[],
@@ -105,6 +92,7 @@ class OneListener {
   readonly problems: Problem[] = [];
   readonly routes: RouteConfigurationPlan[] = [];
   readonly extras: EnvoyResource[] = [];
+  readonly routeNames: RouteConfigurationNames;
   readonly isIsolated: boolean;
   isWithheld = false;
   needsTlsInspector = false;
@@ -113,6 +101,7 @@ class OneListener {
     this.gateway = gateway;
     this.context = context;
     this.name = listenerName(gateway);
+    this.routeNames = new RouteConfigurationNames(this.name);
     const annotated = goBool(gateway.annotations["gateway.solo.io/isolate_vhost"]);
     this.isIsolated = annotated ?? context.world.settings.gateway?.isolateVirtualHostsBySslConfig === true;
   }
@@ -124,7 +113,8 @@ class OneListener {
       part.kind === "http" ? this.httpChains(part, hosts, i, configures) : this.tcpChains(part),
     );
     const inRange = withUsableRanges(chains, this.gateway.key);
-    const { chains: distinct, problems } = withoutConflicts(inRange.chains, this.gateway.key);
+    const { chains: kept, problems } = withoutConflicts(inRange.chains, this.gateway.key);
+    const distinct = inGloosOrder(kept);
     this.problems.push(...inRange.problems, ...problems);
     let draft: ListenerDraft = { name: this.name, address, filterChains: distinct.map(({ chain }) => chain) };
     const options = spec?.options;
@@ -211,7 +201,7 @@ class OneListener {
       if (this.routes.some((each) => each.name === name)) return;
       this.routes.push({ name, part: index, hosts: of.map(({ resource }) => resource), requireTls: part.takesTls });
     };
-    const shared = routeConfigurationName(this.name, part.matcher);
+    const shared = this.routeNames.of(part.matcher);
     if (!part.takesTls) {
       plan(shared, hosts);
       const match = chainMatch(undefined, part.matcher);
@@ -220,13 +210,15 @@ class OneListener {
     if (!this.isIsolated) plan(shared, hosts);
     const own = this.usable(placedSsl(hosts, world));
     const [defaults] = this.usable(defaultSsl(part, this.gateway.key));
-    return withDefaults(groupSsl(own), defaults).flatMap((group) => {
+    const groups = groupSsl(own);
+    return withDefaults(groups, defaults).flatMap((group, i): PlacedChain[] => {
       const mine = hosts.filter(({ resource }) => group.members.some((each) => each.resource === resource));
-      const name = this.isIsolated ? routeConfigurationName(this.name, part.matcher, group) : shared;
+      const name = this.isIsolated ? this.routeNames.of(part.matcher, sslOfGroup(group)) : shared;
       const socket = this.tls(group);
       if (socket === undefined) return [];
       if (this.isIsolated) plan(name, mine);
-      return [{ chain: this.tlsChain(group, part.matcher, socket, filters(name) ?? []), by: group.members, part: part.path }];
+      const rank = this.isIsolated && groups[i] ? { rank: rankOfGroup(groups[i]) } : {};
+      return [{ chain: this.tlsChain(group, part.matcher, socket, filters(name) ?? []), by: group.members, part: part.path, ...rank }];
     });
   }
 
@@ -357,6 +349,12 @@ class OneListener {
     const statusText = `Listener Error: ProcessingError. Reason: ${message}`;
     this.problems.push(problem("error", this.gateway.key, reason, message, { ...(path && { path }), costs: "listener", statusText }));
   }
+}
+
+/** Only after it is known who keeps a name that several claim: a hash is no reason for that. */
+function inGloosOrder(chains: readonly PlacedChain[]): readonly PlacedChain[] {
+  const parts = Map.groupBy(chains, ({ part }) => part);
+  return [...parts.values()].flatMap((its) => its.sort(({ rank: a = "" }, { rank: b = "" }) => (a < b ? -1 : a > b ? 1 : 0)));
 }
 
 /** `::`, however it is written, and IPv4 addresses as IPv6 ones. */

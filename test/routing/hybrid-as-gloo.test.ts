@@ -128,3 +128,36 @@ test("with oneWayTls no certificate is asked for, wherever the authority would c
     expect(JSON.stringify(of(ssl))).not.toMatch(/alidationContext/);
   }
 });
+
+test("isolated chains have names and an order of Gloo's, and who comes first keeps a name that several claim", () => {
+  const own = `kind: Gateway\nmetadata: {name: edge, namespace: gloo-system}\nspec: {bindAddress: "::", bindPort: 8443, ssl: true, httpGateway: {}}`;
+  const hosts = [
+    store("a", `{${files("a")}, sniDomains: [a.test, shared.test]}`),
+    store("b", `{${files("b")}, sniDomains: [b.test, shared.test]}`),
+    store("c", `{${files("c")}, sniDomains: [c.test]}`),
+  ];
+  const settings = { gateway: { isolateVirtualHostsBySslConfig: true } };
+  const { proxies } = assemble(worldOf(resourcesOf([own, ...hosts].join("\n---\n")), settings), builtins);
+  const [listener] = [...proxies.values()]
+    .flat()
+    .filter((each) => each.typeUrl === typeUrls.listener)
+    .map(envoyJson) as JsonObject[];
+  const chains = ((listener?.filterChains ?? []) as JsonObject[]).map(({ filterChainMatch, filters }) => {
+    const [manager] = filters as { typedConfig: { rds: JsonObject } }[];
+    return [(filterChainMatch as JsonObject).serverNames, manager?.typedConfig.rds.routeConfigName];
+  });
+  expect(chains.map(([serverNames]) => serverNames)).toEqual([["b.test"], ["a.test", "shared.test"], ["c.test"]]);
+  expect(new Set(chains.map(([, name]) => name)).size).toBe(3);
+});
+
+test("matchers that Gloo's hash cannot tell apart have route configurations of their own", () => {
+  const matched = (names: string) =>
+    `{matcher: {sslConfig: {${files("x")}, sniDomains: ${names}}}, httpGateway: {virtualServiceNamespaces: [gloo-system]}}`;
+  const own = `kind: Gateway\nmetadata: {name: edge, namespace: gloo-system}\nspec: {bindAddress: "::", bindPort: 8443, hybridGateway: {matchedGateways: [${matched("[a.test, b.test]")}, ${matched("[a.testb.test]")}]}}`;
+  const { proxies } = assemble(worldOf(resourcesOf([own, store("s", "{}")].join("\n---\n"))), builtins);
+  const names = [...proxies.values()]
+    .flat()
+    .filter((each) => each.typeUrl === typeUrls.route)
+    .map(({ name }) => name);
+  expect(new Set(names).size).toBe(2);
+});
