@@ -36,7 +36,13 @@ export function fieldsMeant(found: Problem, known: Known): readonly FieldPlace[]
 function hostsNamed(message: string, resource: Resource | undefined): string[] {
   const type = resource?.kind === "Upstream" ? (resource as Resource<"Upstream">).spec?.upstreamType : undefined;
   const hosts = type?.case === "static" ? type.value.hosts : [];
-  return hosts.flatMap(({ addr }, i) => (addr !== "" && message.includes(addr) ? [`static.hosts[${i}].addr`] : []));
+  return hosts.flatMap(({ addr }, i) => (names(message, addr) ? [`static.hosts[${i}].addr`] : []));
+}
+
+/** Whole: `a.test` is not named where `b.a.test` or `a.test.org` is. */
+function names(message: string, host: string): boolean {
+  const escaped = host.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  return host !== "" && new RegExp(`(?<![\\w.-])${escaped}(?![\\w-]|\\.\\w)`).test(message);
 }
 
 function logPaths(message: string, resource: Resource | undefined): string[] {
