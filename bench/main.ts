@@ -16,7 +16,8 @@ const parts: Record<string, (quick: boolean) => Rows | Promise<Rows>> = {
   check: async (quick) => (await import("./processes.ts")).benchCheck(quick ? 3 : 5),
   start: async (quick) => (await import("./processes.ts")).benchStart(quick ? 3 : 7),
   translation: async (quick) => (await import("./translation.ts")).benchTranslation(quick ? [1_000, 10_000] : undefined),
-  live: async (quick) => (await import("./live.ts")).benchLive(quick ? [10, 1_000] : undefined, quick ? 10 : 30),
+  live: async (quick) =>
+    (await import("./live.ts")).benchLive(quick ? [10, 1_000] : undefined, quick ? 10 : 30, quick ? [1_000] : undefined),
   memory: async (quick) => (await import("./processes.ts")).benchMemory(quick ? [10_000] : undefined),
   dataplane: async (quick) => dataplaneRows(quick),
   workers: async (quick) => (await import("./workers.ts")).benchWorkers(quick ? 1 : undefined),
