@@ -15,6 +15,7 @@ import type { SecretSource } from "./compile/secret-source.ts";
 import { type CompilationListener, CompiledResources } from "./compiled-resources.ts";
 import type { Tables } from "./exchange/tables.ts";
 import { type ListenerInfo, ListeningSockets } from "./listening-sockets.ts";
+import { Outages } from "./outages.ts";
 import { ownersOfListener, ProblemBook } from "./problems.ts";
 import { SdsSecrets } from "./sds/sds-secrets.ts";
 import { compileSecret, type PublishedSecret } from "./secrets.ts";
@@ -85,6 +86,7 @@ class EmbeddedDataPlane implements DataPlane, Tables, CompilationListener {
   readonly #logs = new AccessLogFiles((path, failure) => this.#onLogFile(path, failure));
   /** By path, why. */
   readonly #failedLogs = new Map<string, string>();
+  readonly outages = new Outages((level, message) => this.#log(level, message));
   readonly telemetry = new Telemetry(
     (name) => this.cluster(name),
     (level, message) => this.#log(level, message),

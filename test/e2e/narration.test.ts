@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { freePorts } from "../servers/ports.ts";
-import { backend, folder, object, run, upstream, virtualService } from "./gateway.ts";
+import { ask, backend, folder, object, run, upstream, virtualService } from "./gateway.ts";
 import { headworks, start } from "./headworks.ts";
 
 test("what is deleted is called removed, and that nothing listens any more is said", async () => {
@@ -80,6 +80,25 @@ test("an access log that cannot be opened is a finding where its path is written
   expect(running.stderr().match(/ENOENT/g)).toHaveLength(1);
   mkdirSync(join(config.path, "logs"));
   await running.said(/HW5008 is resolved/);
+});
+
+test("an authorization server that is down is said once, with its cluster, however many requests it keeps out", async () => {
+  const [nobody] = await freePorts(1);
+  await using one = await backend("one");
+  using config = await folder();
+  config.write("upstreams.yaml", [upstream("one", one.port), upstream("auth", nobody ?? 0)]);
+  const guarded = virtualService("a", "one");
+  Object.assign(guarded.spec, {
+    virtualHost: { ...(guarded.spec as { virtualHost: object }).virtualHost, options: { extauth: { customAuth: {} } } },
+  });
+  config.write("a.yaml", guarded);
+  const extauth = { extauthzServerRef: { name: "auth", namespace: "gloo-system" }, httpService: {} };
+  const spec = { bindAddress: "127.0.0.1", bindPort: config.port, httpGateway: { options: { extauth } } };
+  config.write("gateway.yaml", object("Gateway", "gateway-proxy", spec));
+  await using running = await run(config);
+  for (let i = 0; i < 3; i++) expect((await ask(config.port, "a.test"))?.status).toBe(403);
+  await running.said(/WARN {2}the authorization server \(cluster auth_gloo-system\) gives no answer.*: requests are refused with 403/);
+  expect(running.stderr().match(/authorization server/g)).toHaveLength(1);
 });
 
 test("a signal ends a start that waits for something", async () => {

@@ -1,6 +1,7 @@
 // What exchanges ask the data plane for.
 
 import type { CompiledRouteConfig } from "../compile/route-config.ts";
+import type { Outages } from "../outages.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { ClusterRuntime } from "../upstream/cluster.ts";
 
@@ -10,4 +11,6 @@ export interface Tables {
   cluster(name: string): ClusterRuntime | undefined;
   /** Undefined: nobody is told of what happens. */
   readonly telemetry?: Telemetry;
+  /** Undefined: nobody is told of servers that do not answer. */
+  readonly outages?: Outages;
 }

@@ -35,6 +35,7 @@ export interface HeaderChange {
 
 /** Asks once, answers once. */
 export interface Authorizer {
+  readonly cluster: string;
   check(
     exchange: Exchange,
     contextExtensions: Readonly<Record<string, string>>,

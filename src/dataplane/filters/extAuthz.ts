@@ -16,6 +16,7 @@ import { findRouteAgain } from "../exchange/receive.ts";
 import { holdBody, holdPart } from "../exchange/request-body.ts";
 import { type HandledFields, unhandledFields } from "../fields.ts";
 import { type Headers, removeHeader, setHeader } from "../http1/headers.ts";
+import type { Server } from "../outages.ts";
 import { type Authorization, type Authorizer, applyAllowed, changeHeaders, type HeaderChange } from "./authorization.ts";
 import { compileGrpcAuthorizer } from "./extAuthzGrpc.ts";
 import { compileHttpAuthorizer, compileNames } from "./extAuthzHttp.ts";
@@ -106,11 +107,21 @@ class AuthorizationRun implements FilterRun {
     const ask = (onAnswer: (authorization: Authorization) => void) => {
       const { authorizer } = this.#config;
       const extensions = Object.assign({}, ...this.#routes.map((each) => each.contextExtensions).reverse()) as Record<string, string>;
-      if (authorizer !== undefined) return authorizer.check(exchange, extensions, body, onAnswer);
+      if (authorizer !== undefined)
+        return authorizer.check(exchange, extensions, body, (authorization) => {
+          exchange.tables.outages?.note(this.#server(authorizer), authorization.kind !== "error");
+          onAnswer(authorization);
+        });
       onAnswer({ kind: "error" });
       return undefined;
     };
     return this.#question.put(exchange, resume, ask, (authorization) => this.#onAnswer(exchange, authorization));
+  }
+
+  #server({ cluster }: Authorizer): Server {
+    const { allowsOnError, statusOnError } = this.#config;
+    const meanwhile = allowsOnError ? "requests are let through unasked" : `requests are refused with ${statusOnError}`;
+    return { what: "authorization server", cluster, meanwhile };
   }
 
   #onAnswer(exchange: Exchange, authorization: Authorization): Verdict {

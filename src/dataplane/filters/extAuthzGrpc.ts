@@ -35,6 +35,7 @@ export function compileGrpcAuthorizer(service: GrpcService, settings: GrpcCheckS
   const target = compileGrpcService(service, findings);
   return (
     target && {
+      cluster: target.cluster,
       check: (exchange, contextExtensions, body, onAnswer) =>
         askGrpc(
           exchange.tables.cluster(target.cluster),

@@ -54,6 +54,7 @@ export function compileHttpAuthorizer(
     toMetadata: compileNames(authorizationResponse?.dynamicMetadataFromHeaders) ?? never,
   };
   return {
+    cluster: settings.cluster,
     check: (exchange, _, body, onAnswer) =>
       ask(exchange.tables.cluster(settings.cluster), question(settings, exchange, body), (answer) => onAnswer(judge(settings, answer))),
   };

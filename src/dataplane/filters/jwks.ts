@@ -52,6 +52,7 @@ function mayFit(key: JWK, alg: string, kid: string | undefined): boolean {
 export type KeySource = (tables: Tables) => KeyCheck | Promise<KeyCheck | undefined>;
 
 const defaultCacheMs = 600_000;
+const meanwhile = "tokens that need its keys are refused";
 
 /** Fetched when it is first needed, and again when it is too old. Who comes while it is fetched waits for the same answer. */
 export function remoteKeys({ httpUri, cacheDuration }: RemoteJwks): KeySource | undefined {
@@ -74,6 +75,7 @@ export function remoteKeys({ httpUri, cacheDuration }: RemoteJwks): KeySource | 
     fetching ??= new Promise<KeyCheck | undefined>((resolve) => {
       ask(tables.cluster(upstream.value), question, (answer) => {
         const check = answer?.head.status === 200 ? readable(answer.body.toString("utf8")) : undefined;
+        tables.outages?.note({ what: "server of JWT keys", cluster: upstream.value, meanwhile }, check !== undefined);
         if (check !== undefined) kept = { check, until: Date.now() + keepMs };
         resolve(check);
       });

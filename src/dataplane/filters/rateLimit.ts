@@ -62,6 +62,8 @@ const method = {
   response: RateLimitResponseSchema,
 };
 
+const server = { what: "rate limit server", meanwhile: "requests are not counted; they go on, or are refused where denyOnFail says so" };
+
 const defaultTimeoutMs = 20;
 const resourceExhausted = 8;
 
@@ -119,7 +121,11 @@ class RateLimitRun implements FilterRun {
   onRequest(exchange: Exchange, resume: () => void): Verdict {
     const ask = (onAnswer: (answer: RateLimitResponse | undefined) => void) => {
       const { target } = this.#config;
-      if (target !== undefined) return askGrpc(exchange.tables.cluster(target.cluster), target, method, this.#question(), onAnswer);
+      if (target !== undefined)
+        return askGrpc(exchange.tables.cluster(target.cluster), target, method, this.#question(), (answer) => {
+          exchange.tables.outages?.note({ ...server, cluster: target.cluster }, answer !== undefined);
+          onAnswer(answer);
+        });
       onAnswer(undefined);
       return undefined;
     };
