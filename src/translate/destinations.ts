@@ -1,7 +1,6 @@
 // Where a route leads: clusters by name, and what is to say about destinations that cannot be reached.
 import type { JsonObject } from "@bufbuild/protobuf";
 import { clusterName, imaginedService } from "../envoy/names.ts";
-import type { SubsetSpec } from "../gen/gloo/gloo/projects/gloo/api/v1/options/subset_spec_pb.js";
 import type {
   ConsulServiceDestination,
   Destination,
@@ -11,6 +10,7 @@ import type { Subset } from "../gen/gloo/gloo/projects/gloo/api/v1/subset_pb.js"
 import type { Reason } from "../model/catalog.ts";
 import { formatRef, type Ref } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
+import { dataCentreKey, subsetSelectors, tagKey } from "../plugin/subsets.ts";
 import type { World } from "../plugin/world.ts";
 
 export interface ResolvedDestination {
@@ -43,7 +43,7 @@ export function resolveDestination(destination: Destination | undefined, world: 
     case "kube":
       return withSubset(kubeDestination(type.value, world), destination?.subset);
     case "consul":
-      return withSubset(consulDestination(type.value, world), destination?.subset);
+      return withSubset(consulDestination(type.value, world, hasCluster), destination?.subset);
     default: {
       const message = "no destination type specified";
       const found = { reason: "DestinationMissing", message, field: "", hint: "name an upstream, kube or consul service" } as const;
@@ -91,31 +91,55 @@ function kubeDestination(destination: KubernetesServiceDestination, world: World
 }
 
 /**
- * Whether the service exists is known to Consul only; where it does not, the cluster has no endpoints. Tags and data centres pick
- * endpoints by the labels that the type gives them: where the service is known, by all of these, and one that was not asked for must be
- * absent.
+ * Whether the service exists is known to Consul only: it has an Upstream then, which discovery makes in memory. Tags and data centres
+ * pick endpoints by the labels that the type gives them: where the service is known, by all of these, and one that was not asked for
+ * must be absent.
  */
-function consulDestination({ serviceName, tags, dataCenters }: ConsulServiceDestination, world: World): ResolvedDestination {
-  const ref = { name: `consul-svc:${serviceName}`, namespace: "gloo-system" };
+function consulDestination(
+  { serviceName, tags, dataCenters }: ConsulServiceDestination,
+  world: World,
+  hasCluster: HasCluster,
+): ResolvedDestination {
+  const ref = imaginedConsulService(serviceName);
   const upstream = world.get("Upstream", ref);
   const type = upstream?.spec?.upstreamType;
   const known = type?.case === "consul" ? type.value : undefined;
   const subset = {
-    ...labels("tag_", tags, known && (known.subsetTags.length > 0 ? known.subsetTags : known.serviceTags)),
-    ...labels("dc_", dataCenters, known?.dataCenters),
+    ...labels(tagKey, tags, known && (known.subsetTags.length > 0 ? known.subsetTags : known.serviceTags)),
+    ...labels(dataCentreKey, dataCenters, known?.dataCenters),
   };
+  const isUnknown = upstream === undefined && knowsConsul(world);
   return {
     cluster: clusterName(ref),
-    isMissing: false,
-    findings: [],
+    isMissing: upstream === undefined ? isUnknown : !hasCluster(ref),
+    findings: isUnknown ? [{ ...notFound(ref, "consul", "Upstream"), ...hintOfConsul(world) }] : [],
     ...(upstream && { upstream }),
     ...(Object.keys(subset).length > 0 && { metadataMatch: { filterMetadata: { "envoy.lb": subset } } }),
   };
 }
 
-function labels(prefix: string, wanted: readonly string[], known: readonly string[] = wanted): Record<string, string> {
+const consulNamespace = "gloo-system";
+const consulPrefix = "consul-svc:";
+
+/** The Upstream that Gloo imagines for each service of Consul. */
+function imaginedConsulService(serviceName: string): Ref {
+  return { name: consulPrefix + serviceName, namespace: consulNamespace };
+}
+
+/** Whether what is not there does not exist: there is no Consul, or its services are known. None at all may be a catalog not read yet. */
+function knowsConsul(world: World): boolean {
+  if (world.settings.consul?.serviceDiscovery === undefined) return true;
+  return world.list("Upstream", consulNamespace).some(({ ref }) => ref.name.startsWith(consulPrefix));
+}
+
+function hintOfConsul({ settings }: World): { readonly hint?: string } {
+  if (settings.consul?.serviceDiscovery !== undefined) return {};
+  return { hint: "the Settings do not say that there is a Consul: add `consul: {httpAddress: …, serviceDiscovery: {}}`" };
+}
+
+function labels(keyOf: (name: string) => string, wanted: readonly string[], known: readonly string[] = wanted): Record<string, string> {
   if (wanted.length === 0) return {};
-  return Object.fromEntries([...new Set(known)].sort().map((each) => [prefix + each, wanted.includes(each) ? "1" : "0"]));
+  return Object.fromEntries([...new Set(known)].sort().map((each) => [keyOf(each), wanted.includes(each) ? "1" : "0"]));
 }
 
 function notFound(ref: Ref, field: string, kind: string): DestinationFinding {
@@ -124,29 +148,30 @@ function notFound(ref: Ref, field: string, kind: string): DestinationFinding {
 }
 
 function withSubset(resolved: ResolvedDestination, subset: Subset | undefined): ResolvedDestination {
-  if (subset === undefined) return resolved;
-  const metadataMatch = { filterMetadata: { "envoy.lb": { ...subset.values } } };
+  if (subset === undefined || Object.keys(subset.values).length === 0) return resolved;
+  // Tags and data centres of a Consul destination are a subset already, and the whole of one.
+  const metadataMatch = resolved.metadataMatch ?? { filterMetadata: { "envoy.lb": { ...subset.values } } };
   const finding = resolved.upstream && subsetFinding(subset, resolved.upstream);
   return { ...resolved, metadataMatch, findings: finding ? [...resolved.findings, finding] : resolved.findings };
 }
 
 function subsetFinding(subset: Subset, upstream: Resource<"Upstream">): DestinationFinding | undefined {
-  const spec = upstream.spec?.upstreamType.value as { readonly subsetSpec?: SubsetSpec } | undefined;
-  const selectors = spec?.subsetSpec?.selectors ?? [];
+  const selectors = upstream.spec && subsetSelectors(upstream.spec);
   const wanted = Object.keys(subset.values).sort().join(",");
-  if (spec?.subsetSpec === undefined)
+  if (selectors === undefined)
     return {
       severity: "warning",
       reason: "SubsetUnknown",
       message: "route has a subset config, but the upstream does not",
       field: "subset",
     };
-  if (selectors.some(({ keys }) => [...keys].sort().join(",") === wanted)) return undefined;
+  if (selectors.some((keys) => [...keys].sort().join(",") === wanted)) return undefined;
+  const known = selectors.filter((keys) => keys.length > 0).map((keys) => keys.join("+"));
   return {
     severity: "error",
     reason: "SubsetUnknown",
     message: "route has a subset config, but none of the subsets in the upstream match it",
     field: "subset",
-    hint: `the Upstream ${formatRef(upstream.ref)} has subsets by ${selectors.map(({ keys }) => keys.join("+")).join(", ") || "nothing"}`,
+    hint: `the Upstream ${formatRef(upstream.ref)} has subsets by ${known.join(", ") || "nothing"}`,
   };
 }

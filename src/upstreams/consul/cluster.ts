@@ -1,8 +1,8 @@
 // The cluster of a Consul service. Pure: whether the service exists is Consul's to say, and shows in the endpoints.
 import { edsCluster } from "../../envoy/edsCluster.ts";
 import { Cluster_LbSubsetConfig_LbSubsetFallbackPolicy as Fallback } from "../../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
-import type { ClusterDraft, SpecOf, TypeContext, TypedUpstream } from "../../plugin/upstream-type.ts";
-import { dataCentreKey, tagKey } from "./subsetKeys.ts";
+import { consulSelectors } from "../../plugin/subsets.ts";
+import type { ClusterDraft, TypeContext, TypedUpstream } from "../../plugin/upstream-type.ts";
 
 export function consulCluster({ name, spec }: TypedUpstream<"consul">, { world, report }: TypeContext): ClusterDraft | undefined {
   if (world.settings.consul?.serviceDiscovery === undefined) {
@@ -30,24 +30,10 @@ export function consulCluster({ name, spec }: TypedUpstream<"consul">, { world, 
   }
   return {
     ...edsCluster(name),
-    lbSubsetConfig: { fallbackPolicy: Fallback.ANY_ENDPOINT, subsetSelectors: subsetKeys(spec).map((keys) => ({ keys })) },
+    lbSubsetConfig: { fallbackPolicy: Fallback.ANY_ENDPOINT, subsetSelectors: consulSelectors(spec).map((keys) => ({ keys })) },
   };
 }
 
 /** What Gloo's status says where there is no Consul. */
 const notConfigured =
   "cluster was configured improperly by one or more plugins: cluster type STATIC specified but LoadAssignment was empty";
-
-/**
- * By data centre, by tag, by both. Without data centres or tags some of these are empty or equal; they are sent all the same, because
- * Gloo sends them and to Envoy they are harmless.
- */
-function subsetKeys({ subsetTags, serviceTags, dataCenters }: SpecOf<"consul">): string[][] {
-  const byDataCentre = sortedUnique(dataCenters.map(dataCentreKey));
-  const byTag = sortedUnique((subsetTags.length > 0 ? subsetTags : serviceTags).map(tagKey));
-  return byTag.length === 0 ? [byDataCentre] : [byDataCentre, byTag, [...byDataCentre, ...byTag]];
-}
-
-function sortedUnique(keys: readonly string[]): string[] {
-  return [...new Set(keys)].sort();
-}

@@ -6,6 +6,7 @@ import { MassDeleteGuard } from "../../lib/mass-delete-guard.ts";
 import { Names } from "../../lib/names.ts";
 import type { ResourceKey } from "../../model/ref.ts";
 import type { Spec } from "../../model/resource.ts";
+import { dataCentreKey } from "../../plugin/subsets.ts";
 import type { EdgeContext, EndpointUpdate, TypedUpstream, UpstreamWatch } from "../../plugin/upstream-type.ts";
 import type { ConsulClient } from "./client.ts";
 import { ConsulError } from "./consulError.ts";
@@ -15,7 +16,6 @@ import { type ServiceQuery, serviceQuery } from "./queries.ts";
 import { Reads } from "./reads.ts";
 import { lookUpAt } from "./resolver.ts";
 import { connect, Faults, holdMs, milliseconds, waitMs } from "./session.ts";
-import { dataCentreKey } from "./subsetKeys.ts";
 import type { Read } from "./watch.ts";
 
 export interface EndpointsTuning {

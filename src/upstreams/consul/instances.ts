@@ -1,8 +1,8 @@
 // What Consul says about the instances of a service, and which of them an Upstream means. Pure.
 import { isIP } from "node:net";
+import { dataCentreKey, tagKey } from "../../plugin/subsets.ts";
 import type { Endpoint, SpecOf } from "../../plugin/upstream-type.ts";
 import { ConsulError } from "./consulError.ts";
-import { dataCentreKey, tagKey } from "./subsetKeys.ts";
 
 export interface Instance {
   /** An IP address, or a name that must be resolved. */
