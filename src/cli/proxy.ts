@@ -17,7 +17,8 @@ import type { ClientSecurity } from "../xds-client/stream.ts";
 import type { NodeIdentity } from "../xds-client/wire.ts";
 import { endOnFault } from "./end-on-fault.ts";
 import { CommandError, exitCodes } from "./exit.ts";
-import { gatewayUrls, samePlaces } from "./gateway-urls.ts";
+import { type GatewayUrl, gatewayUrls, samePlaces } from "./gateway-urls.ts";
+import { KnownRole } from "./known-role.ts";
 import { narrator as newNarrator } from "./narrator.ts";
 import { addressOf, readToken } from "./option-values.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -59,13 +60,14 @@ export async function proxy(options: ProxyOptions): Promise<number> {
 
   const state = { isListening: false, isDraining: false };
   let onListeners = () => {};
+  // A port that is taken is refused, so that whoever wrote the Gateway hears of it.
+  const role = new KnownRole(new TakenPorts(executor));
   const client = open.use(
     new AdsClient({
       address: settings.xds,
       security: () => securityOf(options),
       node: settings.node,
-      // A port that is taken is refused, so that whoever wrote the Gateway hears of it.
-      taker: new TakenPorts(executor),
+      taker: role,
       log,
       onChange(change) {
         if (!state.isListening) return;
@@ -74,8 +76,8 @@ export async function proxy(options: ProxyOptions): Promise<number> {
       },
     }),
   );
-  const gateways = () => gatewayUrls(client.inForce(typeUrls.listener));
-  const admin = settings.admin && open.use(await startProxyAdmin(settings.admin, settings.token, { client, executor, findings, state }));
+  const parts = { client, executor, findings, state, isRoleKnown: () => role.unknown === undefined };
+  const admin = settings.admin && open.use(await startProxyAdmin(settings.admin, settings.token, parts));
   const where = `xDS ${formatListenAddress(settings.xds)} as ${settings.node.role}`;
   log.info({}, `waiting for ${where}`);
   const running = client.run();
@@ -85,20 +87,21 @@ export async function proxy(options: ProxyOptions): Promise<number> {
     state.isListening = true;
     releaseMemory();
     flushCompileCache();
-    narrator.ready({
-      gateways: gateways(),
-      proxy: nameOf(settings.workers),
-      admin: admin?.url,
-      xds: undefined,
-      watching: [where],
-      failures: client.state().unbound,
-    });
-    let said = gateways();
+    const ready = { proxy: nameOf(settings.workers), admin: admin?.url, xds: undefined, watching: [where] };
+    let said: readonly GatewayUrl[] | undefined;
+    let saidUnknown = "";
     onListeners = () => {
-      const now = gateways();
-      if (!samePlaces(now, said)) narrator.moved(now, client.state().unbound);
-      said = now;
+      const unknown = role.unknown ?? "";
+      if (unknown !== "" && unknown !== saidUnknown)
+        log.error({}, `not ready, the control plane does not know this proxy: ${unknown}; ${roleCure}`);
+      saidUnknown = unknown;
+      if (unknown !== "") return;
+      const [gateways, failures] = [gatewayUrls(client.inForce(typeUrls.listener)), client.state().unbound];
+      if (said === undefined) narrator.ready({ ...ready, gateways, failures });
+      else if (!samePlaces(gateways, said)) narrator.moved(gateways, failures);
+      said = gateways;
     };
+    onListeners();
   }
   const reason = await stop.first;
   state.isDraining = true;
@@ -107,6 +110,8 @@ export async function proxy(options: ProxyOptions): Promise<number> {
   await Promise.all([client[Symbol.asyncDispose](), running, executor.drain(options.grace * 1000)]);
   return reason === "SIGINT" ? exitCodes.interrupted : exitCodes.ok;
 }
+
+const roleCure = "correct --role, or create the Gateway that makes the proxy";
 
 async function startExecutor(workers: number, options: ExecutorOptions): Promise<Executor> {
   if (workers === 1) return (await import("../dataplane/workers/local.ts")).inThisProcess(options);
@@ -215,10 +220,11 @@ interface AdminParts {
   readonly executor: Executor;
   readonly findings: FindingBook;
   readonly state: { readonly isListening: boolean; readonly isDraining: boolean };
+  readonly isRoleKnown: () => boolean;
 }
 
 async function startProxyAdmin(address: ListenAddress, token: string | undefined, parts: AdminParts): Promise<AdminServer> {
-  const { client, executor, findings, state } = parts;
+  const { client, executor, findings, state, isRoleKnown } = parts;
   const [{ AdminAddressError, serveApp }, { proxyApp }] = await Promise.all([
     import("../admin/server.ts"),
     import("../admin/proxy-app.ts"),
@@ -233,6 +239,7 @@ async function startProxyAdmin(address: ListenAddress, token: string | undefined
         // Not that the xDS server is reached: what it sent is served without it.
         readiness: () => ({
           "configuration received": client.state().isReady,
+          "role known to the control plane": isRoleKnown(),
           listening: state.isListening,
           // Who asks sends requests to all ports of it.
           "all ports bound": arePortsBound(),
@@ -240,7 +247,7 @@ async function startProxyAdmin(address: ListenAddress, token: string | undefined
         }),
         stats: () => executor.stats(),
         gauges: () => ({
-          headworks_ready: state.isListening && arePortsBound() && !state.isDraining ? 1 : 0,
+          headworks_ready: state.isListening && isRoleKnown() && arePortsBound() && !state.isDraining ? 1 : 0,
           headworks_xds_connected: client.state().isConnected ? 1 : 0,
           headworks_xds_refused_resources: client.state().refused,
           headworks_workers: executor.workers().length,

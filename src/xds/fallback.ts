@@ -1,4 +1,6 @@
 // The answer to a node whose role names no Proxy: as Gloo does it, a listener that tells whoever calls it what is wrong.
+import { fromBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { envoyResource, packAny } from "../envoy/encode.ts";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
 import { RouterSchema } from "../gen/envoy/envoy/extensions/filters/http/router/v3/router_pb.js";
@@ -34,6 +36,16 @@ export function fallbackListener(role: string, known: readonly ProxyKey[], port:
     },
     [],
   );
+}
+
+/** What a listener that was received says about the role of whoever received it; undefined for those that serve something. */
+export function unknownRoleOf(listener: Pick<EnvoyResource, "name" | "bytes">): string | undefined {
+  if (listener.name !== name) return undefined;
+  const config = fromBinary(ListenerSchema, listener.bytes).filterChains[0]?.filters[0]?.configType;
+  const manager = config?.case === "typedConfig" ? anyUnpack(config.value, HttpConnectionManagerSchema)?.routeSpecifier : undefined;
+  const answer = manager?.case === "routeConfig" ? manager.value.virtualHosts[0]?.routes[0]?.action : undefined;
+  const body = answer?.case === "directResponse" ? answer.value.body?.specifier : undefined;
+  return body?.case === "inlineString" ? body.value.trim() : name;
 }
 
 const most = 20;

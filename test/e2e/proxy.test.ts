@@ -361,6 +361,31 @@ test("a Gateway that moves to a port that is taken is served where it was, until
   await proxy.running.said(new RegExp(`requests are taken at http://127.0.0.1:${taken.port}`));
 });
 
+test("a role that the control plane does not know is said aloud, and nothing is called ready before it does", async () => {
+  await using one = await backend("one");
+  using config = await folder();
+  config.write("a.yaml", [upstream("one", one.port), virtualService("a", "one")]);
+  const { xds, again } = await served(config);
+  await using _plane = await again();
+  const adminPort = await freePort();
+  await using proxy = start(["proxy", "--xds", xds, "--role", "gloo-system~other", "--admin", `127.0.0.1:${adminPort}`, "--log", "pretty"]);
+  await proxy.said(
+    /ERROR not ready, the control plane does not know this proxy: .*"gloo-system~other"; the known ones are: gloo-system~gateway-proxy/,
+  );
+  const admin = async (path: string) => (await fetch(`http://127.0.0.1:${adminPort}${path}`)).text();
+  expect(await admin("/readyz?verbose")).toContain("[-] role known to the control plane not yet");
+  expect(await admin("/metrics")).toMatch(/^headworks_ready 0$/m);
+  expect(proxy.stderr()).not.toContain("ready  ");
+
+  const spec = { bindAddress: "127.0.0.1", bindPort: await freePort(), httpGateway: {}, proxyNames: ["other"] };
+  config.write("other.yaml", object("Gateway", "other", spec));
+  await proxy.said(new RegExp(`ready {2}http://127.0.0.1:${spec.bindPort}`));
+  await until("it is ready", async () => (await admin("/readyz")) === "ok\n");
+  expect(await ask(spec.bindPort, "a.test")).toMatchObject({ body: "one /" });
+  config.remove("other.yaml");
+  await proxy.said(/ERROR not ready[\s\S]*ready {2}[\s\S]*ERROR not ready/);
+});
+
 test("wrong options are said before anything starts", async () => {
   const ended = (...args: string[]) => start(["proxy", ...args]).ended;
   expect(await ended()).toMatchObject({ code: 2, stderr: expect.stringContaining("where is the xDS server?") });
