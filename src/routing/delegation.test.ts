@@ -48,3 +48,61 @@ test("a chain of a thousand tables ends at the hundredth, and says so", () => {
   expect(model?.routes.map((each) => each.route.action.case)).toEqual(["directResponseAction"]);
   expect([...reports.values()].flat().some((each) => each.reason === "DelegationTooLarge")).toBe(true);
 });
+
+const to = (name: string) => ({ directResponseAction: { status: 200, body: name } });
+const table = (name: string, routes: object[], more: object = {}) => ({
+  kind: "RouteTable",
+  metadata: { ...metadata(name), ...more },
+  spec: { routes },
+});
+const bodies = ({ host: model }: ReturnType<typeof routed>) =>
+  model?.routes.map(({ route }) => (route.action.case === "directResponseAction" ? route.action.value.body : ""));
+const said = ({ reports }: ReturnType<typeof routed>) =>
+  [...reports.values()].flat().map(({ resource, severity, reason }) => `${resource} ${severity} ${reason}`);
+
+test("a child that inherits a header and asks for another value of it lies outside of its parent", () => {
+  const parent = {
+    matchers: [{ prefix: "/", headers: [{ name: "x", value: "1" }] }],
+    inheritableMatchers: true,
+    delegateAction: { ref: { name: "t", namespace: "shop" } },
+  };
+  const outcome = routed([
+    host([parent]),
+    table("t", [
+      { matchers: [{ prefix: "/a", headers: [{ name: "x", value: "2" }] }], ...to("a") },
+      { matchers: [{ prefix: "/b" }], ...to("b") },
+    ]),
+  ]);
+  expect(bodies(outcome)).toEqual(["b"]);
+  expect(said(outcome)).toContain("RouteTable shop/t warning ChildMatcherIncompatible");
+});
+
+test("the old form of delegation counts before the new ones", () => {
+  const delegateAction = { name: "old", namespace: "shop", ref: { name: "new", namespace: "shop" } };
+  const outcome = routed([host([{ delegateAction }]), table("old", [to("old")]), table("new", [to("new")])]);
+  expect(bodies(outcome)).toEqual(["old"]);
+});
+
+test("tables of several namespaces come in the order of these, however they are listed", () => {
+  const delegateAction = { selector: { namespaces: ["shop", "depot"] } };
+  const outcome = routed([host([{ delegateAction }]), table("t", [to("shop")]), table("t", [to("depot")], { namespace: "depot" })]);
+  expect(bodies(outcome)).toEqual(["depot", "shop"]);
+});
+
+test.each([
+  [true, true],
+  [false, false],
+  [undefined, false],
+])("a delegated route inherits transformations of the virtual host when the delegating one does: %s", (above, inherits) => {
+  const regular = (name: string) => ({
+    requestTransforms: [{ requestTransformation: { transformationTemplate: { body: { text: name } } } }],
+  });
+  const options = above === undefined ? {} : { stagedTransformations: { inheritTransformation: above, regular: regular("parent") } };
+  const { host: model } = routed([
+    host([{ delegateAction: { ref: { name: "t", namespace: "shop" } }, options }]),
+    table("t", [{ ...to("t"), options: { stagedTransformations: { inheritTransformation: true, regular: regular("child") } } }]),
+  ]);
+  const staged = model?.routes[0]?.route.options?.stagedTransformations;
+  expect(staged?.inheritTransformation).toBe(inherits);
+  expect(staged?.regular?.requestTransforms.length).toBe(above === undefined ? 1 : 2);
+});

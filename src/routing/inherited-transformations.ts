@@ -1,4 +1,5 @@
-// `stagedTransformations.inheritTransformation` of a route that another delegates to: the lists of the delegating route come after its own.
+// `stagedTransformations.inheritTransformation` of a route that another delegates to: the lists of the delegating route come after its own;
+// and those of the virtual host after these, where the delegating route inherits them itself.
 import { create } from "@bufbuild/protobuf";
 import {
   type RequestResponseTransformations,
@@ -12,10 +13,15 @@ export function withInheritedTransformations(options: RouteOptions | undefined, 
   if (options === undefined) return undefined;
   const own = options.stagedTransformations;
   const theirs = above?.stagedTransformations;
-  if (!own?.inheritTransformation || theirs === undefined || own === theirs) return options;
-  const early = joined(own.early, theirs.early);
-  const regular = joined(own.regular, theirs.regular);
-  const stagedTransformations = create(TransformationStagesSchema, { ...own, ...(early && { early }), ...(regular && { regular }) });
+  if (!own?.inheritTransformation || own === theirs) return options;
+  const early = joined(own.early, theirs?.early);
+  const regular = joined(own.regular, theirs?.regular);
+  const stagedTransformations = create(TransformationStagesSchema, {
+    ...own,
+    ...(early && { early }),
+    ...(regular && { regular }),
+    inheritTransformation: theirs?.inheritTransformation ?? false,
+  });
   return create(RouteOptionsSchema, { ...options, stagedTransformations });
 }
 

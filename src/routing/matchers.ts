@@ -39,22 +39,28 @@ export function outsideParent(child: Matcher, parent: Matcher): string | undefin
     return `required prefix: ${prefix}, prefix: ${path}: invalid route: route table matchers must begin with the prefix of their parent route's matcher`;
   if (child.caseSensitive !== parent.caseSensitive)
     return `required caseSensitive: ${goBool(parent.caseSensitive)}, caseSensitive: ${goBool(child.caseSensitive)}: invalid route: route table matchers must have the same case sensitivity that was specified on their parent route's matcher`;
-  const lacksHeader = parent.headers.some(
-    (want) =>
-      !child.headers.some(
-        (has) => has.name === want.name && has.value === want.value && has.regex === want.regex && has.invertMatch === want.invertMatch,
-      ),
-  );
+  const headers = lastByName(child.headers);
+  const lacksHeader = parent.headers.some((want) => {
+    const has = headers.get(want.name);
+    return has?.value !== want.value || has.regex !== want.regex || has.invertMatch !== want.invertMatch;
+  });
   if (lacksHeader)
     return `required headers: ${goList(parent.headers)}, headers: ${goList(child.headers)}: invalid route: route table matchers must have all headers that were specified on their parent route's matcher`;
-  const lacksParameter = parent.queryParameters.some(
-    (want) => !child.queryParameters.some((has) => has.name === want.name && has.value === want.value && has.regex === want.regex),
-  );
+  const parameters = lastByName(child.queryParameters);
+  const lacksParameter = parent.queryParameters.some((want) => {
+    const has = parameters.get(want.name);
+    return has?.value !== want.value || has.regex !== want.regex;
+  });
   if (lacksParameter)
     return `required query params: ${goList(parent.queryParameters)}, query params: ${goList(child.queryParameters)}: invalid route: route table matchers must have all query params that were specified on their parent route's matcher`;
   if (!parent.methods.every((method) => child.methods.includes(method)))
     return `required methods: [${parent.methods.join(" ")}], methods: [${child.methods.join(" ")}]: invalid route: route table matchers must have all methods that were specified on their parent route's matcher`;
   return undefined;
+}
+
+/** Of several under one name the last counts: a child that inherits `x: 1` and asks for `x: 2` beside it could match nothing. */
+function lastByName<T extends { readonly name: string }>(matchers: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(matchers.map((each) => [each.name, each]));
 }
 
 function pathOf({ pathSpecifier }: Matcher): string {
@@ -70,12 +76,13 @@ function mostSpecific(matchers: readonly Matcher[]): Matcher {
   return matchers.reduce((best, each) => (compareMatchers(each, best) < 0 ? each : best), matchers[0] ?? everyPath());
 }
 
+/** What is none of these goes first: CONNECT, and a matcher without a path, which is an error. */
 const pathKinds = ["exact", "regex", "prefix"];
 
 function compareMatchers(a: Matcher, b: Matcher): number {
   const byMethods = b.methods.length - a.methods.length;
   if (byMethods !== 0) return byMethods;
-  const byKind = pathKinds.indexOf(a.pathSpecifier.case ?? "prefix") - pathKinds.indexOf(b.pathSpecifier.case ?? "prefix");
+  const byKind = pathKinds.indexOf(a.pathSpecifier.case ?? "") - pathKinds.indexOf(b.pathSpecifier.case ?? "");
   if (byKind !== 0) return byKind;
   const [x, y] = [pathOf(a), pathOf(b)];
   return x > y ? -1 : x < y ? 1 : 0;

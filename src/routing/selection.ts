@@ -37,14 +37,13 @@ function inNamespaces({ virtualServiceNamespaces: namespaces }: HttpGateway, nam
 
 /** What is wrong with a selection itself. */
 export function checkSelection(part: HttpPart, world: World, report: Report): void {
-  const { virtualServiceExpressions, virtualServiceSelector, virtualServices } = part.http;
+  const { virtualServiceExpressions, virtualServices } = part.http;
   const fault = virtualServiceExpressions && expressionFault(virtualServiceExpressions.expressions);
   if (fault)
     report.error("GatewaySelectorInvalid", `${fault}: the virtual service selector expression is invalid`, {
       path: `${part.path}.virtualServiceExpressions`,
       costs: "nothing",
     });
-  if (virtualServiceExpressions || Object.keys(virtualServiceSelector).length > 0) return;
   for (const [i, ref] of virtualServices.entries()) {
     if (world.get("VirtualService", ref)) continue;
     report.error("GatewayRefMissing", `invalid virtual service ref ${goRef(ref)}`, {

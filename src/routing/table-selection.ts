@@ -12,11 +12,13 @@ export type SelectedTables =
 
 /** `namespace` is that of the resource that delegates. */
 export function selectTables(action: DelegateAction, namespace: string, world: World): SelectedTables {
-  const { delegationType } = action;
-  if (delegationType.case === "selector") return bySelector(delegationType.value, namespace, world);
-  const ref = delegationType.case === "ref" ? delegationType.value : { name: action.name, namespace: action.namespace };
-  const path = delegationType.case === "ref" ? "delegateAction.ref" : "delegateAction";
-  if (delegationType.case === undefined && ref.name === "" && ref.namespace === "")
+  const { delegationType, name, namespace: own } = action;
+  // The old form counts before the new ones.
+  const isOld = name !== "" || own !== "";
+  if (delegationType.case === "selector" && !isOld) return bySelector(delegationType.value, namespace, world);
+  const ref = delegationType.case === "ref" && !isOld ? delegationType.value : { name, namespace: own };
+  const path = delegationType.case === "ref" && !isOld ? "delegateAction.ref" : "delegateAction";
+  if (delegationType.case === undefined && !isOld)
     return fault(
       "DelegateTargetUnknown",
       "cannot determine delegation target: you must specify a route table either via a resource reference or a selector",
@@ -36,6 +38,7 @@ function bySelector(selector: RouteTableSelector, own: string, world: World): Se
   if (wrong) return fault("DelegateSelectorInvalid", `${wrong}: the route table selector expression is invalid`, `${path}.expressions`);
   const namespaces = selector.namespaces.length === 0 ? [own] : selector.namespaces.includes("*") ? [undefined] : selector.namespaces;
   const tables = [...new Set(namespaces)]
+    .sort()
     .flatMap((namespace) => world.list("RouteTable", namespace, selector.labels))
     .filter(
       (table) =>
