@@ -149,7 +149,7 @@ function libraryBootstrap(): Record<string, unknown> {
   }) as Record<string, unknown>;
 }
 
-withEnvoy("Envoy takes the bootstrap, with the certificates of the chart", () => {
+withEnvoy("Envoy takes the arguments and the bootstrap, with the certificates of the chart", () => {
   const objects = renderChart();
   const folder = mkdtempSync(join(tmpdir(), "headworks-chart-"));
   try {
@@ -157,13 +157,23 @@ withEnvoy("Envoy takes the bootstrap, with the certificates of the chart", () =>
       writeFileSync(join(folder, name), Buffer.from(content, "base64"));
     const bootstrap = (one(objects, "ConfigMap", "gateway-proxy-envoy-config").data["envoy.yaml"] as string).replaceAll("/etc/xds", folder);
     writeFileSync(join(folder, "envoy.yaml"), bootstrap);
-    const args = ["--mode", "validate", "--config-path", join(folder, "envoy.yaml"), "--service-cluster", "a", "--service-node", "b"];
-    const said = execFileSync(findEnvoy() as string, [...args, "-l", "warning", "--disable-hot-restart"], {
-      encoding: "utf8",
-      stdio: "pipe",
-    });
+    const args = envoyArguments(objects).map((each) => each.replace("/etc/envoy", folder));
+    const said = execFileSync(findEnvoy() as string, ["--mode", "validate", ...args], { encoding: "utf8", stdio: "pipe" });
     expect(said).toContain("OK");
   } finally {
     rmSync(folder, { recursive: true });
   }
 });
+
+withHelm("Envoys do not look for unknown fields, unless one is told what to do with them", () => {
+  const toldOf = (...extraArgs: readonly string[]) =>
+    envoyArguments(renderChart({ values: { gatewayProxy: { extraArgs } } })).filter((each) => each.includes("unknown"));
+  expect(toldOf()).toEqual(["--ignore-unknown-dynamic-fields"]);
+  expect(toldOf("--reject-unknown-dynamic-fields")).toEqual(["--reject-unknown-dynamic-fields"]);
+  expect(toldOf("--ignore-unknown-dynamic-fields")).toEqual(["--ignore-unknown-dynamic-fields"]);
+});
+
+function envoyArguments(objects: readonly KubeObject[]): readonly string[] {
+  const pod = one(objects, "Deployment", "gateway-proxy").spec.template as { spec: { containers: { args: string[] }[] } };
+  return pod.spec.containers[0]?.args ?? [];
+}
