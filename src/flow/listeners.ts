@@ -1,7 +1,7 @@
 // Gateways with what is attached to them → listeners, and route configurations put together from encoded virtual hosts.
 import { equals } from "@bufbuild/protobuf";
 import { type SslConfig, SslConfigSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
-import type { Collection, Graph, Index, Read } from "../graph/mod.ts";
+import type { Collection, Graph, Index, Read, Single } from "../graph/mod.ts";
 import type { EnvoyResource, ProxyKey } from "../model/envoy-resource.ts";
 import { placed } from "../model/gateway-part.ts";
 import type { Problem } from "../model/problem.ts";
@@ -94,10 +94,11 @@ export function listenersFlow(
   );
   // Apart from the rest of a VirtualService: an edited route must not set up the TLS of all its neighbours again.
   const tls = graph.derive("TLS of virtual services", known.of.VirtualService, ({ spec }) => spec?.sslConfig, { equals: sameSsl });
+  const anyHosts = graph.value("any virtual services", (read) => read.size(known.of.VirtualService) > 0);
   const listeners = graph.derive(
     "listeners",
     sites,
-    (site, _key, read) => siteListener(site, read, inputs, known, upstreams, hosts, tls, portVerdicts, making),
+    (site, _key, read) => siteListener(site, read, inputs, known, upstreams, hosts, anyHosts, tls, portVerdicts, making),
     {
       equals: sameListener,
     },
@@ -166,6 +167,7 @@ function siteListener(
   known: InService,
   upstreams: Upstreams,
   hosts: Hosts,
+  anyHosts: Single<boolean>,
   tls: Collection<SslConfig>,
   portVerdicts: Collection<PortVerdict>,
   making: Making,
@@ -212,6 +214,7 @@ function siteListener(
         plugins: making,
         secretsApart: making.secretsApart,
         hasCluster: (ref) => hasCluster(read, upstreams, resourceKey("Upstream", ref)),
+        hasVirtualServices: read.value(anyHosts),
       });
       return { made: translated, reports: reportsOf(gateway.key, withTls, [...found, ...translated.problems]) };
     },

@@ -4,17 +4,14 @@ import { type DelegatedHttpGateway, type DelegatedTcpGateway, MatcherSchema } fr
 import { type HttpGateway, HttpGatewaySchema } from "../gen/gloo/gloo/projects/gateway/api/v1/http_gateway_pb.js";
 import { SelectorSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/core/selectors/selectors_pb.js";
 import { type HttpListenerOptions, HttpListenerOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
-import {
-  type HttpConnectionManagerSettings,
-  HttpConnectionManagerSettingsSchema,
-} from "../gen/gloo/gloo/projects/gloo/api/v1/options/hcm/hcm_pb.js";
+import { HttpConnectionManagerSettingsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/options/hcm/hcm_pb.js";
 import { type SslConfig, SslConfigSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/ssl/ssl_pb.js";
 import { type GatewayPart, pathElsewhere } from "../model/gateway-part.ts";
 import type { Report } from "../model/problem.ts";
 import type { Resource } from "../model/resource.ts";
 import type { World } from "../plugin/world.ts";
 import { expressionFault, matchesExpressions, matchesLabels } from "./label-selector.ts";
-import { mergeOptions } from "./options.ts";
+import { mergedDeeply } from "./merged-deeply.ts";
 
 type Delegated = Pick<DelegatedHttpGateway, "selectionType">;
 
@@ -41,12 +38,9 @@ export function delegatedTcpParts(delegated: DelegatedTcpGateway, world: World, 
   });
 }
 
-/** Whoever does not prevent it is overridden by the child, field by field. */
+/** A child without TLS stays without. */
 function ssl(own: SslConfig | undefined, { sslConfig: parent, preventChildOverrides }: DelegatedHttpGateway): SslConfig | undefined {
-  // A child without TLS stays without.
-  if (own === undefined) return undefined;
-  const [first, second] = preventChildOverrides ? [parent, own] : [own, parent];
-  return merged(SslConfigSchema, first, second);
+  return own && mergedDeeply(SslConfigSchema, own, parent, preventChildOverrides);
 }
 
 function withSettings(
@@ -55,19 +49,12 @@ function withSettings(
 ): HttpGateway {
   if (parent === undefined) return gateway;
   const own = gateway.options?.httpConnectionManagerSettings;
-  const [first, second] = preventChildOverrides ? [parent, own] : [own, parent];
-  const settings = merged(HttpConnectionManagerSettingsSchema, first, second);
+  const settings = mergedDeeply(HttpConnectionManagerSettingsSchema, own, parent, preventChildOverrides);
   const options = create(HttpListenerOptionsSchema, {
     ...(gateway.options as HttpListenerOptions),
-    ...(settings && { httpConnectionManagerSettings: settings as HttpConnectionManagerSettings }),
+    ...(settings && { httpConnectionManagerSettings: settings }),
   });
   return create(HttpGatewaySchema, { ...gateway, options });
-}
-
-function merged<S extends typeof SslConfigSchema | typeof HttpConnectionManagerSettingsSchema>(schema: S, first: unknown, second: unknown) {
-  const at = { resource: "" as never, path: "" };
-  const none = new Map<string, never>();
-  return mergeOptions(schema, { options: first as never, at: none }, { options: second as never, at: none }, at).options;
 }
 
 function chosen<K extends "MatchableHttpGateway" | "MatchableTcpGateway">(
@@ -88,7 +75,7 @@ function chosen<K extends "MatchableHttpGateway" | "MatchableTcpGateway">(
     report.error("GatewaySelectorInvalid", `${fault}: the selector expression is invalid`, { path: `${path}.selector`, costs: "nothing" });
     return [];
   }
-  const wanted = namespaces.length === 0 || namespaces.includes("*") ? [undefined] : [...new Set(namespaces)];
+  const wanted = namespaces.length === 0 || namespaces.includes("*") ? [undefined] : [...new Set(namespaces)].sort();
   return wanted
     .flatMap((each) => world.list(kind, each, labels))
     .filter((each) => matchesLabels(labels, each.labels) && matchesExpressions(expressions, each.labels));

@@ -71,6 +71,8 @@ export interface ListenerTranslationContext {
   /** Key material is sent as Secrets, and filter chains refer to it. */
   readonly secretsApart?: boolean;
   readonly hasCluster?: (upstream: Ref) => boolean;
+  /** Whether there is any VirtualService at all, wherever it is served. */
+  readonly hasVirtualServices: boolean;
 }
 
 export function listenerName({ spec }: Resource<"Gateway">): string {
@@ -112,6 +114,7 @@ class OneListener {
     const chains = parts.flatMap(({ part, hosts, configures }, i) =>
       part.kind === "http" ? this.httpChains(part, hosts, i, configures) : this.tcpChains(part),
     );
+    this.checkHybrid(parts);
     const inRange = withUsableRanges(chains, this.gateway.key);
     const { chains: kept, problems } = withoutConflicts(inRange.chains, this.gateway.key);
     const distinct = inGloosOrder(kept);
@@ -202,7 +205,9 @@ class OneListener {
       this.routes.push({ name, part: index, hosts: of.map(({ resource }) => resource), requireTls: part.takesTls });
     };
     const shared = this.routeNames.of(part.matcher);
-    if (!part.takesTls) {
+    // Without a VirtualService there is no certificate, and nothing to protect: Gloo opens the port all the same.
+    const isBare = part.takesTls && hosts.length === 0 && part.matcher === undefined && !this.isIsolated;
+    if (!part.takesTls || isBare) {
       plan(shared, hosts);
       const match = chainMatch(undefined, part.matcher);
       return [{ chain: { ...(match && { filterChainMatch: match }), filters: filters(shared) ?? [] }, by: [], part: part.path }];
@@ -287,6 +292,37 @@ class OneListener {
       const socket = this.tls(group);
       return socket ? [{ chain: this.tlsChain(group, part.matcher, socket, filters), by, part: part.path }] : [];
     });
+  }
+
+  /**
+   * Gloo has an error for matched gateways of which none has anything to serve, and a warning for those that are delegated to. Without
+   * isolation it asks for any VirtualService at all, with isolation for one of each TLS.
+   */
+  checkHybrid(parts: readonly AttachedPart[]): void {
+    const { spec } = this.gateway;
+    const hybrid = spec?.GatewayType.case === "hybridGateway" ? spec.GatewayType.value : undefined;
+    if (hybrid === undefined || parts.length === 0 || parts.some(({ part }) => part.kind === "tcp")) return;
+    const { hasVirtualServices, world } = this.context;
+    const isMatched = hybrid.matchedGateways.length > 0;
+    const isOpen = hasVirtualServices || world.settings.gateway?.translateEmptyGateways === true;
+    const isPopulated = this.isIsolated
+      ? (isMatched && !isOpen) || parts.some(({ part, hosts }) => part.kind === "http" && (!part.takesTls || hosts.length > 0))
+      : !isMatched || isOpen;
+    if (isPopulated) return;
+    this.problems.push(
+      problem(
+        isMatched ? "error" : "warning",
+        this.gateway.key,
+        "HybridEmpty",
+        "hybrid gateway does not have any populated matched gateways",
+        {
+          path: "hybridGateway",
+          elsewhere: true,
+          costs: "nothing",
+          hint: "there is no VirtualService for it",
+        },
+      ),
+    );
   }
 
   /** A host under a name that its part does not take would never be reached. */

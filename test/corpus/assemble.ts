@@ -111,7 +111,7 @@ export function assemble(given: World, plugins: Plugins): Assembled {
       const listener = listenerOf(
         gateway,
         attached.map((each) => each.attached),
-        { world, plugins, hasCluster },
+        { world, plugins, hasCluster, hasVirtualServices: virtualServices.length > 0 },
       );
       note(listener.problems, proxy);
       if (!ports.served.has(gateway.key)) continue;

@@ -161,3 +161,43 @@ test("matchers that Gloo's hash cannot tell apart have route configurations of t
     .map(({ name }) => name);
   expect(new Set(names).size).toBe(2);
 });
+
+test("of a hybrid Gateway with HTTP alone, the lack of any VirtualService is an error, unless empty ones are asked for", () => {
+  const gateway = "hybridGateway: {matchedGateways: [{httpGateway: {}}]}";
+  const error = "Gateway gloo-system/edge error: hybrid gateway does not have any populated matched gateways";
+  const none = served(gateway);
+  expect([none.chains, none.said]).toEqual([[], [error]]);
+  expect(served(gateway, [store("other", `{${files("a")}}`)]).said).toEqual([]);
+  const empty = served(gateway, [], { settings: { gateway: { translateEmptyGateways: true } } });
+  expect([empty.chains.length, empty.said]).toEqual([1, []]);
+  const tcp = `{matcher: {sourcePrefixRanges: [{addressPrefix: 10.0.0.0, prefixLen: 8}]}, tcpGateway: {tcpHosts: [{name: db, ${db}}]}}`;
+  expect(served(`hybridGateway: {matchedGateways: [{httpGateway: {}}, ${tcp}]}`).said).toEqual([]);
+});
+
+test("with isolation it is the lack of any VirtualService with TLS, where all that is matched is TLS", () => {
+  const settings = { gateway: { isolateVirtualHostsBySslConfig: true } };
+  const secure = `hybridGateway: {matchedGateways: [{matcher: {sslConfig: {${files("x")}}}, httpGateway: {}}]}`;
+  const error = "Gateway gloo-system/edge error: hybrid gateway does not have any populated matched gateways";
+  expect(served(secure, [], { settings }).said).toEqual([]);
+  expect(served(secure, [store("plain")], { settings }).said).toEqual([error]);
+  expect(served(secure, [store("own", "{}")], { settings }).said).toEqual([]);
+});
+
+test("an empty Gateway with TLS opens its port when empty ones are asked for", () => {
+  const { chains, said } = served("ssl: true, httpGateway: {}", [], { settings: { gateway: { translateEmptyGateways: true } } });
+  expect([chains.map(({ match, certificate }) => [match, certificate]), said]).toEqual([[[undefined, undefined]], []]);
+});
+
+test.each([
+  ["what a child says of TLS counts, field by field", false, undefined],
+  ["a parent has the last word on flags, and not on names and files", true, true],
+])("%s", (_, prevents, noTickets) => {
+  const child = matchable("c", "shop", `{sslConfig: {${files("child")}, sniDomains: [child.test], disableTlsSessionResumption: false}}`);
+  const parent = `sslConfig: {${files("parent")}, sniDomains: [parent.test], disableTlsSessionResumption: true, parameters: {minimumProtocolVersion: TLSv1_2}}`;
+  const gateway = `hybridGateway: {delegatedHttpGateways: {preventChildOverrides: ${prevents}, ${parent}, selector: {}}}`;
+  const [chain] = served(gateway, [child, store("s", "{}")]).chains;
+  expect([chain?.match, chain?.certificate]).toEqual([{ serverNames: ["child.test"] }, { filename: "/child.pem" }]);
+  const context = chain?.context as JsonObject | undefined;
+  expect(context?.disableStatelessSessionResumption).toBe(noTickets);
+  expect(context?.commonTlsContext).toMatchObject({ tlsParams: { tlsMinimumProtocolVersion: "TLSv1_2" } });
+});
