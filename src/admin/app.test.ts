@@ -45,8 +45,10 @@ test("what a proxy is served is shown in Envoy's own JSON", async () => {
   expect(await unknown.json()).toEqual({ error: "there is no proxy other~proxy; there is gloo-system~gateway-proxy" });
 });
 
-test("findings carry their place", async () => {
-  expect((await json("/api/v1/findings")).findings[0]).toMatchObject({
+test("findings carry their place; what repeats another one is not among them", async () => {
+  const { findings } = await json("/api/v1/findings");
+  expect(findings).toHaveLength(1);
+  expect(findings[0]).toMatchObject({
     severity: "error",
     code: "HW9001",
     resource: { kind: "Upstream", namespace: "shop", name: "petstore" },
@@ -235,6 +237,7 @@ function translation(): Translation {
     statuses: new Map([[key, { state: "Rejected", reason: "no", reportedBy: "gloo", subresourceStatuses: {} }]]),
     findings: [
       { problem: problem("error", key, "PluginFailed", "it said canary-header-value-22"), place: { file: "up.yaml", line: 3, column: 5 } },
+      { problem: problem("error", "VirtualService shop.web", "PluginFailed", "of it: it said canary-header-value-22", { repeats: key }) },
     ],
     proxies: new Map([
       [

@@ -1,8 +1,10 @@
 // The admin API: what is in service, read only. Everything is computed from the control plane's present view when asked;
 // nothing is kept here. Guarded by guard.ts, blanked by redact.ts, typed by contract.ts.
+
 import type { Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { Translation } from "../control-plane.ts";
+import { withoutEchoes } from "../flow/echoes.ts";
 import { NoRequest } from "../flow/explain/asked-request.ts";
 import type { Provenance } from "../flow/provenance.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
@@ -70,7 +72,7 @@ export function adminApp(options: AdminOptions): Hono {
   app.get("/api/v1/findings", (context) => {
     const translation = current();
     const secrets = secretsOf(translation);
-    return context.json({ schemaVersion, findings: translation.findings.map((finding) => findingView(finding, secrets)) });
+    return context.json({ schemaVersion, findings: withoutEchoes(translation.findings).map((finding) => findingView(finding, secrets)) });
   });
   app.get("/api/v1/proxies", (context) => context.json({ schemaVersion, proxies: proxyViews(current()) }));
   app.get("/api/v1/proxies/:key/:kind", (context) => {
@@ -162,7 +164,8 @@ function xdsSnapshot(translation: Translation) {
 }
 
 function presentState({ current, readiness }: AdminOptions): AdminEvent {
-  const { resources, findings } = current();
+  const { resources, findings: all } = current();
+  const findings = withoutEchoes(all);
   const errors = findings.filter(({ problem }) => problem.severity === "error").length;
   const isReady = Object.values(readiness()).every(Boolean);
   return { kind: "state", isReady, resources: resources.size, errors, warnings: findings.length - errors };

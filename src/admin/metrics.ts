@@ -1,8 +1,10 @@
 // What Prometheus reads. Counts come from batches as they happen; everything that is a state is read off the control plane at
 // scrape time, so that a number can never be stale. No label holds a path or anything else without bounds.
+
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
 import type { Translation } from "../control-plane.ts";
 import type { BatchReport } from "../flow/batch-report.ts";
+import { withoutEchoes } from "../flow/echoes.ts";
 import { packageVersion } from "../lib/package-root.ts";
 import { parseResourceKey } from "../model/ref.ts";
 import type { State } from "../model/status.ts";
@@ -61,7 +63,7 @@ export function metrics({ current, isReady, sources, xds, traffic }: MetricsOpti
     for (const [kind, count] of countBy(seen().resources.values(), (each) => each.kind)) set({ kind }, count);
   });
   gauge("headworks_findings", "Findings about the configuration, by severity.", ["severity"], (set) => {
-    const counts = countBy(seen().findings, ({ problem }) => problem.severity);
+    const counts = countBy(withoutEchoes(seen().findings), ({ problem }) => problem.severity);
     for (const severity of ["error", "warning"]) set({ severity }, counts.get(severity) ?? 0);
   });
   gauge(

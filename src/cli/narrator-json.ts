@@ -2,6 +2,7 @@
 import { pino } from "pino";
 import { findingJson } from "../admin/finding-json.ts";
 import type { Finding } from "../control-plane.ts";
+import type { BatchReport } from "../flow/batch-report.ts";
 import { countOf } from "./findings.ts";
 import type { GatewayUrl } from "./gateway-urls.ts";
 import { isQuiet, type Narrator, type NarratorOptions, nothingFoundCure } from "./narrator.ts";
@@ -51,7 +52,7 @@ export function jsonNarrator({ level }: NarratorOptions): Narrator {
       };
       const few = (name: string, keys: readonly string[]) => keys.length > 0 && { [name]: keys.slice(0, 20) };
       const more = { ...few("removed", removed), ...few("keptLastGood", keptLastGood) };
-      if (!isQuiet(report) || published.upserts + published.removals > 0) log.info({ ...fields, ...more }, "configuration changed");
+      if (!isQuiet(report) || published.upserts + published.removals > 0) log.info({ ...fields, ...more }, whatChanged(report));
       findings(appeared);
     },
     moved(gateways, failures) {
@@ -69,4 +70,10 @@ function placesOf(gateways: readonly GatewayUrl[]) {
 /** To a tenth: a change is live in a millisecond or two. */
 function rounded(milliseconds: number): number {
   return Math.round(milliseconds * 10) / 10;
+}
+
+/** Without a change of the configuration: addresses, what was discovered, or what there is to say about it. */
+function whatChanged({ changed, published }: BatchReport): string {
+  if (changed.length > 0) return "configuration changed";
+  return published.upserts + published.removals > 0 ? "what is served changed" : "findings changed";
 }

@@ -8,6 +8,7 @@ import { needsToken } from "../admin/needs-token.ts";
 import type { AdminServer } from "../admin/server.ts";
 import { ControlPlane, type Finding } from "../control-plane.ts";
 import type { BatchReport } from "../flow/batch-report.ts";
+import { withoutEchoes } from "../flow/echoes.ts";
 import type { ListenAddress } from "../lib/listen-address.ts";
 import { releaseMemory } from "../lib/release-memory.ts";
 import type { ProxyKey } from "../model/envoy-resource.ts";
@@ -189,7 +190,7 @@ export async function serve(input: Input, options: ServeOptions, onReady?: (serv
       const milliseconds = Math.round(performance.now() - started);
       narrator.loaded({
         ...scope,
-        findings,
+        findings: withoutEchoes(findings),
         milliseconds,
         notServed,
         isForgetful: store === undefined,

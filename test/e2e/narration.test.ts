@@ -163,6 +163,7 @@ test("a file with a mistake in it is served as soon as that is mended", async ()
     .stderr()
     .split("\n")
     .filter((line) => line.includes("configuration changed"));
+  for (const line of changes) expect(JSON.parse(line).changes).toBeGreaterThan(0);
   for (const line of changes) expect(String(JSON.parse(line).milliseconds)).toMatch(/^\d+(\.\d)?$/);
   expect(changes.length).toBeGreaterThan(0);
 });
