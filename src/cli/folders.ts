@@ -1,4 +1,5 @@
 // What a command line names as input: folders, single files, stdin.
+
 import { accessSync, constants, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Change } from "../model/change.ts";
@@ -7,6 +8,7 @@ import type { Resource } from "../model/resource.ts";
 import { customKinds } from "../plugin/config.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { Remembered, Source, SourceBatch } from "../plugin/source.ts";
+import { withoutByteOrderMarks } from "../sources/documents.ts";
 import { filesSource } from "../sources/files/files.ts";
 import { locateInText } from "../sources/locate-text.ts";
 import { readText } from "../sources/read-text.ts";
@@ -44,6 +46,7 @@ async function stdinSource(plugins: Plugins): Promise<Source> {
   if (process.stdin.isTTY) throw new CommandError("- reads stdin, and stdin is the terminal; pipe YAML into it");
   let text = "";
   for await (const chunk of process.stdin.setEncoding("utf8")) text += chunk;
+  text = withoutByteOrderMarks(text);
   const reading = readText(text, stdinName, { customKinds: customKinds(plugins) });
   return {
     name: "files",

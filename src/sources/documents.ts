@@ -5,6 +5,12 @@ import { limits } from "./yaml.ts";
 /** What it does inside of a document depends, to the parser, on what follows. */
 const byteOrderMark = "\ufeff";
 
+/** The mark in front of a text, and of each of its documents: files that were joined have some. YAML allows them there; our parser does not. */
+export function withoutByteOrderMarks(text: string): string {
+  if (!text.includes(byteOrderMark)) return text;
+  return text.replace(/^\ufeff/, "").replace(/^(---[^\n]*\n)\ufeff|^\ufeff(?=---)/gm, "$1");
+}
+
 /** A part of a text: usually one document, seldom none (comments in front of the first) or several (after `...`). */
 export interface Part {
   readonly start: number;

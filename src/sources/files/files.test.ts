@@ -134,6 +134,19 @@ describe("a folder is read", () => {
     expect(source.locate(resources[0]!, "static.hosts[0].port")).toMatchObject({ line: 7, column: 22 });
   });
 
+  test("files that were joined, each with its BOM, are read as they were", async () => {
+    const joined = [`\ufeff${yaml("a")}`, `\ufeff${yaml("b", 80, "  nope: 1")}`, `${yaml("c")}\n\ufeff---`, yaml("d")];
+    const text = joined.join("\n---\n").replace("---\n---", "---");
+    write("a.yaml", text.replaceAll("\n", "\r\n"));
+    const { resources } = await readAll();
+    expect(resources.map(({ ref, problems }) => [ref.name, problems.map(({ message, at }) => [message, at?.column])])).toEqual([
+      ["a", []],
+      ["b", [['unknown field "nope" in Upstream', 3]]],
+      ["c", []],
+      ["d", []],
+    ]);
+  });
+
   test("temporary files of editors and hidden ones are not looked at", async () => {
     for (const name of [
       ".a.yaml.swp",

@@ -17,6 +17,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { type Problem, problem } from "../../model/problem.ts";
+import { withoutByteOrderMarks } from "../documents.ts";
 import type { Layout } from "../envelope.ts";
 import { kindOfPlural } from "../object-kind.ts";
 import { limits } from "../yaml.ts";
@@ -242,8 +243,7 @@ export function readFile(path: string): FileText {
     const bytes = contentOf(descriptor, stats.size);
     if (bytes.length > limits.fileBytes) return { is: "refused", problem: tooLarge(path), signature };
     if (!isUtf8(bytes)) return { is: "refused", problem: notUtf8(path, bytes), signature };
-    const text = bytes.toString("utf8");
-    return { is: "text", text: text.charCodeAt(0) === 0xfeff ? text.slice(1) : text, signature };
+    return { is: "text", text: withoutByteOrderMarks(bytes.toString("utf8")), signature };
   } catch (error) {
     return { is: "refused", problem: unreadable(path, error), signature: "" };
   } finally {
