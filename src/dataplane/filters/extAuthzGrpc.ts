@@ -95,10 +95,11 @@ function address(host: string, port: number) {
 }
 
 function headersOf({ allowed, disallowed }: GrpcCheckSettings, exchange: Exchange): Record<string, string> {
-  const all: Record<string, string> = {};
+  // Without a prototype: `__proto__` is a name that a header may have.
+  const all: Record<string, string> = Object.create(null);
   const add = (name: string, value: string) => {
     if ((allowed !== undefined && !allowed(name)) || disallowed?.(name)) return;
-    all[name] = Object.hasOwn(all, name) ? `${all[name]},${value}` : value;
+    all[name] = name in all ? `${all[name]},${value}` : value;
   };
   add(":authority", sanitized(exchange.authority));
   add(":path", sanitized(exchange.path));

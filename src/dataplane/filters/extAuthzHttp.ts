@@ -115,7 +115,7 @@ const always = new Set(["www-authenticate", "location"]);
 function judge(settings: Settings, answer: WholeAnswer | undefined): Authorization {
   if (answer === undefined || answer.head.status >= 500) return { kind: "error" };
   const { status, headers } = answer.head;
-  const metadata: Record<string, string> = {};
+  const metadata: Record<string, string> = Object.create(null);
   for (let i = 0; i < headers.length; i += 2)
     if (settings.toMetadata(headers[i] as string)) metadata[headers[i] as string] = headers[i + 1] as string;
   const found = Object.keys(metadata).length > 0 ? metadata : undefined;
