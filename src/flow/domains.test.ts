@@ -18,3 +18,18 @@ test("a domain in another spelling is not sent twice: Envoy would refuse the rou
   expect(virtualHosts.map(({ domains }) => domains)).toEqual([["Shop.test"], ["b.test"], ["other.test"]]);
   expect(running.stateOf("VirtualService gloo-system/b")).toBe("Rejected");
 });
+
+test("a virtual service without a virtual host does not take every name from the last good version of another", async () => {
+  const every = site("z", "'*'");
+  await using running = await startPlane(read(every));
+  await running.say(...changes(every.replace("status: 200", "status: 99").replace("'*'", "z.test")));
+  expect(running.stateOf("VirtualService gloo-system/z")).toBe("Rejected");
+  await running.say(
+    ...changes(
+      "kind: VirtualService\napiVersion: gateway.solo.io/v1\nmetadata: {name: a, namespace: gloo-system}\nspec: {displayName: a}\n",
+    ),
+  );
+  const { virtualHosts } = fromBinary(RouteConfigurationSchema, running.client.get(typeUrls.route, "listener-::-8080-routes").bytes);
+  expect(virtualHosts.map(({ name, domains }) => [name, domains])).toEqual([["gloo-system_z", ["*"]]]);
+  expect(running.stateOf("VirtualService gloo-system/a")).toBe("Warning");
+});

@@ -6,7 +6,7 @@ import { type ResourceKey, resourceKey } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
 import { domainKey, type ModelVirtualHost } from "../model/virtual-host.ts";
 import type { World } from "../plugin/world.ts";
-import { claimedDomains, type DomainVerdict, judgeDomains } from "../routing/domains.ts";
+import { claimedDomains, type DomainVerdict, judgeDomains, leftOver } from "../routing/domains.ts";
 import { defaultGateway, isRead, partsOf, proxiesOf } from "../routing/gateways.ts";
 import { neverMatching } from "../routing/never-matches.ts";
 import { selectsInto } from "../routing/selection.ts";
@@ -96,18 +96,22 @@ export function hostsFlow(graph: Graph, inputs: Inputs, known: InService, upstre
       if (gateway === undefined || part?.kind !== "http" || virtualService === undefined) return undefined;
       const uses = new Set<ResourceKey>();
       const world = worldOf(read, known, uses);
-      const verdict = judgeDomains(
+      const judged = judgeDomains(
         virtualService,
         (domain) => claimants(read, byDomain, known, attachment, domain),
         (domain) => incumbent(read, byDomain, inputs, attachment, domain),
       );
+      const isTaken = attachment.domains.includes(leftOver) && firstOfOlder(read, attachments, goodByDomain, known, attachment, "*");
+      const verdict = isTaken ? { ...judged, lost: new Set(["*"]) } : judged;
       // A domain that only the last good version claims may be somebody else's by now.
       const lostByOlder = (older: Resource<"VirtualService">) =>
-        claimedDomains(older).filter((domain) => {
-          const claims = read.lookup(byDomain, `${siteOf(attachment)} ${domain}`).map(([, each]) => each.virtualService);
-          if (claims.length > 0) return !claims.includes(older.key);
-          return firstOfOlder(read, attachments, goodByDomain, known, attachment, domain) !== older.key;
-        });
+        claimedDomains(older)
+          .map((domain) => (domain === leftOver ? "*" : domain))
+          .filter((domain) => {
+            const claims = read.lookup(byDomain, `${siteOf(attachment)} ${domain}`).map(([, each]) => each.virtualService);
+            if (claims.length > 0) return !claims.includes(older.key);
+            return firstOfOlder(read, attachments, goodByDomain, known, attachment, domain) !== older.key;
+          });
       let routed: ModelVirtualHost | undefined;
       const made = withLastGood<EncodedVirtualHost | undefined>(read, inputs, world, {
         owner: virtualService.key,

@@ -70,3 +70,16 @@ test("spellings that differ in case are one domain, as they are for Envoy", () =
   expect(sharedDomains(all)).toEqual(["Shop.test"]);
   expect(judge(of(["c", ["C.test", "c.test"]]), 0).problems[0]).toMatchObject({ path: "virtualHost.domains[1]", costs: "nothing" });
 });
+
+test("a virtual service without a virtual host has every name that nobody else has, and one of them only", () => {
+  const without = (name: string) =>
+    resourcesOf(JSON.stringify({ kind: "VirtualService", metadata: { name, namespace: "shop" }, spec: {} }));
+  const two = [...without("b"), ...without("a"), ...of(["c", ["x.test"]])] as Resource<"VirtualService">[];
+  expect([0, 1, 2].map((i) => [...judge(two, i).lost])).toEqual([["*"], [], []]);
+  const taken = [...without("a"), ...of(["c", undefined])] as Resource<"VirtualService">[];
+  expect([0, 1].map((i) => judge(taken, i))).toEqual([
+    { lost: new Set(["*"]), problems: [] },
+    { lost: new Set(), problems: [] },
+  ]);
+  expect(sharedDomains(two)).toEqual([]);
+});

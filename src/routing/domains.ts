@@ -10,9 +10,16 @@ import { domainKey } from "../model/virtual-host.ts";
 /** A VirtualService's claim to a domain. */
 export type Claimant = Pick<Resource<"VirtualService">, "key" | "ref" | "createdAt">;
 
+/**
+ * What a VirtualService without a virtual host claims. Gloo serves one without routes for it, under every name; here only where nobody
+ * else has all names, and one of them only.
+ */
+export const leftOver = "* that nobody claims";
+
 /** The domains that a VirtualService claims, each once and by its key; `*` when it names none. */
 export function claimedDomains({ spec }: Resource<"VirtualService">): readonly string[] {
-  if (spec?.virtualHost === undefined) return [];
+  if (spec === undefined) return [];
+  if (spec.virtualHost === undefined) return [leftOver];
   return spec.virtualHost.domains.length === 0 ? ["*"] : [...new Set(spec.virtualHost.domains.map(domainKey))];
 }
 
@@ -48,6 +55,11 @@ export function judgeDomains(
   const written = spelled.map(domainKey);
   const lost = new Set<string>();
   for (const domain of claimedDomains(virtualService)) {
+    if (domain === leftOver) {
+      const isFirst = keeperOf(claimantsOf(leftOver))?.key === virtualService.key;
+      if (!isFirst || claimantsOf("*").length > 0) lost.add("*");
+      continue;
+    }
     const i = written.indexOf(domain);
     const shown = spelled[i] ?? domain;
     const path = i < 0 ? "virtualHost.domains" : `virtualHost.domains[${i}]`;

@@ -3,6 +3,7 @@
 // Reads the VirtualService, the RouteTables and options it refers to, and nothing of its neighbours: who else claims its domains
 // is domains.ts, whether a Gateway takes it at all is selection.ts.
 import { create } from "@bufbuild/protobuf";
+import { VirtualHostSchema as GatewayVirtualHostSchema } from "../gen/gloo/gloo/projects/gateway/api/v1/virtual_service_pb.js";
 import { VirtualHostSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/proxy_pb.js";
 import { type VirtualHostOptions, VirtualHostOptionsSchema } from "../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import { type Problem, Report } from "../model/problem.ts";
@@ -29,13 +30,11 @@ export function virtualHostOf(
   const { key, ref, spec } = virtualService;
   const own = new Report(key);
   if (spec === undefined) return { reports: new Map([[key, own.problems]]) };
-  if (spec.virtualHost === undefined) {
+  if (spec.virtualHost === undefined)
     own.warn("VirtualHostMissing", `virtual service [${formatRef(ref)}] does not specify a virtual host`, {
       hint: "add virtualHost with domains and routes",
     });
-    return { reports: new Map([[key, own.problems]]) };
-  }
-  const { domains, routes: written, options: ownOptions, externalOptionsConfig } = spec.virtualHost;
+  const { domains, routes: written, options: ownOptions, externalOptionsConfig } = spec.virtualHost ?? create(GatewayVirtualHostSchema);
   const refs = externalOptionsConfig.case === "optionsConfigRefs" ? externalOptionsConfig.value.delegateOptions : [];
   const options = virtualHostOptions(ownOptions, refs, world, own);
   const flat = flattenRoutes(virtualService, written, `vs:${gateway.ref.name}_${proxyName}`, world);

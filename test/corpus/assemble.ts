@@ -97,7 +97,7 @@ export function assemble(given: World, plugins: Plugins): Assembled {
         if (part.kind === "tcp") return { attached: { part, hosts: [] }, hosts: [] };
         checkSelection(part, world, report);
         const hosts = virtualServices.filter((each) => selectsInto(part, each));
-        const served = hosts.filter((each) => each.spec?.virtualHost);
+        const served = hosts.filter((each) => each.spec);
         return {
           hosts,
           attached: {
