@@ -168,7 +168,7 @@ export const reading = {
   DuplicateResource: {
     code: "HW1047",
     title: "the same object twice",
-    help: "Two places of the folder define the same object. The first by path is in service, the other is not looked at; which one that is does not depend on which was written last. Remove one.",
+    help: "Two places of the folder define the same object. The one that was in service first stays, the other is not looked at; where nothing is known from before (a start without `--state-dir`), the first by path counts. Remove one.",
   },
   BadKubeObject: {
     code: "HW1048",

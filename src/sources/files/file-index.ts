@@ -1,7 +1,7 @@
 // Which file says what, and what follows from a change: pure bookkeeping, no I/O. Guards the promise that a mistake costs only
 // what it touches: a file that cannot be read, or an object in it, keeps its last good version.
 import type { Change } from "../../model/change.ts";
-import { type Problem, problem } from "../../model/problem.ts";
+import { type Place, type Problem, problem } from "../../model/problem.ts";
 import type { ResourceKey } from "../../model/ref.ts";
 import type { Resource } from "../../model/resource.ts";
 import type { Remembered } from "../../plugin/source.ts";
@@ -24,6 +24,8 @@ export class FileIndex {
   /** Files that claim a key. */
   readonly #claims = new Map<ResourceKey, Set<string>>();
   readonly #published = new Map<ResourceKey, Resource>();
+  /** The file that each was in service from last, also before a restart. */
+  readonly #serving = new Map<ResourceKey, string>();
   readonly #publishedProblems = new Map<string, string>();
   readonly #dirtyKeys = new Set<ResourceKey>();
   readonly #dirtyPlaces = new Set<string>();
@@ -40,6 +42,7 @@ export class FileIndex {
       if (file === undefined || resource.spec === undefined) continue;
       if (!byFile.has(file)) byFile.set(file, new Map());
       byFile.get(file)!.set(key, resource);
+      this.#serving.set(key, file);
     }
     for (const [file, resources] of byFile) this.#put(file, { ...noFile, resources });
   }
@@ -80,7 +83,7 @@ export class FileIndex {
     const problems = [...reading.problems];
     for (const resource of reading.resources) {
       const twin = resources.get(resource.key);
-      if (twin) problems.push(duplicate(resource, twin, text));
+      if (twin) problems.push(duplicate(resource, text, twin, text));
       else resources.set(resource.key, this.#withLastGood(resource, before));
     }
     const held = new Set<ResourceKey>();
@@ -151,9 +154,11 @@ export class FileIndex {
       if (resource === undefined) {
         if (published) changes.push({ kind: "delete", key });
         this.#published.delete(key);
+        this.#serving.delete(key);
       } else if (published === undefined || !isSame(published, resource)) {
         changes.push({ kind: "apply", resource });
         this.#published.set(key, resource);
+        if (resource.origin.file !== undefined) this.#serving.set(key, resource.origin.file);
       }
     }
     this.#dirtyKeys.clear();
@@ -208,10 +213,13 @@ export class FileIndex {
     if (claims.size > 1 || this.#published.get(key) !== undefined) for (const file of claims) this.#dirtyPlaces.add(file);
   }
 
-  /** The first file by path, whatever was written last: the same folder always gives the same answer. */
+  /** The file that has been in service: a copy takes nothing over by its name. The first by path where none of them has been. */
   #owner(key: ResourceKey): string | undefined {
     const claims = [...(this.#claims.get(key) ?? [])];
-    return firstOf(claims.filter((file) => !this.#isGoing(key, file))) ?? firstOf(claims);
+    const staying = claims.filter((file) => !this.#isGoing(key, file));
+    const serving = this.#serving.get(key);
+    if (serving !== undefined && staying.includes(serving)) return serving;
+    return firstOf(staying) ?? firstOf(claims);
   }
 
   #isGoing(key: ResourceKey, file: string): boolean {
@@ -231,7 +239,9 @@ export class FileIndex {
       const claims = this.#claims.get(key);
       if (!claims || claims.size < 2 || this.#isGoing(key, file)) continue;
       const first = this.#owner(key)!;
-      if (first !== file) conflicts.push(duplicate(resource, this.#files.get(first)!.resources.get(key)!, entry.text));
+      if (first === file) continue;
+      const winner = this.#files.get(first)!;
+      conflicts.push(duplicate(resource, entry.text, winner.resources.get(key)!, winner.text));
     }
     return conflicts;
   }
@@ -261,12 +271,17 @@ function stale(resource: Resource, blame: Problem | undefined): Resource {
   return { ...resource, isStale: true, problems: [problem("error", resource.key, "StaleObject", message, details)] };
 }
 
-function duplicate(loser: Resource, winner: Resource, text: string | undefined): Problem {
+function duplicate(loser: Resource, text: string | undefined, winner: Resource, winnerText: string | undefined): Problem {
   const file = loser.origin.file ?? "";
-  const where = winner.origin.file === file ? `document ${(winner.origin.document ?? 0) + 1} of the same file` : winner.origin.file;
-  const at = (text === undefined ? undefined : locateInText(text, file, loser, "metadata.name")) ?? { file, line: 1, column: 1 };
+  const at = placeOf(loser, text) ?? { file, line: 1, column: 1 };
+  const there = placeOf(winner, winnerText);
+  const where = there === undefined ? winner.origin.file : `${there.file}:${there.line}`;
   const message = `${loser.key} is also in ${where}, which is the one in service; this one, in ${file}, is not looked at`;
   return problem("error", undefined, "DuplicateResource", message, { at, hint: "remove one of the two" });
+}
+
+function placeOf(resource: Resource, text: string | undefined): Place | undefined {
+  return text === undefined ? undefined : locateInText(text, resource.origin.file ?? "", resource, "metadata.name");
 }
 
 function isSame(a: Resource, b: Resource): boolean {
