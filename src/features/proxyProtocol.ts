@@ -13,8 +13,9 @@ type Socket = MessageInitShape<typeof TransportSocketSchema>;
 export const proxyProtocol: Feature = {
   name: "proxyProtocolVersion",
   upstream(cluster, { upstream }, { report }) {
-    const wanted = upstream.proxyProtocolVersion;
-    if (wanted === undefined) return cluster;
+    // As Gloo reads it: quotes inside of the text do no harm, and an empty text is no wish.
+    const wanted = upstream.proxyProtocolVersion?.replace(/^"(.*)"$/, "$1") ?? "";
+    if (wanted === "") return cluster;
     if (!Object.hasOwn(versions, wanted)) {
       report.error("ProxyProtocolVersion", `proxy protocol version ${wanted} is not supported`, {
         path: "proxyProtocolVersion",

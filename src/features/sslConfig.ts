@@ -11,8 +11,11 @@ export const sslConfig: Feature = {
     const { tls, world, report } = featureContext;
     const ssl = upstream.sslConfig;
     if (!ssl && !tls?.isOn) return cluster;
-    const context = ssl ? upstreamTlsContext(ssl, "sslConfig", featureContext) : contextByDefault(tls?.sni, world, report);
-    if (!context) return cluster;
+    const written = ssl ? upstreamTlsContext(ssl, "sslConfig", featureContext) : contextByDefault(tls?.sni, world, report);
+    if (!written) return cluster;
+    // The one host of a cloud service is asked for by its name, unless another is written. Where hosts have names of their own, those are.
+    const sni = written.sni || (tls?.isOn && tls.byEndpoint === undefined ? tls.sni : undefined);
+    const context = sni === undefined ? written : { ...written, sni };
     const matches = (tls?.byEndpoint ?? []).filter(({ name }, i, all) => all.findIndex((other) => other.name === name) === i);
     return {
       ...cluster,

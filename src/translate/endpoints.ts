@@ -14,6 +14,7 @@ import type { EnvoyResource } from "../model/envoy-resource.ts";
 import { type Problem, Report } from "../model/problem.ts";
 import type { Resource } from "../model/resource.ts";
 import type { EndpointsContext, Feature, LoadAssignmentDraft } from "../plugin/feature.ts";
+import { healthCheckHost } from "../plugin/health-check-host.ts";
 import type { Plugins } from "../plugin/plugins.ts";
 import type { Endpoint } from "../plugin/upstream-type.ts";
 import type { World } from "../plugin/world.ts";
@@ -55,10 +56,10 @@ export function loadAssignmentOf(
   addressesOf: AddressesOf = () => undefined,
 ): EnvoyResource {
   const name = clusterName(upstream.ref);
-  const keys = upstream.spec ? subsetKeys(upstream.spec) : [];
+  const shared: Shared = { keys: upstream.spec ? subsetKeys(upstream.spec) : [], host: upstream.spec && healthCheckHost(upstream.spec) };
   let message: LoadAssignmentDraft = {
     clusterName: name,
-    endpoints: byLocality(endpoints).map(([locality, members]) => localityEndpoints(locality, members, keys)),
+    endpoints: byLocality(endpoints).map(([locality, members]) => localityEndpoints(locality, members, shared)),
   };
   for (const feature of features) {
     if (feature.endpoints && upstream.spec) message = feature.endpoints(message, upstream.spec, { addressesOf });
@@ -74,6 +75,13 @@ export function subsetKeys(upstream: Upstream): readonly string[] {
 
 function subsetSpecOf({ upstreamType }: Upstream): SubsetSpec | undefined {
   return upstreamType.case === "kube" ? upstreamType.value.subsetSpec : undefined;
+}
+
+/** What holds for all endpoints of an Upstream. */
+interface Shared {
+  readonly keys: readonly string[];
+  /** `Host` of health checks. */
+  readonly host: string | undefined;
 }
 
 type Locality = Endpoint["locality"];
@@ -97,12 +105,12 @@ function byAddress(a: Endpoint, b: Endpoint): number {
 function localityEndpoints(
   locality: Locality,
   members: readonly Endpoint[],
-  keys: readonly string[],
+  shared: Shared,
 ): MessageInitShape<typeof LocalityLbEndpointsSchema> {
-  return { ...(locality && { locality }), lbEndpoints: members.map((endpoint) => lbEndpoint(endpoint, keys)) };
+  return { ...(locality && { locality }), lbEndpoints: members.map((endpoint) => lbEndpoint(endpoint, shared)) };
 }
 
-function lbEndpoint(endpoint: Endpoint, keys: readonly string[]): MessageInitShape<typeof LbEndpointSchema> {
+function lbEndpoint(endpoint: Endpoint, { keys, host }: Shared): MessageInitShape<typeof LbEndpointSchema> {
   const labels: JsonObject = { ...endpoint.labels };
   // A key that an address lacks must be there, empty, or the address would be in no subset at all, not even in "without".
   for (const key of keys) labels[key] ??= "";
@@ -115,7 +123,11 @@ function lbEndpoint(endpoint: Endpoint, keys: readonly string[]): MessageInitSha
       case: "endpoint",
       value: {
         address: endpoint.port === undefined ? pipeAddress(endpoint.address) : socketAddress(endpoint.address, endpoint.port),
-        ...(endpoint.hostname !== undefined && { hostname: endpoint.hostname }),
+        // Health checks ask for the name, too: Envoy would send them the name of the cluster.
+        ...(endpoint.hostname !== undefined && {
+          hostname: endpoint.hostname,
+          healthCheckConfig: { hostname: host ?? endpoint.hostname },
+        }),
       },
     },
     ...(endpoint.weight !== undefined && { loadBalancingWeight: endpoint.weight }),

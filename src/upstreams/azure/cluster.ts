@@ -62,7 +62,9 @@ type Fn = SpecOf<"azure">["functions"][number];
 
 /** Empty for a function that wants none; undefined where the key is missing. */
 export function keyOf(fn: Fn, keys: Readonly<Record<string, string>>): string | undefined {
-  return fn.authLevel === AuthLevel.Anonymous ? "" : keyNames(fn).flatMap((name) => (Object.hasOwn(keys, name) ? [keys[name]] : []))[0];
+  return fn.authLevel === AuthLevel.Anonymous
+    ? ""
+    : keyNames(fn).flatMap((name) => (Object.hasOwn(keys, name) && keys[name] ? [keys[name]] : []))[0];
 }
 
 export function noKey(fn: Fn): string {

@@ -1,5 +1,6 @@
 // Annotations of a Service that say what its Upstreams shall be like: TLS, HTTP/2, or anything by `upstream_config`.
-import { fromJson, type JsonObject, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { clone, fromJson, type JsonObject, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { type Upstream, UpstreamSchema } from "../../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
 
 export type Annotations = Readonly<Record<string, string>>;
@@ -24,13 +25,29 @@ export function configured(upstream: Upstream, annotations: Annotations): { read
   try {
     const written: JsonValue = JSON.parse(text);
     if (!isObject(written)) throw new Error("it is not an object");
-    const own = toJson(UpstreamSchema, upstream) as JsonObject;
     // What discovery needs to know its own by is not for others to say.
     const { metadata: _, discoveryMetadata: __, discovery_metadata: ___, ...wanted } = written;
     const isDeep = annotations["gloo.solo.io/upstream_config.deep_merge"] === "true";
-    return { upstream: fromJson(UpstreamSchema, isDeep ? merged(own, wanted) : { ...own, ...wanted }) };
+    const made = clone(UpstreamSchema, upstream);
+    overlay(reflect(UpstreamSchema, made), reflect(UpstreamSchema, fromJson(UpstreamSchema, wanted)), isDeep);
+    return { upstream: made };
   } catch (error) {
     return { upstream, fault: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Fields that `over` has replace those of `base`, one of a choice the other; `isDeep`: messages and maps in both are put together. */
+function overlay(base: ReflectMessage, over: ReflectMessage, isDeep: boolean): void {
+  for (const field of over.fields) {
+    if (!over.isSet(field)) continue;
+    const isInBoth = isDeep && base.isSet(field);
+    if (isInBoth && field.fieldKind === "message" && !field.message.typeName.startsWith("google.protobuf.")) {
+      overlay(base.get(field), over.get(field), isDeep);
+    } else if (isInBoth && field.fieldKind === "map") {
+      for (const [key, value] of over.get(field)) base.get(field).set(key, value);
+    } else {
+      base.set(field, over.get(field));
+    }
   }
 }
 
@@ -47,15 +64,6 @@ function sslConfig(annotations: Annotations, namespace: string, port: number): J
   if (secret) return { secretRef: { namespace, name: secret }, ...oneWayTls };
   if (!tlsCert && !tlsKey && !rootCa) return undefined;
   return { sslFiles: { ...(tlsCert && { tlsCert }), ...(tlsKey && { tlsKey }), ...(rootCa && { rootCa }) }, ...oneWayTls };
-}
-
-function merged(base: JsonObject, over: JsonObject): JsonObject {
-  const out: JsonObject = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    const before = out[key];
-    out[key] = isObject(before) && isObject(value) ? merged(before, value) : value;
-  }
-  return out;
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

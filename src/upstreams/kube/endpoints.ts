@@ -32,9 +32,14 @@ export function endpointsOfService(upstream: TypedUpstream<"kube">, { world }: T
   });
 }
 
-function podLabels(namespace: string, { pod, ip }: Address, isWorthASearch: boolean, world: World): Resource["labels"] | undefined {
-  if (pod !== "") return world.get("Pod", { namespace, name: pod })?.labels;
-  if (!isWorthASearch) return undefined;
+function podLabels(
+  namespace: string,
+  { pod, ip, isPicked }: Address,
+  isWorthASearch: boolean,
+  world: World,
+): Resource["labels"] | undefined {
+  const named = pod === "" ? undefined : world.get("Pod", { namespace, name: pod });
+  if (named !== undefined || isPicked || !isWorthASearch) return named?.labels;
   return world.list("Pod", namespace, {}, { "status.podIP": ip }).find((each) => hasAddress(each, ip))?.labels;
 }
 

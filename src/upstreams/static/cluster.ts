@@ -11,6 +11,7 @@ import type { LbEndpointSchema } from "../../gen/envoy/envoy/config/endpoint/v3/
 import type { Host } from "../../gen/gloo/gloo/projects/gloo/api/v1/options/static/static_pb.js";
 import type { Upstream } from "../../gen/gloo/gloo/projects/gloo/api/v1/upstream_pb.js";
 import { isIpAddress } from "../../lib/ip.ts";
+import { healthCheckHost } from "../../plugin/health-check-host.ts";
 import type { ClusterDraft, SpecOf, TlsDefaults, TypeContext, TypedUpstream } from "../../plugin/upstream-type.ts";
 
 const socketMatchKey = "envoy.transport_socket_match";
@@ -101,14 +102,6 @@ function lbEndpoint(host: Host, spec: SpecOf<"static">, upstream: Upstream): Mes
     ...(host.loadBalancingWeight !== undefined && { loadBalancingWeight: host.loadBalancingWeight }),
     metadata: { filterMetadata: metadataOf(host, spec) },
   };
-}
-
-/** The Host header of health checks: the endpoint's own would win over the one in the health check, so it must be repeated here. */
-function healthCheckHost(upstream: Upstream): string | undefined {
-  for (const { healthChecker } of upstream.healthChecks) {
-    if (healthChecker.case === "httpHealthCheck" && healthChecker.value.host !== "") return healthChecker.value.host;
-  }
-  return undefined;
 }
 
 function metadataOf(host: Host, spec: SpecOf<"static">): Record<string, JsonObject> {
