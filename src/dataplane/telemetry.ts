@@ -1,14 +1,17 @@
 // What is reported of requests to collectors: spans and entries of access logs. They are gathered and sent together, through a cluster; a collector that
 // does not keep up costs reports, not memory, and never a request.
 
+import { type EpisodeLog, Episodes, type EpisodeWords } from "./episodes.ts";
 import type { Tables } from "./exchange/tables.ts";
 import { ask, type Question, type WholeAnswer } from "./upstream/ask.ts";
+import { grpcStatusOf } from "./upstream/ask-grpc.ts";
 
 export interface Sink<Item> {
   /** Those of the same name gather together, also over changes of the configuration. */
   readonly key: string;
-  /** What is counted is counted under it, as in Envoy: `tracing.zipkin`. Undefined: nothing is. */
-  readonly statPrefix: string | undefined;
+  /** What the items are, in words. */
+  readonly what: string;
+  readonly counters: Counters;
   readonly cluster: string;
   readonly mostItems: number;
   readonly mostWaitMs: number;
@@ -16,6 +19,19 @@ export interface Sink<Item> {
   sizeOf(item: Item): number;
   question(items: readonly Item[]): Question;
   isTaken(answer: WholeAnswer): boolean;
+  /** A collector may want something. */
+  onTaken?(answer: WholeAnswer): void;
+}
+
+/** The names under which it is counted what becomes of them, as in Envoy; what has none is not counted. */
+export interface Counters {
+  /** What reports_sent, reports_dropped, reports_failed and reports_skipped_no_cluster begin with. */
+  readonly reports?: string;
+  readonly itemsSent?: string;
+  /** The collector has them. */
+  readonly itemsTaken?: string;
+  /** Nobody has them. */
+  readonly itemsLost?: string;
 }
 
 /** Of one sink, not sent yet or not answered. */
@@ -40,19 +56,22 @@ interface Gathering {
 
 export class Telemetry {
   readonly #cluster: Tables["cluster"];
+  readonly #losses: Episodes;
   readonly #gatherings = new Map<string, Gathering>();
   readonly #stats: Record<string, number> = {};
   readonly #asking = new Set<Promise<void>>();
 
-  constructor(cluster: Tables["cluster"]) {
+  constructor(cluster: Tables["cluster"], log: EpisodeLog = () => undefined, quietMs?: number) {
     this.#cluster = cluster;
+    this.#losses = new Episodes(log, quietMs);
   }
 
   add<Item>(sink: Sink<Item>, item: Item): void {
     const size = sink.sizeOf(item);
     const before = this.#gatheringOf(sink);
     if (before.open >= mostOpen || before.openBytes + size > mostOpenBytes) {
-      this.#count(sink, "reports_dropped");
+      this.#count(reportsOf(sink, "dropped"));
+      this.#lose(sink, 1, "more come than it takes");
       return;
     }
     if (before.bytes > 0 && before.bytes + size > mostBytes) this.#send(before);
@@ -102,19 +121,34 @@ export class Telemetry {
     const cluster = this.#cluster(sink.cluster);
     if (cluster === undefined) {
       this.#settle(gathering, items.length, bytes);
-      this.#count(sink, "reports_skipped_no_cluster");
+      this.#count(reportsOf(sink, "skipped_no_cluster"));
+      this.#lose(sink, items.length, "there is no such cluster");
       return;
     }
-    this.#count(sink, "spans_sent", items.length);
+    this.#count(sink.counters.itemsSent, items.length);
     const asked = new Promise<void>((resolve) => {
       ask(cluster, sink.question(items), (answer) => {
         this.#settle(gathering, items.length, bytes);
-        if (answer === undefined) this.#count(sink, "reports_failed");
-        else this.#count(sink, sink.isTaken(answer) ? "reports_sent" : "reports_dropped");
+        this.#onAnswer(sink, items.length, answer);
         resolve();
       });
     }).then(() => void this.#asking.delete(asked));
     this.#asking.add(asked);
+  }
+
+  #onAnswer(sink: Sink<never>, items: number, answer: WholeAnswer | undefined): void {
+    if (answer === undefined) {
+      this.#count(reportsOf(sink, "failed"));
+      this.#lose(sink, items, "it does not answer");
+    } else if (!sink.isTaken(answer)) {
+      this.#count(reportsOf(sink, "dropped"));
+      this.#lose(sink, items, `it refuses them (${shownAnswer(answer)})`);
+    } else {
+      this.#count(reportsOf(sink, "sent"));
+      this.#count(sink.counters.itemsTaken, items);
+      this.#losses.rests(sink.key, lossWords(sink, ""));
+      sink.onTaken?.(answer);
+    }
   }
 
   #settle(gathering: Gathering, items: number, bytes: number): void {
@@ -124,9 +158,28 @@ export class Telemetry {
     if (gathering.open === 0 && this.#gatherings.get(gathering.sink.key) === gathering) this.#gatherings.delete(gathering.sink.key);
   }
 
-  #count({ statPrefix }: Sink<never>, name: string, by = 1): void {
-    if (statPrefix === undefined) return;
-    const key = `${statPrefix}.${name}`;
-    this.#stats[key] = (this.#stats[key] ?? 0) + by;
+  #lose(sink: Sink<never>, items: number, why: string): void {
+    this.#count(sink.counters.itemsLost, items);
+    this.#losses.happens(sink.key, lossWords(sink, why), items);
   }
+
+  #count(name: string | undefined, by = 1): void {
+    if (name !== undefined) this.#stats[name] = (this.#stats[name] ?? 0) + by;
+  }
+}
+
+function reportsOf({ counters }: Sink<never>, what: string): string | undefined {
+  return counters.reports === undefined ? undefined : `${counters.reports}reports_${what}`;
+}
+
+function lossWords({ what, cluster }: Sink<never>, why: string): EpisodeWords {
+  return {
+    begun: () => `${what} for cluster ${cluster} are lost: ${why}`,
+    over: (lost) => `${what} for cluster ${cluster} are taken again; ${lost} were lost`,
+  };
+}
+
+function shownAnswer(answer: WholeAnswer): string {
+  const [status, grpc] = [answer.head.status, grpcStatusOf(answer)];
+  return grpc === undefined || status !== 200 ? `status ${status}` : `gRPC status ${grpc}`;
 }

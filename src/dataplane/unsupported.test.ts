@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { envoyResource, packAny } from "../envoy/encode.ts";
 import { ListenerSchema } from "../gen/envoy/envoy/config/listener/v3/listener_pb.js";
-import { DatadogConfigSchema } from "../gen/envoy/envoy/config/trace/v3/datadog_pb.js";
+import { SkyWalkingConfigSchema } from "../gen/envoy/envoy/config/trace/v3/skywalking_pb.js";
 import { FileAccessLogSchema } from "../gen/envoy/envoy/extensions/access_loggers/file/v3/file_pb.js";
 import { CorsSchema } from "../gen/envoy/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { HTTPFaultSchema } from "../gen/envoy/envoy/extensions/filters/http/fault/v3/fault_pb.js";
@@ -72,7 +72,7 @@ test("fields of clusters, listeners and routes that are not executed are named",
       ],
     } as ClusterInit),
     routeConfig([{ name: "h", domains: ["*"], routes: [route], requestMirrorPolicies: [{ cluster: "b" }] } as never]),
-    listener(0, { tracing: { provider: filter("envoy.tracers.datadog", DatadogConfigSchema, {}) }, localReplyConfig: {} } as HcmInit),
+    listener(0, { tracing: { provider: filter("envoy.tracers.skywalking", SkyWalkingConfigSchema, {}) }, localReplyConfig: {} } as HcmInit),
   ]);
   const found = messages(plane.plane.unsupported());
   for (const expected of [
@@ -85,7 +85,7 @@ test("fields of clusters, listeners and routes that are not executed are named",
     'virtual_hosts["h"].routes[0].route.request_mirror_policies',
     'virtual_hosts["h"].routes[0].route.hash_policy[0].filter_state',
     'virtual_hosts["h"].routes[0].typed_per_filter_config["envoy.filters.http.fault"].max_active_faults',
-    "filter_chains[0].filters[0].typed_config.tracing.provider.typed_config (envoy.tracers.datadog); requests are not traced",
+    "filter_chains[0].filters[0].typed_config.tracing.provider.typed_config (envoy.tracers.skywalking); requests are not traced",
     "filter_chains[0].filters[0].typed_config.local_reply_config",
   ]) {
     expect(found).toContain(expected);

@@ -32,7 +32,7 @@ export interface Collector extends AsyncDisposable {
   readonly spans: CollectedSpan[];
 }
 
-interface Parsed {
+export interface Parsed {
   readonly resource: object;
   readonly spans: readonly CollectedSpan[];
 }
@@ -47,17 +47,25 @@ export function otlpHttpCollector(): Promise<Collector> {
   return overHttp(ofOtlp, 200);
 }
 
-async function overHttp(parse: (body: Buffer) => Parsed, status: number): Promise<Collector> {
+/** @param parse undefined: it is no report */
+export async function overHttp(
+  parse: (body: Buffer, path: string) => Parsed | undefined,
+  status: number,
+  answer?: string,
+): Promise<Collector> {
   const reports: Report[] = [];
   const spans: CollectedSpan[] = [];
   const server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on("data", (part: Buffer) => parts.push(part));
     request.on("end", () => {
-      const parsed = parse(Buffer.concat(parts));
-      reports.push({ path: request.url ?? "", headers: request.headers, resource: parsed.resource });
-      spans.push(...parsed.spans);
-      response.writeHead(status).end();
+      const path = request.url ?? "";
+      const parsed = parse(Buffer.concat(parts), path);
+      if (parsed !== undefined) {
+        reports.push({ path, headers: request.headers, resource: parsed.resource });
+        spans.push(...parsed.spans);
+      }
+      response.writeHead(status).end(answer);
     });
   });
   server.listen(0, "127.0.0.1");
@@ -78,34 +86,12 @@ async function overHttp(parse: (body: Buffer) => Parsed, status: number): Promis
 export async function otlpGrpcCollector(): Promise<Collector> {
   const reports: Report[] = [];
   const spans: CollectedSpan[] = [];
-  const server = createHttp2Server();
-  const sessions = new Set<{ destroy(): void }>();
-  server.on("session", (session) => sessions.add(session));
-  server.on("stream", (stream, headers) => {
-    const parts: Buffer[] = [];
-    stream.on("error", () => undefined);
-    stream.on("data", (part: Buffer) => parts.push(part));
-    stream.on("end", () => {
-      const parsed = ofOtlp(Buffer.concat(parts).subarray(5));
-      reports.push({ path: String(headers[":path"]), headers, resource: parsed.resource });
-      spans.push(...parsed.spans);
-      stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
-      stream.end(Buffer.alloc(5));
-    });
+  const server = await grpcServer((headers, message) => {
+    const parsed = ofOtlp(message);
+    reports.push({ path: String(headers[":path"]), headers, resource: parsed.resource });
+    spans.push(...parsed.spans);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return {
-    port: (server.address() as AddressInfo).port,
-    reports,
-    spans,
-    async [Symbol.asyncDispose]() {
-      for (const session of sessions) session.destroy();
-      server.close();
-      await once(server, "close");
-    },
-  };
+  return { ...server, reports, spans };
 }
 
 export interface LogCollector extends AsyncDisposable {
@@ -114,9 +100,17 @@ export interface LogCollector extends AsyncDisposable {
   take(): (readonly [path: string, message: Buffer])[];
 }
 
-/** Any method of gRPC, also of streams that stay open: it keeps what comes, and answers when the client ends. */
+/** Any method of gRPC, also of streams that stay open. */
 export async function logCollector(): Promise<LogCollector> {
-  let taken: (readonly [string, Buffer])[] = [];
+  const taken: (readonly [string, Buffer])[] = [];
+  const server = await grpcServer((headers, message) => void taken.push([String(headers[":path"]), message]));
+  return { ...server, take: () => taken.splice(0) };
+}
+
+/** It tells of each message as it comes, and answers with an empty one when the client ends. */
+async function grpcServer(
+  onMessage: (headers: IncomingHttpHeaders, message: Buffer) => void,
+): Promise<AsyncDisposable & { readonly port: number }> {
   const server = createHttp2Server();
   const sessions = new Set<{ destroy(): void }>();
   server.on("session", (session) => sessions.add(session));
@@ -127,7 +121,7 @@ export async function logCollector(): Promise<LogCollector> {
       rest = Buffer.concat([rest, part]);
       while (rest.length >= 5 && rest.length >= 5 + rest.readUInt32BE(1)) {
         const end = 5 + rest.readUInt32BE(1);
-        taken.push([String(headers[":path"]), rest.subarray(5, end)]);
+        onMessage(headers, rest.subarray(5, end));
         rest = rest.subarray(end);
       }
     });
@@ -142,11 +136,6 @@ export async function logCollector(): Promise<LogCollector> {
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
-    take() {
-      const all = taken;
-      taken = [];
-      return all;
-    },
     async [Symbol.asyncDispose]() {
       for (const session of sessions) session.destroy();
       server.close();

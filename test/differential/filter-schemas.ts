@@ -1,5 +1,6 @@
 // The configurations of filters that tests give to both data planes.
 
+import { DatadogConfigSchema } from "../../src/gen/envoy/envoy/config/trace/v3/datadog_pb.js";
 import { OpenTelemetryConfigSchema } from "../../src/gen/envoy/envoy/config/trace/v3/opentelemetry_pb.js";
 import { ZipkinConfigSchema } from "../../src/gen/envoy/envoy/config/trace/v3/zipkin_pb.js";
 import {
@@ -85,6 +86,7 @@ export const filterSchemas = [
   TcpProxySchema,
   RBACPerRouteSchema,
   RBACSchema,
+  DatadogConfigSchema,
   ZipkinConfigSchema,
   ZstdSchema,
 ] as const;

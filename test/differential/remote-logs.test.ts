@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { fromBinary, type JsonObject, toJson } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { envoyStatsText } from "../../src/admin/envoy-stats.ts";
 import { type RawUpstream, rawRequest, rawUpstream } from "../../src/dataplane/testing/raw.ts";
 import { type HcmInit, listenerMessage, type RouteInit, staticCluster } from "../../src/dataplane/testing/resources.ts";
 import { packAny } from "../../src/envoy/encode.ts";
@@ -27,6 +28,7 @@ const service = (more: object = {}) => ({
   bufferFlushInterval: { nanos: 200_000_000 },
   ...more,
 });
+const lost = service({ logName: "lost", grpcService: { targetSpecifier: { case: "envoyGrpc", value: { clusterName: "nobody" } } } });
 const log = (schema: Parameters<typeof packAny>[0], config: object, more: object = {}) => ({
   name: "log",
   configType: { case: "typedConfig", value: packAny(schema, config as never) },
@@ -113,6 +115,7 @@ describe.skipIf(hasNoEnvoy("access logs of servers"))("access logs that go to a 
           ),
         (port) => tcp(port, als("http for tcp")) as never,
         (port) => tcp(port, log(TcpGrpcAccessLogConfigSchema, { commonConfig: service({ logName: "tcp" }) })) as never,
+        (port) => listenerMessage(port, routed(otel("lost", { commonConfig: lost, statPrefix: "mine." }))),
       ],
       [
         staticCluster("a", [upstream.port]),
@@ -138,6 +141,19 @@ describe.skipIf(hasNoEnvoy("access logs of servers"))("access logs that go to a 
     expect(envoy.http).toHaveLength(asked.length);
     for (const [name, entries] of Object.entries(envoy))
       for (const [at, entry] of entries.entries()) expect.soft(embedded[name]?.[at], `${name} ${at}`).toEqual(entry);
+  });
+
+  test("are counted under the names of Envoy, also those that nobody has", async () => {
+    // Envoy counts requests that are written to its service, not connections.
+    const counted = (page: string) =>
+      page
+        .replaceAll("{}", "")
+        .match(/^envoy_access_logs_(?!grpc_access_log_logs_written)\w+ [1-9]\d*$/gm)
+        ?.sort();
+    await expect
+      .poll(async () => counted(envoyStatsText(planes.plane.stats())), { timeout: 10_000 })
+      .toEqual(counted(await planes.envoy.admin("/stats/prometheus")));
+    expect(planes.plane.stats()["access_logs.open_telemetry_access_log.mine.logs_dropped"]).toBe(1);
   });
 
   async function entriesOf(plane: "envoy" | "embedded"): Promise<Record<string, unknown[]>> {

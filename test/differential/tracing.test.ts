@@ -1,23 +1,21 @@
 // Tracing in the embedded data plane and in Envoy: the same headers to upstreams, and the same spans to the same collectors, but for identifiers and times.
 
 import { once } from "node:events";
-import { type AddressInfo, createServer, type Server } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
+import { createServer, type Server } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { envoyStatsText } from "../../src/admin/envoy-stats.ts";
-import { type EchoRequest, type RawUpstream, rawRequest, rawUpstream } from "../../src/dataplane/testing/raw.ts";
+import { type RawUpstream, rawUpstream } from "../../src/dataplane/testing/raw.ts";
 import { type HcmInit, type RouteInit, staticCluster } from "../../src/dataplane/testing/resources.ts";
 import { packAny } from "../../src/envoy/encode.ts";
 import { OpenTelemetryConfigSchema } from "../../src/gen/envoy/envoy/config/trace/v3/opentelemetry_pb.js";
 import { ZipkinConfigSchema } from "../../src/gen/envoy/envoy/config/trace/v3/zipkin_pb.js";
 import { HttpProtocolOptionsSchema } from "../../src/gen/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
-import { type CollectedSpan, type Collector, otlpGrpcCollector, otlpHttpCollector, type Report, zipkinCollector } from "./collectors.ts";
-import { directRoute, hasNoEnvoy, managerWith, toRoute } from "./filters.ts";
+import { type Collector, otlpGrpcCollector, otlpHttpCollector, type Report, zipkinCollector } from "./collectors.ts";
+import { directRoute, hasNoEnvoy, managerWith } from "./filters.ts";
 import { type Planes, startPlanes } from "./planes.ts";
 import { answeredWith, request } from "./requests.ts";
+import { collected, literal, masked, percent, portOf, retrying, type Seen, seenOf, spansOf, to, traced } from "./traced.ts";
 
-const percent = (value: number) => ({ numerator: value });
-const literal = (tag: string, value: string) => ({ tag, type: { case: "literal", value: { value } } });
 const ofHeader = (tag: string, name: string, defaultValue = "") => ({
   tag,
   type: { case: "requestHeader", value: { name, defaultValue } },
@@ -49,17 +47,6 @@ const tags = [
   { tag: "v", type: { case: "value", value: "%REQ(x-user)% of %PROTOCOL%" } },
   { tag: "v-none", type: { case: "value", value: "%REQ(x-none)%" } },
 ];
-
-const traced = (operation: string, tracing: object = {}, more: object = {}) => ({
-  ...(operation !== "" && { decorator: { operation, ...more } }),
-  tracing: { clientSampling: percent(100), randomSampling: percent(100), overallSampling: percent(100), ...tracing },
-});
-const retrying = { retryPolicy: { retryOn: "5xx", numRetries: 2, retryBackOff: { baseInterval: { nanos: 1_000_000 } } } };
-const to = (prefix: string, cluster: string, action: object, more: object = {}) =>
-  ({
-    ...toRoute(prefix, {}, more, cluster),
-    action: { case: "route", value: { clusterSpecifier: { case: "cluster", value: cluster }, ...action } },
-  }) as RouteInit;
 
 const routes: readonly RouteInit[] = [
   directRoute("/direct", "here"),
@@ -242,16 +229,6 @@ const answers: readonly (readonly [target: string, answer: string, headers?: rea
   ["/plain", "nonsense\r\n\r\n"],
 ];
 
-const traceHeaders = /^(x-b3-|b3$|trace|x-request-id|x-client-trace-id|x-envoy-(?!upstream-service|expected))/;
-
-/** What is seen of one request. */
-interface Seen {
-  readonly status: number | undefined;
-  readonly response: object;
-  readonly forwarded: object | undefined;
-  readonly spans: readonly object[];
-}
-
 interface Observed {
   readonly seen: readonly (readonly Seen[])[];
   readonly reports: readonly string[];
@@ -337,82 +314,14 @@ describe.skipIf(hasNoEnvoy("tracing"))("tracing in the embedded data plane and i
       for (const text of requestsOf(index)) seen.push({ text, ...(await seenOf(ports[plane], text)) });
       all.push(seen);
     }
-    const spans = await collected();
+    const spans = await collected(Object.values(collectors), 600);
     const reports = Object.values(collectors).flatMap((collector) => collector.reports.splice(0));
     return {
       seen: all.map((seen) => seen.map(({ text, ...each }) => masked({ ...each, spans: spansOf(spans, text) }, text))),
       reports: [...new Set(reports.map(shapeOf))].sort(),
     };
   }
-
-  /** All that come, until none has come for a while. */
-  async function collected(): Promise<CollectedSpan[]> {
-    const count = () => Object.values(collectors).reduce((sum, { spans }) => sum + spans.length, 0);
-    for (let before = -1, quiet = 0; quiet < 6; await delay(100)) {
-      quiet = count() === before ? quiet + 1 : 0;
-      before = count();
-    }
-    return Object.values(collectors).flatMap(({ spans }) => spans.splice(0));
-  }
 });
-
-function portOf(server: Server): number {
-  return (server.address() as AddressInfo).port;
-}
-
-async function seenOf(port: number, text: string): Promise<Seen> {
-  const response = await rawRequest(port, text, { isHead: text.startsWith("HEAD ") });
-  const forwarded = response?.body.startsWith('{"upstream"') ? (JSON.parse(response.body) as EchoRequest) : undefined;
-  return {
-    status: response?.status,
-    response: headersOf(response?.headers ?? []),
-    forwarded: forwarded && headersOf(forwarded.headers),
-    spans: [],
-  };
-}
-
-function headersOf(headers: readonly (readonly [string, string])[]): object {
-  return Object.fromEntries(
-    headers
-      .map(([name, value]) => [name.toLowerCase(), value] as const)
-      .filter(([name]) => traceHeaders.test(name))
-      .sort(),
-  );
-}
-
-/** Those of the trace that tells of this request. */
-function spansOf(spans: readonly CollectedSpan[], text: string): object[] {
-  const n = /[?]n=\d+\./.exec(text)?.[0] as string;
-  const server = spans.find(({ tags }) => tags["http.url"]?.includes(n));
-  const traces = new Set([server?.traceId, ...[...text.matchAll(/[0-9a-f]{16,32}/g)].map(([found]) => found)]);
-  return spans
-    .filter(({ traceId }) => traces.has(traceId))
-    .sort((a, b) => `${a.kind}`.localeCompare(b.kind) || a.startUs - b.startUs)
-    .map(({ startUs, durationUs, tags, ...more }) => ({
-      ...more,
-      tags: Object.fromEntries(Object.entries(tags).sort()),
-      isTimed: Math.abs(startUs / 1_000 - Date.now()) < 60_000,
-      isLasting: durationUs === undefined ? undefined : durationUs >= 0 && durationUs < 30_000_000,
-    }));
-}
-
-/** Identifiers that were made become labels, in the order in which they are seen. */
-function masked(seen: Seen, text: string): Seen {
-  const given = [...text.matchAll(/[0-9a-f]{16,32}/g)].map(([found]) => found);
-  const labels = new Map<string, string>();
-  const json = JSON.stringify(seen)
-    .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/g, (uuid, mark) =>
-      given.some((each) => uuid.endsWith(each)) || uuid.startsWith("12345678") ? uuid : `(uuid ${mark})`,
-    )
-    .replaceAll(/\b(?:[0-9a-f]{32}|[0-9a-f]{16})\b/g, (found) => {
-      if (given.includes(found) || /^0+$/.test(found)) return found;
-      const short = found.replace(/^0{16}(?=.)/, "");
-      if (!labels.has(short)) labels.set(short, `(${short.length} ${labels.size})`);
-      return labels.get(short) as string;
-    })
-    .replaceAll(/127\.0\.0\.1:\d+/g, "127.0.0.1:port");
-  return JSON.parse(json) as Seen;
-}
 
 /** As JSON; but for who it is that reports, and how long the report is. */
 function shapeOf({ path, headers, resource }: Report): string {

@@ -469,6 +469,13 @@ export const handledFields: HandledFields = {
     "split_spans_for_request",
     "trace_context_option",
   ],
+  "envoy.config.trace.v3.DatadogConfig": [
+    "collector_cluster",
+    "service_name",
+    "collector_hostname",
+    // no effect here: sampling is a matter of the gateway's configuration and of the agent's answers
+    "remote_config",
+  ],
   "envoy.extensions.filters.network.http_connection_manager.v3.Rds": ["config_source", "route_config_name"],
   "envoy.extensions.filters.http.router.v3.Router": ["suppress_envoy_headers", "dynamic_stats", "start_child_span"],
   "envoy.config.accesslog.v3.AccessLog": ["name", "typed_config", "filter"],
@@ -491,10 +498,10 @@ export const handledFields: HandledFields = {
     "attributes",
     "log_name",
     "buffer_flush_interval",
+    "stat_prefix",
     // no effect here
     "buffer_size_bytes",
     "filter_state_objects_to_log",
-    "stat_prefix",
   ],
   "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog": ["log_format"],
   "envoy.extensions.access_loggers.stream.v3.StderrAccessLog": ["log_format"],

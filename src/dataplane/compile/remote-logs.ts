@@ -19,8 +19,10 @@ import { unhandledFields } from "../fields.ts";
 import { compileFormat, type FormatContext } from "../formatter.ts";
 import { framed } from "../grpc-frame.ts";
 import { httpEntry, tcpEntry } from "../logs/entries.ts";
-import type { Sink } from "../telemetry.ts";
+import type { Counters, Sink } from "../telemetry.ts";
 import { unicodeText } from "../text.ts";
+import type { WholeAnswer } from "../upstream/ask.ts";
+import { grpcStatusOf } from "../upstream/ask-grpc.ts";
 import { durationMs } from "./durations.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
@@ -67,7 +69,10 @@ function serviceSink(config: Common | undefined, logs: 2 | 3, findings: Findings
   identifier.tag(1, WireType.LengthDelimited).fork().tag(6, WireType.LengthDelimited).string("headworks").join();
   identifier.tag(2, WireType.LengthDelimited).string(config?.logName ?? "");
   const head = identifier.finish();
-  return grpcSink(`als ${logs}`, streamPath, config, findings, (entries) => {
+  const counted = "access_logs.grpc_access_log.";
+  const counters = { ...countersOf(counted), itemsSent: `${counted}grpc_entries_flushed` };
+  const how = { kind: `als ${logs}`, path: streamPath, counters, isTaken: isReceived };
+  return grpcSink(how, config, findings, (entries) => {
     const writer = new BinaryWriter();
     writer.tag(1, WireType.LengthDelimited).bytes(head);
     writer.tag(logs, WireType.LengthDelimited).fork();
@@ -76,12 +81,27 @@ function serviceSink(config: Common | undefined, logs: 2 | 3, findings: Findings
   });
 }
 
+/** Servers that do not look for the end of a stream fail with UNKNOWN when it comes, and have the entries all the same. */
+function isReceived(answer: WholeAnswer): boolean {
+  return answer.head.status === 200 && ["0", "2", undefined].includes(grpcStatusOf(answer));
+}
+
+interface Call {
+  readonly kind: string;
+  readonly path: string;
+  readonly counters: Counters;
+  readonly isTaken: (answer: WholeAnswer) => boolean;
+}
+
+function countersOf(prefix: string): Counters {
+  return { itemsTaken: `${prefix}logs_written`, itemsLost: `${prefix}logs_dropped` };
+}
+
 type Buffered = Pick<Common, "logName" | "grpcService" | "bufferFlushInterval">;
 
 /** Each batch is a call: what a stream says first, it says at once. */
 function grpcSink(
-  kind: string,
-  path: string,
+  { kind, path, counters, isTaken }: Call,
   config: Buffered | undefined,
   findings: Findings,
   write: (entries: readonly Uint8Array[]) => Uint8Array,
@@ -93,7 +113,8 @@ function grpcSink(
   const waitMs = durationMs(config?.bufferFlushInterval);
   return {
     key: JSON.stringify([kind, config?.logName, target, waitMs, key]),
-    statPrefix: undefined,
+    what: "access log entries",
+    counters,
     cluster: target.cluster,
     mostItems: 100,
     sizeOf: (entry) => entry.length,
@@ -107,7 +128,7 @@ function grpcSink(
       timeoutMs: Math.min(target.timeoutMs, 30_000),
       tellsLength: "never",
     }),
-    isTaken: ({ head }) => head.status === 200,
+    isTaken,
   };
 }
 
@@ -144,7 +165,9 @@ function compileOpenTelemetry(config: OpenTelemetryAccessLogConfig, findings: Fi
     for (const entry of entries) writer.tag(2, WireType.LengthDelimited).bytes(entry);
     return writer.join().join().finish();
   };
-  const sink = grpcSink("otlp logs", exportPath, buffered, findings, write, Buffer.from(resourceBytes).toString("base64"));
+  const counted = `access_logs.open_telemetry_access_log.${config.statPrefix}`;
+  const how = { kind: `otlp logs ${counted}`, path: exportPath, counters: countersOf(counted), isTaken: isExported };
+  const sink = grpcSink(how, buffered, findings, write, Buffer.from(resourceBytes).toString("base64"));
   if (sink === undefined) return undefined;
   const body = config.body && compileValue(config.body, findings.at("body"));
   const attributes = (config.attributes?.values ?? []).map(
@@ -159,6 +182,10 @@ function compileOpenTelemetry(config: OpenTelemetryAccessLogConfig, findings: Fi
         attributes.map(([key, value]) => [key, value(context)]),
       ),
   };
+}
+
+function isExported(answer: WholeAnswer): boolean {
+  return answer.head.status === 200 && grpcStatusOf(answer) === "0";
 }
 
 type ValueWriter = (context: FormatContext) => AnyValue;

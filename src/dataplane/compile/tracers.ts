@@ -3,19 +3,25 @@
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import type { GrpcService } from "../../gen/envoy/envoy/config/core/v3/grpc_service_pb.js";
 import type { HttpService } from "../../gen/envoy/envoy/config/core/v3/http_service_pb.js";
+import { type DatadogConfig, DatadogConfigSchema } from "../../gen/envoy/envoy/config/trace/v3/datadog_pb.js";
 import type { Tracing_Http } from "../../gen/envoy/envoy/config/trace/v3/http_tracer_pb.js";
 import { type OpenTelemetryConfig, OpenTelemetryConfigSchema } from "../../gen/envoy/envoy/config/trace/v3/opentelemetry_pb.js";
 import { type ZipkinConfig, ZipkinConfigSchema } from "../../gen/envoy/envoy/config/trace/v3/zipkin_pb.js";
+import { packageVersion } from "../../lib/package-root.ts";
 import { unhandledFields } from "../fields.ts";
 import { framed } from "../grpc-frame.ts";
 import type { Headers } from "../http1/headers.ts";
 import type { Sink } from "../telemetry.ts";
 import { breaksLines, wireText } from "../text.ts";
+import { datadogTracer, type Part } from "../tracing/datadog.ts";
+import { datadogPayload, partSize } from "../tracing/datadog-payload.ts";
+import { Rates } from "../tracing/datadog-rates.ts";
 import { openTelemetryTracer } from "../tracing/opentelemetry.ts";
 import { type Attributes, otlpSpans } from "../tracing/otlp.ts";
 import { type Span, sizeOf } from "../tracing/span.ts";
 import type { Tracer } from "../tracing/tracer.ts";
 import { zipkinJson, zipkinTracer } from "../tracing/zipkin.ts";
+import { grpcStatusOf } from "../upstream/ask-grpc.ts";
 import { timeoutMs } from "./durations.ts";
 import type { Findings } from "./findings.ts";
 import { handledFields } from "./handled.ts";
@@ -33,6 +39,8 @@ export function compileTracer({ name, configType }: Tracing_Http, findings: Find
   if (openTelemetry !== undefined) return compileOpenTelemetry(openTelemetry, place);
   const zipkin = any && anyUnpack(any, ZipkinConfigSchema);
   if (zipkin !== undefined) return compileZipkin(zipkin, place);
+  const datadog = any && anyUnpack(any, DatadogConfigSchema);
+  if (datadog !== undefined) return compileDatadog(datadog, place);
   findings.notExecuted(`typed_config (${name})`, "; requests are not traced");
   return undefined;
 }
@@ -75,7 +83,7 @@ function grpcSink(service: GrpcService | undefined, resource: Attributes, findin
       timeoutMs: Math.min(target.timeoutMs, mostAnswerMs),
       tellsLength: "never",
     }),
-    isTaken: ({ head, trailers }) => [...head.headers, ...(trailers ?? [])].join().includes("grpc-status,0"),
+    isTaken: (answer) => grpcStatusOf(answer) === "0",
   };
 }
 
@@ -148,8 +156,54 @@ function compileZipkin(config: ZipkinConfig, findings: Findings): Tracer | undef
 
 const zipkinAnswerMs = 5_000;
 
+// — Datadog —
+
+function compileDatadog(config: DatadogConfig, findings: Findings): Tracer | undefined {
+  for (const path of unhandledFields(DatadogConfigSchema, config, handledFields)) findings.notExecuted(path);
+  const { collectorCluster: cluster, collectorHostname } = config;
+  // Of the environment, as Envoy: what Datadog's agents and operators set for all that they watch.
+  const { DD_SERVICE, DD_ENV: environment = "", DD_VERSION } = process.env;
+  const names = {
+    service: DD_SERVICE ?? (config.serviceName || "envoy"),
+    environment,
+    version: DD_VERSION ?? `headworks ${packageVersion}`,
+  };
+  const rates = new Rates();
+  const sink: Sink<Part> = {
+    key: keyOf("datadog", [cluster, collectorHostname, names]),
+    what: "traces",
+    counters: { reports: "tracing.datadog." },
+    mostItems: 1_000,
+    mostWaitMs: 2_000,
+    sizeOf: partSize,
+    cluster,
+    question: (parts) => ({
+      method: "POST",
+      path: "/v0.4/traces",
+      authority: wireText(collectorHostname || cluster),
+      headers: [...datadogHeaders, "x-datadog-trace-count", String(parts.length)],
+      body: datadogPayload(parts, names),
+      timeoutMs: datadogAnswerMs,
+    }),
+    isTaken: ({ head }) => head.status === 200,
+    onTaken: ({ body }) => rates.take(body),
+  };
+  return datadogTracer(sink, { ...names, rates });
+}
+
+const datadogAnswerMs = 2_000;
+
+const datadogHeaders: Headers = [
+  ...["content-type", "application/msgpack", "x-envoy-internal", "true", "x-envoy-expected-rq-timeout-ms", String(datadogAnswerMs)],
+  ...["datadog-meta-lang", "nodejs", "datadog-meta-lang-version", process.versions.node, "datadog-meta-tracer-version", packageVersion],
+];
+
 /** What names a sink are the settings that make it. */
-function common(kind: string, settings: unknown): Pick<Sink<Span>, "key" | "statPrefix" | "mostItems" | "mostWaitMs" | "sizeOf"> {
-  const key = JSON.stringify([kind, settings], (_, value) => (typeof value === "bigint" ? String(value) : value));
-  return { key, statPrefix: `tracing.${kind}`, mostItems: mostSpans, mostWaitMs, sizeOf };
+function common(kind: string, settings: unknown): Pick<Sink<Span>, "key" | "what" | "counters" | "mostItems" | "mostWaitMs" | "sizeOf"> {
+  const counters = { reports: `tracing.${kind}.`, itemsSent: `tracing.${kind}.spans_sent` };
+  return { key: keyOf(kind, settings), what: "spans", counters, mostItems: mostSpans, mostWaitMs, sizeOf };
+}
+
+function keyOf(kind: string, settings: unknown): string {
+  return JSON.stringify([kind, settings], (_, value) => (typeof value === "bigint" ? String(value) : value));
 }

@@ -153,7 +153,7 @@ function finish(exchange: Exchange, span: Span): void {
   for (const [name, value] of customTags(exchange)) span.setTag(name, value);
   span.endedAt = now(exchange);
   if (exchange.trace?.tracing.isVerbose) addEvents(exchange, span);
-  exchange.tables.telemetry?.add(span.tracer.sink, span);
+  if (exchange.tables.telemetry !== undefined) span.tracer.report(span, exchange.tables.telemetry);
 }
 
 /** Those of the route take the place of those of the connection manager. */

@@ -3,11 +3,10 @@
 import { headerValues, setHeader } from "../http1/headers.ts";
 import type { Sink } from "../telemetry.ts";
 import { newId, Span } from "./span.ts";
-import type { Tracer } from "./tracer.ts";
+import { reportTo, type Tracer } from "./tracer.ts";
 
 export function openTelemetryTracer(sink: Sink<Span>, nodeId: string): Tracer {
   const tracer: Tracer = {
-    sink,
     start({ headers, startedAt, isWanted }) {
       const [given] = headerValues(headers, "traceparent");
       const context = given === undefined ? undefined : readTraceparent(given);
@@ -36,6 +35,7 @@ export function openTelemetryTracer(sink: Sink<Span>, nodeId: string): Tracer {
       setHeader(headers, "traceparent", writeTraceparent(span));
       setHeader(headers, "tracestate", span.state);
     },
+    report: reportTo(sink),
   };
   return tracer;
 }

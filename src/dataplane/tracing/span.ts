@@ -9,6 +9,7 @@ export interface SpanContext {
   readonly id: string;
   /** Empty: it is the first of its trace. */
   readonly parentId: string;
+  /** It is filled and reported. */
   readonly isSampled: boolean;
 }
 

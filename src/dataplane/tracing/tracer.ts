@@ -1,7 +1,7 @@
 // The contract of a tracer: how it reads and writes the context of a trace in the headers of requests, and where its spans go.
 
 import type { Headers } from "../http1/headers.ts";
-import type { Sink } from "../telemetry.ts";
+import type { Sink, Telemetry } from "../telemetry.ts";
 import type { Span } from "./span.ts";
 
 export interface Beginning {
@@ -12,10 +12,17 @@ export interface Beginning {
   readonly isWanted: boolean;
 }
 
-export interface Tracer {
-  readonly sink: Sink<Span>;
+/** Of spans of its own kind. */
+export interface Tracer<Kind extends Span = Span> {
   /** Undefined: what the request says of its trace cannot be read. It goes on as it came, and is not traced. */
-  start(beginning: Beginning): Span | undefined;
+  start(beginning: Beginning): Kind | undefined;
   /** Tells an upstream whose child it is. */
-  inject(span: Span, headers: Headers): void;
+  inject(span: Kind, headers: Headers): void;
+  /** It has ended. What was done below it ends first. */
+  report(span: Kind, telemetry: Pick<Telemetry, "add">): void;
+}
+
+/** Each span goes its way. */
+export function reportTo(sink: Sink<Span>): Tracer["report"] {
+  return (span, telemetry) => telemetry.add(sink, span);
 }

@@ -7,7 +7,7 @@ import { unicodeText } from "../text.ts";
 import { type B3Context, readB3, wantedByB3, writeB3 } from "./b3.ts";
 import { readTraceparent, writeTraceparent } from "./opentelemetry.ts";
 import { newId, Span, type SpanContext } from "./span.ts";
-import type { Beginning, Tracer } from "./tracer.ts";
+import { type Beginning, reportTo, type Tracer } from "./tracer.ts";
 
 export interface ZipkinOptions {
   readonly longTraceIds: boolean;
@@ -35,7 +35,6 @@ export function zipkinTracer(sink: Sink<Span>, { longTraceIds, sharesSpans, know
   };
 
   const tracer: Tracer = {
-    sink,
     start(beginning) {
       const context = contextOf(beginning);
       return context && new Span(tracer, "server", beginning.authority, beginning.startedAt, context);
@@ -44,6 +43,7 @@ export function zipkinTracer(sink: Sink<Span>, { longTraceIds, sharesSpans, know
       writeB3(span, headers);
       if (knowsTraceparent) setHeader(headers, "traceparent", writeTraceparent(span));
     },
+    report: reportTo(sink),
   };
   return tracer;
 }

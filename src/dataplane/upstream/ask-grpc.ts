@@ -47,13 +47,14 @@ export function askGrpc<Request extends DescMessage, Response extends DescMessag
   return ask(cluster, question, (answer) => onAnswer(answer && messageOf(method.response, answer)));
 }
 
-function messageOf<Response extends DescMessage>(
-  schema: Response,
-  { head, body, trailers }: WholeAnswer,
-): MessageShape<Response> | undefined {
-  const status = headerValue(trailers ?? head.headers, "grpc-status");
-  const message = unframed(body);
-  if (head.status !== 200 || status !== "0" || message === undefined) return undefined;
+/** Undefined: it says none. Without a message it is in the head. */
+export function grpcStatusOf({ head, trailers }: WholeAnswer): string | undefined {
+  return headerValue(trailers ?? head.headers, "grpc-status");
+}
+
+function messageOf<Response extends DescMessage>(schema: Response, answer: WholeAnswer): MessageShape<Response> | undefined {
+  const message = unframed(answer.body);
+  if (answer.head.status !== 200 || grpcStatusOf(answer) !== "0" || message === undefined) return undefined;
   try {
     return fromBinary(schema, message);
   } catch {
