@@ -136,6 +136,18 @@ function said(options: ExtAuthExtension | undefined, above: number, context: Opt
     case "disable":
       return spec.value ? off : undefined;
     case "customAuth": {
+      const { name } = spec.value;
+      if (name !== "" && Object.hasOwn(context.world.settings.namedExtauth, name)) {
+        context.refuse(
+          "extauth.customAuth.name",
+          `the server ${JSON.stringify(name)} of namedExtauth is not asked here, so nobody can be let in`,
+          {
+            reason: "EnterpriseOnly",
+            hint: "there is one server, that of extauth in the Settings or the Gateway: leave the name out, or name yours in passThroughAuth of an AuthConfig",
+          },
+        );
+        return undefined;
+      }
       const ref = serverRef(context);
       if (ref === undefined) {
         // As with Gloo: where there never was a server, nobody has ever been kept out.
@@ -150,8 +162,8 @@ function said(options: ExtAuthExtension | undefined, above: number, context: Opt
         });
         return undefined;
       }
-      if (spec.value.name !== "")
-        context.warn("extauth.customAuth.name", `servers have no names here: that of extauth is asked, not "${spec.value.name}"`, {
+      if (name !== "")
+        context.warn("extauth.customAuth.name", `servers have no names here: that of extauth is asked, not "${name}"`, {
           reason: "OptionNotSupported",
           hint: "tell the server by contextExtensions who is to decide",
         });
