@@ -13,13 +13,22 @@ export const dormantTranscoder = "io.solo.grpc_json_transcoder";
 
 /** What is wrong with a set of descriptors; undefined when Envoy takes it. */
 export function descriptorFault(bytes: Uint8Array, services: readonly string[]): string | undefined {
-  let set: FileDescriptorSet;
+  const set = setIn(bytes);
+  return typeof set === "string" ? set : setFault(set, services);
+}
+
+/** The same, whatever is in the set. */
+export function bytesFault(bytes: Uint8Array): string | undefined {
+  const set = setIn(bytes);
+  return typeof set === "string" ? set : undefined;
+}
+
+function setIn(bytes: Uint8Array): FileDescriptorSet | string {
   try {
-    set = fromBinary(FileDescriptorSetSchema, bytes);
+    return fromBinary(FileDescriptorSetSchema, bytes);
   } catch {
     return "is not a valid FileDescriptorSet";
   }
-  return setFault(set, services);
 }
 
 export function setFault(set: FileDescriptorSet, services: readonly string[]): string | undefined {

@@ -162,11 +162,40 @@ function filterOf(
   field: string,
   { refuse }: ListenerContext,
 ): MessageInitShape<typeof AccessLogFilterSchema> | undefined {
+  const missing = withoutKey(filter);
+  if (missing !== undefined) {
+    refuse(field, missing, {
+      hint: "runtimeKey: any-name, which Envoy asks its runtime for; the defaultValue counts where that says nothing",
+    });
+    return undefined;
+  }
   try {
     return fromJson(EnvoyFilterSchema, toJson(GlooFilterSchema, filter));
   } catch (error) {
     refuse(field, `Invalid value of the access log filter: ${(error as Error).message}`);
     return undefined;
+  }
+}
+
+/** A comparison without a name in Envoy's runtime, which Gloo refuses. */
+function withoutKey({ filterSpecifier: kind }: AccessLogFilter): string | undefined {
+  switch (kind.case) {
+    case "statusCodeFilter":
+    case "durationFilter": {
+      const name = `${kind.case[0]?.toUpperCase()}${kind.case.slice(1)}`;
+      const value = kind.value.comparison?.value;
+      if (value === undefined) return `No value found for field ComparisonFilter.Value of ${name}`;
+      return value.runtimeKey === "" ? `No value found for field ComparisonFilter.Value.RuntimeKey of ${name}` : undefined;
+    }
+    case "runtimeFilter":
+      return kind.value.runtimeKey === "" ? "No value found for field FractionalPercent.RuntimeKey of RuntimeFilter" : undefined;
+    case "andFilter":
+    case "orFilter": {
+      const below = kind.value.filters.map(withoutKey).find((each) => each !== undefined);
+      return below && `Invalid subfilter in ${kind.case === "andFilter" ? "AndFilter" : "OrFilter"}: ${below}`;
+    }
+    default:
+      return undefined;
   }
 }
 

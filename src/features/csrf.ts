@@ -37,8 +37,11 @@ function withPolicy<D extends { readonly typedPerFilterConfig?: unknown }>(
   return options && isUsable(options, context) ? withFilterConfig(draft, filter, CsrfPolicySchema, policy(options)) : draft;
 }
 
-function isUsable({ additionalOrigins }: CsrfPolicy, { refuse }: OptionContext): boolean {
+function isUsable({ additionalOrigins }: CsrfPolicy, { refuse, warn }: OptionContext): boolean {
   const faults = additionalOrigins.map(originFault);
+  for (const [i, { matchPattern }] of additionalOrigins.entries())
+    if (matchPattern.case === undefined)
+      warn(`csrf.additionalOrigins[${i}]`, "no origin is written here, so it is passed over", { hint: "exact: www.example.com" });
   for (const [i, fault] of faults.entries())
     if (fault) refuse(`csrf.additionalOrigins[${i}]${fault.field}`, fault.message, fault.reason && { reason: fault.reason });
   return faults.every((fault) => fault === undefined);
@@ -53,7 +56,6 @@ interface OriginFault {
 function originFault({ matchPattern: pattern }: StringMatcher): OriginFault | undefined {
   switch (pattern.case) {
     case undefined:
-      return { field: "", message: "one of exact, prefix, suffix or safeRegex is required" };
     case "exact":
       return undefined;
     case "safeRegex": {
@@ -67,11 +69,12 @@ function originFault({ matchPattern: pattern }: StringMatcher): OriginFault | un
 }
 
 function policy({ filterEnabled, shadowEnabled, additionalOrigins }: CsrfPolicy): PolicyInit {
+  const origins = additionalOrigins.filter(({ matchPattern }) => matchPattern.case !== undefined);
   return {
     // Envoy requires the first; a policy that only shadows enforces nothing.
     filterEnabled: filterEnabled ? fraction(filterEnabled) : { defaultValue: {} },
     ...(shadowEnabled && { shadowEnabled: fraction(shadowEnabled) }),
-    ...(additionalOrigins.length > 0 && { additionalOrigins: additionalOrigins.map(stringMatcher) }),
+    ...(origins.length > 0 && { additionalOrigins: origins.map(stringMatcher) }),
   };
 }
 
@@ -83,9 +86,7 @@ function fraction({ defaultValue, runtimeKey }: RuntimeFractionalPercent): NonNu
 }
 
 function stringMatcher({ matchPattern, ignoreCase }: StringMatcher): NonNullable<PolicyInit["additionalOrigins"]>[number] {
-  const pattern =
-    matchPattern.case === "safeRegex"
-      ? ({ case: "safeRegex", value: regexMatcher(matchPattern.value.regex) } as const)
-      : (matchPattern as { case: "exact"; value: string });
-  return { matchPattern: pattern, ignoreCase };
+  // To expressions Envoy does not apply ignoreCase.
+  if (matchPattern.case === "safeRegex") return { matchPattern: { case: "safeRegex", value: regexMatcher(matchPattern.value.regex) } };
+  return { matchPattern: matchPattern as { case: "exact"; value: string }, ignoreCase };
 }

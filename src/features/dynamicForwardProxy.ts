@@ -5,6 +5,7 @@ import { withFilterConfig } from "../envoy/drafts.ts";
 import { dynamicForwardProxyCache, dynamicForwardProxyCluster } from "../envoy/dynamic-forward-proxy.ts";
 import { envoyResource, packAny } from "../envoy/encode.ts";
 import { Cluster_LbPolicy, ClusterSchema, Cluster_DnsLookupFamily as Family } from "../gen/envoy/envoy/config/cluster/v3/cluster_pb.js";
+import type { SocketAddressSchema } from "../gen/envoy/envoy/config/core/v3/address_pb.js";
 import { ClusterConfigSchema } from "../gen/envoy/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.js";
 import type { DnsCacheConfigSchema } from "../gen/envoy/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.js";
 import {
@@ -12,6 +13,7 @@ import {
   PerRouteConfigSchema,
 } from "../gen/envoy/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.js";
 import { CaresDnsResolverConfigSchema } from "../gen/envoy/envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver_pb.js";
+import type { SocketAddress } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/config/core/v3/address_pb.js";
 import type { CircuitBreakerConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/circuit_breaker/circuit_breaker_pb.js";
 import {
   DnsLookupFamily,
@@ -46,6 +48,11 @@ export const dynamicForwardProxy: Feature = {
       const message = `${preresolveHostnames.length} preresolveHostnames are more than the ${maxHosts} hosts that the cache holds`;
       refuse("dynamicForwardProxy.dnsCacheConfig.preresolveHostnames", message, { hint: "raise maxHosts" });
     }
+    for (const [i, { portSpecifier }] of preresolveHostnames.entries())
+      if (portSpecifier.case === undefined)
+        refuse(`dynamicForwardProxy.dnsCacheConfig.preresolveHostnames[${i}]`, "unsupported type for socket address port specifier <nil>", {
+          hint: "add portValue: 443",
+        });
     checkResolvers(config, refuse);
     const value = packAny(FilterConfigSchema, {
       implementationSpecifier: { case: "dnsCacheConfig", value: cacheOf(config) },
@@ -135,10 +142,7 @@ function cacheOf(config: FilterConfig): CacheInit {
       dnsCacheCircuitBreaker: { maxPendingRequests: cache.dnsCacheCircuitBreaker.maxPendingRequests },
     }),
     ...((cache?.preresolveHostnames.length ?? 0) > 0 && {
-      preresolveHostnames: cache?.preresolveHostnames.map(({ address, portSpecifier }) => ({
-        address,
-        portSpecifier: { case: "portValue" as const, value: portSpecifier.case === "portValue" ? portSpecifier.value : 0 },
-      })),
+      preresolveHostnames: cache?.preresolveHostnames.map(socketAddressOf),
     }),
     ...(resolver?.case === "caresDns" && {
       typedDnsResolverConfig: {
@@ -146,20 +150,7 @@ function cacheOf(config: FilterConfig): CacheInit {
         typedConfig: packAny(CaresDnsResolverConfigSchema, {
           resolvers: resolver.value.resolvers.flatMap(({ address }) =>
             address.case === "socketAddress"
-              ? [
-                  {
-                    address: {
-                      case: "socketAddress" as const,
-                      value: {
-                        address: address.value.address,
-                        portSpecifier: {
-                          case: "portValue" as const,
-                          value: address.value.portSpecifier.case === "portValue" ? address.value.portSpecifier.value : 0,
-                        },
-                      },
-                    },
-                  },
-                ]
+              ? [{ address: { case: "socketAddress" as const, value: socketAddressOf(address.value) } }]
               : [],
           ),
           ...(resolver.value.dnsResolverOptions && {
@@ -171,5 +162,21 @@ function cacheOf(config: FilterConfig): CacheInit {
         }),
       },
     }),
+  };
+}
+
+function socketAddressOf({
+  protocol,
+  address,
+  portSpecifier,
+  resolverName,
+  ipv4Compat,
+}: SocketAddress): MessageInitShape<typeof SocketAddressSchema> {
+  return {
+    protocol: protocol as number,
+    address,
+    portSpecifier: portSpecifier.case === "namedPort" ? portSpecifier : { case: "portValue", value: portSpecifier.value ?? 0 },
+    resolverName,
+    ipv4Compat,
   };
 }

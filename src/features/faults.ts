@@ -9,6 +9,7 @@ export const faults: Feature = {
   glooName: "faultinjection",
   fields: { route: ["faults"] },
   route(route, { faults: options }, _inherited, { refuse }) {
+    if (!hasRouteAction(route)) return route;
     const { abort, delay } = options ?? {};
     if (abort && (abort.httpStatus < 200 || abort.httpStatus >= 600)) {
       refuse("faults.abort.httpStatus", `invalid abort status code '${abort.httpStatus}', must be in range of [200,600)`);
@@ -20,7 +21,7 @@ export const faults: Feature = {
       refuse("faults.delay.fixedDelay", `invalid delay duration '${delayed ? `${delayed.seconds}s` : "<nil>"}', must be greater than 0`);
       return route;
     }
-    if ((!abort && !delay) || !hasRouteAction(route)) return route;
+    if (!abort && !delay) return route;
     return withDestinationConfig(route, "envoy.filters.http.fault", HTTPFaultSchema, {
       ...(abort && { abort: { errorType: { case: "httpStatus", value: abort.httpStatus }, percentage: perMillion(abort.percentage) } }),
       ...(delayed && { delay: { faultDelaySecifier: { case: "fixedDelay", value: delayed }, percentage: perMillion(delay.percentage) } }),

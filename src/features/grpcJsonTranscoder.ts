@@ -3,7 +3,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { withFilterConfig } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
-import { descriptorFault, dormantTranscoder, transcoderFilter } from "../envoy/grpc-transcoder.ts";
+import { bytesFault, descriptorFault, dormantTranscoder, transcoderFilter } from "../envoy/grpc-transcoder.ts";
 import { GrpcJsonTranscoderSchema } from "../gen/envoy/envoy/extensions/filters/http/grpc_json_transcoder/v3/transcoder_pb.js";
 import type {
   GrpcJsonTranscoder,
@@ -69,8 +69,9 @@ function filterOf(name: string, disabled: boolean, config: TranscoderInit): Plac
 function transcoder(wanted: GrpcJsonTranscoder, world: World, refuse: Refuse): TranscoderInit | undefined {
   const descriptorSet = descriptors(wanted, world, refuse);
   if (descriptorSet === undefined) return undefined;
-  if (descriptorSet.case === "protoDescriptorBin" && wanted.services.length > 0) {
-    const fault = descriptorFault(descriptorSet.value, wanted.services);
+  if (descriptorSet.case === "protoDescriptorBin") {
+    // Without services nothing is transcoded, and Envoy does not look at what is in the set.
+    const fault = wanted.services.length > 0 ? descriptorFault(descriptorSet.value, wanted.services) : bytesFault(descriptorSet.value);
     if (fault !== undefined) {
       const field = wanted.descriptorSet.case ?? "";
       refuse(field, `${field} ${fault}`, { hint: "protoc --include_imports --descriptor_set_out makes such a set" });

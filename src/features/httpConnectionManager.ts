@@ -229,6 +229,9 @@ function upgrades(settings: HttpConnectionManagerSettings | undefined, { refuse 
         return [{ upgradeType: "websocket", ...init }];
       case "connect":
         return [{ upgradeType: "CONNECT", ...init }];
+      case undefined:
+        refuse(`${field}[${i}]`, "unimplemented upgrade type: <nil>", { hint: "write websocket: {} or connect: {}" });
+        return [];
       default:
         refuse(
           `${field}[${i}]`,

@@ -1,6 +1,6 @@
 // `retries` of a virtual host or route. Gloo retries once where no number is written; Envoy's own default is the same.
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { onRouteAction } from "../envoy/drafts.ts";
+import { hasRouteAction, onRouteAction } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
 import type { RetryPolicySchema } from "../gen/envoy/envoy/config/route/v3/route_components_pb.js";
 import { PreviousPrioritiesConfigSchema } from "../gen/envoy/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js";
@@ -19,6 +19,7 @@ export const retries: Feature = {
     return retryPolicy ? { ...host, retryPolicy } : host;
   },
   route(route, options, _inherited, context) {
+    if (!hasRouteAction(route)) return route;
     const retryPolicy = options.retries && policy(options.retries, context);
     return retryPolicy ? onRouteAction(route, (action) => ({ ...action, retryPolicy })) : route;
   },

@@ -1,5 +1,5 @@
 // What the Upstream sees as path and host: `prefixRewrite`, `regexRewrite`, `hostRewrite` and its kin, `appendXForwardedHost`.
-import { onRouteAction, type RouteActionDraft } from "../envoy/drafts.ts";
+import { hasRouteAction, onRouteAction, type RouteActionDraft } from "../envoy/drafts.ts";
 import { patternFault, regexRewrite } from "../envoy/regex.ts";
 import type { RegexMatchAndSubstitute } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/type/matcher/v3/regex_pb.js";
 import type { RouteOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/route_options_pb.js";
@@ -22,6 +22,7 @@ export const rewrites: Feature = {
     ],
   },
   route(route, options, _inherited, context) {
+    if (!hasRouteAction(route)) return route;
     const programSize = context.world.settings.gloo?.regexMaxProgramSize;
     const { prefixRewrite, regexRewrite: byRegex } = options;
     if (prefixRewrite && byRegex)

@@ -1,5 +1,5 @@
 // `upgrades` of a route: WebSocket and CONNECT switched on or off.
-import { onRouteAction, type RouteActionDraft } from "../envoy/drafts.ts";
+import { hasRouteAction, onRouteAction, type RouteActionDraft } from "../envoy/drafts.ts";
 import type { ProtocolUpgradeConfig } from "../gen/gloo/gloo/projects/gloo/api/v1/options/protocol_upgrade/protocol_upgrade_pb.js";
 import type { Feature } from "../plugin/feature.ts";
 
@@ -10,6 +10,12 @@ export const upgrades: Feature = {
   glooName: "basicroute",
   fields: { route: ["upgrades"] },
   route(route, options, _inherited, { refuse }) {
+    if (!hasRouteAction(route)) return route;
+    const unknown = options.upgrades.findIndex(({ upgradeType }) => upgradeType.case === undefined);
+    if (unknown >= 0) {
+      refuse(`upgrades[${unknown}]`, "unimplemented upgrade type: <nil>", { hint: "write websocket: {} or connect: {}" });
+      return route;
+    }
     const configs = options.upgrades.map(upgradeOf);
     const i = configs.findIndex(({ upgradeType }, at) => configs.findIndex((other) => other.upgradeType === upgradeType) < at);
     if (i >= 0) {

@@ -49,7 +49,7 @@ export function transformationOf(
 
 function extractorOf(name: string, { source, regex, subgroup, mode, replacementText }: Extraction | FilterExtraction): Extractor {
   const kind = modes[mode as Extraction_Mode];
-  const text = replacementText;
+  const text = kind === "extract" && replacementText === "" ? undefined : replacementText;
   if (kind === "extract" && text !== undefined)
     throw new TemplateFault(`replacement text should not be set for extractor ${name} in mode EXTRACT`);
   if (kind !== "extract" && text === undefined)

@@ -349,3 +349,101 @@ test("what the Settings say of Istio's sidecar is not about host rewrites of rou
   });
   expect(at(routes[0], "route")).toEqual({ cluster: "cart_gloo-system", hostRewriteLiteral: "inner.test" });
 });
+
+test.each([
+  ["retries", "{retryBackOff: {maxInterval: 1s}}"],
+  ["upgrades", "[{}]"],
+  ["faults", "{abort: {httpStatus: 700}}"],
+  ["regexRewrite", "{pattern: {regex: '('}, substitution: x}"],
+])("%s is not looked at where nothing is forwarded", (option, value) => {
+  const { said } = served(`{redirectAction: {hostRedirect: a.test}, options: {${option}: ${value}}}`);
+  expect(said).toEqual([]);
+});
+
+test("an upgrade that is none is refused, on routes and listeners", () => {
+  expect(served(`{${toCart}, options: {upgrades: [{}]}}`).said).toEqual(["error: unimplemented upgrade type: <nil>"]);
+  const http = "{httpConnectionManagerSettings: {upgrades: [{}]}}";
+  expect(served(`{${toCart}}`, { http }).said).toEqual(["error: unimplemented upgrade type: <nil>"]);
+});
+
+test("of additional origins those that say nothing are passed over, and expressions know no ignoreCase", () => {
+  const { routes, said } = served(
+    `{${toCart}, options: {csrf: {additionalOrigins: [{ignoreCase: true}, {safeRegex: {regex: 'a.*'}, ignoreCase: true}, {exact: b, ignoreCase: true}]}}}`,
+  );
+  expect(said).toEqual(["warning: no origin is written here, so it is passed over"]);
+  expect(at(routes[0], "typedPerFilterConfig", "envoy.filters.http.csrf", "additionalOrigins")).toEqual([
+    { safeRegex: { googleRe2: {}, regex: "a.*" } },
+    { exact: "b", ignoreCase: true },
+  ]);
+});
+
+const loggedIf = (filter: string) =>
+  served(`{${toCart}}`, {
+    others: `kind: Gateway
+metadata: {name: logged, namespace: gloo-system}
+spec: {bindAddress: "::", bindPort: 8081, options: {accessLoggingService: {accessLog: [{fileSink: {path: /dev/stdout}, filter: ${filter}}]}}, httpGateway: {}}`,
+  }).said;
+
+test.each([
+  ["{runtimeFilter: {percentSampled: {numerator: 5}}}", "No value found for field FractionalPercent.RuntimeKey of RuntimeFilter"],
+  [
+    "{statusCodeFilter: {comparison: {op: GE, value: {defaultValue: 400}}}}",
+    "No value found for field ComparisonFilter.Value.RuntimeKey of StatusCodeFilter",
+  ],
+  [
+    "{orFilter: {filters: [{traceableFilter: {}}, {durationFilter: {comparison: {op: GE}}}]}}",
+    "Invalid subfilter in OrFilter: No value found for field ComparisonFilter.Value of DurationFilter",
+  ],
+])("a filter of access logs that compares names its key of the runtime: %s", (filter, message) => {
+  expect(loggedIf(filter)).toEqual([`error: ${message}`]);
+});
+
+test("descriptors are descriptors, also where no service is named", () => {
+  const of = (bytes: string) => served(`{${toCart}}`, { http: `{grpcJsonTranscoder: {protoDescriptorBin: ${bytes}}}` }).said;
+  expect(of("Z2FyYmFnZQ==")).toEqual(["error: protoDescriptorBin is not a valid FileDescriptorSet"]);
+  expect(of("CgA=")).toEqual([]);
+});
+
+test("a transformation that is none is refused, as is a name of spans for a response; an extractor may have an empty replacement", () => {
+  const template = (more: string) => `{transformationTemplate: {passthrough: {}, ${more}}}`;
+  const said = (request: string) =>
+    served(`{${toCart}, options: {stagedTransformations: {regular: {requestTransforms: [{${request}}]}}}}`).said;
+  expect(said("requestTransformation: {}")).toEqual([expect.stringMatching(/^error: unknown transformation type <nil>/)]);
+  expect(said(`responseTransformation: ${template("spanTransformer: {name: {text: a}}")}`)).toEqual([
+    "error: unable to create span transformer: spanTransformer cannot be set on a responseTransformation",
+  ]);
+  expect(said(`requestTransformation: ${template("extractors: {a: {header: x, regex: '.*', replacementText: ''}}")}`)).toEqual([]);
+});
+
+test("a header of a limit that is only named has to be there", () => {
+  const { routes } = served(
+    `{${toCart}, options: {ratelimit: {rateLimits: [{actions: [{headerValueMatch: {descriptorValue: v, headers: [{name: x}]}}]}]}}}`,
+  );
+  expect(at(routes[0], "route", "rateLimits", 0, "actions", 0, "headerValueMatch", "headers")).toEqual([{ name: "x" }]);
+});
+
+test("addresses of dynamic forwarding are those that are written, with a port", () => {
+  const proxying = (address: string) =>
+    served("{routeAction: {dynamicForwardProxy: {autoHostRewriteHeader: x-host}}}", {
+      http: `{dynamicForwardProxy: {dnsCacheConfig: {preresolveHostnames: [${address}]}}}`,
+    });
+  const { clusters, said } = proxying("{address: a.test, portValue: 53, protocol: UDP}");
+  expect(said).toEqual([]);
+  const cluster = clusters.find(({ name }) => String(name).startsWith("solo_io_generated_dfp:"));
+  expect(at(cluster, "clusterType", "typedConfig", "dnsCacheConfig", "preresolveHostnames")).toEqual([
+    { protocol: "UDP", address: "a.test", portValue: 53 },
+  ]);
+  expect(proxying("{address: a.test}").said).toContain("error: unsupported type for socket address port specifier <nil>");
+});
+
+test("what a named authorization server is to let in is not served: there is one without a name", () => {
+  const { said, host } = served(`{${toCart}}`, {
+    host: "{extauth: {customAuth: {name: mine}}}",
+    settings: {
+      extauth: { extauthzServerRef: { name: "cart", namespace: "gloo-system" } },
+      namedExtauth: { mine: { extauthzServerRef: { name: "cart", namespace: "gloo-system" } } },
+    },
+  });
+  expect(said).toEqual(['error: the server "mine" of namedExtauth is not asked here, so nobody can be let in']);
+  expect(host).toBeUndefined();
+});

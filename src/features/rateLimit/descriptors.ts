@@ -149,7 +149,8 @@ function headerMatcher({ name, headerMatchSpecifier: match, invertMatch }: Match
     case "rangeMatch":
       return { ...base, headerMatchSpecifier: { case: "rangeMatch", value: { start: match.value.start, end: match.value.end } } };
     case undefined:
-      return { ...base, headerMatchSpecifier: { case: "presentMatch", value: true } };
+      // To Envoy: that there is one.
+      return base;
     default:
       return { ...base, headerMatchSpecifier: match };
   }

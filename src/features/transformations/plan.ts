@@ -9,6 +9,7 @@ import type {
 } from "../../gen/gloo/gloo/projects/gloo/api/v1/options/transformation/transformation_pb.js";
 import type { TransformationStage } from "../../plugin/scriptFilter.ts";
 import { transformationOf } from "../../plugin/transformationTemplate.ts";
+import { TemplateFault } from "../../template/ast.ts";
 import { within } from "../../template/plan-fault.ts";
 import type { Change, Entry, HeaderMatch, RequestMatch, ResponseEntry, StagePlan } from "../../template/transformation.ts";
 
@@ -68,12 +69,12 @@ export function planOf(sources: readonly Source[], defaults: PlanDefaults): Made
   const requests = sources.flatMap((source) =>
     source.requests
       .map((each, i) => ({ each, at: source.isList ? `${source.field}.requestTransforms[${i}]` : source.field }))
-      .filter(({ each }) => each.requestTransformation?.transformationType.case || each.responseTransformation?.transformationType.case),
+      .filter(({ each }) => each.requestTransformation ?? each.responseTransformation),
   );
   const responses = sources.flatMap((source) =>
     source.responses
       .map((each, i) => ({ each, at: `${source.field}.responseTransforms[${i}]` }))
-      .filter(({ each }) => each.responseTransformation?.transformationType.case),
+      .filter(({ each }) => each.responseTransformation),
   );
   const all = [...requests.flatMap(({ each }) => [each.requestTransformation, each.responseTransformation])];
   return {
@@ -95,7 +96,12 @@ function entryOf(
   defaults: PlanDefaults,
 ): Entry {
   const request = within("request", () => changeOf(requestTransformation, defaults));
-  const response = within("response", () => changeOf(responseTransformation, defaults));
+  const response = within("response", () => {
+    const type = responseTransformation?.transformationType;
+    if (type?.case === "transformationTemplate" && type.value.spanTransformer)
+      throw new TemplateFault("unable to create span transformer: spanTransformer cannot be set on a responseTransformation");
+    return changeOf(responseTransformation, defaults);
+  });
   return {
     ...(matcher && { match: requestMatch(matcher) }),
     ...(clearRouteCache && defaults.clearsRoutes && { clearsRoute: true }),
@@ -117,6 +123,8 @@ function changeOf(transformation: ApiTransformation | undefined, { escapes }: Pl
     case "headerBodyTransform":
       return { kind: "envelope", tellsRequest: type.value.addRequestMetadata };
     default:
+      if (transformation)
+        throw new TemplateFault("unknown transformation type <nil>: neither transformationTemplate nor headerBodyTransform");
       return undefined;
   }
 }
