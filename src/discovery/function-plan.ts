@@ -59,8 +59,10 @@ export function isChosen(upstream: Resource<"Upstream">, mode: Mode, namespaceLa
   const namespace = namespaceOf(upstream);
   const saidThere = namespaceLabels(namespace)?.[functionLabel];
   if (said === "disabled") return false;
+  if (mode === Mode.WHITELIST && upstream.spec?.upstreamType.case !== "aws") return said === "enabled" || saidThere === "enabled";
+  // Where all are asked that nobody forbids, one who forbids is enough: here the Service.
+  if (upstream.spec?.discoveryMetadata?.labels[functionLabel] === "disabled") return false;
   if (said === "enabled") return true;
-  if (mode === Mode.WHITELIST && upstream.spec?.upstreamType.case !== "aws") return saidThere === "enabled";
   return saidThere !== "disabled" && (saidThere === "enabled" || !closedNamespaces.includes(namespace));
 }
 

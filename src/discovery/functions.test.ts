@@ -69,6 +69,12 @@ test("AWS is asked unless it is forbidden; labels of the Service count, and the 
   expect(isChosen(upstream({ aws: {} }), mode, none)).toBe(true);
   expect(isChosen(upstream({ aws: {} }, disabled), mode, none)).toBe(false);
   expect(isChosen(upstream({ ...at(1), discoveryMetadata: { labels: enabled } }), mode, none)).toBe(true);
+  // What the Service forbids, a label of the Upstream allows only where others have to be allowed, too.
+  const [both, closed] = [
+    upstream({ ...at(1), discoveryMetadata: { labels: disabled } }, enabled),
+    settings("BLACKLIST").discovery?.fdsMode,
+  ];
+  expect([isChosen(both, mode, none), isChosen(both, closed as number, none)]).toEqual([true, false]);
   const kube = upstream({ kube: { serviceName: "a", serviceNamespace: "far" } });
   expect(isChosen(kube, mode, (name) => (name === "far" ? enabled : undefined))).toBe(true);
 });
@@ -103,7 +109,7 @@ test("only what has no spec, or one that was begun, is asked", () => {
   const planned = (spec: JsonObject) => functionPlan(upstream(spec, enabled), settings(), [swagger], () => undefined)?.kinds.length;
   expect(planned(at(1))).toBe(1);
   expect(planned(at(1, { rest: { swaggerInfo: { url: "http://x" } } }))).toBe(1);
-  expect(planned(at(1, { rest: {} }))).toBeUndefined();
+  expect(planned(at(1, { rest: {} }))).toBe(1);
   expect(planned(at(1, { rest: { swaggerInfo: { url: "http://x" }, transformations: { mine: {} } } }))).toBeUndefined();
   expect(planned(at(1, { grpc: {} }))).toBeUndefined();
   expect(planned({ awsEc2: {} })).toBeUndefined();
@@ -121,6 +127,7 @@ test("found functions fill what is not there and touch nothing else", () => {
     { static: { ...plain, serviceSpec: { rest: { transformations: { a: {} }, swaggerInfo: { url: "http://mine" } } } } },
     false,
   ]);
+  expect(json(at(1, { rest: {} }))).toEqual([{ static: { ...plain, serviceSpec: toJson(ServiceSpecSchema, found) } }, false]);
   for (const own of [
     { rest: { transformations: { mine: {} } } },
     { grpc: {} },

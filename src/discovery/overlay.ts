@@ -119,6 +119,7 @@ function filledSpec(own: ServiceSpec | undefined, found: ServiceSpec): ServiceSp
   const [mine, its] = [next.pluginType, found.pluginType];
   if (mine.case === "rest" && its.case === "rest" && Object.keys(mine.value.transformations).length === 0) {
     mine.value.transformations = its.value.transformations;
+    if (mine.value.swaggerInfo === undefined && its.value.swaggerInfo) mine.value.swaggerInfo = its.value.swaggerInfo;
     return next;
   }
   if (mine.case === "grpcJsonTranscoder" && its.case === "grpcJsonTranscoder" && mine.value.descriptorSet.case === undefined) {

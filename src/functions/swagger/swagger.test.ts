@@ -93,6 +93,12 @@ test("what a user began is completed: a place of its own, an inline document", a
   expect(swagger.completes(own)).toBe(true);
   expect(await ask(targetOf(port), own)).toMatchObject({ kind: "found", found: { count: 1 } });
   expect(await ask(targetOf(port), begun({ inline: document }))).toMatchObject({ kind: "found", found: { count: 1 } });
+  const bare = fromJson(ServiceSpecSchema, { rest: {} });
+  expect(swagger.completes(bare)).toBe(true);
+  const usual = await serve(({ url }, answer) => (url === "/v1/swagger" ? answer.end(document) : answer.writeHead(404).end()));
+  const answer = await ask(targetOf(usual), bare);
+  const spec = answer.kind === "found" ? answer.found.spec.pluginType.value : undefined;
+  expect(spec).toMatchObject({ swaggerInfo: { swaggerSpec: { case: "url", value: `http://127.0.0.1:${usual}/v1/swagger` } } });
   for (const url of ["http://169.254.169.254/latest", "file:///etc/passwd", "http://127.0.0.1:1/x", "nonsense"])
     await expect(ask(targetOf(port), begun({ url })), url).rejects.toThrow("swaggerInfo.url is not at");
 });

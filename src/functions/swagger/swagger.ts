@@ -22,8 +22,8 @@ interface Memo {
 export const swagger: FunctionKind = {
   kind: "swagger",
   refreshMs: 60_000,
-  completes: ({ pluginType }) =>
-    pluginType.case === "rest" && pluginType.value.swaggerInfo !== undefined && Object.keys(pluginType.value.transformations).length === 0,
+  // Also one that says no more than that it is REST.
+  completes: ({ pluginType }) => pluginType.case === "rest" && Object.keys(pluginType.value.transformations).length === 0,
   ask,
 };
 
@@ -67,9 +67,9 @@ function foundIn(text: string, begun: ServiceSpec | undefined, url = ""): FoundF
   const document = readDocument(text);
   if (document === undefined) return undefined;
   const { transformations, leftOut } = restFunctionsOf(document);
-  const swaggerInfo =
-    begun?.pluginType.case === "rest" ? begun.pluginType.value.swaggerInfo : ({ swaggerSpec: { case: "url", value: url } } as const);
-  const spec = create(ServiceSpecSchema, { pluginType: { case: "rest", value: { transformations, ...(swaggerInfo && { swaggerInfo }) } } });
+  const own = begun?.pluginType.case === "rest" ? begun.pluginType.value.swaggerInfo : undefined;
+  const swaggerInfo = own ?? { swaggerSpec: { case: "url" as const, value: url } };
+  const spec = create(ServiceSpecSchema, { pluginType: { case: "rest", value: { transformations, swaggerInfo } } });
   return { spec, count: Object.keys(transformations).length, leftOut };
 }
 
