@@ -18,7 +18,7 @@ export class BackOff {
     return Math.round(waitMs);
   }
 
-  /** The last attempt was a success. */
+  /** The last attempt was a success, and not for a moment only. */
   reset(): void {
     this.#ceilingMs = firstMs * 2;
   }

@@ -200,6 +200,39 @@ test("a listener whose port is taken is refused though its routes are not there,
   await eventually(() => taker.log.slice(-2), ["Listener m", "-Listener l"]);
 });
 
+test("a port that is free again is not in service before its listener has come; nor is one that the server takes away missed", async () => {
+  await using server = await new ScriptedServer().start();
+  await using connected = connect(server.port);
+  const { taker, client } = connected;
+  const reason = "cannot bind '127.0.0.1:81': Address already in use";
+  taker.refuses.set("Listener m", reason);
+  await server.asked("clusters", ({ typeUrl }) => typeUrl === cluster);
+  server.send(cluster, []);
+  await server.asked("listeners", ({ typeUrl }) => typeUrl === lds);
+  await server.answerTo(server.send(lds, [listener("m", 81, "r")]));
+  await client.ready;
+  expect(client.state().unbound).toEqual([reason]);
+  taker.refuses.clear();
+  await server.asked("it again", ({ typeUrl, resourceNamesSubscribe }) => typeUrl === lds && resourceNamesSubscribe.includes("m"));
+  expect(client.state().unbound).toEqual([reason]);
+  await server.answerTo(server.send(lds, [], ["m"]));
+  expect(client.state().unbound).toEqual([]);
+});
+
+test("a server that takes streams and ends them at once is asked ever less often", async () => {
+  await using server = await new ScriptedServer().start();
+  const begun = performance.now();
+  await using _ = connect(server.port, { random: () => 1 });
+  for (let streams = 1; streams <= 3; streams++) {
+    await eventually(() => server.streams, streams);
+    await server.asked("clusters", () => server.requests.length >= streams);
+    server.send(cluster, []);
+    server.endStream();
+  }
+  await eventually(() => server.streams, 4);
+  expect(performance.now() - begun).toBeGreaterThan(400 + 800 + 1_600);
+});
+
 test("a listener that goes stays until the one in its place has its routes", async () => {
   await using server = await new ScriptedServer().start();
   await using connected = connect(server.port);

@@ -16,6 +16,8 @@ export interface AdsClientOptions extends Omit<IntakeOptions, "send"> {
   /** Read anew for each connection, since certificates are renewed. */
   readonly security: () => ClientSecurity | undefined;
   readonly node: NodeIdentity;
+  /** From 0 to 1, for the time until the next attempt. */
+  readonly random?: () => number;
 }
 
 export interface AdsClientState extends IntakeState {
@@ -24,12 +26,14 @@ export interface AdsClientState extends IntakeState {
 }
 
 const tickMs = 250;
+/** A stream that lasted so long was a success. A server that takes streams and ends them at once is not asked as if it had just come. */
+const steadyMs = 10_000;
 
 export class AdsClient implements AsyncDisposable {
   readonly #options: AdsClientOptions;
   readonly #intake: Intake;
   readonly #stopped = new AbortController();
-  readonly #backOff = new BackOff();
+  readonly #backOff: BackOff;
   /** It is open, or is being opened. */
   #stream: AdsStream | undefined;
   /** The stream that has begun: what is said goes there. What is found out after its end goes nowhere, since its nonces mean nothing to the next. */
@@ -37,6 +41,7 @@ export class AdsClient implements AsyncDisposable {
   /** The server serves the stream, whether it has something to say or not. */
   #isConnected = false;
   #connections = 0;
+  #openedAt = Number.POSITIVE_INFINITY;
   /** Why there is no connection; empty when there is, or none was tried. */
   #failure = "";
   /** One thing after another: each waits until the one before is in force. */
@@ -44,6 +49,7 @@ export class AdsClient implements AsyncDisposable {
 
   constructor(options: AdsClientOptions) {
     this.#options = options;
+    this.#backOff = new BackOff(options.random);
     this.#intake = new Intake({ ...options, send: (request) => this.#send(request) });
   }
 
@@ -69,6 +75,8 @@ export class AdsClient implements AsyncDisposable {
       while (!signal.aborted) {
         const end = await this.#connect();
         if (signal.aborted) return;
+        if (performance.now() - this.#openedAt >= steadyMs) this.#backOff.reset();
+        this.#openedAt = Number.POSITIVE_INFINITY;
         this.#onLost(`${end.status}: ${end.details}`);
         await delay(this.#backOff.nextMs(), undefined, { signal }).catch(() => {});
       }
@@ -113,7 +121,7 @@ export class AdsClient implements AsyncDisposable {
   #onConnected(): void {
     this.#isConnected = true;
     this.#connections++;
-    this.#backOff.reset();
+    this.#openedAt = performance.now();
     if (this.#failure !== "") this.#options.log.info({}, "the xDS server is there again");
     this.#failure = "";
   }

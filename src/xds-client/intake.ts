@@ -116,6 +116,7 @@ export class Intake {
   /** A new stream: says what is wanted, and what is there. */
   begin(): void {
     this.#begunAt = performance.now();
+    this.#unbound.restart();
     for (const subscription of this.#subscriptions.values()) {
       for (const { refused } of subscription.restart())
         for (const { name, reason } of refused) this.#noteRefused({ typeUrl: subscription.typeUrl, name }, reason);
@@ -166,6 +167,7 @@ export class Intake {
   }
 
   #leave(listener: Reference, now: number): void {
+    this.#unbound.gone(listener.name);
     this.#holdings.discard(listener, now);
     if (this.#holdings.current(listener)) this.#leaving.add(listener.name);
   }

@@ -8,6 +8,8 @@ interface Unbound {
   waitMs: number;
   /** Others were served before it came, or the server has spoken of listeners since, and not of this one. */
   isBeside: boolean;
+  /** Its port is free, and the server has been asked for it. */
+  isAsked: boolean;
 }
 
 const firstTryMs = 250;
@@ -31,12 +33,17 @@ export class UnboundListeners {
 
   note(resource: EnvoyResource, reason: string, isBeside: boolean, now: number): void {
     this.#lastAt = now;
-    this.#byName.set(resource.name, { resource, reason, tryAt: now + firstTryMs, waitMs: firstTryMs, isBeside });
+    this.#byName.set(resource.name, { resource, reason, tryAt: now + firstTryMs, waitMs: firstTryMs, isBeside, isAsked: false });
   }
 
   /** The server has said something else of it. */
   forget(name: string): void {
     this.#byName.delete(name);
+  }
+
+  /** The server does not have it. It may have taken it back because it was refused, so that says something only after it was asked for. */
+  gone(name: string): void {
+    if (this.#byName.get(name)?.isAsked) this.#byName.delete(name);
   }
 
   /** The server has spoken of listeners, and not of these. */
@@ -54,13 +61,18 @@ export class UnboundListeners {
     return [...this.#byName.values()].filter(({ isBeside }) => !isBeside || isIdle).map(({ reason }) => reason);
   }
 
-  /** Takes out those whose port is free by now. */
+  /** On a new stream, nobody has been asked for anything. */
+  restart(): void {
+    for (const unbound of this.#byName.values()) unbound.isAsked = false;
+  }
+
+  /** Those whose port is free by now, once. They are not served before the server has sent them. */
   async takeFree(check: (resource: EnvoyResource) => Promise<string | undefined>, now: number): Promise<string[]> {
     const free: string[] = [];
     for (const [name, unbound] of this.#byName) {
-      if (now < unbound.tryAt) continue;
+      if (unbound.isAsked || now < unbound.tryAt) continue;
       if ((await check(unbound.resource)) === undefined) {
-        this.#byName.delete(name);
+        unbound.isAsked = true;
         free.push(name);
       } else {
         unbound.waitMs = Math.min(unbound.waitMs * 2, lastTryMs);
