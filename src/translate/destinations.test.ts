@@ -39,8 +39,9 @@ test("a service that Consul does not have is told once Consul's services are kno
 });
 
 test("without a Consul in the Settings no service of it exists, and the finding says how there could be one", () => {
-  const { isMissing, findings } = toConsul("", { serviceName: "till" });
+  const { isMissing, findings, metadataMatch } = toConsul("", { serviceName: "till", tags: ["v1"] });
   expect(isMissing).toBe(true);
+  expect(metadataMatch).toBeUndefined();
   expect(findings).toMatchObject([{ severity: "warning", hint: expect.stringContaining("serviceDiscovery") }]);
 });
 

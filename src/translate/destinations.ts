@@ -109,12 +109,13 @@ function consulDestination(
     ...labels(dataCentreKey, dataCenters, known?.dataCenters),
   };
   const isUnknown = upstream === undefined && knowsConsul(world);
+  const hasConsul = world.settings.consul?.serviceDiscovery !== undefined;
   return {
     cluster: clusterName(ref),
     isMissing: upstream === undefined ? isUnknown : !hasCluster(ref),
     findings: isUnknown ? [{ ...notFound(ref, "consul", "Upstream"), ...hintOfConsul(world) }] : [],
     ...(upstream && { upstream }),
-    ...(Object.keys(subset).length > 0 && { metadataMatch: { filterMetadata: { "envoy.lb": subset } } }),
+    ...(hasConsul && Object.keys(subset).length > 0 && { metadataMatch: { filterMetadata: { "envoy.lb": subset } } }),
   };
 }
 

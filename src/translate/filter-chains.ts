@@ -105,7 +105,7 @@ export function downstreamTls(
   sendSecret: SendSecret | undefined,
 ): { readonly socket?: ChainDraft["transportSocket"]; readonly problems: readonly Problem[] } {
   const report = new Report(resource);
-  const allowsEmpty = ssl.alpnProtocols.includes("allow_empty");
+  const allowsEmpty = ssl.alpnProtocols.length === 1 && ssl.alpnProtocols[0] === "allow_empty";
   const common = commonTlsContext(
     { ...ssl, alpnProtocols: allowsEmpty ? [] : ssl.alpnProtocols },
     { needsCertificate: true, path },

@@ -18,18 +18,33 @@ export function upstreamGroupProblems(group: Resource<"UpstreamGroup">, world: W
     const { case: type } = destination.destinationType;
     if (type === undefined)
       report.error("DestinationNil", "no destination type specified", { path, hint: "name an upstream, kube or consul service" });
-    const ref = upstreamOf(destination);
-    if (ref && world.get("Upstream", ref) === undefined)
-      report.error("DestinationNil", `destination # ${i + 1}: upstream not found: list did not find upstream ${formatRef(ref)}`, {
+    const missing = missingOf(destination, world);
+    if (missing)
+      report.error("DestinationNil", `destination # ${i + 1}: upstream not found: list did not find upstream ${formatRef(missing)}`, {
         path: `${path}.${type}`,
         elsewhere: true,
+        ...(type === "consul" && {
+          hint: "the Settings do not say that there is a Consul: add `consul: {httpAddress: …, serviceDiscovery: {}}`",
+        }),
       });
   }
   return report.problems;
 }
 
-/** Whether a service of Consul exists is known to Consul only. */
-function upstreamOf({ destinationType: type }: Destination): Ref | undefined {
-  if (type.case === "upstream") return type.value;
-  return type.case === "kube" && type.value.ref ? imaginedService(type.value.ref, type.value.port) : undefined;
+/** The Upstream that is not there. Whether a service of Consul exists is known to Consul only; without one, none does. */
+function missingOf({ destinationType: type }: Destination, world: World): Ref | undefined {
+  switch (type.case) {
+    case "consul":
+      return world.settings.consul?.serviceDiscovery
+        ? undefined
+        : { namespace: "gloo-system", name: `consul-svc:${type.value.serviceName}` };
+    case "upstream":
+      return world.get("Upstream", type.value) ? undefined : type.value;
+    case "kube": {
+      const ref = type.value.ref && imaginedService(type.value.ref, type.value.port);
+      return ref && world.get("Upstream", ref) === undefined ? ref : undefined;
+    }
+    default:
+      return undefined;
+  }
 }
