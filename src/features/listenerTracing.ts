@@ -98,13 +98,23 @@ type Collector =
   | { readonly case: "clusterName"; readonly value: string }
   | { readonly case: undefined };
 
-function collectorOf(collector: Collector, { world, warn }: ListenerContext): string | undefined {
-  if (collector.case === "clusterName") return collector.value;
-  if (collector.case === "collectorUpstreamRef" && world.get("Upstream", collector.value)) return clusterName(collector.value);
-  const shown =
-    collector.case === "collectorUpstreamRef" ? `*v1.Upstream { ${formatRef(collector.value)} } not found` : "no collector is named";
-  warn(field, shown, { reason: "UpstreamNotFound", hint: "nothing is traced until there is one" });
-  return undefined;
+function collectorOf(collector: Collector, { world, warn, refuse }: ListenerContext): string | undefined {
+  switch (collector.case) {
+    case "clusterName":
+      return collector.value;
+    case "collectorUpstreamRef":
+      if (world.get("Upstream", collector.value)) return clusterName(collector.value);
+      warn(field, `*v1.Upstream { ${formatRef(collector.value)} } not found`, {
+        reason: "UpstreamNotFound",
+        hint: "nothing is traced until there is one",
+      });
+      return undefined;
+    default:
+      refuse(field, "Unsupported Tracing.ProviderConfiguration: <nil>: no collector is named", {
+        hint: "name the Upstream of the collector in collectorUpstreamRef",
+      });
+      return undefined;
+  }
 }
 
 function tags({
