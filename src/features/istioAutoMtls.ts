@@ -16,14 +16,13 @@ export const istioAutoMtls: Feature = {
   upstream(cluster, { upstream }, { world }) {
     if (!isOn(world.settings) || upstream.disableIstioAutoMtls || upstream.sslConfig || cluster.transportSocket) return cluster;
     const sni = istioSni(upstream);
-    if (sni === undefined) return cluster;
     const mesh = tlsSocket({
       commonTlsContext: {
         alpnProtocols: ["istio"],
         tlsCertificateSdsSecretConfigs: [sds("istio_server_cert")],
         validationContextType: { case: "validationContextSdsSecretConfig", value: sds("istio_validation_context") },
       },
-      sni,
+      ...(sni !== undefined && { sni }),
     });
     // The second matches every address: the first that fits counts.
     const transportSocketMatches: ClusterDraft["transportSocketMatches"] = [
@@ -42,7 +41,7 @@ function isOn({ gloo }: Settings): boolean {
   return gloo?.istioOptions?.enableIntegration === true && gloo.istioOptions.enableAutoMtls === true;
 }
 
-/** How sidecars name a destination: `outbound_.80_._.till.shop.svc.cluster.local`. */
+/** How sidecars name a destination: `outbound_.80_._.till.shop.svc.cluster.local`. Types that the mesh does not know have none. */
 function istioSni({ upstreamType }: Upstream): string | undefined {
   switch (upstreamType.case) {
     case "kube": {
@@ -51,7 +50,7 @@ function istioSni({ upstreamType }: Upstream): string | undefined {
     }
     case "static": {
       const [host] = upstreamType.value.hosts;
-      return host && `outbound_.${host.port}_._.${host.addr}`;
+      return host && (host.sniAddr || `outbound_.${host.port}_._.${host.addr}`);
     }
     default:
       return undefined;

@@ -452,21 +452,3 @@ test("what a named authorization server is to let in is not served: there is one
   expect(said).toEqual(['error: the server "mine" of namedExtauth is not asked here, so nobody can be let in']);
   expect(host).toBeUndefined();
 });
-
-test.each([
-  ["pipe: {path: /tmp/x.sock}", undefined],
-  ["consul: {serviceName: till}", undefined],
-  ["static: {hosts: [{addr: 10.0.0.1, port: 80, sniAddr: pay.test}]}", "pay.test"],
-  ["static: {hosts: [{addr: 10.0.0.1, port: 80}]}", "outbound_.80_._.10.0.0.1"],
-])("in a mesh an Upstream of %s is spoken to in its TLS where the address takes part, under the name %s", (spec, sni) => {
-  const { clusters } = served(`{${toCart}}`, {
-    others: `kind: Upstream\nmetadata: {name: other, namespace: gloo-system}\nspec: {${spec}}`,
-    settings: { gloo: { istioOptions: { enableIntegration: true, enableAutoMtls: true } } },
-  });
-  const matches = at(
-    clusters.find(({ name }) => name === "other_gloo-system"),
-    "transportSocketMatches",
-  ) as JsonObject[];
-  expect(matches.map(({ name }) => name)).toEqual(["tlsMode-istio", "tlsMode-disabled"]);
-  expect(at(matches[0], "transportSocket", "typedConfig", "sni")).toBe(sni);
-});
