@@ -1,5 +1,5 @@
 // What the parts of external processing want of each other: sides (extProcSide.ts) of the messages that they stand for, and of whoever speaks with the
-// processor (extProcRun.ts).
+// processor for them (extProcDesk.ts).
 
 import type { CommonResponse } from "../../gen/envoy/envoy/service/ext_proc/v3/external_processor_pb.js";
 import type { Headers } from "../http1/headers.ts";

@@ -1,56 +1,65 @@
-// The conversation with a processor about one request and its response: one call, opened when there is something to tell, closed when both are over.
+// The conversation with a processor about one request and its response: what it is told, what it says, and what becomes of both when it fails. The call itself
+// is in extProcCall.ts.
 
 import { create, fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
-import { ExternalProcessor_RouteCacheAction as RouteAction } from "../../gen/envoy/envoy/extensions/filters/http/ext_proc/v3/ext_proc_pb.js";
 import {
-  type CommonResponse,
   CommonResponseSchema,
-  type ImmediateResponse,
   type ProcessingResponse,
   ProcessingResponseSchema,
 } from "../../gen/envoy/envoy/service/ext_proc/v3/external_processor_pb.js";
-import { fail, reply } from "../exchange/answers.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { findRouteAgain } from "../exchange/receive.ts";
-import { mostHeld, mostHeldBack } from "../exchange/request-body.ts";
-import type { Headers } from "../http1/headers.ts";
-import { usualMessageBytes } from "../sds/message-reader.ts";
-import { GrpcStream, grpcStatus } from "../upstream/grpc-stream.ts";
+import { grpcStatus } from "../upstream/grpc-stream.ts";
+import { Call } from "./extProcCall.ts";
 import { Clock } from "./extProcClock.ts";
 import type { Processing } from "./extProcConfig.ts";
-import { type Desk, type Fault, faults, type MutationManner } from "./extProcContract.ts";
-import { type HeaderView, mutateView, PlainHeaders, toldHeaders } from "./extProcHeaders.ts";
+import { type Fault, faults } from "./extProcContract.ts";
+import { ProcessingDesk } from "./extProcDesk.ts";
 import { isSameOverride, isTunnelHidden, modesOf, unknownMode } from "./extProcModes.ts";
 import { RequestPort, ResponsePort } from "./extProcPorts.ts";
+import { type Answer, answerInstead, immediateAnswer } from "./extProcReply.ts";
 import { Side } from "./extProcSide.ts";
 import { Messages, type Part } from "./extProcTold.ts";
 import type { BodyChange, FilteredResponse, FilterRun, Verdict } from "./http-filter.ts";
 
-const path = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 const timeoutStatus = 504;
 
 const noResponse = create(CommonResponseSchema);
 
-export class ProcessingRun implements FilterRun, Desk {
+export class ProcessingRun implements FilterRun {
   readonly #processing: Processing;
   readonly #exchange: Exchange;
-  #stream: GrpcStream | undefined;
   #request: Side | undefined;
   #response: Side | undefined;
+  readonly #desk: ProcessingDesk;
+  readonly #call: Call;
   readonly #messages: Messages;
   readonly #clock = new Clock(() => this.#onTimeout());
   /** What a processor has said to show it instead. */
   #modes: Processing["modes"];
   /** No more is told, and nobody listens. */
   #isOver = false;
-  #linger: NodeJS.Timeout | undefined;
 
   constructor(processing: Processing, exchange: Exchange) {
     this.#processing = processing;
     this.#exchange = exchange;
     this.#modes = processing.modes;
     this.#messages = new Messages(processing, exchange);
+    const count = (name: string) => this.#count(name);
+    this.#desk = new ProcessingDesk(processing, exchange, {
+      tell: (side, request) => this.#tell(side, request),
+      answer: (status, body, details) => this.#answer({ status, body, details }),
+      count,
+    });
+    const listener = {
+      onMessage: (bytes: Uint8Array) => this.#onMessage(bytes),
+      onEnd: (status: number, why: string) => this.#onEnd(status, why),
+      onDrain: () => {
+        for (const side of [this.#request, this.#response]) side?.port.resume();
+      },
+      onNoTarget: () => this.#onError("none"),
+    };
+    this.#call = new Call(processing, exchange, listener, count);
   }
 
   // — what the exchange tells —
@@ -62,7 +71,7 @@ export class ProcessingRun implements FilterRun, Desk {
       isGone = true;
       if (!isSync) resume();
     });
-    const side = new Side(port, this.#modes.request, this);
+    const side = new Side(port, this.#modes.request, this.#desk);
     this.#request = side;
     const hasNoBody = exchange.requestEnded && exchange.bodySize === 0;
     side.begin(hasNoBody && exchange.upgrade === undefined);
@@ -83,7 +92,7 @@ export class ProcessingRun implements FilterRun, Desk {
       kind: "later",
       into: (goOn) => {
         const port = new ResponsePort(exchange, response, goOn);
-        const side = new Side(port, this.#modes.response, this);
+        const side = new Side(port, this.#modes.response, this.#desk);
         this.#response = side;
         exchange.responseStatus = response.status;
         exchange.responseHeaders = response.headers;
@@ -98,95 +107,18 @@ export class ProcessingRun implements FilterRun, Desk {
     this.#clock.stopAll();
     this.#request?.drop();
     this.#response?.drop();
-    const stream = this.#stream;
-    if (stream === undefined) return;
-    if (this.#processing.onlyObserves) this.#linger = setTimeout(() => this.#closeStream(), this.#processing.lingerMs).unref();
-    else this.#closeStream();
+    if (this.#processing.onlyObserves) this.#call.closeLater(this.#processing.lingerMs);
+    else this.#call.close();
   }
 
-  // — what the sides want to tell —
-
-  get onlyObserves(): boolean {
-    return this.#processing.onlyObserves;
-  }
-  get sendsBodyEarly(): boolean {
-    return this.#processing.sendsBodyEarly;
-  }
-
-  tellHeaders(side: Side, endOfStream: boolean): boolean {
-    const headers = toldHeaders(side.port.view, this.#processing.isForwarded);
-    return this.#tell(side, { case: side.port.isRequest ? "requestHeaders" : "responseHeaders", value: { headers, endOfStream } });
-  }
-
-  tellBody(side: Side, body: Buffer, endOfStream: boolean): boolean {
-    return this.#tell(side, { case: side.port.isRequest ? "requestBody" : "responseBody", value: { body, endOfStream } });
-  }
-
-  tellTrailers(side: Side, list: Headers): boolean {
-    const trailers = toldHeaders(new PlainHeaders(list), this.#processing.isForwarded);
-    return this.#tell(side, { case: side.port.isRequest ? "requestTrailers" : "responseTrailers", value: { trailers } });
-  }
-
-  mutate(view: HeaderView, { headerMutation }: Pick<CommonResponse, "headerMutation">, how: MutationManner): Fault {
-    if (headerMutation === undefined) return undefined;
-    const details = mutateView(view, headerMutation, this.#processing.rules, how, {
-      rejected: () => this.#count("rejected_header_mutations"),
-    });
-    return details === undefined ? undefined : { details, isSpurious: false };
-  }
-
-  clearRoute(side: Side, { clearRouteCache, headerMutation }: CommonResponse): void {
-    if (!side.port.isRequest) return;
-    if (headerMutation === undefined) {
-      if (clearRouteCache) this.#count("clear_route_cache_ignored");
-      return;
-    }
-    const action = this.#processing.routeAction;
-    if (action === RouteAction.RETAIN) {
-      if (clearRouteCache) this.#count("clear_route_cache_disabled");
-      return;
-    }
-    const clears = clearRouteCache || action === RouteAction.CLEAR;
-    if (clears && !side.headIsGone) findRouteAgain(this.#exchange);
-  }
-
-  tooLarge(side: Side): void {
-    if (side.port.isRequest) this.#answer(413, "Payload Too Large", "request_payload_too_large");
-    else this.#answer(500, "Internal Server Error", "response_payload_too_large");
-  }
-
+  /** False: nobody can be told, and what follows from that has happened. */
   #tell(side: Side, request: Part): boolean {
-    if (this.#isOver || !this.#open()) return false;
+    if (this.#isOver || !this.#call.open()) return false;
     this.#count("stream_msgs_sent");
-    if (!this.onlyObserves) this.#clock.start(side, this.#processing.messageMs);
-    // A processor that does not keep up holds up who sends.
-    if (this.#stream?.send(this.#messages.about(side, request)) === false) side.port.pause();
+    if (!this.#processing.onlyObserves) this.#clock.start(side, this.#processing.messageMs);
+    // A processor that does not keep up holds up whoever sends.
+    if (!this.#call.send(this.#messages.about(side, request))) side.port.pause();
     return !this.#isOver;
-  }
-
-  /** False: there is no call, and what follows from that has happened. */
-  #open(): boolean {
-    if (this.#stream !== undefined) return true;
-    const { target } = this.#processing;
-    if (target === undefined) {
-      this.#onError("none");
-      return false;
-    }
-    const listener = {
-      onMessage: (bytes: Uint8Array) => this.#onMessage(bytes),
-      onEnd: (status: number, why: string) => this.#onEnd(status, why),
-      onDrain: () => {
-        for (const side of [this.#request, this.#response]) side?.port.resume();
-      },
-    };
-    // Bodies that may be held may come back whole.
-    const mostBytes = usualMessageBytes + Math.max(mostHeld(this.#exchange), mostHeldBack(this.#exchange));
-    const stream = new GrpcStream(this.#exchange.tables.cluster(target.cluster), target, path, listener, mostBytes);
-    this.#stream = stream;
-    stream.start();
-    if (this.#isOver) return false;
-    this.#count("streams_started");
-    return true;
   }
 
   // — what the processor says —
@@ -197,7 +129,7 @@ export class ProcessingRun implements FilterRun, Desk {
     try {
       response = fromBinary(ProcessingResponseSchema, bytes);
     } catch {
-      this.#stream?.close();
+      this.#call.abandon();
       this.#onEnd(grpcStatus.internal, "");
       return;
     }
@@ -230,7 +162,7 @@ export class ProcessingRun implements FilterRun, Desk {
         return this.#answeredBy(this.#response, (side) => side.onTrailers(response.value));
       case "immediateResponse":
         if (!this.#processing.takesAnswers) return faults.noAnswers;
-        this.#answerWith(response.value);
+        this.#answer(immediateAnswer(response.value, this.#processing.rules, () => this.#count("rejected_header_mutations")));
         return undefined;
       default:
         return faults.unhandled;
@@ -277,7 +209,7 @@ export class ProcessingRun implements FilterRun, Desk {
     if (isSpurious && this.#processing.allowsOnError) {
       this.#count("failure_mode_allowed");
       this.#finish();
-    } else this.#answer(this.#processing.statusOnError, "", details);
+    } else this.#answer({ status: this.#processing.statusOnError, body: "", details });
   }
 
   /** The call is over. */
@@ -286,12 +218,12 @@ export class ProcessingRun implements FilterRun, Desk {
     if (status === grpcStatus.ok) {
       this.#count("server_half_closed");
       this.#count("streams_closed");
-      this.#stream = undefined;
+      this.#call.forget();
       this.#finish();
       return;
     }
     this.#count("streams_failed");
-    this.#stream = undefined;
+    this.#call.forget();
     this.#onError(`gRPC_error_${status}${why === "" ? "" : `{${why}}`}`);
   }
 
@@ -300,7 +232,7 @@ export class ProcessingRun implements FilterRun, Desk {
     if (allowsOnError || onlyObserves) {
       if (allowsOnError) this.#count("failure_mode_allowed");
       this.#finish();
-    } else this.#answer(statusOnError, "", `ext_proc_error_${what}`);
+    } else this.#answer({ status: statusOnError, body: "", details: `ext_proc_error_${what}` });
   }
 
   #onTimeout(): void {
@@ -308,7 +240,7 @@ export class ProcessingRun implements FilterRun, Desk {
     if (this.#processing.allowsOnError) {
       this.#count("failure_mode_allowed");
       this.#finish();
-    } else this.#answer(timeoutStatus, "", "ext_proc_error_per-message_timeout_exceeded");
+    } else this.#answer({ status: timeoutStatus, body: "", details: "ext_proc_error_per-message_timeout_exceeded" });
   }
 
   #extend(duration: Duration): void {
@@ -321,7 +253,7 @@ export class ProcessingRun implements FilterRun, Desk {
   #finish(): void {
     this.#isOver = true;
     this.#clock.stopAll();
-    this.#closeStream();
+    this.#call.close();
     for (const side of [this.#request, this.#response]) {
       side?.release();
       side?.port.flush();
@@ -330,53 +262,17 @@ export class ProcessingRun implements FilterRun, Desk {
 
   // — answers —
 
-  #answerWith({ status, headers, body, grpcStatus: grpc, details }: ImmediateResponse): void {
-    const code = status?.code ?? 0;
-    const change = (list: Headers) => {
-      if (headers === undefined) return;
-      mutateView(new PlainHeaders(list), headers, this.#processing.rules, {}, { rejected: () => this.#count("rejected_header_mutations") });
-    };
-    const text = Buffer.from(body).toString("latin1");
-    this.#answer(code >= 200 && code <= 599 ? code : 200, text, details.replaceAll(/\s/g, "_"), {
-      change,
-      ...(grpc && { grpcStatus: grpc.status }),
-    });
-  }
-
-  #answer(status: number, body: string, details: string, options: Parameters<typeof reply>[5] = {}): void {
-    const exchange = this.#exchange;
-    const response = this.#response;
+  #answer(answer: Answer): void {
     this.#count("immediate_responses_sent");
     this.#isOver = true;
     this.#clock.stopAll();
-    this.#closeStream();
+    this.#call.close();
     this.#request?.drop();
-    response?.drop();
-    if (response === undefined) {
-      if (exchange.headSent) fail(exchange, status, body, "", details);
-      else reply(exchange, status, body, "", details, options);
-    } else if (response.headIsGone) {
-      exchange.responseDetails = details;
-      fail(exchange, status, body, exchange.responseFlags, details);
-    } else {
-      // Nothing of it was sent: this is the answer instead, and no filter's.
-      exchange.headSent = false;
-      reply(exchange, status, body, "", details, { ...options, isUnfiltered: true });
-    }
+    this.#response?.drop();
+    answerInstead(this.#exchange, this.#response, answer);
   }
-
-  // — counters, the end —
 
   #count(name: string): void {
     this.#exchange.client.count(`${this.#processing.prefix}${name}`);
-  }
-
-  #closeStream(): void {
-    clearTimeout(this.#linger);
-    const stream = this.#stream;
-    if (stream === undefined) return;
-    this.#stream = undefined;
-    stream.close();
-    this.#count("streams_closed");
   }
 }
