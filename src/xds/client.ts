@@ -132,7 +132,7 @@ export class Client implements Follower {
 
   /** Something has been waited for longer than usual: others may go on. */
   isHeldUp(now: number): boolean {
-    for (const subscription of this.#seats.keys()) if (subscription.isOverRefusal(now)) return true;
+    for (const subscription of this.#seats.keys()) if (subscription.isOverWait(now)) return true;
     for (const { waitingSince } of this.#seats.keys()) {
       if (waitingSince !== undefined && now - waitingSince >= this.#host.patienceMs) return true;
     }

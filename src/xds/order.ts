@@ -1,6 +1,6 @@
 // Make before break. A route must not point at a cluster that the client cannot use yet, and a cluster must not go while a route
 // points at it. So clusters and their endpoints go out first, listeners wait until both are acknowledged, routes until listeners
-// are; and what is gone goes last. Types that take no part (secrets, runtime) are sent as they come.
+// are; and what is gone goes last, listeners whose place others take before the clusters that only those used. Types that take no part (secrets, runtime) are sent as they come.
 //
 // Endpoints follow clusters at once: Envoy acknowledges clusters only when all of them are warm, and for that it must have been
 // given their endpoints. Waiting between the two would be waiting for each other. (Seen with Envoy 1.40: its cluster manager pauses
@@ -39,7 +39,7 @@ export interface Next<T> {
 
 /** Each waits for all before it. */
 const makeOrder: readonly (readonly string[])[] = [[typeUrls.cluster, typeUrls.endpoint], [typeUrls.listener], [typeUrls.route]];
-const breakOrder: readonly (readonly string[])[] = [[typeUrls.cluster], [typeUrls.endpoint]];
+const breakOrder: readonly (readonly string[])[] = [[typeUrls.listener], [typeUrls.cluster], [typeUrls.endpoint]];
 const ordered: ReadonlySet<string> = new Set(makeOrder.flat());
 
 /**

@@ -40,6 +40,12 @@ const mostUnanswered = 32;
 /** How long listeners that are to go stay after others were refused: whoever hears of that may want them again. */
 const secondThoughtsMs = 1_000;
 
+/**
+ * How long listeners whose place is taken stay after the client has said that it has the new ones: those take no connections before their
+ * routes have come, which the client asks for only then. Whether it has them is waited for as for all routes (order.ts).
+ */
+const settlingMs = 1_000;
+
 /** What a response needs besides its content. */
 export interface Sending {
   readonly nonce: string;
@@ -68,6 +74,9 @@ export abstract class Subscription {
   #doubtful = 0;
   readonly #upserts = new Set<string>();
   readonly #removals = new Set<string>();
+  /** Those of them that go when what takes their place has its routes. */
+  readonly #replaced = new Set<string>();
+  #replacedAt: number | undefined;
   /** Names that must be sent even if they have not changed, because the client asked for them or needs them again. */
   readonly #due = new Set<string>();
   /** Those of them that do not exist: delta says so, at once. */
@@ -135,19 +144,24 @@ export abstract class Subscription {
   }
 
   hasWork(phase: Phase): boolean {
-    if (phase === "break") return this.#mayRemove;
+    if (phase === "break") return this.#removesLast ? this.#mayRemove : this.#mayReplace;
     return this.owesAnswer || this.#upserts.size > 0 || this.#absent.size > 0 || (!this.#removesLast && this.#mayRemove);
   }
 
   get #mayRemove(): boolean {
-    return this.#removals.size > 0 && this.#refusedAt === undefined;
+    return this.#removals.size > this.#replaced.size && this.#refusedAt === undefined;
   }
 
-  /** What was held back for second thoughts may go. */
-  isOverRefusal(now: number): boolean {
-    if (this.#refusedAt === undefined || now - this.#refusedAt < secondThoughtsMs) return false;
-    this.#refusedAt = undefined;
-    return this.#removals.size > 0;
+  get #mayReplace(): boolean {
+    return this.#replaced.size > 0 && this.#replacedAt === undefined && this.#refusedAt === undefined;
+  }
+
+  /** What was held back for second thoughts, or for what takes its place, may go. */
+  isOverWait(now: number): boolean {
+    const [isOverRefusal, isSettled] = [isOver(this.#refusedAt, secondThoughtsMs, now), isOver(this.#replacedAt, settlingMs, now)];
+    if (isOverRefusal) this.#refusedAt = undefined;
+    if (isSettled) this.#replacedAt = undefined;
+    return (isOverRefusal && this.#removals.size > 0) || (isSettled && this.#replaced.size > 0);
   }
 
   /**
@@ -223,6 +237,7 @@ export abstract class Subscription {
   #clear(name: string): void {
     this.#upserts.delete(name);
     this.#removals.delete(name);
+    this.#replaced.delete(name);
     this.#absent.delete(name);
   }
 
@@ -286,6 +301,7 @@ export abstract class Subscription {
       this.#refusedHere.delete(resource.name);
       this.#beforeDoubt.delete(resource.name);
     }
+    if (this.#replaced.size > 0) this.#replacedAt = performance.now();
     this.events.acked(this);
   }
 
@@ -366,7 +382,7 @@ export abstract class Subscription {
   }
 
   /**
-   * New listeners take the place of others that are on other ports: those go when these are taken. Envoy removes before it adds, and a port
+   * New listeners take the place of others that are on other ports: those go when these are taken, and have their routes. Envoy removes before it adds, and a port
    * that it cannot bind would cost the one before. On the same port they would be in each other's way. Those that only change have their
    * port: behind them nothing waits, or a client that is slow to answer could keep for ever what is gone.
    */
@@ -384,9 +400,14 @@ export abstract class Subscription {
 
   #takeRemovals(changed: readonly Change[] = []): Unanswered["removed"] {
     const isReplaced = this.#replacedBy(changed);
-    const removed = [...this.#removals].flatMap((name) => (isReplaced(name) ? [] : [{ name, before: this.#known.get(name) }]));
+    for (const name of this.#removals) if (isReplaced(name)) this.#replaced.add(name);
+    if (changed.length > 0 && this.#replaced.size > 0) this.#replacedAt = performance.now();
+    const isDue = changed.length === 0 && this.#mayReplace;
+    const names = [...this.#removals].filter((name) => isDue || !this.#replaced.has(name));
+    const removed = names.map((name) => ({ name, before: this.#known.get(name) }));
     for (const { name } of removed) {
       this.#removals.delete(name);
+      this.#replaced.delete(name);
       this.setKnown(name, undefined);
     }
     return removed;
@@ -408,6 +429,10 @@ export abstract class Subscription {
     const version = this.nacks === 0 ? `${this.#knownVersion}` : `${this.#knownVersion}.${this.nacks}`;
     return this.unanswered.length === 0 ? version : `${version}+${nonce}`;
   }
+}
+
+function isOver(since: number | undefined, ms: number, now: number): boolean {
+  return since !== undefined && now - since >= ms;
 }
 
 /** Listeners are named after their address. */

@@ -1,5 +1,5 @@
 // Gateways that move to another port, and what is said about where requests are taken.
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { describe, expect, test } from "vitest";
 import { freePort } from "../servers/ports.ts";
 import { ask, backend, type Folder, folder, object, proxies, run, until, untilAnswers, upstream, virtualService } from "./gateway.ts";
@@ -54,6 +54,38 @@ describe.each(proxies)("--proxy %s", (proxy) => {
     await running.said(/HW5002 is resolved/);
   });
 });
+
+test.skipIf(!proxies.includes("envoy"))("a Gateway with many routes that moves is served by Envoy at either port at any time", async () => {
+  const next = await freePort();
+  await using one = await backend("one");
+  using config = await folder();
+  config.write("upstreams.yaml", upstream("one", one.port));
+  config.write(
+    "many.yaml",
+    Array.from({ length: 4_000 }, (_, i) => virtualService(`v${i}`, "one")),
+  );
+  await using running = await run(config, "--proxy", "envoy");
+  await untilAnswers(config.port, "v0.test", "one /");
+  moveTo(config, next);
+  let neither = 0;
+  await until("the old port is closed", async () => {
+    const [before, after] = [await isOpen(config.port), await isOpen(next)];
+    neither += Number(!before && !after);
+    return !before && after;
+  });
+  expect(neither).toBe(0);
+  expect(running.stderr()).toContain(`requests are taken at http://127.0.0.1:${next}`);
+});
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
 
 test("what listens on all addresses is called so", async () => {
   await using one = await backend("one");
