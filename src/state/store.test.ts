@@ -104,3 +104,15 @@ describe("the state store", () => {
     expect(warnings.length).toBeGreaterThan(0);
   });
 });
+
+test("a folder is made with those above it; where none can be made, that is said, and nothing waits", async () => {
+  const deep = join(folder, "a", "b", "c");
+  await using store = await openStateStore(deep, log);
+  store.remember(upstream("a"));
+  await store.flushed();
+  expect((await stat(join(deep, "last-good.log"))).mode & 0o777).toBe(0o600);
+  expect((await stat(deep)).mode & 0o777).toBe(0o700);
+  expect(warnings).toEqual([]);
+  await using none = await openStateStore("/proc/headworks/state", log);
+  expect([none.remembered, warnings]).toEqual([[], ["cannot make the state folder"]]);
+});

@@ -4,8 +4,9 @@
 // whatever the size of the rest; a crash can only cut the last line, which then fails its checksum and is ignored. When
 // most lines are outdated the file is written anew beside and renamed. It holds Secrets too, so it is readable by its owner only.
 // What to remember and when to use it is decided elsewhere (control-plane.ts).
-import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import type { ResourceKey } from "../model/ref.ts";
@@ -28,11 +29,27 @@ export interface StateStore extends AsyncDisposable {
 /** Opens (or makes) the store in a folder. Never throws for what is on disk: an unreadable file is set aside as `.bad` and logged. */
 export async function openStateStore(folder: string, log: Logger): Promise<StateStore> {
   const file = join(folder, "last-good.log");
-  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: Error) =>
-    log.warn({ folder, error: error.message }, "cannot make the state folder"),
+  const lines = await makeFolder(resolve(folder)).then(
+    () => readLines(file, log),
+    (error: Error) => {
+      log.warn({ folder, error: error.message }, "cannot make the state folder");
+      return [];
+    },
   );
-  const lines = await readLines(file, log);
   return new LogStore(file, lines, log);
+}
+
+/** With those above it. Node's own `recursive` never ends where a folder is there and nothing can be made in it, as in /proc. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && (await stat(folder)).isDirectory()) return;
+    if (code !== "ENOENT" || existsSync(dirname(folder))) throw error;
+    await makeFolder(dirname(folder));
+    await makeFolder(folder);
+  }
 }
 
 interface Line {
