@@ -272,8 +272,9 @@ class OneRoute implements RouteInMaking {
         return;
       }
       case "missing":
-        findings.onRoute("error", this.model, at, "MatcherInvalid", message, {
-          costs: "route",
+        // Gloo calls it a warning where it replaces routes, although it cannot replace this one.
+        findings.onRoute(policy.replaces ? "warning" : "error", this.model, at, "MatcherInvalid", message, {
+          ...(policy.replaces ? { withholds: true } : { costs: "route" }),
           statusText: `Route Error: InvalidMatcherError. Reason: ${message}. Route Name: ${name}`,
           hint: "add prefix, exact or regex",
         });
