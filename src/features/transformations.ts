@@ -59,6 +59,13 @@ function withSources<D extends { readonly typedPerFilterConfig?: unknown }>(
     clearsRoutes: stage !== "postRouting",
   };
   const made = planOf(sources, defaults);
+  const elsewhere = stage === "early" ? sources.map(leadsElsewhere).find((at) => at !== undefined) : undefined;
+  if (elsewhere !== undefined) {
+    context.refuse(elsewhere, "an early transformation that changes the host would lead past the checks of other virtual hosts", {
+      hint: "leave clearRouteCache out, or lead by the path or a header: the checks of a request are those of the virtual host that it came for",
+    });
+    return undefined;
+  }
   try {
     const plan: StagePlan = made.plan();
     if (plan.entries.length === 0 && !plan.responses?.length) return draft;
@@ -70,6 +77,16 @@ function withSources<D extends { readonly typedPerFilterConfig?: unknown }>(
     for (const { field, message } of [fault, ...fault.more]) context.refuse(made.fieldOf(field), message, { reason: "TemplateInvalid" });
     return undefined;
   }
+}
+
+/** Where a request is given another host before anybody has checked anything, and the route is chosen anew. */
+function leadsElsewhere({ requests, field, isList }: Source): string | undefined {
+  const at = requests.findIndex(({ clearRouteCache, requestTransformation: change }) => {
+    const template = change?.transformationType.case === "transformationTemplate" ? change.transformationType.value : undefined;
+    const names = template ? [...Object.keys(template.headers), ...template.headersToAppend.map(({ key }) => key)] : [];
+    return clearRouteCache && names.some((name) => ["host", ":authority"].includes(name.toLowerCase()));
+  });
+  return at < 0 ? undefined : `${field}${isList ? `.requestTransforms[${at}]` : ""}.clearRouteCache`;
 }
 
 function hasStage(options: TransformationOptions | undefined, stage: TransformationStage): boolean {

@@ -1,6 +1,6 @@
 // Servers that see a request before its checks lead nobody past them: a processor (`extProcEarly`), and those that authorize.
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { type OptionCase, type Place, route, shared, to } from "../option-case.ts";
+import { type OptionCase, object, type Place, route, shared, to } from "../option-case.ts";
 import { apiKey, authConfig } from "./services.ts";
 import { bearer, ofShop, shop } from "./signed.ts";
 
@@ -91,6 +91,45 @@ export const leading: readonly OptionCase[] = [
     }),
     observe: async ({ ask }) => equal((await ask("/", { headers: { "x-in": "let-me-in" } })).status, 404),
   },
+  ...["host", ":authority"].map(
+    (header): OptionCase => ({
+      fact: `an early transformation that changes ${header} and has the route chosen anew leads nobody past the checks of another virtual host`,
+      options: ["virtualHost.stagedTransformations"],
+      says: /error .*requestTransforms\[0\]\.clearRouteCache: an early transformation that changes the host would lead past the checks of other virtual hosts/,
+      given: (place) => {
+        const { name } = place;
+        const host = `other.${place.host}`;
+        return {
+          objects: [
+            ...keys(place),
+            object(
+              "VirtualService",
+              "other",
+              name,
+              { virtualHost: { domains: [host], options: ref(name), routes: [route()] } },
+              { listener: shared },
+            ),
+          ],
+          virtualHost: {
+            stagedTransformations: {
+              early: {
+                requestTransforms: [
+                  {
+                    clearRouteCache: true,
+                    requestTransformation: { transformationTemplate: { passthrough: {}, headers: { [header]: { text: host } } } },
+                  },
+                ],
+              },
+            },
+          },
+        };
+      },
+      observe: async ({ ask, host }) => {
+        equal((await ask("/")).status, 404);
+        equal((await ask("/", { host: `other.${host}` })).status, 401);
+      },
+    }),
+  ),
   ...changing("an authorization server", { extauth: { extauthzServerRef: server, requestTimeout: "5s" } }, { extauth: { customAuth: {} } }),
   ...changing("extProcEarly", early({ disableClearRouteCache: true }), {}),
 ];
