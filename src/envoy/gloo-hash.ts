@@ -92,15 +92,26 @@ function goNameOfField({ localName }: DescField): string {
   return localName.charAt(0).toUpperCase() + localName.slice(1);
 }
 
-const prime = 0x100000001b3n;
 const encoder = new TextEncoder();
 
-/** FNV-1 of 64 bits. */
+/** FNV-1 of 64 bits, in two halves: a listener may have thousands of chains to name, and BigInt is slow. */
 class Fnv {
-  sum = 0xcbf29ce484222325n;
+  #high = 0xcbf29ce4;
+  #low = 0x84222325;
+
+  get sum(): bigint {
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
+  }
 
   bytes(bytes: Uint8Array): this {
-    for (const byte of bytes) this.sum = BigInt.asUintN(64, this.sum * prime) ^ BigInt(byte);
+    let [high, low] = [this.#high, this.#low];
+    for (const byte of bytes) {
+      // The prime is 2 to the 40th and 0x1b3.
+      const product = low * 0x1b3;
+      high = (high * 0x1b3 + Math.floor(product / 0x1_0000_0000) + low * 0x100) >>> 0;
+      low = ((product >>> 0) ^ byte) >>> 0;
+    }
+    [this.#high, this.#low] = [high, low];
     return this;
   }
 
