@@ -1,6 +1,5 @@
 // Pushes random worlds to a running Envoy and says what came of them.
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { FieldDescriptorProto_Label, FieldDescriptorProto_Type, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { fromBinary } from "@bufbuild/protobuf";
 import { envoyJson } from "../../src/admin/envoy-json.ts";
 import { builtins } from "../../src/builtins.ts";
 import { RouteConfigurationSchema } from "../../src/gen/envoy/envoy/config/route/v3/route_pb.js";
@@ -9,6 +8,7 @@ import type { RandomWorld, WorldObject } from "../../src/lib/testing/randomWorld
 import { object, type RealSurroundings, surroundings } from "../../src/lib/testing/surroundings.ts";
 import { typeUrls } from "../../src/model/envoy-resource.ts";
 import type { Plugins } from "../../src/plugin/plugins.ts";
+import { tillDescriptors } from "../servers/till-descriptors.ts";
 import { type InProcess, proxy } from "./in-process.ts";
 
 export interface Around extends RouteSurroundings, Disposable {
@@ -28,7 +28,7 @@ export function around(): Around {
     broken: "broken",
   };
   const groups = ["group-0", "group-1"];
-  const set = descriptors();
+  const set = tillDescriptors("id");
   const hosts = (port: number) => [{ addr: "127.0.0.1", port }];
   const upstream = (name: string, spec: object) => object("gloo.solo.io/v1", "Upstream", name, "shop", spec);
   const to = (name: string) => ({ destination: { upstream: { name, namespace: "shop" } }, weight: 1 });
@@ -240,25 +240,3 @@ export function warningsOf(log: string): string[] {
 
 const harmless =
   /there is no configured limit|Using an insecure|deprecat|work-in-progress|runtime key|formatter is treated as a built-in|Unknown retry_on|gRPC config stream|\[tracing\]|Jwks async fetching/i;
-
-function descriptors(): string {
-  const field = (name: string, number: number) => ({
-    name,
-    number,
-    jsonName: name,
-    label: FieldDescriptorProto_Label.OPTIONAL,
-    type: FieldDescriptorProto_Type.STRING,
-  });
-  const file: MessageInitShape<typeof FileDescriptorSetSchema> = {
-    file: [
-      {
-        name: "till.proto",
-        package: "till.v1",
-        syntax: "proto3",
-        messageType: [{ name: "Ask", field: [field("id", 1)] }],
-        service: [{ name: "Till", method: [{ name: "Get", inputType: ".till.v1.Ask", outputType: ".till.v1.Ask" }] }],
-      },
-    ],
-  };
-  return Buffer.from(toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, file))).toString("base64");
-}

@@ -1,33 +1,10 @@
 // JSON in, gRPC out: through both proxies to a real gRPC server.
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { FieldDescriptorProto_Label, FieldDescriptorProto_Type, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tillDescriptors } from "../servers/till-descriptors.ts";
 import { ask, type Folder, folder, object, proxies, run, until } from "./gateway.ts";
 import type { Running } from "./headworks.ts";
-
-function descriptors(): Uint8Array {
-  const field = (name: string, number: number) => ({
-    name,
-    number,
-    jsonName: name,
-    label: FieldDescriptorProto_Label.OPTIONAL,
-    type: FieldDescriptorProto_Type.STRING,
-  });
-  const file: MessageInitShape<typeof FileDescriptorSetSchema> = {
-    file: [
-      {
-        name: "till.proto",
-        package: "till.v1",
-        syntax: "proto3",
-        messageType: [{ name: "Ask", field: [field("id", 1), field("note", 2)] }],
-        service: [{ name: "Till", method: [{ name: "Get", inputType: ".till.v1.Ask", outputType: ".till.v1.Ask" }] }],
-      },
-    ],
-  };
-  return toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, file));
-}
 
 const server = new Server();
 const called: string[] = [];
@@ -78,7 +55,7 @@ describe.each(proxies)("--proxy %s", (proxy) => {
   beforeAll(async () => {
     files = await folder();
     const hosts = [{ addr: "127.0.0.1", port }];
-    const bin = Buffer.from(descriptors()).toString("base64");
+    const bin = tillDescriptors("id", "note");
     const upstream = (name: string, serviceSpec: object) => object("Upstream", name, { static: { hosts, serviceSpec } });
     const to = (name: string) => ({ upstream: { name, namespace: "gloo-system" } });
     const transcoder = { services: ["till.v1.Till"], autoMapping: true, matchIncomingRequestRoute: true };
