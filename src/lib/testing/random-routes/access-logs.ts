@@ -4,20 +4,7 @@ import fc from "fast-check";
 import type { Values } from "../flavours.ts";
 import { shop, type Words } from "./words.ts";
 
-export function accessLogs({
-  isWild,
-  any,
-  or,
-  whole,
-  texts,
-  some,
-  parts,
-  upstreams,
-  sdsCluster,
-  header,
-  regex,
-  fraction,
-}: Words): Record<string, Values> {
+export function accessLogs({ isWild, any, or, whole, texts, some, parts, ...words }: Words): Record<string, Values> {
   const comparison = parts(
     { op: any("EQ", "GE", "LE"), value: parts({ defaultValue: whole(0, 599, 4_294_967_295), runtimeKey: texts("a.b") }, ["runtimeKey"]) },
     ["value"],
@@ -26,18 +13,18 @@ export function accessLogs({
     fc
       .oneof(
         texts("a").map((exactMatch) => ({ exactMatch })),
-        regex.map((text) => ({ safeRegexMatch: { regex: text } })),
+        words.regex.map((text) => ({ safeRegexMatch: { regex: text } })),
         any({ rangeMatch: { start: 1, end: 5 } }, { presentMatch: true }) as fc.Arbitrary<JsonObject>,
         texts("a").map((prefixMatch) => ({ prefixMatch })),
         texts("a").map((suffixMatch) => ({ suffixMatch })),
       )
-      .chain((match) => header.map((name): JsonObject => ({ name, ...base, ...match }))),
+      .chain((match) => words.header.map((name): JsonObject => ({ name, ...base, ...match }))),
   );
   const plainFilter: fc.Arbitrary<JsonObject> = fc.oneof(
     comparison.map((statusCodeFilter) => ({ statusCodeFilter })),
     comparison.map((durationFilter) => ({ durationFilter })),
     any({ notHealthCheckFilter: {} }, { traceableFilter: {} }) as fc.Arbitrary<JsonObject>,
-    parts({ runtimeKey: texts("a.b"), percentSampled: fraction, useIndependentRandomness: fc.boolean() }, ["runtimeKey"]).map(
+    parts({ runtimeKey: texts("a.b"), percentSampled: words.fraction, useIndependentRandomness: fc.boolean() }, ["runtimeKey"]).map(
       (runtimeFilter) => ({ runtimeFilter }),
     ),
     headerMatch.map((match) => ({ headerFilter: { header: match } })),
@@ -66,13 +53,17 @@ export function accessLogs({
       { path: "%REQ(:PATH)%", nested: { code: "%RESPONSE_CODE%", list: ["%PROTOCOL%", 1] } },
       ...(isWild ? [{ a: "%NOPE%" }, {}, { a: null }] : []),
     ),
-    "als.options.gloo.solo.io.GrpcService.static_cluster_name": or(any(`${upstreams.plain[0]}_${shop}`, sdsCluster), "nobody", ""),
+    "als.options.gloo.solo.io.GrpcService.static_cluster_name": or(
+      any(`${words.upstreams.plain[0]}_${shop}`, words.sdsCluster),
+      "nobody",
+      "",
+    ),
     "als.options.gloo.solo.io.GrpcService.log_name": texts("log"),
     "als.options.gloo.solo.io.GrpcService.filter_state_objects_to_log": some(texts("a.b")),
     ...Object.fromEntries(
       ["request_headers", "response_headers", "response_trailers"].map((each) => [
         `als.options.gloo.solo.io.GrpcService.additional_${each}_to_log`,
-        some(header),
+        some(words.header),
       ]),
     ),
     "als.options.gloo.solo.io.OpenTelemetryService.log_name": texts("spans"),

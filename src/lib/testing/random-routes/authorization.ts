@@ -4,18 +4,7 @@ import fc from "fast-check";
 import type { Values } from "../flavours.ts";
 import { shop, type Words } from "./words.ts";
 
-export function authorization({
-  isWild,
-  any,
-  or,
-  whole,
-  texts,
-  parts,
-  toPlain,
-  duration,
-  path,
-  headerValue,
-}: Words): Record<string, Values> {
+export function authorization({ isWild, any, or, whole, texts, parts, ...words }: Words): Record<string, Values> {
   return {
     "enterprise.gloo.solo.io.ExtAuthExtension": any(
       { disable: true },
@@ -28,9 +17,9 @@ export function authorization({
     ),
     "enterprise.gloo.solo.io.Settings": parts(
       {
-        extauthzServerRef: toPlain,
+        extauthzServerRef: words.toPlain,
         grpcService: any({ authority: "a.test" }),
-        requestTimeout: duration,
+        requestTimeout: words.duration,
         failureModeAllow: fc.boolean(),
         requestBody: parts({
           maxRequestBytes: whole(0, 8192, 4_294_967_295),
@@ -46,8 +35,8 @@ export function authorization({
       (isWild && "requestBody" in made) || !("requestBody" in made)
         ? fc.constant(made)
         : parts({
-            pathPrefix: path,
-            request: headerValue.map(
+            pathPrefix: words.path,
+            request: words.headerValue.map(
               (value): JsonObject => ({ allowedHeaders: ["x-a"], allowedHeadersRegex: ["x-.*"], headersToAdd: { "x-b": value } }),
             ),
             response: any({ allowedUpstreamHeaders: ["x-a"], allowedClientHeaders: ["x-b"], allowedUpstreamHeadersToAppend: ["x-c"] }),

@@ -4,24 +4,7 @@ import fc from "fast-check";
 import { badDurations, type Values } from "../flavours.ts";
 import type { Words } from "./words.ts";
 
-export function listeners({
-  isWild,
-  any,
-  or,
-  whole,
-  seconds,
-  texts,
-  some,
-  distinct,
-  parts,
-  descriptors,
-  toPlain,
-  header,
-  headerValue,
-  host,
-  within,
-  upgrade,
-}: Words): Record<string, Values> {
+export function listeners({ isWild, any, or, whole, seconds, texts, some, distinct, parts, ...words }: Words): Record<string, Values> {
   const labelSelector = (label: string) => ({ expressions: [{ key: label, operator: "Exists" }] });
   return {
     "gateway.solo.io.Gateway.proxy_names": any([]),
@@ -47,9 +30,9 @@ export function listeners({
     "hcm.options.gloo.solo.io.HttpConnectionManagerSettings.max_request_headers_kb": whole(1, 8192, 0, 8193),
     "hcm.options.gloo.solo.io.HttpConnectionManagerSettings.via": texts("us"),
     "hcm.options.gloo.solo.io.HttpConnectionManagerSettings.server_name": texts("us"),
-    "hcm.options.gloo.solo.io.HttpConnectionManagerSettings.default_host_for_http_10": host,
+    "hcm.options.gloo.solo.io.HttpConnectionManagerSettings.default_host_for_http_10": words.host,
     "hcm.options.gloo.solo.io.HttpConnectionManagerSettings.xff_num_trusted_hops": whole(0, 3, 4_294_967_295),
-    "hcm.options.gloo.solo.io.HttpConnectionManagerSettings.upgrades": upgrade(
+    "hcm.options.gloo.solo.io.HttpConnectionManagerSettings.upgrades": words.upgrade(
       "websocket",
       "connect",
       ...(isWild ? ["connectTerminate"] : []),
@@ -70,7 +53,9 @@ export function listeners({
     "solo.io.envoy.config.filter.http.gzip.v2.Gzip.content_type": distinct("text/html", "application/json", ...(isWild ? [""] : [])),
     "grpc_json.options.gloo.solo.io.GrpcJsonTranscoder": fc
       .tuple(
-        isWild ? any({ protoDescriptorBin: descriptors }, { protoDescriptorBin: "AAEC" }, {}) : any({ protoDescriptorBin: descriptors }),
+        isWild
+          ? any({ protoDescriptorBin: words.descriptors }, { protoDescriptorBin: "AAEC" }, {})
+          : any({ protoDescriptorBin: words.descriptors }),
         or(any(["till.v1.Till"]), ["till.v1.None"], []),
         parts({
           printOptions: any({ addWhitespace: true, alwaysPrintPrimitiveFields: true }),
@@ -88,7 +73,7 @@ export function listeners({
       hostTtl: seconds(1, 90, ...badDurations),
       maxHosts: whole(1, 100, 0),
       dnsQueryTimeout: seconds(0, 9, "-1s"),
-      dnsFailureRefreshRate: within(2, 9),
+      dnsFailureRefreshRate: words.within(2, 9),
       dnsCacheCircuitBreaker: any({ maxPendingRequests: 5 }, {}),
       caresDns: parts(
         {
@@ -108,13 +93,13 @@ export function listeners({
     "dfp.options.gloo.solo.io.FilterConfig.ssl_config": isWild ? any({}) : any({}),
     "connection_limit.options.gloo.solo.io.ConnectionLimit.max_active_connections": whole(1, 1000, 0),
     // Processing outside, sessions.
-    "extproc.options.gloo.solo.io.GrpcService.ext_proc_server_ref": toPlain,
+    "extproc.options.gloo.solo.io.GrpcService.ext_proc_server_ref": words.toPlain,
     "extproc.options.gloo.solo.io.GrpcService.authority": texts("a.test"),
     "extproc.options.gloo.solo.io.Settings.stat_prefix": texts("processed"),
-    "solo.io.envoy.config.core.v3.HeaderValue.key": header,
-    "solo.io.envoy.config.core.v3.HeaderValue.value": headerValue,
+    "solo.io.envoy.config.core.v3.HeaderValue.key": words.header,
+    "solo.io.envoy.config.core.v3.HeaderValue.value": words.headerValue,
     "stateful_session.options.gloo.solo.io.CookieBasedSessionState.Cookie.name": texts("session"),
     "stateful_session.options.gloo.solo.io.CookieBasedSessionState.Cookie.path": texts("/"),
-    "stateful_session.options.gloo.solo.io.HeaderBasedSessionState.header_name": header,
+    "stateful_session.options.gloo.solo.io.HeaderBasedSessionState.header_name": words.header,
   };
 }
