@@ -40,9 +40,14 @@ export const dynamicForwardProxy: Feature = {
   glooName: "dynamic_forward_proxy",
   fields: { http: ["dynamicForwardProxy"] },
   always: true,
-  httpFilters(options, { refuse }) {
+  httpFilters(options, { refuse, warn }) {
     const config = options?.dynamicForwardProxy;
     if (config === undefined) return [];
+    if (config.dnsCacheConfig?.DnsCacheType.case === "appleDns")
+      warn("dynamicForwardProxy.dnsCacheConfig.appleDns", "Envoy has that resolver on macOS only: names are looked up as on any machine", {
+        reason: "OptionNotSupported",
+        hint: "leave it out, or name servers in caresDns.resolvers",
+      });
     const { maxHosts = mostHosts, preresolveHostnames = [] } = config.dnsCacheConfig ?? {};
     if (preresolveHostnames.length > maxHosts) {
       const message = `${preresolveHostnames.length} preresolveHostnames are more than the ${maxHosts} hosts that the cache holds`;

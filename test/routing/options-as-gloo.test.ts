@@ -441,6 +441,11 @@ test("addresses of dynamic forwarding are those that are written, with a port", 
   expect(proxying("{address: a.test}").said).toContain("error: unsupported type for socket address port specifier <nil>");
 });
 
+test("a resolver that stock Envoy does not have is left out, which is said", () => {
+  const { said } = served(`{${toCart}}`, { http: "{dynamicForwardProxy: {dnsCacheConfig: {appleDns: {}}}}" });
+  expect(said).toEqual(["warning: Envoy has that resolver on macOS only: names are looked up as on any machine"]);
+});
+
 test("what a named authorization server is to let in is not served: there is one without a name", () => {
   const { said, host } = served(`{${toCart}}`, {
     host: "{extauth: {customAuth: {name: mine}}}",
