@@ -117,7 +117,7 @@ class OneListener {
     this.checkHybrid(parts);
     const inRange = withUsableRanges(chains, this.gateway.key);
     const { chains: kept, problems } = withoutConflicts(inRange.chains, this.gateway.key);
-    const distinct = inGloosOrder(kept);
+    const distinct = this.isIsolated ? inIsolatedOrder(kept) : kept;
     this.problems.push(...inRange.problems, ...problems);
     let draft: ListenerDraft = { name: this.name, address, filterChains: distinct.map(({ chain }) => chain) };
     const options = spec?.options;
@@ -387,10 +387,15 @@ class OneListener {
   }
 }
 
-/** Only after it is known who keeps a name that several claim: a hash is no reason for that. */
-function inGloosOrder(chains: readonly PlacedChain[]): readonly PlacedChain[] {
+/**
+ * Gloo's order with isolation: those of a part by their hashes, and TCP last. Only after it is known who keeps a name that several claim:
+ * a hash is no reason for that.
+ */
+function inIsolatedOrder(chains: readonly PlacedChain[]): readonly PlacedChain[] {
+  const isTcp = ({ part }: PlacedChain) => part.endsWith("tcpGateway");
   const parts = Map.groupBy(chains, ({ part }) => part);
-  return [...parts.values()].flatMap((its) => its.sort(({ rank: a = "" }, { rank: b = "" }) => (a < b ? -1 : a > b ? 1 : 0)));
+  const ranked = [...parts.values()].flatMap((its) => its.sort(({ rank: a = "" }, { rank: b = "" }) => (a < b ? -1 : a > b ? 1 : 0)));
+  return [...ranked.filter((each) => !isTcp(each)), ...ranked.filter(isTcp)];
 }
 
 /** `::`, however it is written, and IPv4 addresses as IPv6 ones. */

@@ -201,3 +201,13 @@ test.each([
   expect(context?.disableStatelessSessionResumption).toBe(noTickets);
   expect(context?.commonTlsContext).toMatchObject({ tlsParams: { tlsMinimumProtocolVersion: "TLSv1_2" } });
 });
+
+test("with isolation the chains of TCP come last, without it where they are written", () => {
+  const tcp = `{matcher: {sourcePrefixRanges: [{addressPrefix: 10.0.0.0, prefixLen: 8}]}, tcpGateway: {tcpHosts: [{name: db, ${db}}]}}`;
+  const isTcp = (settings: JsonObject) =>
+    served(`hybridGateway: {matchedGateways: [${tcp}, {httpGateway: {}}]}`, [store("a")], { settings }).chains.map(
+      ({ match }) => match !== undefined,
+    );
+  expect(isTcp({})).toEqual([true, false]);
+  expect(isTcp({ gateway: { isolateVirtualHostsBySslConfig: true } })).toEqual([false, true]);
+});
