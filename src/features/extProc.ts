@@ -16,21 +16,20 @@ import {
   type ListStringMatcher,
 } from "../gen/gloo/gloo/projects/gloo/api/external/envoy/type/matcher/v3/string_pb.js";
 import type { GrpcService, RouteSettings, Settings } from "../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extproc/extproc_pb.js";
-import { type FilterPlace, filterStages } from "../model/filter-stages.ts";
 import { formatRef } from "../model/ref.ts";
 import type { Feature, ListenerContext, OptionContext } from "../plugin/feature.ts";
-import { type ProcessorField as Field, processorFilters, processorSettings } from "../plugin/leading.ts";
+import { type ProcessorField as Field, processorFilters, processorPlace, processorSettings } from "../plugin/leading.ts";
 
 type ProcessorInit = MessageInitShape<typeof ExternalProcessorSchema>;
 type PerRouteInit = MessageInitShape<typeof ExtProcPerRouteSchema>;
 type GrpcInit = MessageInitShape<typeof GrpcServiceSchema>;
 
 /** Up to three servers see a request, one after the other. */
-export const extProcEarly: Feature = processing("extProcEarly", { stage: "fault", position: "before" });
-export const extProc: Feature = processing("extProc", { stage: "authz", position: "after" });
-export const extProcLate: Feature = processing("extProcLate", { stage: "route" });
+export const extProcEarly: Feature = processing("extProcEarly");
+export const extProc: Feature = processing("extProc");
+export const extProcLate: Feature = processing("extProcLate");
 
-function processing(field: Field, place: FilterPlace): Feature {
+function processing(field: Field): Feature {
   const filter = processorFilters[field];
   const off = `disableE${field.slice(1)}`;
   const perRoute = <D extends { readonly typedPerFilterConfig?: unknown }>(
@@ -58,7 +57,7 @@ function processing(field: Field, place: FilterPlace): Feature {
       if (!config) return [];
       const typedConfig = packAny(ExternalProcessorSchema, config);
       return [
-        { place: placeOf(settings, field) ?? place, filter: { name: filter, configType: { case: "typedConfig", value: typedConfig } } },
+        { place: processorPlace(settings, field), filter: { name: filter, configType: { case: "typedConfig", value: typedConfig } } },
       ];
     },
     virtualHost: (host, options, context) => perRoute(host, options[field], context),
@@ -69,14 +68,6 @@ function processing(field: Field, place: FilterPlace): Feature {
 function hasServer(field: Field, context: OptionContext): boolean {
   const ref = processorSettings(field, context.http, context)?.grpcService?.extProcServerRef;
   return ref !== undefined && context.world.get("Upstream", ref) !== undefined;
-}
-
-const positions = ["during", "before", "after"] as const;
-
-/** Only the one in the middle can be put elsewhere. */
-function placeOf({ filterStage }: Settings, field: Field): FilterPlace | undefined {
-  const stage = filterStage && filterStages[filterStage.stage as number];
-  return field === "extProc" && stage ? { stage, position: positions[filterStage.predicate as number] ?? "during" } : undefined;
 }
 
 function processor(settings: Settings, field: Field, context: ListenerContext): ProcessorInit | undefined {

@@ -1,5 +1,5 @@
-// Who sees a request before all its checks are made, and may lead it to another route: the processor in front of them (`extProcEarly`), and
-// authorization servers. Checks that come with a route are those of the route that a request had first: Envoy chooses its filters once.
+// Who sees a request before all its checks are made, and may lead it to another route: processors in front of them (`extProcEarly`, and
+// `extProc` where its `filterStage` says so), and authorization servers. Checks that come with a route are those of the route that a request had first: Envoy chooses its filters once.
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Any, BoolValue } from "@bufbuild/protobuf/wkt";
 import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from "../gen/envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
@@ -7,6 +7,7 @@ import { ExtProcPerRouteSchema } from "../gen/envoy/envoy/extensions/filters/htt
 import { FilterChainConfigPerRouteSchema } from "../gen/envoy/envoy/extensions/filters/http/filter_chain/v3/filter_chain_pb.js";
 import type { Settings } from "../gen/gloo/gloo/projects/gloo/api/v1/enterprise/options/extproc/extproc_pb.js";
 import type { HttpListenerOptions } from "../gen/gloo/gloo/projects/gloo/api/v1/http_listener_options_pb.js";
+import { type FilterPlace, filterStages } from "../model/filter-stages.ts";
 import type { OptionContext } from "./feature.ts";
 
 export type ProcessorField = "extProcEarly" | "extProc" | "extProcLate";
@@ -34,28 +35,46 @@ export function processorSettings(
   return own?.case !== undefined && (own.value as BoolValue).value ? undefined : world.settings[field];
 }
 
+const usualPlaces: Readonly<Record<ProcessorField, FilterPlace>> = {
+  extProcEarly: { stage: "fault", position: "before" },
+  extProc: { stage: "authz", position: "after" },
+  extProcLate: { stage: "route" },
+};
+
+const positions = ["during", "before", "after"] as const;
+
+/** Only the one in the middle can be put elsewhere. */
+export function processorPlace({ filterStage }: Settings, field: ProcessorField): FilterPlace {
+  const stage = field === "extProc" ? filterStage && filterStages[filterStage.stage as number] : undefined;
+  return stage ? { stage, position: positions[filterStage?.predicate as number] ?? "during" } : usualPlaces[field];
+}
+
 export interface EarlyProcessor {
+  readonly field: ProcessorField;
   /** It may have the route chosen anew; otherwise it changes what the route is chosen by, if somebody has that done. */
   readonly choosesAnew: boolean;
   /** It may do so with another host, and so lead here whoever came for another virtual host. */
   readonly changesHost: boolean;
 }
 
-/** Undefined where none is asked before the checks. */
-export function earlyProcessor(context: Context): EarlyProcessor | undefined {
-  const settings = processorSettings("extProcEarly", context.http, context);
-  const ref = settings?.grpcService?.extProcServerRef;
-  if (settings === undefined || ref === undefined || context.world.get("Upstream", ref) === undefined) return undefined;
-  const { disableClearRouteCache, mutationRules } = settings;
-  const choosesAnew = !disableClearRouteCache;
-  // Unless it is allowed, Envoy ignores changes of the host.
-  const changesHost = mutationRules?.allowAllRouting === true || mutationRules?.allowExpression !== undefined;
-  return { choosesAnew, changesHost };
+/** Those that are asked before all checks are made. */
+export function earlyProcessors(context: Context): readonly EarlyProcessor[] {
+  return (Object.keys(processorFilters) as ProcessorField[]).flatMap((field) => {
+    const settings = processorSettings(field, context.http, context);
+    const ref = settings?.grpcService?.extProcServerRef;
+    if (settings === undefined || ref === undefined || context.world.get("Upstream", ref) === undefined) return [];
+    if (filterStages.indexOf(processorPlace(settings, field).stage) > filterStages.indexOf("authn")) return [];
+    const { disableClearRouteCache, mutationRules } = settings;
+    // Unless it is allowed, Envoy ignores changes of the host.
+    const changesHost = mutationRules?.allowAllRouting === true || mutationRules?.allowExpression !== undefined;
+    return [{ field, choosesAnew: !disableClearRouteCache, changesHost }];
+  });
 }
 
 /** @param levels the least specific first */
-export function isProcessedEarly(...levels: readonly Configs[]): boolean {
-  const config = levels.findLast((each) => each[processorFilters.extProcEarly])?.[processorFilters.extProcEarly];
+export function isProcessedBy({ field }: EarlyProcessor, ...levels: readonly Configs[]): boolean {
+  const filter = processorFilters[field];
+  const config = levels.findLast((each) => each[filter])?.[filter];
   if (config === undefined || !isOf(ExtProcPerRouteSchema, config)) return true;
   return fromBinary(ExtProcPerRouteSchema, config.value).override.case !== "disabled";
 }

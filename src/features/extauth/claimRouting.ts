@@ -8,7 +8,7 @@ import { FilterChainConfigPerRouteSchema } from "../../gen/envoy/envoy/extension
 import { JwtAuthenticationSchema } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import type { VirtualHostOptions } from "../../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import type { OptionContext, VirtualHostDraft } from "../../plugin/feature.ts";
-import { asksOwnServer, asksServer, earlyProcessor, isProcessedEarly } from "../../plugin/leading.ts";
+import { asksOwnServer, asksServer, earlyProcessors, isProcessedBy } from "../../plugin/leading.ts";
 import { earlyStage } from "../../plugin/scriptFilter.ts";
 import { checksOfHost, tokenFilters, tokenStages } from "../../plugin/tokenChecks.ts";
 
@@ -30,12 +30,11 @@ export function leadsPast(
 ): Leading | undefined {
   const all = (host.routes ?? []) as readonly Route[];
   const isMixed = all.some((route) => configsOf(route).some(([name]) => name === filter));
-  const processor = earlyProcessor(context);
-  if (processor?.choosesAnew && processor.changesHost && (isMixed || options.extauth?.spec.case === "configRef"))
+  const elsewhere = earlyProcessors(context).find((each) => each.choosesAnew && each.changesHost);
+  if (elsewhere && (isMixed || options.extauth?.spec.case === "configRef"))
     return {
-      message:
-        "extProcEarly may lead requests here that came for another virtual host, whose checks they have (mutationRules.allowAllRouting or allowExpression)",
-      hint: "write disableClearRouteCache: true in extProcEarly of the Settings or of the Gateway, or let it change no hosts",
+      message: `${elsewhere.field} may lead requests here that came for another virtual host, whose checks they have (mutationRules.allowAllRouting or allowExpression)`,
+      hint: `write disableClearRouteCache: true in ${elsewhere.field} of the Settings or of the Gateway, or let it change no hosts`,
     };
   if (!isMixed) return undefined;
   const led = leader(filter, all, (host.typedPerFilterConfig ?? {}) as Configs, options, told, context);
@@ -56,12 +55,14 @@ function leader(
 ): { readonly what: string; readonly cure?: string } | undefined {
   const early = [ofHost, ...all.flatMap(levelsOf)].map(earlyStage);
   if (early.includes("chooses anew")) return { what: "an early transformation has the route chosen anew here (clearRouteCache)" };
-  const processor = earlyProcessor(context);
-  const isProcessed = processor !== undefined && all.some((route) => isProcessedEarly(ofHost, route.typedPerFilterConfig));
-  if (isProcessed && processor.choosesAnew)
+  const processors = earlyProcessors(context).filter((each) =>
+    all.some((route) => isProcessedBy(each, ofHost, route.typedPerFilterConfig)),
+  );
+  const anew = processors.find(({ choosesAnew }) => choosesAnew)?.field;
+  if (anew !== undefined)
     return {
-      what: "extProcEarly may have the route chosen anew here",
-      cure: "write disableClearRouteCache: true in extProcEarly of the Settings or of the Gateway, or extProcEarly: {disabled: true} on the virtual host",
+      what: `${anew} may have the route chosen anew here`,
+      cure: `write disableClearRouteCache: true in ${anew} of the Settings or of the Gateway, or ${anew}: {disabled: true} on the virtual host`,
     };
   const server = context.http?.extauth ?? context.world.settings.extauth;
   const isAsked = options.extauth?.spec.case === "customAuth" || all.flatMap(levelsOf).some(asksOwnServer);
@@ -83,8 +84,8 @@ function leader(
   if (header !== undefined) return { what: `claims choose the route here, by the header ${header}` };
   const changer = early.includes("changes")
     ? "an early transformation has changed"
-    : isProcessed
-      ? "extProcEarly may have changed"
+    : processors[0]
+      ? `${processors[0].field} may have changed`
       : isAsked || asksServerOfHost(options, context) || all.flatMap(levelsOf).some(asksServer)
         ? "an authorization server may have changed"
         : undefined;

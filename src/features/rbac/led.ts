@@ -15,7 +15,7 @@ import {
 } from "../../gen/envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js";
 import { RBACPerRouteSchema } from "../../gen/envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.js";
 import type { OptionContext, VirtualHostDraft } from "../../plugin/feature.ts";
-import { asksServer, earlyProcessor, isProcessedEarly } from "../../plugin/leading.ts";
+import { asksServer, earlyProcessors, isProcessedBy } from "../../plugin/leading.ts";
 import { earlyStage } from "../../plugin/scriptFilter.ts";
 import { type TokenStage, tokenFilters, tokenStages } from "../../plugin/tokenChecks.ts";
 import { allOf, anyOf, marked, type PrincipalInit } from "./policies.ts";
@@ -40,16 +40,19 @@ export function guarded(host: VirtualHostDraft, filter: string, context: Pick<Op
   const read = reader();
   const checks = ofRoutes.map((each) => checksOf(each, ofHost, read));
   const early = [ofHost, ...ofRoutes].map(earlyStage);
-  const processor = earlyProcessor(context);
-  const isProcessed = processor !== undefined && ofRoutes.some((each) => isProcessedEarly(ofHost, each));
+  const all = earlyProcessors(context);
+  const processors = all.filter((each) => ofRoutes.some((own) => isProcessedBy(each, ofHost, own)));
   const server = context.http?.extauth ?? context.world.settings.extauth;
-  const isFromElsewhere = processor?.choosesAnew === true && processor.changesHost;
+  const isFromElsewhere = all.some((each) => each.choosesAnew && each.changesHost);
   const isAny =
-    isFromElsewhere || (isProcessed && processor.choosesAnew) || (server?.clearRouteCache ?? false) || early.includes("chooses anew");
+    isFromElsewhere ||
+    processors.some(({ choosesAnew }) => choosesAnew) ||
+    (server?.clearRouteCache ?? false) ||
+    early.includes("chooses anew");
   const leading = isAny ? checks : checks.filter((each) => headersOf(each).length > 0);
   const headers = new Set(leading.flatMap(headersOf));
   const isMatched = routes.some(({ match }) => match?.headers.some(({ name }) => headers.has(name.toLowerCase())));
-  const isChanged = () => isProcessed || early.includes("changes") || [ofHost, ...ofRoutes].some(asksServer);
+  const isChanged = () => processors.length > 0 || early.includes("changes") || [ofHost, ...ofRoutes].some(asksServer);
   if (!isAny && !isMatched && !(leading.length > 0 && isChanged())) return host;
   const kinds = [...distinct(leading), ...(isFromElsewhere ? [unchecked] : [])];
   return {

@@ -29,6 +29,17 @@ export const leading: readonly OptionCase[] = [
     observe: async ({ ask }) => deepEqual([(await ask("/")).status, (await ask("/", led)).status], [404, 404]),
   },
   {
+    fact: "so does one that is put in front of authorization",
+    options: ["http.extProc", "route.extauth"],
+    says: /error .*: extProc may have the route chosen anew here/,
+    given: (place) => ({
+      objects: keys(place),
+      http: { extProc: { ...early().extProcEarly, filterStage: { stage: "WafStage" } } },
+      routes: [closed(ref(place.name)), route()],
+    }),
+    observe: async ({ ask }) => deepEqual([(await ask("/")).status, (await ask("/", led)).status], [404, 404]),
+  },
+  {
     fact: "with disableClearRouteCache the route stays that whose checks were made",
     options: ["http.extProcEarly", "route.extauth"],
     given: (place) => ({
