@@ -199,13 +199,14 @@ class OneRoute implements RouteInMaking {
   checkCall(upstream: Resource<"Upstream">, spec: DestinationSpec | undefined, field: string): void {
     const kind = spec?.destinationType.case;
     if (kind === undefined || this.context.plugins.features.some(({ calls }) => calls?.includes(kind))) return;
-    this.context.findings.onRoute(
-      "warning",
-      this.model,
-      `${field}.destinationSpec.${kind}`,
-      "OptionNotSupported",
-      `the Upstream ${formatRef(upstream.ref)} has no such functions here; the request is forwarded as it is`,
-    );
+    const what = kind === "aws" ? "an AWS" : kind === "azure" ? "an Azure" : `a ${kind}`;
+    this.actionFinding({
+      severity: "error",
+      reason: "FunctionNotFound",
+      message: `${formatRef(upstream.ref)} is not ${what} upstream`,
+      field: `${field}.destinationSpec.${kind}`,
+      hint: "the request is forwarded as it is; remove destinationSpec, or lead the route to the Upstream that has the function",
+    });
   }
 
   weighted(cluster: WeightedClusterDraft, { options, upstream, destinationSpec, field }: Weighted): WeightedClusterDraft {
