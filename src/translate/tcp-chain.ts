@@ -12,7 +12,7 @@ import { destinationsOf } from "../model/destination.ts";
 import { formatRef } from "../model/ref.ts";
 import type { Feature, ListenerContext, NetworkFilterDraft, TcpProxyDraft } from "../plugin/feature.ts";
 import type { World } from "../plugin/world.ts";
-import { type HasCluster, resolveDestination } from "./destinations.ts";
+import { type HasCluster, type ResolvedDestination, resolveDestination } from "./destinations.ts";
 
 /** The filters of one host, or why it has none. */
 export function tcpHostFilters(
@@ -29,8 +29,8 @@ export function tcpHostFilters(
   switch (destination?.case) {
     case "single": {
       const resolved = resolveDestination(destination.value, world, hasCluster);
-      const [fault] = resolved.findings;
-      if (fault) return { fault: fault.message };
+      const fault = faultOf(resolved);
+      if (fault) return { fault };
       return { filters: [proxy({ ...settings, clusterSpecifier: { case: "cluster", value: resolved.cluster } })] };
     }
     case "multi":
@@ -63,13 +63,18 @@ function weighted(
   const clusters: MessageInitShape<typeof TcpProxy_WeightedCluster_ClusterWeightSchema>[] = [];
   for (const { destination, weight } of destinations) {
     const resolved = resolveDestination(destination, world, hasCluster);
-    const [fault] = resolved.findings;
-    if (fault) return { fault: `invalid destination in weighted destination list: ${fault.message}` };
+    const fault = faultOf(resolved);
+    if (fault) return { fault: `invalid destination in weighted destination list: ${fault}` };
     // Envoy takes no weight of 0 here; such a destination gets nothing, so it is left out.
     if (weight) clusters.push({ name: resolved.cluster, weight });
   }
   if (clusters.length === 0) return { fault: "must specify at least one weighted destination for multi destination routes" };
   return { filters: [proxy({ ...settings, clusterSpecifier: { case: "weightedClusters", value: { clusters } } })] };
+}
+
+/** Subsets are of routes: connections go to all of an Upstream. */
+function faultOf({ findings }: ResolvedDestination): string | undefined {
+  return findings.find(({ reason }) => reason !== "SubsetUnknown")?.message;
 }
 
 function proxy(init: TcpProxyDraft): NetworkFilterDraft {

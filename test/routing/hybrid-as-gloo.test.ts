@@ -211,3 +211,9 @@ test("with isolation the chains of TCP come last, without it where they are writ
   expect(isTcp({})).toEqual([true, false]);
   expect(isTcp({ gateway: { isolateVirtualHostsBySslConfig: true } })).toEqual([false, true]);
 });
+
+test("a subset of a TCP host that its Upstream does not have is passed over", () => {
+  const to = "destination: {single: {upstream: {name: db, namespace: gloo-system}, subset: {values: {v: '1'}}}}";
+  const { chains, said } = served(`tcpGateway: {tcpHosts: [{name: db, ${to}}]}`);
+  expect([chains.length, said]).toEqual([1, []]);
+});
