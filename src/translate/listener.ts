@@ -183,6 +183,8 @@ class OneListener {
 
   httpChains(part: HttpPart, hosts: readonly AttachedHost[], index: number, configures: Configures = () => false): PlacedChain[] {
     const { world } = this.context;
+    // Of a hybrid Gateway also where no VirtualService has TLS yet: the first that comes does not change the others' connections.
+    if (part.takesTls && part.matcher && !this.isIsolated && this.context.hasVirtualServices) this.needsTlsInspector = true;
     if (hosts.length === 0 && world.settings.gateway?.translateEmptyGateways !== true) return [];
     const options = part.http.options;
     const use = useOf(HttpListenerOptionsSchema, "http", options, this.context.plugins.features);

@@ -217,3 +217,9 @@ test("a subset of a TCP host that its Upstream does not have is passed over", ()
   const { chains, said } = served(`tcpGateway: {tcpHosts: [{name: db, ${to}}]}`);
   expect([chains.length, said]).toEqual([1, []]);
 });
+
+test("a hybrid Gateway that takes TLS reads hellos, also while no VirtualService has any", () => {
+  const secure = `{matcher: {sslConfig: {${files("x")}}}, httpGateway: {}}`;
+  const { inspects, chains } = served(`hybridGateway: {matchedGateways: [${secure}, {httpGateway: {}}]}`, [store("plain")]);
+  expect([inspects, chains.length]).toEqual([["envoy.filters.listener.tls_inspector"], 1]);
+});
