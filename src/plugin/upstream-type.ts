@@ -66,6 +66,8 @@ export interface Endpoint {
   readonly labels?: Readonly<Record<string, string>>;
   /** What a transport socket match of the cluster asks for: metadata `envoy.transport_socket_match`. */
   readonly socketMatch?: Readonly<Record<string, string>>;
+  /** What else is known of it, for logs and the like: metadata `io.solo.annotations`, as Gloo has it. */
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly health?: "healthy" | "draining" | "unhealthy" | "degraded";
   readonly locality?: { readonly region?: string; readonly zone?: string; readonly subZone?: string };
 }

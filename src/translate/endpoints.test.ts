@@ -10,18 +10,32 @@ import { loadAssignmentOf } from "./endpoints.ts";
 const named: Endpoint = { address: "10.0.0.1", port: 80, hostname: "till.shop.test" };
 
 function endpointOf(options: string, endpoint: Endpoint) {
+  return lbEndpointOf(options, endpoint)?.hostIdentifier.value as LbEndpoint | undefined;
+}
+
+function metadataOf(options: string, endpoint: Endpoint) {
+  return lbEndpointOf(options, endpoint)?.metadata?.filterMetadata;
+}
+
+function lbEndpointOf(options: string, endpoint: Endpoint) {
   const [upstream] = resourcesOf(`
 kind: Upstream
 metadata: {name: till, namespace: shop}
 spec: {${options}consul: {serviceName: till}}
 `) as Resource<"Upstream">[];
   const { bytes } = loadAssignmentOf(upstream as Resource<"Upstream">, [endpoint]);
-  return fromBinary(ClusterLoadAssignmentSchema, bytes).endpoints[0]?.lbEndpoints[0]?.hostIdentifier.value as LbEndpoint | undefined;
+  return fromBinary(ClusterLoadAssignmentSchema, bytes).endpoints[0]?.lbEndpoints[0];
 }
 
 test("an address that was found by a name is asked by that name whether it is well", () => {
   expect(endpointOf("", named)).toMatchObject({ hostname: "till.shop.test", healthCheckConfig: { hostname: "till.shop.test" } });
   expect(endpointOf("", { address: "10.0.0.1", port: 80 })?.healthCheckConfig).toBeUndefined();
+});
+
+test("what is known of an address besides is metadata of its own", () => {
+  expect(metadataOf("", { address: "10.0.0.1", port: 80, annotations: { instanceId: "i-1" } })).toEqual({
+    "io.solo.annotations": { instanceId: "i-1" },
+  });
 });
 
 test("the host that a health check says counts before it", () => {

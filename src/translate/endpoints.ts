@@ -117,6 +117,7 @@ function lbEndpoint(endpoint: Endpoint, { keys, host }: Shared): MessageInitShap
   const filterMetadata = {
     ...(Object.keys(labels).length > 0 && { "envoy.lb": sortedMap(labels) }),
     ...(endpoint.socketMatch && { "envoy.transport_socket_match": sortedMap(endpoint.socketMatch) }),
+    ...(endpoint.annotations && { "io.solo.annotations": sortedMap(endpoint.annotations) }),
   };
   return {
     hostIdentifier: {

@@ -29,7 +29,7 @@ export function endpointsOf(spec: SpecOf<"awsEc2">, instances: readonly Instance
     const address = spec.publicIp ? instance.publicIp : instance.privateIp;
     if (address === "" || seen.has(address) || !spec.filters.every((each) => agrees(each, instance))) return [];
     seen.add(address);
-    return [{ address, port: spec.port || defaultPort }];
+    return [{ address, port: spec.port || defaultPort, annotations: { instanceId: instance.id } }];
   });
 }
 
