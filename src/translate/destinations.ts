@@ -10,6 +10,7 @@ import type { Subset } from "../gen/gloo/gloo/projects/gloo/api/v1/subset_pb.js"
 import type { Reason } from "../model/catalog.ts";
 import { formatRef, type Ref } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
+import { hintOfConsul, imaginedConsulService, knowsConsul } from "../plugin/consul-services.ts";
 import { dataCentreKey, subsetSelectors, tagKey } from "../plugin/subsets.ts";
 import type { World } from "../plugin/world.ts";
 
@@ -117,25 +118,6 @@ function consulDestination(
     ...(upstream && { upstream }),
     ...(hasConsul && Object.keys(subset).length > 0 && { metadataMatch: { filterMetadata: { "envoy.lb": subset } } }),
   };
-}
-
-const consulNamespace = "gloo-system";
-const consulPrefix = "consul-svc:";
-
-/** The Upstream that Gloo imagines for each service of Consul. */
-function imaginedConsulService(serviceName: string): Ref {
-  return { name: consulPrefix + serviceName, namespace: consulNamespace };
-}
-
-/** Whether what is not there does not exist: there is no Consul, or its services are known. None at all may be a catalog not read yet. */
-function knowsConsul(world: World): boolean {
-  if (world.settings.consul?.serviceDiscovery === undefined) return true;
-  return world.list("Upstream", consulNamespace).some(({ ref }) => ref.name.startsWith(consulPrefix));
-}
-
-function hintOfConsul({ settings }: World): { readonly hint?: string } {
-  if (settings.consul?.serviceDiscovery !== undefined) return {};
-  return { hint: "the Settings do not say that there is a Consul: add `consul: {httpAddress: …, serviceDiscovery: {}}`" };
 }
 
 function labels(keyOf: (name: string) => string, wanted: readonly string[], known: readonly string[] = wanted): Record<string, string> {

@@ -5,6 +5,7 @@ import { destinationsOf } from "../model/destination.ts";
 import { type Problem, Report } from "../model/problem.ts";
 import { formatRef, type Ref } from "../model/ref.ts";
 import type { Resource } from "../model/resource.ts";
+import { hintOfConsul, imaginedConsulService, knowsConsul } from "../plugin/consul-services.ts";
 import type { World } from "../plugin/world.ts";
 
 export function upstreamGroupProblems(group: Resource<"UpstreamGroup">, world: World): readonly Problem[] {
@@ -23,21 +24,19 @@ export function upstreamGroupProblems(group: Resource<"UpstreamGroup">, world: W
       report.error("DestinationNil", `destination # ${i + 1}: upstream not found: list did not find upstream ${formatRef(missing)}`, {
         path: `${path}.${type}`,
         elsewhere: true,
-        ...(type === "consul" && {
-          hint: "the Settings do not say that there is a Consul: add `consul: {httpAddress: …, serviceDiscovery: {}}`",
-        }),
+        ...(type === "consul" && hintOfConsul(world)),
       });
   }
   return report.problems;
 }
 
-/** The Upstream that is not there. Whether a service of Consul exists is known to Consul only; without one, none does. */
+/** The Upstream that is not there. */
 function missingOf({ destinationType: type }: Destination, world: World): Ref | undefined {
   switch (type.case) {
-    case "consul":
-      return world.settings.consul?.serviceDiscovery
-        ? undefined
-        : { namespace: "gloo-system", name: `consul-svc:${type.value.serviceName}` };
+    case "consul": {
+      const ref = imaginedConsulService(type.value.serviceName);
+      return world.get("Upstream", ref) === undefined && knowsConsul(world) ? ref : undefined;
+    }
     case "upstream":
       return world.get("Upstream", type.value) ? undefined : type.value;
     case "kube": {
