@@ -4,7 +4,6 @@
 // for ever, and the version before serves on while it does; what is referred to by name is kept though the server takes it away.
 //
 // Beyond Envoy: a listener that goes stays until those that come are in force. One whose port is taken is refused, and asked for later (unbound.ts).
-import { versionOf } from "../envoy/encode.ts";
 import {
   type EnvoyResource,
   kindOf,
@@ -16,12 +15,14 @@ import {
   typeUrls,
 } from "../model/envoy-resource.ts";
 import type { Logger } from "../plugin/upstream-type.ts";
+import { type Arrival, arrivalOf } from "./arrivals.ts";
 import { type Holding, Holdings } from "./holdings.ts";
+import { LeavingListeners } from "./leaving.ts";
 import { type Reference, referencesOf } from "./references.ts";
 import { refusalMessage } from "./refusal-message.ts";
 import { type Answer, Subscription } from "./subscription.ts";
 import { UnboundListeners } from "./unbound.ts";
-import type { DeltaRequest, DeltaResponse, ReceivedResource } from "./wire.ts";
+import type { DeltaRequest, DeltaResponse } from "./wire.ts";
 
 export interface IntakeOptions {
   readonly taker: ResourceTaker;
@@ -54,11 +55,6 @@ export interface IntakeState {
   readonly unbound: readonly string[];
 }
 
-interface Arrival {
-  readonly resource: EnvoyResource;
-  readonly version: string;
-}
-
 /** The order in which they are asked for. */
 const types = [typeUrls.cluster, typeUrls.endpoint, typeUrls.listener, typeUrls.route, typeUrls.secret] as const;
 
@@ -73,9 +69,8 @@ export class Intake {
   readonly #ready = Promise.withResolvers<void>();
   /** Types of which a response has come, ever. */
   readonly #answered = new Set<string>();
-  /** Listeners that the server has taken away and that stay for a moment. */
-  readonly #leaving = new Set<string>();
   readonly #unbound = new UnboundListeners();
+  readonly #leaving = new LeavingListeners(this.#holdings, this.#unbound);
   /** All that the server wanted was in force, once. */
   #wasComplete = false;
   #begunAt = 0;
@@ -159,26 +154,11 @@ export class Intake {
     for (const arrival of arrivals) this.#hold(subscription, arrival, answer, now);
     const gone = removed.map((name) => ({ typeUrl: subscription.typeUrl, name }));
     for (const { name } of gone) subscription.gone(name);
-    if (subscription.typeUrl === typeUrls.listener) for (const each of gone) this.#leave(each, now);
+    if (subscription.typeUrl === typeUrls.listener) for (const each of gone) this.#leaving.add(each, now);
     // Asked for at once: the server may send it in the same breath.
     this.#ask();
     const removals = subscription.typeUrl === typeUrls.listener ? [] : gone;
     await this.#settle(removals.filter((each) => this.#holdings.remove(each, now)));
-  }
-
-  #leave(listener: Reference, now: number): void {
-    this.#unbound.gone(listener.name);
-    this.#holdings.discard(listener, now);
-    if (this.#holdings.current(listener)) this.#leaving.add(listener.name);
-  }
-
-  /** Those that may go now: nothing waits to take their place, nor was refused a moment ago. */
-  #takeLeaving(comes: readonly Holding[], now: number): Reference[] {
-    const isAwaited = this.#holdings.waiting().some((each) => each.resource.typeUrl === typeUrls.listener && !comes.includes(each));
-    if (isAwaited || this.#unbound.isRecent(now)) return [];
-    const leaving = [...this.#leaving].map((name) => ({ typeUrl: typeUrls.listener, name }));
-    this.#leaving.clear();
-    return leaving.filter((each) => this.#holdings.remove(each, now));
   }
 
   #hold(subscription: Subscription, { resource, version }: Arrival, answer: Answer, now: number): void {
@@ -231,7 +211,7 @@ export class Intake {
       const waiting = new Set(this.#holdings.waiting());
       free = free.filter((holding) => waiting.has(holding));
     }
-    const changes = { upserts: free.map(({ resource }) => resource), removals: [...removals, ...this.#takeLeaving(free, now)] };
+    const changes = { upserts: free.map(({ resource }) => resource), removals: [...removals, ...this.#leaving.take(free, now)] };
     const refused = await this.#apply(changes);
     for (const holding of free) {
       const reason = refused.get(resourceKeyOf(holding.resource));
@@ -356,17 +336,6 @@ export class Intake {
     const taken = upserts.filter((each) => !refused.has(resourceKeyOf(each)));
     if (taken.length + removals.length > 0) this.#options.onChange?.({ upserts: countsOf(taken), removals: countsOf(removals) });
   }
-}
-
-/** Undefined for a heartbeat, and for what is not what the response says it is. */
-function arrivalOf({ name, version, content }: ReceivedResource, typeUrl: TypeUrl, answer: Answer): Arrival | undefined {
-  if (content === undefined) return undefined;
-  if (content.typeUrl !== typeUrl || name === "") {
-    answer.refused.push({ name, reason: name === "" ? "it has no name" : `it is a ${content.typeUrl}, in a response of ${typeUrl}` });
-    return undefined;
-  }
-  // The server's version may be one of all resources together: whether something changed is found in the content.
-  return { version, resource: { typeUrl, name, version: versionOf(content.bytes), bytes: content.bytes, owners: [] } };
 }
 
 function label({ typeUrl, name }: Reference): string {
