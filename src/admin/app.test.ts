@@ -209,6 +209,7 @@ function app(overrides: Partial<AdminOptions> = {}) {
 
 function translation(): Translation {
   const key = resourceKey("Upstream", { namespace: "shop", name: "petstore" });
+  const route = resourceKey("VirtualService", { namespace: "shop", name: "web" });
   const tls = packAny(DownstreamTlsContextSchema, {
     commonTlsContext: {
       tlsCertificates: [{ privateKey: { specifier: { case: "inlineString", value: "canary-private-key-7c1f" } } }],
@@ -237,7 +238,7 @@ function translation(): Translation {
     statuses: new Map([[key, { state: "Rejected", reason: "no", reportedBy: "gloo", subresourceStatuses: {} }]]),
     findings: [
       { problem: problem("error", key, "PluginFailed", "it said canary-header-value-22"), place: { file: "up.yaml", line: 3, column: 5 } },
-      { problem: problem("error", "VirtualService shop.web", "PluginFailed", "of it: it said canary-header-value-22", { repeats: key }) },
+      { problem: problem("error", route, "PluginFailed", "of it: it said canary-header-value-22", { repeats: key }) },
     ],
     proxies: new Map([
       [
