@@ -268,7 +268,7 @@ function inHex(text: string): string {
       )
       .replaceAll(/\b([0-9a-f]{16})([0-9a-f]{16})\b/gi, "$1.$2")
       // The upstream says what it got, also identifiers, which are of different lengths.
-      .replaceAll(/("response_size":")\d{3}"/g, '$1(some)"')
+      .replaceAll(/("response_size":")\d{3,4}"/g, '$1(some)"')
   );
 }
 

@@ -1,13 +1,10 @@
 // examples/petstore: the same requests, answered alike by Envoy and by the embedded data plane.
-import { cpSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { expect, test } from "vitest";
 import { startPetstore } from "../../src/cli/petstore.ts";
 import { type Answer, type Asked, ask, folder, proxies, run, until } from "./gateway.ts";
-
-/** Where the example says that its backend is. */
-const petstore = { host: "127.0.0.1", port: 9090 };
 
 test.skipIf(proxies.length < 2)("200 requests to examples/petstore get the same answers from both data planes", async () => {
   const asked = requests();
@@ -24,24 +21,19 @@ test.skipIf(proxies.length < 2)("200 requests to examples/petstore get the same 
 
 /** In order, against a petstore of its own: some requests change it. */
 async function answersOf(proxy: string, asked: readonly (readonly [string, Asked])[]): Promise<(Answer | undefined)[]> {
-  await using _store = await startWhenFree();
+  await using store = await startPetstore("127.0.0.1", 0);
   using config = await folder();
-  cpSync(join(import.meta.dirname, "../../examples/petstore"), join(config.path, "petstore"), { recursive: true });
+  const example = join(import.meta.dirname, "../../examples/petstore");
+  cpSync(example, join(config.path, "petstore"), { recursive: true });
+  // Who tries the example on this machine has its port.
+  const upstreams = readFileSync(join(example, "upstreams.yaml"), "utf8");
+  expect(upstreams).toContain("port: 9090");
+  config.write("petstore/upstreams.yaml", upstreams.replace("port: 9090", `port: ${new URL(store.url).port}`));
   await using _running = await run(config, "--proxy", proxy, "--xds", `unix:${config.path}/xds.sock`);
   await until("the gateway answers", async () => (await ask(config.port, "localhost", "/hello"))?.status === 200);
   const answers: (Answer | undefined)[] = [];
   for (const [path, how] of asked) answers.push(await ask(config.port, "localhost", path, how));
   return answers;
-}
-
-/** Tests beside this one use the same example, and its port. */
-async function startWhenFree() {
-  let store: Awaited<ReturnType<typeof startPetstore>> | undefined;
-  await until("port 9090 is free", async () => {
-    store = await startPetstore(petstore.host, petstore.port).catch(() => undefined);
-    return store !== undefined;
-  });
-  return store as NonNullable<typeof store>;
 }
 
 const ownOfEach = ["date", "x-envoy-upstream-service-time", "connection", "keep-alive", "transfer-encoding"];
