@@ -17,9 +17,16 @@ export function datadogPayload(parts: readonly Part[], names: Names): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** About how many bytes it is when it is written. */
+/** About how many bytes it is when it is written, and what is kept of the request until then. */
 export function partSize(part: Part): number {
-  return part.reduce((sum, each) => sum + sizeOf(each) + 300, 0);
+  const [{ segment }] = part;
+  const ofEach = 300 + (segment.origin?.length ?? 0);
+  const ofRoot = (segment.moreOfOthers?.length ?? 0) + sizeOfTags([...Object.entries(segment.rootTags), ...segment.traceTags]);
+  return part.reduce((sum, each) => sum + sizeOf(each) + ofEach, ofRoot);
+}
+
+function sizeOfTags(tags: readonly (readonly [string, string])[]): number {
+  return tags.reduce((sum, [name, value]) => sum + name.length + value.length + 10, 0);
 }
 
 function spanOf(span: DatadogSpan, names: Names, meta: Record<string, string>, metrics: Record<string, number>): object {

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Headers, headerValue } from "../http1/headers.ts";
 import { datadogTracer, type Part } from "./datadog.ts";
-import { datadogPayload } from "./datadog-payload.ts";
+import { datadogPayload, partSize } from "./datadog-payload.ts";
 import { Rates, rateDecision } from "./datadog-rates.ts";
 
 const names = { service: "shop", environment: "", version: "1" };
@@ -74,6 +74,29 @@ test("what was done below a request is reported with it, as one part", () => {
       ["second", true],
     ],
   ]);
+});
+
+test("what a client has its traces say counts, wherever it is said", () => {
+  const { parts, tracer } = reporting();
+  const long = "o".repeat(50_000);
+  const sizeWith = (headers: Headers) => {
+    const root = tracer.start({ headers, authority: "a", startedAt: 1_000, isWanted: true });
+    if (root === undefined) throw new Error("it is not traced");
+    for (let i = 0; i < 3; i++) tracer.report(root.child("try", 1_001), parts);
+    tracer.report(root, parts);
+    const part = parts.all.pop() as Part;
+    return [partSize(part), datadogPayload([part], names).length] as const;
+  };
+  const ids = ["x-datadog-trace-id", "1", "x-datadog-parent-id", "2"];
+  const tags = `_dd.p.a=${"t".repeat(500)}`;
+  for (const headers of [[], ids, [...ids, "x-datadog-origin", long], [...ids, "x-datadog-tags", tags]]) {
+    const [size, written] = sizeWith(headers);
+    expect(size).toBeGreaterThan(written);
+    expect(size).toBeLessThan(written + 2_000);
+  }
+  // It is not written, and kept all the same.
+  const [size] = sizeWith([...ids, "traceparent", `00-${"1".padStart(32, "0")}-${"2".padStart(16, "0")}-01`, "tracestate", `x=${long}`]);
+  expect(size).toBeGreaterThan(long.length);
 });
 
 test("an answer of an agent that cannot be read changes no rate", () => {
