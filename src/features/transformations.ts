@@ -2,7 +2,7 @@
 // Gloo runs them in a filter that only its own Envoy has; here each stage is a Lua filter that runs a program (plugin/scriptFilter.ts,
 // template/). The most specific level that says anything counts as a whole, as in Gloo.
 import type { Feature, OptionContext } from "../plugin/feature.ts";
-import { dormantScripts, type TransformationStage, withoutStage, withStage } from "../plugin/scriptFilter.ts";
+import { dormantScripts, isHostHeader, type TransformationStage, withoutStage, withStage } from "../plugin/scriptFilter.ts";
 import { PlanFault } from "../template/plan-fault.ts";
 import type { StagePlan } from "../template/transformation.ts";
 import { warnOfLimits } from "./transformations/limits.ts";
@@ -84,7 +84,7 @@ function leadsElsewhere({ requests, field, isList }: Source): string | undefined
   const at = requests.findIndex(({ clearRouteCache, requestTransformation: change }) => {
     const template = change?.transformationType.case === "transformationTemplate" ? change.transformationType.value : undefined;
     const names = template ? [...Object.keys(template.headers), ...template.headersToAppend.map(({ key }) => key)] : [];
-    return clearRouteCache && names.some((name) => ["host", ":authority"].includes(name.toLowerCase()));
+    return clearRouteCache && names.some(isHostHeader);
   });
   return at < 0 ? undefined : `${field}${isList ? `.requestTransforms[${at}]` : ""}.clearRouteCache`;
 }

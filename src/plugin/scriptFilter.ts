@@ -1,5 +1,6 @@
 // The Lua filters that stand in the place of Gloo's transformation filter, one for each stage. They stand dormant in every listener: nothing
 // is run for routes without a program, and the first route with one does not replace the listener, which would drain its connections.
+import { fromBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { withFilterConfig } from "../envoy/drafts.ts";
 import { packAny } from "../envoy/encode.ts";
@@ -8,7 +9,7 @@ import type { FilterPlace } from "../model/filter-stages.ts";
 import { TemplateFault } from "../template/ast.ts";
 import { luaRuntime } from "../template/lua/runtime.ts";
 import { PlanFault } from "../template/plan-fault.ts";
-import { stageProgram } from "../template/program.ts";
+import { type StageProgram, stageProgram } from "../template/program.ts";
 import type { StagePlan, Transformation } from "../template/transformation.ts";
 import type { DestinationContext, DestinationDraft, PlacedFilter } from "./feature.ts";
 import { ParameterFault } from "./functionParameters.ts";
@@ -72,6 +73,25 @@ export function earlyStage(configs: Readonly<Record<string, Any>>): "chooses ane
   return Buffer.from(config.value.buffer, config.value.byteOffset, config.value.byteLength).includes(`"clearsRoute":true`)
     ? "chooses anew"
     : "changes";
+}
+
+/** Whether it gives requests another host, by which another virtual host may be chosen if the route is chosen anew later on. */
+export function changesHostEarly(configs: Readonly<Record<string, Any>>): boolean {
+  const config = configs[scriptFilters.early.name];
+  if (config === undefined || !config.typeUrl.endsWith(`/${LuaPerRouteSchema.typeName}`)) return false;
+  const bytes = Buffer.from(config.value.buffer, config.value.byteOffset, config.value.byteLength);
+  // Other things may have these names, too; nearly all programs have none of them.
+  if (![...hostHeaders].some((name) => bytes.includes(`"name":"${name}"`))) return false;
+  const { program } = fromBinary(LuaPerRouteSchema, config.value).filterContext ?? {};
+  const { entries } = JSON.parse(program as string) as StageProgram;
+  return entries.some(({ request }) => [...(request?.set ?? []), ...(request?.append ?? [])].some(({ name }) => hostHeaders.has(name)));
+}
+
+/** To Envoy they are one. */
+const hostHeaders: ReadonlySet<string> = new Set(["host", ":authority"]);
+
+export function isHostHeader(name: string): boolean {
+  return hostHeaders.has(name.toLowerCase());
 }
 
 /** The draft with a change of requests and responses that a function asks for; without, and a word to the user, where that cannot be. */

@@ -9,7 +9,7 @@ import { JwtAuthenticationSchema } from "../../gen/envoy/envoy/extensions/filter
 import type { VirtualHostOptions } from "../../gen/gloo/gloo/projects/gloo/api/v1/virtual_host_options_pb.js";
 import type { OptionContext, VirtualHostDraft } from "../../plugin/feature.ts";
 import { asksOwnServer, asksServer, earlyProcessors, isProcessedBy } from "../../plugin/leading.ts";
-import { earlyStage } from "../../plugin/scriptFilter.ts";
+import { changesHostEarly, earlyStage } from "../../plugin/scriptFilter.ts";
 import { checksOfHost, tokenFilters, tokenStages } from "../../plugin/tokenChecks.ts";
 
 export interface Leading {
@@ -18,7 +18,7 @@ export interface Leading {
 }
 
 /**
- * What chooses among routes that do not all have the same checks of `filter`; undefined where all is well.
+ * What leads to another virtual host, or chooses among routes that do not all have the same checks of `filter`; undefined where all is well.
  * @param told headers that the checks of the virtual host set
  */
 export function leadsPast(
@@ -36,11 +36,47 @@ export function leadsPast(
       message: `${elsewhere.field} may lead requests here that came for another virtual host, whose checks they have (mutationRules.allowAllRouting or allowExpression)`,
       hint: `write disableClearRouteCache: true in ${elsewhere.field} of the Settings or of the Gateway, or let it change no hosts`,
     };
+  const away = leadsAway(all, (host.typedPerFilterConfig ?? {}) as Configs, options, context);
+  if (away !== undefined) return away;
   if (!isMixed) return undefined;
   const led = leader(filter, all, (host.typedPerFilterConfig ?? {}) as Configs, options, told, context);
   return (
     led && { message: `${led.what}, and not all routes have the same AuthConfig`, hint: led.cure ? `${led.cure}; or ${always}` : always }
   );
+}
+
+/** To another virtual host, whose checks are not made any more: one gives the request another host, and the other has the route chosen anew. */
+function leadsAway(
+  all: readonly Route[],
+  ofHost: Configs,
+  options: VirtualHostOptions,
+  context: Pick<OptionContext, "world" | "http">,
+): Leading | undefined {
+  const processors = earlyProcessors(context).filter((each) =>
+    all.some((route) => isProcessedBy(each, ofHost, route.typedPerFilterConfig)),
+  );
+  const isTransformed = [ofHost, ...all.flatMap(levelsOf)].some(changesHostEarly);
+  const changer = isTransformed ? "an early transformation" : processors.find(({ changesHost }) => changesHost)?.field;
+  if (changer === undefined) return undefined;
+  const server = context.http?.extauth ?? context.world.settings.extauth;
+  const isAsked = options.extauth?.spec.case === "customAuth" || all.flatMap(levelsOf).some(asksOwnServer);
+  const chooser =
+    leadingClaims(all, options).length > 0
+      ? "claimsToHeaders"
+      : (processors.find(({ choosesAnew }) => choosesAnew)?.field ??
+        (isAsked && server?.clearRouteCache ? "the server of extauth (clearRouteCache)" : undefined));
+  if (chooser === undefined) return undefined;
+  return {
+    message: `${changer} changes the host here and ${chooser} then has the route chosen anew, which would lead past the checks of other virtual hosts`,
+    hint: isTransformed
+      ? "change the host in the regular stage of stagedTransformations, or with hostRewrite"
+      : `let ${changer} change no hosts (mutationRules), or write ${changer}: {disabled: true} on this virtual host`,
+  };
+}
+
+/** Where any are written the route is chosen anew. */
+function leadingClaims(all: readonly Route[], options: VirtualHostOptions): readonly string[] {
+  return [...claimHeadersOfHost(options), ...all.flatMap((route) => claimHeadersOfRoute(route, isOfTokens))];
 }
 
 const always = "name the AuthConfig on the virtual host, and on no route; say with rbac who may go where";
@@ -72,7 +108,7 @@ function leader(
       cure: "leave clearRouteCache out of extauth of the Settings or of the Gateway",
     };
   // Without these the route stays as it was chosen first.
-  const leading = [...claimHeadersOfHost(options), ...all.flatMap((route) => claimHeadersOfRoute(route, isOfTokens))];
+  const leading = leadingClaims(all, options);
   if (leading.length === 0) return undefined;
   const claims = new Set(
     [...leading, ...told, ...all.flatMap((route) => claimHeadersOfRoute(route, (name) => name === filter))].map((each) =>

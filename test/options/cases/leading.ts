@@ -20,6 +20,25 @@ const keys = ({ name }: Place) => [
 ];
 const claims = { jwtStaged: { afterExtAuth: { providers: { shop: { ...shop, claimsToHeaders: [{ claim: "org", header: "x-org" }] } } } } };
 
+/** Another virtual host of the same listener, which asks for a key. */
+const guardedHost = ({ name, host }: Place) =>
+  object(
+    "VirtualService",
+    "other",
+    name,
+    { virtualHost: { domains: [`other.${host}`], options: ref(name), routes: [route()] } },
+    { listener: shared },
+  );
+const earlyHeader = (name: string, text: string, more: object = {}) => ({
+  stagedTransformations: {
+    early: {
+      requestTransforms: [
+        { ...more, requestTransformation: { transformationTemplate: { passthrough: {}, headers: { [name]: { text } } } } },
+      ],
+    },
+  },
+});
+
 export const leading: readonly OptionCase[] = [
   {
     fact: "a processor that may have the route chosen anew leads nobody past an AuthConfig",
@@ -107,40 +126,61 @@ export const leading: readonly OptionCase[] = [
       fact: `an early transformation that changes ${header} and has the route chosen anew leads nobody past the checks of another virtual host`,
       options: ["virtualHost.stagedTransformations"],
       says: /error .*requestTransforms\[0\]\.clearRouteCache: an early transformation that changes the host would lead past the checks of other virtual hosts/,
-      given: (place) => {
-        const { name } = place;
-        const host = `other.${place.host}`;
-        return {
-          objects: [
-            ...keys(place),
-            object(
-              "VirtualService",
-              "other",
-              name,
-              { virtualHost: { domains: [host], options: ref(name), routes: [route()] } },
-              { listener: shared },
-            ),
-          ],
-          virtualHost: {
-            stagedTransformations: {
-              early: {
-                requestTransforms: [
-                  {
-                    clearRouteCache: true,
-                    requestTransformation: { transformationTemplate: { passthrough: {}, headers: { [header]: { text: host } } } },
-                  },
-                ],
-              },
-            },
-          },
-        };
-      },
+      given: (place) => ({
+        objects: [...keys(place), guardedHost(place)],
+        virtualHost: earlyHeader(header, `other.${place.host}`, { clearRouteCache: true }),
+      }),
       observe: async ({ ask, host }) => {
         equal((await ask("/")).status, 404);
         equal((await ask("/", { host: `other.${host}` })).status, 401);
       },
     }),
   ),
+  ...["host", ":authority"].map(
+    (header): OptionCase => ({
+      fact: `an early transformation that changes ${header} leads nobody past the checks of another virtual host, where claims have the route chosen anew`,
+      options: ["virtualHost.stagedTransformations", "virtualHost.jwtStaged"],
+      says: /error .*jwtStaged: an early transformation changes the host here and claimsToHeaders then has the route chosen anew.*\[change the host in the regular stage/,
+      given: (place) => ({
+        objects: [...keys(place), guardedHost(place)],
+        virtualHost: { ...claims, ...earlyHeader(header, `other.${place.host}`) },
+      }),
+      async observe({ ask, host }) {
+        equal((await ask("/", bearer(ofShop()))).status, 404);
+        equal((await ask("/", { host: `other.${host}` })).status, 401);
+      },
+    }),
+  ),
+  {
+    fact: "so does one of a route, where the server of extauth has it chosen anew",
+    options: ["route.stagedTransformations", "http.extauth"],
+    says: /error .*: an early transformation changes the host here and the server of extauth \(clearRouteCache\) then has the route chosen anew/,
+    given: {
+      http: { extauth: { extauthzServerRef: server, requestTimeout: "5s", clearRouteCache: true } },
+      virtualHost: { extauth: { customAuth: {} } },
+      routes: [route({ options: earlyHeader("host", "other.test") })],
+    },
+    observe: async ({ ask }) => equal((await ask("/", { headers: { "x-in": "let-me-in" } })).status, 404),
+  },
+  {
+    fact: "a processor that may change the host leads nobody past the checks of another virtual host, where claims have the route chosen anew",
+    options: ["http.extProcEarly", "virtualHost.jwtStaged"],
+    says: /error .*jwtStaged: extProcEarly changes the host here and claimsToHeaders then has the route chosen anew/,
+    given: { http: early({ disableClearRouteCache: true, mutationRules: { allowAllRouting: true } }), virtualHost: claims },
+    observe: async ({ ask }) => equal((await ask("/", bearer(ofShop()))).status, 404),
+  },
+  {
+    fact: "an early transformation that changes the host is served, where nothing has the route chosen anew",
+    options: ["virtualHost.stagedTransformations"],
+    given: (place) => ({
+      objects: [...keys(place), guardedHost(place)],
+      virtualHost: earlyHeader("host", `other.${place.host}`),
+    }),
+    async observe({ ask, host }) {
+      const { status, received } = await ask("/");
+      deepEqual([status, received.headers.host], [200, `other.${host}`]);
+    },
+  },
   ...changing("an authorization server", { extauth: { extauthzServerRef: server, requestTimeout: "5s" } }, { extauth: { customAuth: {} } }),
   ...changing("extProcEarly", early({ disableClearRouteCache: true }), {}),
 ];
