@@ -165,6 +165,7 @@ export class Client implements Follower {
       isSlow: () => isAwaitedFor(patienceMs),
       isOverdue: () => isAwaitedFor(holdMs),
       hasWork: (phase: Phase) => subscription.hasWork(phase),
+      isLingering: () => subscription.isLingering,
       hasWorkAhead: () => subscription.hasWorkThat(this.#needsNoneOf(this.#unconfirmedClusters())),
     };
   }

@@ -23,6 +23,7 @@ function fake(typeUrl: string, work: Phase[], awaited = false, overdue = false, 
     isAwaited: () => turn.awaited,
     isOverdue: () => overdue,
     hasWork: (phase) => turn.work.includes(phase),
+    isLingering: () => false,
   };
   return turn;
 }

@@ -26,6 +26,8 @@ export interface Turn {
   /** …and has been for too long. */
   isOverdue(): boolean;
   hasWork(phase: Phase): boolean;
+  /** Something stays for a moment though it is gone from the configuration, and what it uses with it. */
+  isLingering(): boolean;
   /** There is something to make that needs none of the clusters that are awaited. */
   hasWorkAhead(): boolean;
 }
@@ -75,5 +77,6 @@ function* step<T extends Turn>(group: readonly T[], phase: Phase, isAhead = fals
 }
 
 function isHolding(turn: Turn, phase: Phase): boolean {
-  return (turn.isAwaited() || turn.hasWork(phase)) && !turn.isOverdue();
+  const isToGo = phase === "break" && turn.isLingering();
+  return (turn.isAwaited() || turn.hasWork(phase) || isToGo) && !turn.isOverdue();
 }

@@ -148,6 +148,11 @@ export abstract class Subscription {
     return this.owesAnswer || this.#upserts.size > 0 || this.#absent.size > 0 || (!this.#removesLast && this.#mayRemove);
   }
 
+  /** It has what is to go but must not yet: for second thoughts, or for what takes its place. */
+  get isLingering(): boolean {
+    return !this.#removesLast && this.#removals.size > 0;
+  }
+
   get #mayRemove(): boolean {
     return this.#removals.size > this.#replaced.size && this.#refusedAt === undefined;
   }

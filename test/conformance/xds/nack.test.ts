@@ -230,6 +230,25 @@ describe("a listener on another port takes the place of one (delta)", () => {
     expect((await client.take(LDS)).removed).toEqual(["l-80"]);
   });
 
+  test("which keeps its clusters when that is refused, as long as it may be wanted again", async () => {
+    await using xds = await serve([cluster("a"), listen("l-80")]);
+    const client = xds.client({ variant: "delta" });
+    client.subscribe(CDS);
+    await client.take(CDS);
+    client.subscribe(LDS);
+    await client.take(LDS);
+    xds.publish(
+      [listen("l-81")],
+      [
+        [LDS, "l-80"],
+        [CDS, "a"],
+      ],
+    );
+    client.nack(await client.next(), "Error adding/updating listener(s) l-81: cannot bind '0.0.0.0:81': Address already in use");
+    expect(await client.take(LDS)).toMatchObject({ removed: ["l-80"] });
+    expect(await client.take(CDS)).toMatchObject({ removed: ["a"] });
+  });
+
   test("in one step on the same port, where two would be in each other's way", async () => {
     await using xds = await serve([listen("l-::-80")]);
     const client = xds.client({ variant: "delta" });

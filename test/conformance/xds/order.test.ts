@@ -176,6 +176,26 @@ test("a listener and the one that takes its place go in one response", async () 
   expect(await client.take(LDS)).toMatchObject({ names: ["new"], removed: ["old"] });
 });
 
+test("a cluster that only a listener used whose place is taken goes after it, though that stays for a moment", async () => {
+  await using xds = await serve([cluster("a"), listen("l-80"), route("r")]);
+  const client = xds.client();
+  await settle(client, [], ["r"]);
+  xds.publish(
+    [listen("l-81"), route("r", 2)],
+    [
+      [LDS, "l-80"],
+      [CDS, "a"],
+    ],
+  );
+  expect(await client.take(LDS)).toMatchObject({ names: ["l-81"], removed: [] });
+  expect((await client.take(RDS)).names).toEqual(["r"]);
+  const listeners = await client.next();
+  expect(listeners).toMatchObject({ typeUrl: LDS, removed: ["l-80"] });
+  expect(await client.rest()).toEqual([]);
+  client.ack(listeners);
+  expect(await client.take(CDS)).toMatchObject({ removed: ["a"] });
+});
+
 test("a retired proxy loses its listeners first and its clusters last", async () => {
   await using xds = await serve([cluster("a"), listen("l"), route("r")], { unknownRole: "refuse" });
   const client = xds.client();
