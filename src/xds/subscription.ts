@@ -77,6 +77,8 @@ export abstract class Subscription {
   /** Those of them that go when what takes their place has its routes. */
   readonly #replaced = new Set<string>();
   #replacedAt: number | undefined;
+  /** What takes their place was sent, and is not acknowledged: later changes of other listeners do not make them wait anew. */
+  #isReplacing = false;
   /** Names that must be sent even if they have not changed, because the client asked for them or needs them again. */
   readonly #due = new Set<string>();
   /** Those of them that do not exist: delta says so, at once. */
@@ -306,7 +308,8 @@ export abstract class Subscription {
       this.#refusedHere.delete(resource.name);
       this.#beforeDoubt.delete(resource.name);
     }
-    if (this.#replaced.size > 0) this.#replacedAt = performance.now();
+    if (this.#isReplacing && this.#replaced.size > 0) this.#replacedAt = performance.now();
+    this.#isReplacing = false;
     this.events.acked(this);
   }
 
@@ -405,8 +408,12 @@ export abstract class Subscription {
 
   #takeRemovals(changed: readonly Change[] = []): Unanswered["removed"] {
     const isReplaced = this.#replacedBy(changed);
-    for (const name of this.#removals) if (isReplaced(name)) this.#replaced.add(name);
-    if (changed.length > 0 && this.#replaced.size > 0) this.#replacedAt = performance.now();
+    const replaced = [...this.#removals].filter((name) => !this.#replaced.has(name) && isReplaced(name));
+    for (const name of replaced) this.#replaced.add(name);
+    if (replaced.length > 0) {
+      this.#replacedAt = performance.now();
+      this.#isReplacing = true;
+    }
     const isDue = changed.length === 0 && this.#mayReplace;
     const names = [...this.#removals].filter((name) => isDue || !this.#replaced.has(name));
     const removed = names.map((name) => ({ name, before: this.#known.get(name) }));

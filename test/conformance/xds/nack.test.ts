@@ -1,4 +1,5 @@
 // A refused resource costs itself: who is to blame is found, the rest is delivered, and the refused version is not sent again.
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { TestClient } from "./client.ts";
 import { CDS, cluster, LDS, listen, RDS, route, serve } from "./fixture.ts";
@@ -210,6 +211,18 @@ describe("a listener on another port takes the place of one (delta)", () => {
     await using _xds = fixture;
     client.ack(first);
     expect((await client.take(LDS)).removed).toEqual(["l-80"]);
+  });
+
+  test("which goes though others change all the time", async () => {
+    const { xds: fixture, client, first } = await moved();
+    await using xds = fixture;
+    client.ack(first);
+    for (let change = 0; change < 6 && !client.answers.some(({ removed }) => removed.includes("l-80")); change++) {
+      await delay(500);
+      xds.publish([listen("l-81", `r${change}`)]);
+      client.ack(await client.next());
+    }
+    expect(client.answers.flatMap(({ removed }) => removed)).toContain("l-80");
   });
 
   test("which stays when that is refused, and whoever hears of it wants the old one again", async () => {
