@@ -18,7 +18,10 @@ const counts = { requests: 0, classes: [0, 0, 0, 0, 0, 0], ms: new Uint32Array(1
 
 const handlers = {
   "fast-proxy": () => fastProxy({}),
-  "fast-proxy on undici": () => fastProxy({ undici: { connections: 128, pipelining: 1 } }),
+  "fast-proxy on undici": () => {
+    const interceptors = { Client: [], Pool: [retriedDispatch()] };
+    return fastProxy({ undici: { connections: 128, pipelining: 1, headersTimeout: timeout, bodyTimeout: timeout, interceptors } });
+  },
   "http2-proxy": () => {
     const proxy = require("http2-proxy");
     return (request, response) =>
@@ -62,6 +65,13 @@ console.log("ready");
 function fastProxy(options) {
   const { proxy } = require("fast-proxy")({ base: target, ...options });
   return (request, response) => proxy(request, response, request.url, { request: { timeout } });
+}
+
+/** Retries as the undici that fast-proxy brings has them. */
+function retriedDispatch() {
+  const { RetryHandler } = createRequire(require.resolve("fast-proxy"))("undici");
+  return (dispatch) => (options, handler) =>
+    dispatch(options, new RetryHandler({ ...options, retryOptions: { maxRetries: 3 } }, { dispatch, handler }));
 }
 
 function likeHttpProxy(library) {
